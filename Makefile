@@ -1,0 +1,36 @@
+# Two commands do everything on a fresh machine: `make demo` and `make test`.
+PYTHON ?= python3
+# A CPU build is enough for the demo and the tests. For a GPU: make TORCH=torch demo
+TORCH ?= torch==2.13.0
+BIN := .venv/bin
+
+.venv/ready: pyproject.toml
+	test -d .venv || $(PYTHON) -m venv .venv
+	$(BIN)/pip install -q --disable-pip-version-check "$(TORCH)"
+	$(BIN)/pip install -q --disable-pip-version-check -e ".[dev]"
+	touch $@
+
+.PHONY: demo test test-slow check bench results clean
+demo: .venv/ready
+	$(BIN)/mmbm demo
+
+test: .venv/ready check
+	$(BIN)/python -m pytest
+
+test-slow: .venv/ready
+	$(BIN)/python -m pytest -m slow
+
+check: .venv/ready
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+	$(BIN)/lint-imports
+
+bench: .venv/ready
+	for script in bench/*.py; do $(BIN)/python $$script || exit 1; done
+
+results: .venv/ready
+	$(BIN)/python tests/real/results.py
+
+clean:
+	rm -rf .venv runs demo .pytest_cache .ruff_cache .hypothesis

@@ -1,0 +1,33 @@
+"""From a table of pictures, sounds, sentences and numbers to one trusted multimodal model.
+
+import mmbm
+bundle = mmbm.train("config.yaml")
+bundle.predict({"photo": "p.jpg", "remark": "…"})
+mmbm.load("runs/config/bundle").predict("new.csv")
+"""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mmbm.api import train
+    from mmbm.bundle import Bundle, load
+    from mmbm.errors import MmbmError
+
+__version__ = "0.1.0"
+__all__ = ["Bundle", "MmbmError", "__version__", "load", "train"]
+
+_WHERE = {
+    "train": "mmbm.api",
+    "load": "mmbm.bundle",
+    "Bundle": "mmbm.bundle",
+    "MmbmError": "mmbm.errors",
+}
+
+
+def __getattr__(name: str):
+    """Import a public name at its first use: `import mmbm` alone loads nothing heavy."""
+    if name not in _WHERE:
+        raise AttributeError(f"module 'mmbm' has no attribute {name!r}")
+    import importlib
+
+    return getattr(importlib.import_module(_WHERE[name]), name)

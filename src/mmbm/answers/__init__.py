@@ -1,0 +1,57 @@
+"""What an output means: graph outputs -> names, probabilities, metrics. No torch."""
+
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+
+from mmbm.columns import Arrays, Column
+from mmbm.config import AnyTargetSpec
+from mmbm.registry import ANSWERS, find
+
+
+class Metric(NamedTuple):
+    """A metric's name and which way is better."""
+
+    name: str
+    higher_is_better: bool
+
+
+class Answer(Protocol):
+    """Turns a target's graph output into what the user reads. `output` is [N, C]."""
+
+    main: Metric
+    metrics: tuple[Metric, ...]
+
+    def __init__(self, spec: Any, column: Column): ...
+
+    def rows(self, output: np.ndarray) -> list[dict[str, Any]]:
+        """One dict per row: `value`, `confidence` and `probabilities` where there are any."""
+        ...
+
+    def truth(self, target: Arrays) -> tuple[np.ndarray, np.ndarray]:
+        """The right answers and which rows have one [N] bool."""
+        ...
+
+    def score(self, output: np.ndarray, truth: np.ndarray) -> dict[str, Any]:
+        """All metrics over rows that have a right answer."""
+        ...
+
+    def main_score(self, output: np.ndarray, truth: np.ndarray) -> float: ...
+
+    def attribution(self, output: np.ndarray, of: np.ndarray) -> np.ndarray:
+        """What a contribution is measured in [N]: how much `output` supports the answer of `of`."""
+        ...
+
+
+def build(spec: AnyTargetSpec, column: Column) -> Answer:
+    return find(ANSWERS, spec.kind)(spec, column)
+
+
+def interval(answer: Answer, output: np.ndarray, truth: np.ndarray) -> list[float]:
+    """95 % bootstrap interval (percentile method, Efron 1979) of the main metric."""
+    generator = np.random.default_rng(0)
+    scores = [
+        answer.main_score(output[rows], truth[rows])
+        for rows in generator.integers(0, len(truth), (1000, len(truth)))
+    ]
+    return [float(x) for x in np.nanquantile(scores, [0.025, 0.975])]

@@ -1,0 +1,92 @@
+"""One class out of several."""
+
+from typing import Any
+
+import numpy as np
+
+from mmbm.answers import Metric
+from mmbm.columns import Arrays, Column
+from mmbm.config import CategoryTarget
+
+UNSEEN = -1
+"""Truth of a row whose class training has never seen: every answer to it is wrong."""
+
+
+class CategoryAnswer:
+    main = Metric("accuracy", True)
+    metrics = (
+        main,
+        Metric("balanced_accuracy", True),
+        Metric("macro_f1", True),
+        Metric("auroc", True),
+        Metric("log_loss", False),
+        Metric("calibration_error", False),
+    )
+
+    def __init__(self, spec: CategoryTarget, column: Column):
+        self.names: list[str] = list(column.state["values"])
+
+    def rows(self, output: np.ndarray) -> list[dict[str, Any]]:
+        best = output.argmax(-1)
+        return [
+            {
+                "value": self.names[i],
+                "confidence": float(p[i]),
+                "probabilities": dict(zip(self.names, map(float, p))),
+            }
+            for i, p in zip(best, output)
+        ]
+
+    def truth(self, target: Arrays) -> tuple[np.ndarray, np.ndarray]:
+        return target.values.astype(np.int64) - 1, target.present  # the column's 0 is "unseen"
+
+    def main_score(self, output: np.ndarray, truth: np.ndarray) -> float:
+        return float((output.argmax(-1) == truth).mean())
+
+    def score(self, output: np.ndarray, truth: np.ndarray) -> dict[str, Any]:
+        from sklearn import metrics
+
+        guess = output.argmax(-1)
+        classes = np.unique(truth)
+        recalls = [float((guess[truth == c] == c).mean()) for c in classes]
+        labels = np.unique(np.concatenate([truth, guess]))
+        p = np.clip(output, 1e-7, 1.0)
+        likelihood = np.where(truth == UNSEEN, 1e-7, p[np.arange(len(p)), truth])
+        scores: dict[str, Any] = {
+            "accuracy": float((guess == truth).mean()),
+            "balanced_accuracy": float(np.mean(recalls)),
+            "macro_f1": float(
+                metrics.f1_score(truth, guess, labels=labels, average="macro", zero_division=0)
+            ),
+            "auroc": self._auroc(output, truth),
+            "log_loss": float(-np.log(likelihood).mean()),
+            "calibration_error": calibration_error(output.max(-1), guess == truth),
+        }
+        if (truth == UNSEEN).any():
+            scores["rows_of_unseen_classes"] = int((truth == UNSEEN).sum())
+        return scores
+
+    def _auroc(self, output: np.ndarray, truth: np.ndarray) -> float | None:
+        """Mean over classes of one against the rest; None where no class has both sides."""
+        from sklearn.metrics import roc_auc_score
+
+        sides = [truth == c for c in range(len(self.names))]
+        both = [c for c, side in enumerate(sides) if side.any() and not side.all()]
+        if len(self.names) == 2:
+            both = both[-1:]  # the second class is the positive one
+        return (
+            float(np.mean([roc_auc_score(sides[c], output[:, c]) for c in both])) if both else None
+        )
+
+    def attribution(self, output: np.ndarray, of: np.ndarray) -> np.ndarray:
+        return np.take_along_axis(output, of.argmax(-1)[:, None], 1)[:, 0]
+
+
+def calibration_error(confidence: np.ndarray, right: np.ndarray, bins: int = 15) -> float:
+    """Expected calibration error over equally wide bins (Guo et al. 2017)."""
+    bin_of = np.minimum((confidence * bins).astype(int), bins - 1)
+    gaps = [
+        abs(confidence[bin_of == b].mean() - right[bin_of == b].mean()) * (bin_of == b).mean()
+        for b in np.unique(bin_of)
+    ]
+    return float(np.sum(gaps))

@@ -1,0 +1,63 @@
+"""Any number of labels at once."""
+
+from typing import Any
+
+import numpy as np
+
+from mmbm.answers import Metric
+from mmbm.columns import Arrays, Column
+from mmbm.config import LabelsTarget
+
+
+class LabelsAnswer:
+    main = Metric("micro_f1", True)
+    metrics = (main, Metric("macro_f1", True), Metric("accuracy", True), Metric("auroc", True))
+
+    def __init__(self, spec: LabelsTarget, column: Column):
+        self.names: list[str] = list(column.state["values"])
+        self.separator = spec.separator
+        self.threshold = spec.threshold
+
+    def rows(self, output: np.ndarray) -> list[dict[str, Any]]:
+        """`confidence` is how sure the least sure label is, said or not said."""
+        return [
+            {
+                "value": [n for n, x in zip(self.names, p) if x >= self.threshold],
+                "confidence": float(np.maximum(p, 1 - p).min()),
+                "probabilities": dict(zip(self.names, map(float, p))),
+            }
+            for p in output
+        ]
+
+    def truth(self, target: Arrays) -> tuple[np.ndarray, np.ndarray]:
+        return target.values.astype(np.int64), target.present
+
+    def main_score(self, output: np.ndarray, truth: np.ndarray) -> float:
+        said = output >= self.threshold
+        both = (said & (truth == 1)).sum()
+        total = said.sum() + truth.sum()
+        return float(2 * both / total) if total else 1.0
+
+    def score(self, output: np.ndarray, truth: np.ndarray) -> dict[str, Any]:
+        """`accuracy` is the part of rows with every label right."""
+        from sklearn.metrics import roc_auc_score
+
+        said = output >= self.threshold
+        per_label = {
+            name: self.main_score(output[:, [i]], truth[:, [i]])
+            for i, name in enumerate(self.names)
+        }
+        both = [i for i in range(len(self.names)) if 0 < truth[:, i].mean() < 1]
+        aurocs = [roc_auc_score(truth[:, i], output[:, i]) for i in both]
+        return {
+            "micro_f1": self.main_score(output, truth),
+            "macro_f1": float(np.mean(list(per_label.values()))),
+            "accuracy": float((said == (truth == 1)).all(-1).mean()),
+            "auroc": float(np.mean(aurocs)) if aurocs else None,
+            "f1": per_label,
+        }
+
+    def attribution(self, output: np.ndarray, of: np.ndarray) -> np.ndarray:
+        """Mean probability given to what `of` says of each label."""
+        said = of >= self.threshold
+        return np.where(said, output, 1 - output).mean(-1)

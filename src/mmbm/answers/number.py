@@ -1,0 +1,39 @@
+"""A number in the target's own unit."""
+
+from typing import Any
+
+import numpy as np
+
+from mmbm.answers import Metric
+from mmbm.columns import Arrays, Column
+from mmbm.config import NumberTarget
+
+
+class NumberAnswer:
+    main = Metric("rmse", False)
+    metrics = (main, Metric("mae", False), Metric("r2", True))
+
+    def __init__(self, spec: NumberTarget, column: Column):
+        self.log = spec.log
+
+    def rows(self, output: np.ndarray) -> list[dict[str, Any]]:
+        return [{"value": float(x)} for x in output[:, 0]]
+
+    def truth(self, target: Arrays) -> tuple[np.ndarray, np.ndarray]:
+        x = target.values
+        return (np.sign(x) * np.expm1(np.abs(x)) if self.log else x), target.present
+
+    def main_score(self, output: np.ndarray, truth: np.ndarray) -> float:
+        return float(np.sqrt(np.mean((output[:, 0] - truth) ** 2)))
+
+    def score(self, output: np.ndarray, truth: np.ndarray) -> dict[str, Any]:
+        error = output[:, 0] - truth
+        spread = np.mean((truth - truth.mean()) ** 2)
+        return {
+            "rmse": float(np.sqrt(np.mean(error**2))),
+            "mae": float(np.abs(error).mean()),
+            "r2": float(1 - np.mean(error**2) / spread) if spread > 0 else None,
+        }
+
+    def attribution(self, output: np.ndarray, of: np.ndarray) -> np.ndarray:
+        return output[:, 0]

@@ -1,0 +1,59 @@
+"""The verbs in Python."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mmbm import config as yaml
+from mmbm.config import Config
+from mmbm.errors import MissingExtra
+
+if TYPE_CHECKING:
+    from mmbm.bundle import Bundle
+
+
+def train(
+    config: str | Path | dict[str, Any] | Config,
+    *,
+    table: Any = None,
+    overrides: list[str] | None = None,
+    run: str | Path | None = None,
+    resume: bool = False,
+    start: "str | Path | None" = None,
+    baselines: bool = False,
+    allow: Iterable[str] = (),
+) -> "Bundle":
+    """Train and return the bundle. `config` is a YAML path, the same as a dict, or a Config.
+
+    table: a table in memory, used instead of the file that the config names.
+    run: folder of the run; `runs/NAME` in the current folder if not given.
+    resume: go on with the newest unfinished run of this config, or start one.
+    start: a bundle to go on from, with new rows or new classes.
+    baselines: train each modality alone as well, with the same budget.
+    """
+    try:
+        import accelerate  # noqa: F401
+        import torch  # noqa: F401
+    except ModuleNotFoundError as error:
+        raise MissingExtra("Training", "train") from error
+    from mmbm import training
+    from mmbm.bundle import load
+    from mmbm.run import Run
+
+    parsed, name = read(config, table, overrides)
+    folder = Path(run) if run else Path("runs") / name
+    opened = load(start, allow=allow) if start else None
+    if baselines:
+        return training.train_with_baselines(parsed, folder, resume, opened, table)
+    return training.train(parsed, Run.start(parsed, folder, resume), opened, table)
+
+
+def read(config: Any, table: Any, overrides: list[str] | None) -> tuple[Config, str]:
+    """The checked config and a name for its run."""
+    if isinstance(config, Config):
+        return config, "run"
+    if isinstance(config, dict):
+        data = {"table": "table"} if table is not None else {}
+        raw = {**config, "data": {**data, **config.get("data", {})}}
+        return yaml.parse(raw, overrides=overrides), "run"
+    return yaml.load(config, overrides), Path(config).stem

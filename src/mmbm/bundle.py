@@ -1,0 +1,251 @@
+"""The artefact: one folder with all that is needed to answer, verified when it is opened.
+
+    manifest.json        format, versions, sha256 of every file, tolerances
+    config.yaml          resolved: every default written out
+    columns.json         what each column learned
+    weights.safetensors
+    graphs/              encode.onnx, answer.onnx
+    golden/              a few valid rows and the answers training gave for them
+    metrics.json · README.md
+
+No pickle, and no name found in a bundle is imported unless the caller allows its package.
+"""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mmbm import columns as kinds
+from mmbm import config as yaml
+from mmbm.answers import Answer
+from mmbm.columns import Cell, Columns
+from mmbm.config import Config, OwnSpec
+from mmbm.errors import BundleError
+from mmbm.runners import Runner
+
+FORMAT = 1
+MANIFEST = "manifest.json"
+
+
+class Bundle:
+    """An opened bundle. `predict` and `evaluate` run its graphs on onnxruntime."""
+
+    def __init__(self, path: Path, manifest: dict[str, Any], threads: int | None = None):
+        self.path, self.manifest, self.threads = path, manifest, threads
+        self.config: Config = yaml.parse(
+            yaml.yaml.safe_load(self.read("config.yaml")), str(path / "config.yaml"), base=path
+        )
+        self.columns: Columns = kinds.build_all(self.config, json.loads(self.read("columns.json")))
+        self._runner: Runner | None = None
+
+    def __repr__(self) -> str:
+        inputs, targets = ", ".join(self.config.inputs), ", ".join(self.config.targets)
+        return f"Bundle({str(self.path)!r}: {inputs} -> {targets})"
+
+    def read(self, name: str) -> str:
+        return (self.path / name).read_text(encoding="utf-8")
+
+    @property
+    def metrics(self) -> dict[str, Any]:
+        return json.loads(self.read("metrics.json"))
+
+    @property
+    def runner(self) -> Runner:
+        if self._runner is None:
+            from mmbm.runners.onnx import OnnxRunner
+
+            self._runner = OnnxRunner(self.path / "graphs", self.threads)
+        return self._runner
+
+    @property
+    def answers(self) -> dict[str, Answer]:
+        from mmbm.evaluate import build_answers
+
+        return build_answers(self.config, self.columns)
+
+    def predict(self, rows: Any, **options: Any) -> list[dict[str, Any]]:
+        """Answers for a table, a list of dicts or one dict, in order: see `mmbm.predict.predict`."""
+        from mmbm.predict import predict
+
+        return list(predict(self, rows, **options))
+
+    def evaluate(self, table: Any = None, split: str | None = "test") -> dict[str, Any]:
+        """Metrics on a table, or on a split of the table the bundle was trained from."""
+        from mmbm.predict import evaluate_table
+
+        return evaluate_table(self, table, split)
+
+    def golden(self) -> tuple[list[dict[str, Cell]], dict[str, np.ndarray]]:
+        """Raw rows kept from the valid split, and what the trained model answered."""
+        folder = self.path / "golden"
+        rows = [json.loads(line) for line in self.read("golden/rows.jsonl").splitlines()]
+        for row in rows:
+            for name, value in row.items():
+                if isinstance(value, dict):
+                    row[name] = (folder / value["file"]).read_bytes()
+        answers = json.loads(self.read("golden/answers.json"))
+        return rows, {name: np.array(value, np.float32) for name, value in answers.items()}
+
+    def verify(self) -> int:
+        """Answer the golden rows again; their number. Raises BundleError if an answer moved."""
+        from mmbm.predict import raw_answers
+
+        rows, expected = self.golden()
+        if not rows:
+            return 0
+        outputs = raw_answers(self, rows)
+        for name, tolerance in self.manifest["tolerance"].items():
+            worst = float(np.abs(outputs[name] - expected[name]).max())
+            if not worst <= tolerance:
+                raise BundleError(
+                    f"{self.path}: the golden rows are answered differently than when the bundle was "
+                    f"written ({name!r} moved by {worst:.2g}, tolerance {tolerance:g})."
+                )
+        return len(rows)
+
+
+def load(
+    path: str | Path, *, verify: bool = False, allow: Iterable[str] = (), threads: int | None = None
+) -> Bundle:
+    """Open a bundle: hashes checked, a newer format refused. `verify` replays the golden rows.
+
+    A bundle may name a user's own classes; running its graphs never imports them. `allow` lists the
+    packages they may be imported from where the torch model is rebuilt (`train --from`).
+    """
+    path = Path(path)
+    manifest = read_manifest(path)
+    check_hashes(path, manifest)
+    try:
+        bundle = Bundle(path, manifest, threads)
+    except (KeyError, ValueError) as error:
+        raise BundleError(f"{path}: the bundle's files don't fit together: {error}") from error
+    bundle.allow = frozenset(allow)  # type: ignore[attr-defined]
+    if verify:
+        bundle.verify()
+    return bundle
+
+
+def read_manifest(path: Path) -> dict[str, Any]:
+    try:
+        manifest = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
+        number = manifest["format"]
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise BundleError(f"{path} is not a bundle: it has no {MANIFEST}.") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise BundleError(f"{path / MANIFEST} is damaged: {error}") from error
+    if number > FORMAT:
+        raise BundleError(
+            f"{path} has format {number}, written by mmbm {manifest.get('mmbm')}; this mmbm reads up "
+            f"to format {FORMAT}. Upgrade: pip install -U mmbm"
+        )
+    return manifest
+
+
+def check_hashes(path: Path, manifest: dict[str, Any]) -> None:
+    for name, expected in manifest["files"].items():
+        file = path / name
+        if not file.is_file():
+            raise BundleError(
+                f"{path}: {name} is missing from the bundle. Copy the whole folder again."
+            )
+        if sha256(file) != expected:
+            raise BundleError(
+                f"{path}: {name} is not the file that was written (its sha256 differs). Copy the "
+                "bundle again from where it was trained."
+            )
+
+
+def sha256(file: Path) -> str:
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
+
+
+def foreign_names(config: Config) -> list[str]:
+    """The user's own classes that a config names."""
+    encoders = [getattr(spec, "encoder", None) for spec in config.inputs.values()]
+    return [e.kind for e in encoders if isinstance(e, OwnSpec)]
+
+
+# ── writing ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def write(
+    path: Path,
+    config: Config,
+    columns: Columns,
+    fill: Callable[[Path], dict[str, Any]],
+    golden: tuple[list[dict[str, Cell]], dict[str, np.ndarray]],
+    tolerance: dict[str, float],
+    card: Callable[[dict[str, Any]], str],
+) -> None:
+    """Write a bundle beside its place, then move it there: it is whole or absent.
+
+    `fill(folder)` writes weights and graphs and returns the metrics; `card(metrics)` the model card.
+    """
+    from mmbm import __version__
+
+    part = path.with_name(path.name + ".part")
+    shutil.rmtree(part, ignore_errors=True)
+    (part / "golden").mkdir(parents=True)
+    portable = config.model_copy(
+        update={
+            "data": config.data.model_copy(
+                update={"table": Path(config.data.table).name, "root": None}
+            )
+        }
+    )
+    _text(part / "config.yaml", yaml.dump(_without_files(portable)))
+    states = {name: column.state for name, column in columns.items()}
+    _text(part / "columns.json", json.dumps(states, ensure_ascii=False))
+    _write_golden(part / "golden", *golden)
+    metrics = fill(part)
+    _text(part / "metrics.json", json.dumps(metrics, indent=1, ensure_ascii=False))
+    _text(part / "README.md", card(metrics))
+    files = sorted(p for p in part.rglob("*") if p.is_file())
+    manifest = {
+        "format": FORMAT,
+        "mmbm": __version__,
+        "requires": foreign_names(config),
+        "tolerance": tolerance,
+        "files": {str(p.relative_to(part).as_posix()): sha256(p) for p in files},
+    }
+    _text(part / MANIFEST, json.dumps(manifest, indent=1))
+    shutil.rmtree(path, ignore_errors=True)
+    part.rename(path)
+
+
+def _without_files(config: Config) -> Config:
+    """A tokenizer's file is part of columns.json from now on."""
+    inputs = {
+        name: spec.model_copy(update={"tokenizer": None}) if spec.kind == "text" else spec
+        for name, spec in config.inputs.items()
+    }
+    return config.model_copy(update={"inputs": inputs})
+
+
+def _text(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8")
+
+
+def _write_golden(
+    folder: Path, rows: list[dict[str, Cell]], answers: dict[str, np.ndarray]
+) -> None:
+    lines = []
+    for i, row in enumerate(rows):
+        kept: dict[str, Any] = {}
+        for j, (name, cell) in enumerate(row.items()):
+            if isinstance(cell, bytes | Path):
+                file = f"{i}-{j}{cell.suffix if isinstance(cell, Path) else ''}"
+                raw = cell if isinstance(cell, bytes) else cell.read_bytes()
+                (folder / file).write_bytes(raw)
+                kept[name] = {"file": file}
+            else:
+                kept[name] = cell
+        lines.append(json.dumps(kept, ensure_ascii=False))
+    _text(folder / "rows.jsonl", "\n".join(lines))
+    _text(folder / "answers.json", json.dumps({k: v.tolist() for k, v in answers.items()}))

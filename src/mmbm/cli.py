@@ -1,0 +1,141 @@
+"""One command per verb; no logic. Answers go to stdout, everything else to stderr."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from mmbm.errors import MmbmError
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="From a table of pictures, sounds, sentences and numbers to one trusted multimodal model.",
+)
+ConfigPath = Annotated[Path, typer.Argument(help="A YAML config.")]
+BundlePath = Annotated[Path, typer.Argument(help="A bundle folder.")]
+Set = Annotated[list[str] | None, typer.Option("--set", help="Override a setting: train.epochs=5.")]
+Json = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
+
+
+def main() -> None:
+    try:
+        app()
+    except MmbmError as error:
+        print(f"mmbm: {error}", file=sys.stderr)
+        raise SystemExit(error.status) from None
+    except KeyboardInterrupt:
+        print("mmbm: interrupted.", file=sys.stderr)
+        raise SystemExit(130) from None
+
+
+@app.command()
+def init(
+    table: Annotated[Path, typer.Argument(help="csv, tsv, jsonl, parquet, arrow or feather.")],
+    target: Annotated[list[str], typer.Option(help="Column to answer; may be repeated.")],
+    drop: Annotated[list[str] | None, typer.Option(help="Column to leave out.")] = None,
+    only: Annotated[list[str] | None, typer.Option(help="Use only these as inputs.")] = None,
+    output: Annotated[Path, typer.Option("-o", help="Config to write.")] = Path("config.yaml"),
+) -> None:
+    """Write a config: every column's kind inferred from its values and explained."""
+    from mmbm.infer import infer, to_yaml
+    from mmbm.progress import say
+    from mmbm.table import open_table
+
+    inferred = infer(open_table(table), target, drop or [], only or [])
+    output.parent.mkdir(parents=True, exist_ok=True)
+    output.write_text(to_yaml(inferred, output), encoding="utf-8")
+    for warning in inferred.warnings:
+        say(f"Note: {warning}")
+    say(f"Wrote {output}. Next: mmbm train {output}")
+
+
+@app.command()
+def train(
+    config: ConfigPath,
+    resume: Annotated[bool, typer.Option(help="Go on with the newest unfinished run.")] = False,
+    start: Annotated[Path | None, typer.Option("--from", help="Go on from this bundle.")] = None,
+    baselines: Annotated[bool, typer.Option(help="Also train each modality alone.")] = False,
+    run: Annotated[
+        Path | None, typer.Option(help="Folder of the run; runs/NAME if not given.")
+    ] = None,
+    allow: Annotated[
+        list[str] | None, typer.Option(help="Package a bundle may import from.")
+    ] = None,
+    set_: Set = None,
+    json_: Json = False,
+) -> None:
+    """Train a model and write its bundle to runs/NAME/bundle."""
+    from mmbm.api import train as run_training
+
+    bundle = run_training(
+        config,
+        overrides=set_,
+        run=run,
+        resume=resume,
+        start=start,
+        baselines=baselines,
+        allow=allow or (),
+    )
+    report(bundle.metrics.get("test") or bundle.metrics["valid"], bundle, json_)
+    if not json_:
+        print(f"Bundle: {bundle.path}")
+
+
+@app.command()
+def evaluate(
+    bundle: BundlePath,
+    table: Annotated[Path | None, typer.Argument(help="Measure on this table.")] = None,
+    split: Annotated[str, typer.Option(help="train, valid, test or all.")] = "test",
+    json_: Json = False,
+) -> None:
+    """Metrics with intervals, and the main metric for every subset of modalities."""
+    from mmbm.bundle import load
+
+    opened = load(bundle)
+    report(opened.evaluate(table, None if split == "all" else split), opened, json_)
+
+
+@app.command()
+def predict(
+    bundle: BundlePath,
+    table: Annotated[Path | None, typer.Argument(help="Table to answer.")] = None,
+    output: Annotated[Path | None, typer.Option("-o", help=".csv, .jsonl or .parquet.")] = None,
+    cell: Annotated[list[str] | None, typer.Option(help="One row: photo=p.jpg. Repeat.")] = None,
+    probabilities: Annotated[bool, typer.Option(help="Add every class's probability.")] = False,
+    min_confidence: Annotated[float, typer.Option(help='Below it: "not sure".')] = 0.0,
+    explain: Annotated[bool, typer.Option(help="Add each modality's Shapley value.")] = False,
+    without: Annotated[list[str] | None, typer.Option(help="Answer without this input.")] = None,
+    verify: Annotated[bool, typer.Option(help="Replay the golden rows first.")] = False,
+) -> None:
+    """Answers: one row out for each row in, in order."""
+    from mmbm.bundle import load
+    from mmbm.output import parse_cells, write_rows
+    from mmbm.predict import predict as answer
+
+    if (table is None) == (cell is None):
+        raise typer.BadParameter("Give a table or cells (--cell photo=p.jpg), one of the two.")
+    rows = parse_cells(cell) if cell else table
+    answers = answer(
+        load(bundle, verify=verify), rows, probabilities=probabilities,
+        min_confidence=min_confidence, explain=explain, without=without or (),
+    )  # fmt: skip
+    failed = write_rows(answers, output)
+    if failed:
+        print(f"mmbm: {failed} rows can't be read; see the error column.", file=sys.stderr)
+
+
+def report(metrics: dict[str, Any], bundle: Any, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(metrics, ensure_ascii=False))
+        return
+    from mmbm.output import print_metrics
+
+    print_metrics(metrics, bundle)
+
+
+if __name__ == "__main__":
+    main()

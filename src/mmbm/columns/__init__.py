@@ -1,0 +1,92 @@
+"""What a cell means: one file per kind, bytes in, numpy out, no torch.
+
+A column learns from the train split (`fit`), keeps what it learned as plain JSON (`state`), and
+turns one cell into one array (`decode`). `storage` says how those look on disk and in a batch.
+"""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+
+from mmbm.config import Config, Spec
+from mmbm.registry import COLUMNS, find
+
+Cell = None | str | bytes | Path | int | float | bool | list
+"""A raw cell. Media are `bytes` or a `Path` (see `columns.media.locate`); text is `str`."""
+
+State = dict[str, Any]
+
+
+class Storage(NamedTuple):
+    """How decoded cells look: fixed `shape`, or `ragged` along a first axis of any length."""
+
+    dtype: str
+    shape: tuple[int, ...]  # without the ragged axis
+    ragged: bool = False
+
+
+class Description(NamedTuple):
+    """What a form, an API or a report needs to know of a column."""
+
+    schema: dict[str, Any]  # JSON schema of one cell in a request
+    media: str | None  # media type of uploaded bytes, "image/*"
+    widget: str  # image | audio | text | number | choice | choices
+
+
+class Arrays(NamedTuple):
+    """One column of a batch, as numpy."""
+
+    values: np.ndarray  # [B, ...] padded with zeros
+    lengths: np.ndarray  # [B] int64, 1 where there is no ragged axis or the cell is absent
+    present: np.ndarray  # [B] bool
+
+
+class Column(Protocol):
+    version: int
+    """Raised when decoding changes, so that prepared data of an older version is not used."""
+    state: State
+    storage: Storage
+
+    def __init__(self, spec: Any, state: State | None = None): ...
+
+    def fit(self, cells: Iterable[Cell]) -> State:
+        """Learn from the cells of the train split. Cells that can't be read are passed over."""
+        ...
+
+    def decode(self, cell: Cell) -> np.ndarray | None:
+        """One cell -> one array as `storage` says; None if it is absent. Raises BadCell."""
+        ...
+
+    def describe(self) -> Description: ...
+
+
+Columns = dict[str, Column]
+
+
+def build(spec: Spec, state: State | None = None) -> Column:
+    return find(COLUMNS, spec.kind)(spec, state)  # type: ignore[attr-defined]
+
+
+def build_all(config: Config, states: dict[str, State]) -> Columns:
+    """The fitted columns of a bundle or a run, inputs first, then targets."""
+    specs = {**config.inputs, **config.targets}
+    return {name: build(spec, states[name]) for name, spec in specs.items()}
+
+
+def collate(storage: Storage, values: Sequence[np.ndarray | None]) -> Arrays:
+    """Decoded cells -> one padded batch. None is absent: zeros of length 1, present False."""
+    present = np.array([value is not None for value in values], dtype=bool)
+    if not storage.ragged:
+        batch = np.zeros((len(values), *storage.shape), dtype=storage.dtype)
+        for row, value in enumerate(values):
+            if value is not None:
+                batch[row] = value
+        return Arrays(batch, np.ones(len(values), dtype=np.int64), present)
+    lengths = np.array([1 if v is None else len(v) for v in values], dtype=np.int64)
+    batch = np.zeros((len(values), int(lengths.max(initial=1)), *storage.shape), storage.dtype)
+    for row, value in enumerate(values):
+        if value is not None:
+            batch[row, : len(value)] = value
+    return Arrays(batch, lengths, present)

@@ -1,0 +1,186 @@
+"""A sound cell -> int16 [T] at the configured rate, one channel."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import closing
+from io import BytesIO
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+import soundfile
+import soxr
+
+from mmbm.columns import Cell, Description, State, Storage, media
+from mmbm.config import AudioSpec
+from mmbm.errors import BadCell
+
+BLOCK = 65536
+"""Frames read at a time: what a damaged header claims is never allocated."""
+MAX_CHANNELS = 64
+RATES = (100, 1_000_000)
+"""Hz that a file may claim; outside, it is damage, and a resampler would need huge filters."""
+
+# Containers FFmpeg may open. Playlists and the like name other files, so they are not among them.
+CONTAINERS = (
+    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,asf,flv,mpegts,mpeg,aac,mp3,mp2,ogg,flac,wav,w64,"
+    "aiff,au,caf,amr,ac3,eac3,wv,ape,tta"
+)
+
+
+class AudioColumn:
+    """A sound in any container libsndfile or FFmpeg knows -> int16 [T], T at least 1.
+
+    Channels are averaged; a clip longer than `seconds` is cropped before it is resampled.
+    """
+
+    version = 1
+
+    def __init__(self, spec: AudioSpec, state: State | None = None):
+        self.spec = spec
+        self.state: State = state or {}
+        self.storage = Storage("int16", (), ragged=True)
+
+    def fit(self, cells: Iterable[Cell]) -> State:
+        return self.state  # nothing to learn: no cell is read
+
+    def decode(self, cell: Cell) -> np.ndarray | None:
+        """bytes or Path -> int16 [T] in units of 1/32768; None if absent. Raises BadCell."""
+        source = cell if isinstance(cell, Path) else media.locate(cell, root=None)
+        if source is None:
+            return None
+        if isinstance(source, Path):
+            media.check(source, self.spec.max_bytes)
+            try:
+                with source.open("rb") as file:
+                    return self._decode(file)
+            except OSError as error:
+                raise BadCell(f"the file can't be read ({error.strerror or error})") from error
+        return self._decode(BytesIO(media.read(source, self.spec.max_bytes)))
+
+    def _decode(self, file: BinaryIO) -> np.ndarray:
+        spec = self.spec
+        wave, rate = read_wave(file, spec.seconds, spec.crop)
+        if not np.isfinite(wave).all():
+            raise BadCell("has samples that are not finite numbers")
+        if rate != spec.rate:
+            # A single sample can round to none at a lower rate; it is still a sound.
+            resampled = soxr.resample(wave, rate, spec.rate, quality="HQ")
+            wave = resampled if len(resampled) else wave[:1]
+        wave = wave[: max(1, round(spec.seconds * spec.rate))]
+        # Clipped, since a sample over full scale would wrap round to the other sign.
+        return np.rint(np.clip(wave * 32768.0, -32768, 32767)).astype(np.int16)  # [T]
+
+    def describe(self) -> Description:
+        text = "A sound (WAV, FLAC, Ogg, MP3, M4A, WebM, …) as base64 or a data URI."
+        schema: dict[str, Any] = {
+            "type": "string",
+            "contentEncoding": "base64",
+            "contentMediaType": "audio/*",
+            "description": f"{text} At most {self.spec.seconds:g} s of it are heard.",
+        }
+        return Description(schema, "audio/*", "audio")
+
+
+def read_wave(file: BinaryIO, seconds: float, crop: str) -> tuple[np.ndarray, int]:
+    """A sound file -> float32 [T] in -1..1 (floats may exceed it), at its own rate, and that rate.
+
+    At most `seconds` are kept, of the start, center or end; memory doesn't grow with the file.
+    """
+    head = file.read(512)
+    file.seek(0)
+    try:
+        return _with_soundfile(file, seconds, crop)
+    except (soundfile.SoundFileError, RuntimeError, TypeError, ValueError) as error:
+        file.seek(0)
+        try:
+            return _with_av(file, seconds, crop)
+        except _av_errors() as other:
+            found = media.name_format(head)
+            if found and ("sound" in found or "MP4" in found or "WebM" in found):
+                raise BadCell(f"is {found} that is damaged or cut off ({error})") from other
+            reason = f"is {found}, which can't be read as a sound" if found else "is not a sound"
+            raise BadCell(reason) from other
+
+
+def _with_soundfile(file: BinaryIO, seconds: float, crop: str) -> tuple[np.ndarray, int]:
+    with soundfile.SoundFile(file) as sound:
+        rate, total = sound.samplerate, sound.frames
+        _check(rate, sound.channels, total)
+        limit = max(1, round(seconds * rate))
+        start = _start(total, limit, crop)
+        if start:
+            sound.seek(start)
+        expected = min(limit, total - start)
+        blocks: list[np.ndarray] = []
+        kept = 0
+        while kept < expected:
+            block = sound.read(min(BLOCK, expected - kept), dtype="float32", always_2d=True)
+            if not len(block):
+                raise BadCell(f"is cut off after {(start + kept) / rate:.2f} s")
+            blocks.append(block.mean(axis=1, dtype=np.float32))
+            kept += len(block)
+        if "(should be" in sound.extra_info and sound.format in ("WAV", "WAVEX", "AIFF"):
+            raise BadCell(f"is cut off: its header promises more than {total / rate:.2f} s")
+        return np.concatenate(blocks), rate
+
+
+def _with_av(file: BinaryIO, seconds: float, crop: str) -> tuple[np.ndarray, int]:
+    total = 0
+    if crop != "start":  # containers seldom know their exact length: count it, then read again
+        total = sum(len(block) for block, _ in _av_blocks(file))
+        file.seek(0)
+    blocks: list[np.ndarray] = []
+    position, kept, limit, rate, start = 0, 0, 1, 0, 0
+    with closing(_av_blocks(file)) as waves:
+        for block, rate in waves:
+            limit = max(1, round(seconds * rate))
+            start = _start(total, limit, crop) if total else 0
+            piece = block[max(0, start - position) : max(0, start + limit - position)]
+            position += len(block)
+            blocks.append(piece)
+            kept += len(piece)
+            if kept >= limit:
+                break
+    if not kept:
+        raise BadCell("has no samples")
+    return np.concatenate(blocks), rate
+
+
+def _av_blocks(file: BinaryIO) -> Iterator[tuple[np.ndarray, int]]:
+    """Mono float32 [T] blocks of the first sound track, and their rate."""
+    import av
+
+    options = {"format_whitelist": CONTAINERS}
+    with av.open(file, mode="r", options=options, metadata_errors="ignore") as container:
+        if not container.streams.audio:
+            raise BadCell("has no sound track")
+        stream = container.streams.audio[0]
+        resampler, rate = None, 0
+        for frame in container.decode(stream):
+            if resampler is None:
+                rate = frame.sample_rate
+                _check(rate, frame.layout.nb_channels, None)
+                resampler = av.AudioResampler(format="fltp", layout=frame.layout, rate=rate)
+            for plain in resampler.resample(frame):
+                yield plain.to_ndarray().mean(axis=0, dtype=np.float32), rate  # [C, T] -> [T]
+
+
+def _av_errors() -> tuple[type[Exception], ...]:
+    import av
+
+    return (av.FFmpegError, OSError, ValueError, IndexError, EOFError, RuntimeError, MemoryError)
+
+
+def _check(rate: int, channels: int, frames: int | None) -> None:
+    if not RATES[0] <= rate <= RATES[1]:
+        raise BadCell(f"claims {rate} samples per second")
+    if channels > MAX_CHANNELS:
+        raise BadCell(f"has {channels} channels, more than {MAX_CHANNELS}")
+    if frames == 0:
+        raise BadCell("has no samples")
+
+
+def _start(total: int, limit: int, crop: str) -> int:
+    """The first frame that is kept of a sound of `total` frames."""
+    spare = max(0, total - limit)
+    return {"start": 0, "center": spare // 2, "end": spare}[crop]

@@ -1,0 +1,94 @@
+"""A cell of several labels -> uint8 multi-hot [N]."""
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from mmbm.columns import Cell, Description, State, Storage
+from mmbm.columns.category import CHOICES, name
+from mmbm.config import LabelsSpec, LabelsTarget
+from mmbm.errors import BadCell, ConfigError
+
+MAX_LABELS = 10_000
+"""More are not labels, and a row of [N] would no longer be small."""
+
+
+def split(cell: Cell, separator: str) -> list[str] | None:
+    """The labels of a cell, each once, in the order written; None if the cell is absent.
+
+    An empty string or list is present: it says that there are none. Raises BadCell.
+    """
+    if isinstance(cell, bytes):
+        try:
+            cell = cell.decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise BadCell("is bytes that are not UTF-8 text") from error
+    if isinstance(cell, str):
+        parts: Iterable[Any] = cell.split(separator)
+    elif isinstance(cell, list | tuple | set | np.ndarray):
+        parts = cell
+    else:
+        parts = [cell]
+        if name(cell) is None:
+            return None
+    names = (name(part) for part in parts)
+    return list(dict.fromkeys(label for label in names if label is not None))
+
+
+class LabelsColumn:
+    """Any number of labels -> uint8 [N], 1 where one is given. Unseen and rare ones are ignored.
+
+    State: `values` (sorted), `counts` (rows of each in train), `rows` (rows present in train).
+    """
+
+    version = 1
+
+    def __init__(self, spec: LabelsSpec | LabelsTarget, state: State | None = None):
+        self.spec = spec
+        self._learn(state or {})
+
+    def fit(self, cells: Iterable[Cell]) -> State:
+        """Count the labels. Raises ConfigError when there are more than `MAX_LABELS`."""
+        counts: Counter[str] = Counter()
+        rows = 0
+        for cell in cells:
+            try:
+                labels = split(cell, self.spec.separator)
+            except BadCell:
+                continue  # the quarantine tells of it when the cell is decoded
+            if labels is None:
+                continue
+            rows += 1
+            counts.update(labels)
+            if len(counts) > MAX_LABELS:
+                raise ConfigError(
+                    f"more than {MAX_LABELS} different labels: it looks like text. Use kind: text, "
+                    f"or check that labels are separated by {self.spec.separator!r}."
+                )
+        kept = sorted(label for label, n in counts.items() if n >= self.spec.min_count)
+        self._learn({"values": kept, "counts": [counts[label] for label in kept], "rows": rows})
+        return self.state
+
+    def decode(self, cell: Cell) -> np.ndarray | None:
+        """A cell -> uint8 [N]; None if absent. Raises BadCell."""
+        labels = split(cell, self.spec.separator)
+        if labels is None:
+            return None
+        hot = np.zeros(self.storage.shape, dtype=np.uint8)  # [N]
+        hot[[self._index[label] for label in labels if label in self._index]] = 1
+        return hot
+
+    def describe(self) -> Description:
+        values = self.state.get("values", [])
+        item: dict[str, Any] = {"type": "string"}
+        if values:
+            item["enum" if len(values) <= CHOICES else "examples"] = values[:CHOICES]
+        return Description({"type": "array", "items": item, "uniqueItems": True}, None, "choices")
+
+    def _learn(self, state: State) -> None:
+        self.state: State = state
+        values = state.get("values", [])
+        self._index = {value: i for i, value in enumerate(values)}
+        self.storage = Storage("uint8", (len(values),))

@@ -1,0 +1,150 @@
+"""A text cell -> int32 token ids [T]."""
+
+import json
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mmbm.columns import Cell, Description, State, Storage
+from mmbm.columns.category import name
+from mmbm.config import TextSpec
+from mmbm.errors import BadCell, ConfigError
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
+PAD, START = "<pad>", "<start>"
+CHARACTERS_PER_TOKEN = 32
+"""A text is cut to this many characters for each token it may have, before it is tokenised: a cell
+of a megabyte costs no more than its beginning. English has about 4, Chinese 1 to 2."""
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+
+
+class TextColumn:
+    """A text -> int32 [T], T at least 1 (the start token) and at most `max_tokens`.
+
+    State: `tokenizer`, the text of a tokenizer.json; `vocabulary`, one more than its largest id.
+    """
+
+    version = 1
+
+    def __init__(self, spec: TextSpec, state: State | None = None):
+        self.spec = spec
+        self.state: State = state or {}
+        self.storage = Storage("int32", (), ragged=True)
+        self._tokenizer: Tokenizer | None = None
+
+    def fit(self, cells: Iterable[Cell]) -> State:
+        """Train byte-level BPE (Sennrich et al. 2016), or take the tokenizer the spec names."""
+        tokenizer = (
+            _load(Path(self.spec.tokenizer))
+            if self.spec.tokenizer
+            else _train(self._texts(cells), self.spec.vocabulary)
+        )
+        ids = tokenizer.get_vocab(with_added_tokens=True).values()
+        self.state = {"tokenizer": tokenizer.to_str(), "vocabulary": max(ids) + 1}
+        self._tokenizer = None
+        return self.state
+
+    def decode(self, cell: Cell) -> np.ndarray | None:
+        """A cell -> int32 [T]; None if absent; an empty text is present. Raises BadCell."""
+        text = self._text(cell)
+        if text is None:
+            return None
+        if self._tokenizer is None:
+            self._tokenizer = self._open()
+        ids = self._tokenizer.encode(text).ids
+        return np.array(
+            ids or [0], dtype=np.int32
+        )  # [0]: a foreign tokenizer without a start token
+
+    def describe(self) -> Description:
+        schema: dict[str, Any] = {
+            "type": "string",
+            "description": f"Text; about the first {self.spec.max_tokens} tokens are read.",
+        }
+        return Description(schema, None, "text")
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_tokenizer": None}  # a worker opens its own
+
+    def _text(self, cell: Cell) -> str | None:
+        limit = self.spec.max_tokens * CHARACTERS_PER_TOKEN
+        if isinstance(cell, bytes):
+            try:
+                cell = cell.decode("utf-8")
+            except UnicodeDecodeError as error:
+                raise BadCell(f"is not UTF-8 text (byte {error.start})") from error
+        elif not isinstance(cell, str):
+            cell = name(cell)
+        if cell is None:
+            return None
+        text = _CONTROL.sub("", cell[:limit])
+        if not text.isascii():
+            try:
+                text.encode("utf-8")
+            except UnicodeEncodeError as error:
+                raise BadCell("has half of a surrogate pair, which is no character") from error
+        return text
+
+    def _texts(self, cells: Iterable[Cell]) -> Iterator[str]:
+        for cell in cells:
+            try:
+                text = self._text(cell)
+            except BadCell:
+                continue  # the quarantine tells of it when the cell is decoded
+            if text:
+                yield text
+
+    def _open(self) -> "Tokenizer":
+        from tokenizers import Tokenizer
+
+        tokenizer = Tokenizer.from_str(self.state["tokenizer"])
+        tokenizer.no_padding()
+        tokenizer.enable_truncation(self.spec.max_tokens)
+        if not self.spec.tokenizer:
+            tokenizer.encode_special_tokens = True  # "<start>" in somebody's text is only text
+        return tokenizer
+
+
+def _train(texts: Iterator[str], vocabulary: int) -> "Tokenizer":
+    from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
+    from tokenizers.processors import TemplateProcessing
+
+    tokenizer = Tokenizer(models.BPE())
+    # NFC joins the spellings of one character and changes nothing else. NFKC would also turn x²
+    # into x2, ① into 1 and the full-width punctuation of Chinese into ASCII.
+    tokenizer.normalizer = normalizers.NFC()
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocabulary,
+        min_frequency=2,
+        special_tokens=[PAD, START],  # ids 0 and 1
+        initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),  # any text has tokens
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(texts, trainer)
+    tokenizer.post_processor = TemplateProcessing(single=f"{START} $A", special_tokens=[(START, 1)])
+    return tokenizer
+
+
+def _load(path: Path) -> "Tokenizer":
+    from tokenizers import Tokenizer
+
+    file = path / "tokenizer.json" if path.is_dir() else path
+    try:
+        text = file.read_text(encoding="utf-8")
+        json.loads(text)
+    except FileNotFoundError as error:
+        raise ConfigError(f"tokenizer: there is no file {file}.") from error
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"tokenizer: {file} can't be read as JSON: {error}.") from error
+    try:
+        return Tokenizer.from_str(text)
+    except Exception as error:  # the class itself is what tokenizers raises
+        raise ConfigError(f"tokenizer: {file} is no tokenizer.json: {error}.") from error

@@ -1,0 +1,603 @@
+"""The whole YAML surface. Read it top to bottom as the reference: every key, default and unit.
+
+A component may be written as a string (`encoder: cnn`) or with options
+(`encoder: {kind: cnn, size: small}`). A relative path is relative to the file that names it.
+"""
+
+import difflib
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal, get_args, get_origin
+
+import yaml
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    PositiveFloat,
+    PositiveInt,
+    Tag,
+    ValidationError,
+    model_validator,
+)
+
+from mmbm.errors import ConfigError
+
+Fraction = Annotated[float, Field(ge=0, lt=1)]
+Size = Literal["tiny", "small", "base"]
+"""Preset of a part's width and depth; `width`, `layers` and the like override it one by one."""
+
+
+class Spec(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+
+
+def _component(value: Any) -> Any:
+    return {"kind": value} if isinstance(value, str) else value
+
+
+def _by_kind(value: Any) -> str | None:
+    kind = value.get("kind") if isinstance(value, dict) else getattr(value, "kind", None)
+    return "own" if isinstance(kind, str) and ":" in kind else kind
+
+
+class OwnSpec(BaseModel):
+    """A user's own class, `package.module:Class`; all other keys are passed to it by name."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+    kind: Annotated[str, Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")]
+
+    @property
+    def options(self) -> dict[str, Any]:
+        return dict(self.model_extra or {})
+
+
+# ── encoders: frontend output -> tokens ──────────────────────────────────────────────────────────
+
+
+class CNNSpec(Spec):
+    """Residual convolutions, over a picture or over spectrogram frames."""
+
+    kind: Literal["cnn"] = "cnn"
+    size: Size = "small"
+    width: PositiveInt | None = None
+    """Channels of the first stage; they double at each of the stages."""
+    layers: PositiveInt | None = None
+    """Residual blocks per stage."""
+    dropout: Fraction = 0.0
+
+
+class RNNSpec(Spec):
+    """Recurrent network over text tokens or audio frames."""
+
+    kind: Literal["rnn"] = "rnn"
+    size: Size = "small"
+    cell: Literal["gru", "lstm"] = "gru"
+    width: PositiveInt | None = None
+    """Hidden units per direction."""
+    layers: PositiveInt | None = None
+    bidirectional: bool = True
+    dropout: Fraction = 0.1
+
+
+class TransformerSpec(Spec):
+    """Pre-norm transformer over patches, text tokens or audio frames."""
+
+    kind: Literal["transformer"] = "transformer"
+    size: Size = "small"
+    width: PositiveInt | None = None
+    layers: PositiveInt | None = None
+    heads: PositiveInt | None = None
+    patch: PositiveInt = 8
+    """Side of a picture's patch in pixels, or frames per token of a sound."""
+    dropout: Fraction = 0.1
+
+
+EncoderSpec = Annotated[
+    Annotated[CNNSpec, Tag("cnn")]
+    | Annotated[RNNSpec, Tag("rnn")]
+    | Annotated[TransformerSpec, Tag("transformer")]
+    | Annotated[OwnSpec, Tag("own")],
+    Discriminator(_by_kind),
+    BeforeValidator(_component),
+]
+
+
+# ── inputs: one spec per kind of column ──────────────────────────────────────────────────────────
+
+
+class ImageAugment(Spec):
+    """Random changes of a picture, in training only."""
+
+    flip: bool = False
+    """Mirror left-right, one row in two."""
+    crop: Fraction = 0.0
+    """Shift by up to this part of the side (edges repeated)."""
+    erase: Fraction = 0.0
+    """Probability of blanking a random rectangle (Zhong et al. 2017)."""
+
+
+class AudioAugment(Spec):
+    """Random masks on the spectrogram, in training only (SpecAugment, Park et al. 2019)."""
+
+    bands: Annotated[int, Field(ge=0)] = 8
+    """Widest mask over mel bands; two masks a clip. 0: none."""
+    frames: Fraction = 0.15
+    """Longest mask over time, as a part of the clip; two masks a clip. 0: none."""
+
+
+class MediaSpec(Spec):
+    same_as: str | None = None
+    """Share all weights with this input (of the same kind and options)."""
+    max_bytes: PositiveInt = 100_000_000
+    """A larger cell is refused."""
+
+
+class ImageSpec(MediaSpec):
+    kind: Literal["image"] = "image"
+    size: PositiveInt | tuple[PositiveInt, PositiveInt] = 64
+    """Pixels after decoding: one number for a square, or [height, width]."""
+    channels: Literal[1, 3] = 3
+    fit: Literal["stretch", "pad", "crop"] = "stretch"
+    """How another aspect ratio becomes this one."""
+    max_pixels: PositiveInt = 100_000_000
+    """A picture with more pixels (height times width) is refused before it is decoded."""
+    augment: ImageAugment = ImageAugment()
+    encoder: EncoderSpec = CNNSpec()
+
+    @property
+    def height(self) -> int:
+        return self.size if isinstance(self.size, int) else self.size[0]
+
+    @property
+    def width(self) -> int:
+        return self.size if isinstance(self.size, int) else self.size[1]
+
+
+class AudioSpec(MediaSpec):
+    kind: Literal["audio"] = "audio"
+    rate: PositiveInt = 16000
+    """Samples per second after decoding."""
+    seconds: PositiveFloat = 10.0
+    """A longer clip is cropped to this."""
+    crop: Literal["start", "center", "end"] = "start"
+    """Which part of a longer clip is kept."""
+    bands: PositiveInt = 64
+    """Mel bands of the spectrogram."""
+    augment: AudioAugment = AudioAugment()
+    encoder: EncoderSpec = CNNSpec()
+
+
+class TextSpec(MediaSpec):
+    kind: Literal["text"] = "text"
+    vocabulary: Annotated[int, Field(ge=300)] = 4000
+    """Largest number of byte-level BPE tokens, trained on the train split."""
+    max_tokens: PositiveInt = 128
+    """A longer text is cut."""
+    tokenizer: str | None = None
+    """A `tokenizer.json`, or a folder that holds one, instead of training one."""
+    encoder: EncoderSpec = RNNSpec()
+
+
+class NumberSpec(Spec):
+    kind: Literal["number"] = "number"
+    log: bool = False
+    """Take sign(x)·log(1+|x|) first: for counts, prices and other long tails."""
+    bins: Annotated[int, Field(ge=2, le=256)] = 16
+    """Quantile bins of the piecewise-linear embedding."""
+    missing: bool = True
+    """False: an empty cell is a bad cell."""
+    group: str = "table"
+    """Number, category and labels inputs of one group form one modality."""
+
+
+class CategorySpec(Spec):
+    kind: Literal["category"] = "category"
+    min_count: PositiveInt = 1
+    """Values seen less often than this in the train split are grouped as one rare value."""
+    max_values: PositiveInt = 10_000
+    group: str = "table"
+
+
+class LabelsSpec(Spec):
+    kind: Literal["labels"] = "labels"
+    separator: str = ";"
+    """Between labels in a cell that is one string; a list in a cell needs none."""
+    min_count: PositiveInt = 1
+    group: str = "table"
+
+
+InputSpec = Annotated[
+    Annotated[ImageSpec, Tag("image")]
+    | Annotated[AudioSpec, Tag("audio")]
+    | Annotated[TextSpec, Tag("text")]
+    | Annotated[NumberSpec, Tag("number")]
+    | Annotated[CategorySpec, Tag("category")]
+    | Annotated[LabelsSpec, Tag("labels")],
+    Discriminator(_by_kind),
+    BeforeValidator(_component),
+]
+
+
+# ── fusion: tokens of every modality -> one vector per row ───────────────────────────────────────
+
+
+class FusionSpec(Spec):
+    width: PositiveInt = 128
+    """Width of every modality's tokens and of the fused vector."""
+    drop: Fraction = 0.15
+    """Modality dropout: the chance that a modality is hidden from a row in training."""
+    dropout: Fraction = 0.1
+
+
+class ConcatSpec(FusionSpec):
+    """Pool each modality, concatenate, two dense layers: the textbook fusion."""
+
+    kind: Literal["concat"] = "concat"
+
+
+class GatedSpec(FusionSpec):
+    """A learned gate weighs each modality, row by row (GMU, Arevalo et al. 2017)."""
+
+    kind: Literal["gated"] = "gated"
+
+
+class TransformerFusionSpec(FusionSpec):
+    """Self-attention over the tokens of all modalities."""
+
+    kind: Literal["transformer"] = "transformer"
+    layers: PositiveInt = 2
+    heads: PositiveInt = 4
+
+
+class BottleneckSpec(FusionSpec):
+    """Modalities exchange only through a few tokens (Nagrani et al. 2021)."""
+
+    kind: Literal["bottleneck"] = "bottleneck"
+    layers: PositiveInt = 2
+    heads: PositiveInt = 4
+    tokens: PositiveInt = 4
+
+
+class LowRankSpec(FusionSpec):
+    """Low-rank product of all modalities (LMF, Liu et al. 2018)."""
+
+    kind: Literal["lowrank"] = "lowrank"
+    rank: PositiveInt = 8
+
+
+AnyFusionSpec = Annotated[
+    Annotated[ConcatSpec, Tag("concat")]
+    | Annotated[GatedSpec, Tag("gated")]
+    | Annotated[TransformerFusionSpec, Tag("transformer")]
+    | Annotated[BottleneckSpec, Tag("bottleneck")]
+    | Annotated[LowRankSpec, Tag("lowrank")],
+    Discriminator(_by_kind),
+    BeforeValidator(_component),
+]
+
+
+# ── targets: one spec per kind of answer ─────────────────────────────────────────────────────────
+
+
+class TargetSpec(Spec):
+    weight: PositiveFloat = 1.0
+    """This target's part of the training loss."""
+
+
+class CategoryTarget(TargetSpec):
+    """One class out of several: softmax cross-entropy."""
+
+    kind: Literal["category"] = "category"
+    class_weights: Literal["none", "balanced"] = "none"
+    label_smoothing: Fraction = 0.0
+    max_values: PositiveInt = 10_000
+    min_count: ClassVar[int] = 1
+
+
+class NumberTarget(TargetSpec):
+    """A number, standardised inside, answered in its own unit."""
+
+    kind: Literal["number"] = "number"
+    loss: Literal["mse", "l1", "huber"] = "mse"
+    log: bool = False
+    bins: ClassVar[int] = 16
+    missing: ClassVar[bool] = True
+
+
+class LabelsTarget(TargetSpec):
+    """Any number of labels: one binary cross-entropy each."""
+
+    kind: Literal["labels"] = "labels"
+    separator: str = ";"
+    min_count: PositiveInt = 1
+    threshold: Annotated[float, Field(gt=0, lt=1)] = 0.5
+
+
+AnyTargetSpec = Annotated[
+    Annotated[CategoryTarget, Tag("category")]
+    | Annotated[NumberTarget, Tag("number")]
+    | Annotated[LabelsTarget, Tag("labels")],
+    Discriminator(_by_kind),
+    BeforeValidator(_component),
+]
+
+
+# ── data and training ────────────────────────────────────────────────────────────────────────────
+
+
+class SplitSpec(Spec):
+    """How rows are divided. A string instead of this names a column of train/valid/test."""
+
+    valid: Fraction = 0.1
+    test: Fraction = 0.2
+    seed: int = 7
+    group: str | None = None
+    """A column; its rows of one value stay in one split."""
+    time: str | None = None
+    """A column; the latest rows are the test split, those before them the valid split."""
+    folds: Annotated[int, Field(ge=2, le=50)] | None = None
+    """Cross-validation with this many folds; `valid` is not used then."""
+    then: Literal["all", "ensemble"] = "all"
+    """After cross-validation: train once on all folds, or keep the models of the folds together."""
+
+    @model_validator(mode="after")
+    def _one_rule(self):
+        if self.group and self.time:
+            raise ValueError("split by group or by time, not both")
+        if self.valid + self.test >= 1:
+            raise ValueError("valid and test leave no rows to train on")
+        return self
+
+
+class DataSpec(Spec):
+    table: str
+    """Path of a csv, tsv, jsonl, parquet, arrow or feather file, relative to the config."""
+    root: str | None = None
+    """Folder that media paths are relative to; the table's own folder if not given."""
+    encoding: str | None = None
+    """Text encoding of a csv; found from its first bytes if not given (UTF-8 or UTF-16)."""
+    delimiter: str | None = None
+    split: str | SplitSpec = SplitSpec()
+    bad_cells: Literal["drop", "missing", "stop"] = "drop"
+    """A cell that can't be decoded: drop its row, treat the cell as absent, or stop."""
+    rehash: bool = False
+    """Recognise unchanged media by their bytes instead of path, size and time of change."""
+
+
+class TrainSpec(Spec):
+    epochs: PositiveInt = 20
+    batch: PositiveInt = 64
+    """Rows per step, over all processes."""
+    lr: PositiveFloat = 2e-3
+    """Highest learning rate of AdamW (Loshchilov & Hutter 2019)."""
+    weight_decay: Annotated[float, Field(ge=0)] = 0.02
+    warmup: Fraction = 0.1
+    """Part of all steps in which the learning rate rises; then it falls as half a cosine."""
+    clip: PositiveFloat = 1.0
+    """Largest norm of the gradient."""
+    patience: PositiveInt | None = None
+    """Stop after this many epochs without a better score; not at all if not given."""
+    monitor: str | None = None
+    """`target.metric` that decides which epoch is best; the first target's main metric if not given."""
+    auxiliary: Annotated[float, Field(ge=0)] = 0.3
+    """Weight of the loss of each modality's own small head."""
+    average: Annotated[int, Field(ge=1)] = 3
+    """Average this many best epochs when that is better on the valid split. 1: no averaging."""
+    seed: int = 7
+    precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    """auto: bfloat16 where the device computes it natively."""
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    threads: PositiveInt | None = None
+    """CPU threads of torch; all cores if not given."""
+    checkpoint_seconds: PositiveFloat = 60.0
+    """Time between checkpoints inside an epoch; there is one after every epoch too."""
+    log_steps: PositiveInt = 20
+    golden: Annotated[int, Field(ge=0)] = 8
+    """Rows kept in the bundle with their answers, to verify it later. 0: keep no data."""
+
+
+RESERVED = {"x", "keep", "known", "present", "lengths"}
+"""Endings of the graphs' own inputs and outputs."""
+
+
+class Config(Spec):
+    data: DataSpec
+    inputs: Annotated[dict[str, InputSpec], Field(min_length=1)]
+    fusion: AnyFusionSpec = ConcatSpec()
+    targets: Annotated[dict[str, AnyTargetSpec], Field(min_length=1)]
+    train: TrainSpec = TrainSpec()
+
+    @model_validator(mode="after")
+    def _consistent(self):
+        both = set(self.inputs) & set(self.targets)
+        if both:
+            raise ValueError(
+                f"{sorted(both)[0]!r} is an input and a target: leave it out of inputs"
+            )
+        for name in (*self.inputs, *self.targets):
+            if name.rpartition(".")[2] in RESERVED and "." in name:
+                raise ValueError(f"{name!r}: a column can't end in .{name.rpartition('.')[2]}; rename it")
+        for name, spec in self.inputs.items():
+            if getattr(spec, "group", None) in set(self.inputs) - {name}:
+                raise ValueError(f"inputs.{name}.group: {spec.group!r} is an input; name another group")  # type: ignore[union-attr]
+            other = getattr(spec, "same_as", None)
+            if other is None:
+                continue
+            if other not in self.inputs or other == name:
+                raise ValueError(f"inputs.{name}.same_as: there is no other input {other!r}")
+            original = self.inputs[other]
+            if getattr(original, "same_as", None):
+                raise ValueError(
+                    f"inputs.{name}.same_as: name {original.same_as!r}, which has the weights"
+                )  # type: ignore[union-attr]
+            if original.model_copy(update={"same_as": None}) != spec.model_copy(
+                update={"same_as": None}
+            ):
+                raise ValueError(
+                    f"inputs.{name}.same_as: {name!r} and {other!r} differ in kind or options; "
+                    "inputs that share weights must be written alike"
+                )
+        return self
+
+    def modalities(self) -> dict[str, list[str]]:
+        """Modality name -> its columns: one media column each, table columns by their group."""
+        modalities: dict[str, list[str]] = {}
+        for name, spec in self.inputs.items():
+            modalities.setdefault(getattr(spec, "group", name), []).append(name)
+        return modalities
+
+
+# ── reading ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def load(path: str | Path, overrides: list[str] | None = None) -> Config:
+    """Read a YAML config; `overrides` are `a.b=value` texts, value in YAML. Raises ConfigError."""
+    path = Path(path)
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError as error:
+        raise ConfigError(
+            f"There is no config {path}. `mmbm init TABLE --target COLUMN` writes one."
+        ) from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"The config {path} can't be read: {error}") from error
+    try:
+        raw = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path} is not valid YAML: {error}") from error
+    return parse(raw, where=str(path), base=path.parent, overrides=overrides)
+
+
+def parse(
+    raw: Any, where: str = "config", base: Path | None = None, overrides: list[str] | None = None
+) -> Config:
+    """A checked Config from plain Python data; paths become absolute from `base`."""
+    if not isinstance(raw, dict):
+        raise ConfigError(f"{where}: expected keys such as data, inputs and targets.")
+    for override in overrides or []:
+        raw = _override(raw, override)
+    try:
+        config = Config.model_validate(raw)
+    except ValidationError as error:
+        raise ConfigError("\n".join(_explain(where, raw, e) for e in error.errors())) from error
+    return _resolve(config, (base or Path.cwd()).resolve())
+
+
+def dump(config: Config) -> str:
+    """The config as YAML, every default written out."""
+    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+
+def _resolve(config: Config, base: Path) -> Config:
+    table = base / config.data.table
+    root = base / config.data.root if config.data.root else table.parent
+    data = config.data.model_copy(update={"table": str(table), "root": str(root)})
+    inputs = {
+        name: spec.model_copy(update={"tokenizer": str(base / spec.tokenizer)})
+        if isinstance(spec, TextSpec) and spec.tokenizer
+        else spec
+        for name, spec in config.inputs.items()
+    }
+    return config.model_copy(update={"data": data, "inputs": inputs})
+
+
+def _override(raw: dict, override: str) -> dict:
+    key, equals, value = override.partition("=")
+    if not equals or not key.strip():
+        raise ConfigError(
+            f"--set {override!r}: write it as key.key=value, for example train.epochs=5."
+        )
+    parts = key.strip().split(".")
+    try:
+        parsed = yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"--set {override!r}: the value is not valid YAML: {error}") from error
+    raw = dict(raw)
+    node = raw
+    for part in parts[:-1]:
+        child = node.get(part)
+        child = dict(_component(child)) if isinstance(child, dict | str) else {}
+        node[part] = child
+        node = child
+    node[parts[-1]] = parsed
+    return raw
+
+
+def _explain(where: str, raw: Any, error: Any) -> str:
+    """One sentence per pydantic error, in the words of the YAML."""
+    path = _yaml_path(raw, error["loc"])
+    key = ".".join(path)
+    kind = error["type"]
+    if kind == "extra_forbidden":
+        near = difflib.get_close_matches(path[-1], _known_keys(raw, path[:-1]), n=1, cutoff=0.5)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        return f"{where}: unknown key {key!r}.{hint}"
+    if kind in ("union_tag_invalid", "union_tag_not_found"):
+        tags = [t.strip(" '") for t in str(error["ctx"].get("expected_tags", "")).split(",")]
+        tags = ["package.module:Class" if t == "own" else t for t in tags if t]
+        given = error["ctx"].get("tag")
+        if given is None:
+            kinds = f" ({' | '.join(tags)})" if tags else ""
+            return f"{where}: {key!r} needs a kind{kinds}."
+        near = difflib.get_close_matches(given, tags, n=1, cutoff=0.5)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        return f"{where}: {key!r} has no kind {given!r}; it knows {', '.join(tags)}.{hint}"
+    if kind == "missing":
+        return f"{where}: {key!r} is missing."
+    message = error["msg"].removeprefix("Value error, ")
+    given = (
+        ""
+        if isinstance(error["input"], dict | list | BaseModel)
+        else f" (given: {error['input']!r})"
+    )
+    return f"{where}: {key + ': ' if key else ''}{message}{given}."
+
+
+def _yaml_path(raw: Any, loc: tuple) -> list[str]:
+    """pydantic puts union tags into `loc`; keep what the YAML has, plus the last (missing) key."""
+    path: list[str] = []
+    node = raw
+    for i, part in enumerate(loc):
+        if isinstance(node, dict) and part in node:
+            path.append(str(part))
+            node = node[part]
+        elif isinstance(node, list) and isinstance(part, int):
+            path.append(str(part))
+            node = node[part] if part < len(node) else None
+        elif i == len(loc) - 1 and isinstance(node, dict) and node.get("kind") != part:
+            path.append(str(part))
+    return path
+
+
+def _known_keys(raw: Any, path: list[str]) -> list[str]:
+    """The keys that the model at this place of the YAML has."""
+    annotation: Any = Config
+    for part in path:
+        raw = raw.get(part) if isinstance(raw, dict) else None
+        if get_origin(annotation) is dict:
+            annotation = get_args(annotation)[1]
+        elif isinstance(annotation, type) and issubclass(annotation, BaseModel):
+            field = annotation.model_fields.get(part)
+            annotation = field.annotation if field else None
+        annotation = _pick(annotation, _by_kind(raw))
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return list(annotation.model_fields)
+    return []
+
+
+def _pick(annotation: Any, kind: str | None) -> Any:
+    """Out of a union of specs, the one of this kind."""
+    while get_origin(annotation) is Annotated:
+        annotation = get_args(annotation)[0]
+    options = (
+        [_pick(a, kind) for a in get_args(annotation)] if get_origin(annotation) is not dict else []
+    )
+    models = [o for o in options if isinstance(o, type) and issubclass(o, BaseModel)]
+    if not models:
+        return annotation
+    return next(
+        (m for m in models if "kind" in m.model_fields and m.model_fields["kind"].default == kind),
+        models[-1],
+    )

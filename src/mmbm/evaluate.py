@@ -1,0 +1,105 @@
+"""How good the answers are: one function for a model in training and for a bundle. No torch."""
+
+from typing import Any
+
+import numpy as np
+
+from mmbm import answers as kinds
+from mmbm.answers import Answer
+from mmbm.columns import Columns
+from mmbm.config import Config
+from mmbm.prepare.batches import Rows
+from mmbm.runners import Named, Runner, flatten
+from mmbm.subsets import Subset, answer_with, reported_subsets
+
+BATCH = 128
+
+
+def build_answers(config: Config, columns: Columns) -> dict[str, Answer]:
+    return {name: kinds.build(spec, columns[name]) for name, spec in config.targets.items()}
+
+
+def collect(
+    runner: Runner, rows: Rows, columns: Columns, subsets: list[Subset], graph: str = "answer"
+) -> dict[Subset, Named]:
+    """Outputs for all rows, in their order, per subset of modalities. Encoders run once a row."""
+    parts: dict[Subset, list[Named]] = {subset: [] for subset in subsets}
+    positions = []
+    for places, batch in rows.in_order(BATCH):
+        positions.append(places)
+        encoded = runner.run("encode", flatten(batch.inputs, columns))
+        for subset in subsets:
+            if graph == "answer":
+                parts[subset].append(answer_with(runner, encoded, subset))
+            else:
+                parts[subset].append(runner.run(graph, encoded))
+    back = np.argsort(np.concatenate(positions))
+    return {
+        subset: {name: np.concatenate([p[name] for p in named])[back] for name in named[0]}
+        for subset, named in parts.items()
+    }
+
+
+def truths(rows: Rows, answers: dict[str, Answer]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Per target the right answers and which rows have one."""
+    return {name: a.truth(rows.stores[name].gather(rows.rows)) for name, a in answers.items()}
+
+
+def evaluate(
+    runner: Runner, rows: Rows, config: Config, columns: Columns, full: bool = True
+) -> dict[str, Any]:
+    """{"rows": N, "targets": {name: metrics and "interval"}, "subsets": {"a+b": {name: main}}}.
+
+    With `full=False` only the metrics of the whole model: what training needs after each epoch.
+    """
+    answers = build_answers(config, columns)
+    modalities = list(config.modalities())
+    whole = tuple(modalities)
+    subsets = reported_subsets(modalities) if full else [whole]
+    outputs = collect(runner, rows, columns, subsets)
+    known = truths(rows, answers)
+    targets: dict[str, Any] = {}
+    for name, answer in answers.items():
+        truth, has = known[name]
+        if not has.any():
+            targets[name] = {"rows": 0}
+            continue
+        output = outputs[whole][name][has]
+        targets[name] = {"rows": int(has.sum()), **answer.score(output, truth[has])}
+        if full:
+            targets[name]["interval"] = kinds.interval(answer, output, truth[has])
+    report = {"rows": len(rows), "targets": targets}
+    if full:
+        report["subsets"] = {
+            "+".join(subset): {
+                name: answers[name].main_score(named[name][has], truth[has])
+                for name, (truth, has) in known.items()
+                if has.any()
+            }
+            for subset, named in outputs.items()
+        }
+    return report
+
+
+def warnings(report: dict[str, Any], config: Config, columns: Columns) -> list[str]:
+    """In plain words, where fusion brings nothing: compared with each modality alone, as this
+    model answers without the others and, after `train --baselines`, as trained alone."""
+    said = []
+    for name, answer in build_answers(config, columns).items():
+        main = answer.main
+        fused = report["targets"][name].get(main.name)
+        if fused is None or len(config.modalities()) < 2:
+            continue
+        sign = 1 if main.higher_is_better else -1
+        alone = {m: report["subsets"].get(m, {}).get(name) for m in config.modalities()}
+        trained = {
+            f"{m} (trained alone)": s.get(name) for m, s in report.get("baselines", {}).items()
+        }
+        rivals = {k: v for k, v in {**alone, **trained}.items() if v is not None}
+        best = max(rivals, key=lambda k: sign * rivals[k])
+        if sign * (fused - rivals[best]) <= 0:
+            said.append(
+                f"Fusion brings nothing for {name!r}: all modalities together reach {main.name} "
+                f"{fused:.4g}, {best} alone {rivals[best]:.4g}."
+            )
+    return said

@@ -1,0 +1,135 @@
+"""The two graphs of a bundle, `encode` and `answer`: see `mmbm.runners` for their inputs."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from mmbm.columns import Columns
+from mmbm.errors import BundleError
+from mmbm.evaluate import flatten
+from mmbm.nn.batch import Tokens
+from mmbm.nn.graph import Axes, to_onnx
+from mmbm.nn.model import Model
+from mmbm.prepare.batches import Rows
+from mmbm.runners import Runner
+from mmbm.runners.onnx import OnnxRunner
+from mmbm.runners.torch import TorchRunner, fields
+
+TOLERANCE = 1e-4
+"""Largest difference of a probability (or of a number, in standard deviations) between the float32
+torch model and the exported graphs, on rows of the valid split."""
+EXAMPLE_ROWS, EXAMPLE_LENGTH = 3, 7
+
+
+class Encode(nn.Module):
+    """encode as a function of named tensors in a fixed order."""
+
+    def __init__(self, model: Model, names: list[str]):
+        super().__init__()
+        self.model, self.names = model, names
+        self.columns = [column for columns in model.modalities.values() for column in columns]
+
+    def forward(self, *args: Tensor) -> tuple[Tensor, ...]:
+        batch = fields(dict(zip(self.names, args)), self.columns)
+        tokens, present = self.model.encode(batch)
+        # combined with `keep`, whose first token is always kept, so that it is not a mere copy
+        known = {name: present[name] & tokens[name].keep.any(1) for name in tokens}
+        return tuple(t for name in tokens for t in (*tokens[name], known[name]))
+
+
+class Answer(nn.Module):
+    def __init__(self, model: Model):
+        super().__init__()
+        self.model = model
+
+    def forward(self, *args: Tensor) -> tuple[Tensor, ...]:
+        parts = {name: args[3 * i : 3 * i + 3] for i, name in enumerate(self.model.modalities)}
+        tokens = {name: Tokens(x, keep) for name, (x, keep, _) in parts.items()}
+        present = {name: present for name, (_, _, present) in parts.items()}
+        return tuple(self.model.answer(tokens, present).values())
+
+
+def export(model: Model, columns: Columns, folder: Path) -> None:
+    """Write encode.onnx and answer.onnx: any batch size, any length of sounds and texts."""
+    folder.mkdir(parents=True, exist_ok=True)
+    batch = torch.export.Dim("batch")
+    args, axes = example(model, columns, batch)
+    device = next(model.parameters()).device
+    model = model.cpu().eval()
+    names = [f"{name}.{part}" for name in model.modalities for part in ("x", "keep", "known")]
+    to_onnx(Encode(model, list(args)), args, axes, names, folder / "encode.onnx")
+
+    encoded = dict(zip(names, Encode(model, list(args))(*args.values())))
+    varying = [
+        n for n, cs in model.modalities.items() if any(columns[c].storage.ragged for c in cs)
+    ]
+    axes = {name: {0: batch} for name in names}
+    for i, name in enumerate(varying):
+        length = torch.export.Dim(f"tokens_{i}")
+        axes[f"{name}.x"] = axes[f"{name}.keep"] = {0: batch, 1: length}
+    tokens = {k: lengthened(k, v, axes[k]) for k, v in encoded.items()}
+    to_onnx(Answer(model), tokens, axes, list(model.targets.names), folder / "answer.onnx")
+    model.to(device)
+
+
+def example(model: Model, columns: Columns, batch) -> tuple[dict[str, Tensor], dict[str, Axes]]:
+    """A small batch of the right types to trace with, and its dynamic axes."""
+    args: dict[str, Tensor] = {}
+    axes: dict[str, Axes] = {}
+    for i, name in enumerate(c for names in model.modalities.values() for c in names):
+        storage = columns[name].storage
+        length = (EXAMPLE_LENGTH * 2000 if storage.dtype == "int16" else EXAMPLE_LENGTH,)
+        shape = (EXAMPLE_ROWS, *(length if storage.ragged else ()), *storage.shape)
+        args[name] = torch.from_numpy(np.ones(shape, dtype=storage.dtype))
+        axes[name] = {0: batch}
+        if storage.ragged:
+            axes[name][1] = torch.export.Dim(f"length_{i}")
+            args[f"{name}.lengths"] = torch.full((EXAMPLE_ROWS,), length[0], dtype=torch.int64)
+            axes[f"{name}.lengths"] = {0: batch}
+        args[f"{name}.present"] = torch.ones(EXAMPLE_ROWS, dtype=torch.bool)
+        axes[f"{name}.present"] = {0: batch}
+    return args, axes
+
+
+def lengthened(name: str, tensor: Tensor, axes: Axes) -> Tensor:
+    """At least two tokens where the length is dynamic: one would be taken for a constant."""
+    if 1 not in axes or tensor.shape[1] > 1:
+        return tensor
+    return torch.cat([tensor, torch.zeros_like(tensor)], 1)
+
+
+def verify(
+    model: Model, columns: Columns, folder: Path, rows: Rows, scale: dict[str, float]
+) -> float:
+    """Largest difference between torch and the files: alone and in an odd batch, short and long.
+
+    Raises BundleError beyond TOLERANCE. `scale` is what a difference is divided by, per target.
+    """
+    device = next(model.parameters()).device
+    torch_runner, onnx_runner = TorchRunner(model, device), OnnxRunner(folder)
+    order = np.argsort(rows.length(), kind="stable")
+    batches = [
+        order[:1],
+        order[-1:],
+        order[:3],
+        order[-5:],
+        order[:: max(len(order) // 17, 1)][:17],
+    ]
+    worst = 0.0
+    for positions in batches:
+        arrays = flatten(rows.gather(positions).inputs, columns)
+        ours, theirs = (_answers(runner, arrays) for runner in (torch_runner, onnx_runner))
+        for name, mine in ours.items():
+            worst = max(worst, float(np.abs(mine - theirs[name]).max()) / scale[name])
+    if not worst <= TOLERANCE:
+        raise BundleError(
+            f"The exported graphs move an answer by {worst:.2g}, more than {TOLERANCE:g}: they would "
+            "not serve what was trained. Please report this with the config."
+        )
+    return worst
+
+
+def _answers(runner: Runner, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    return runner.run("answer", runner.run("encode", arrays))

@@ -1,0 +1,171 @@
+"""Every column's kind, the split and the settings of a first training."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from mmbm.errors import TableError
+from mmbm.infer import kinds, leaks
+from mmbm.infer.files import Sound
+from mmbm.infer.kinds import Found
+from mmbm.infer.sample import Sample, sample_rows
+from mmbm.split import SYNONYMS
+from mmbm.table import Table
+
+STEPS = 1500
+"""Optimiser steps of a first training: minutes on a laptop for small media."""
+
+
+@dataclass
+class Inferred:
+    """What a config says, and why. Columns in the table's order."""
+
+    table: Table
+    split: str | None
+    inputs: dict[str, Found]
+    targets: dict[str, Found]
+    left_out: dict[str, Found]
+    suggestions: list[str] = field(default_factory=list)
+    """Of how to split, for the user to decide."""
+    warnings: list[str] = field(default_factory=list)
+    train: dict[str, Any] = field(default_factory=dict)
+
+
+def infer(
+    table: Table, targets: Sequence[str], drop: Sequence[str] = (), only: Sequence[str] = ()
+) -> Inferred:
+    """Find what each column is. `drop` leaves columns out; `only` leaves all others out.
+
+    Raises TableError: a column that isn't there, a target with nothing to learn, or no inputs left.
+    """
+    if not targets:
+        raise TableError(f"{table.source}: name at least one target column.")
+    for name in (*targets, *drop, *only):
+        table.column(name)
+    rows = sample_rows(table.rows)
+    samples = {name: Sample(table, name, rows) for name in table.names}
+    goals = {name: kinds.target(samples[name], table.source) for name in dict.fromkeys(targets)}
+    split = _split_column([s for n, s in samples.items() if n not in goals and n not in drop])
+
+    inputs: dict[str, Found] = {}
+    left_out: dict[str, Found] = {}
+    for name, sample in samples.items():
+        if name in goals or name == split:
+            continue
+        if name in drop or (only and name not in only):
+            left_out[name] = Found(None, "dropped as asked")
+            continue
+        found = kinds.look(sample)
+        (inputs if found.kind else left_out)[name] = found
+
+    result = Inferred(table, split, inputs, goals, left_out)
+    _leave_out_redundant(result, samples, keep=only)
+    _find_leaks(result, samples)
+    _find_groups(result)
+    if not inputs:
+        reasons = "; ".join(f"{name}: {found.why}" for name, found in left_out.items())
+        raise TableError(f"{table.source}: no column is left as an input ({reasons or 'none'}).")
+    result.train = _train(_train_rows(table, split))
+    return result
+
+
+def _split_column(samples: list[Sample]) -> str | None:
+    found = [sample.name for sample in samples if kinds.is_split(sample)]
+    return next((name for name in found if name.lower() == "split"), found[0] if found else None)
+
+
+def _leave_out_redundant(result: Inferred, samples: dict[str, Sample], keep: Sequence[str]) -> None:
+    """Columns that can teach nothing new: copies, a clip's length, values that only train has."""
+    sounds = {n: f for n, f in result.inputs.items() if f.kind == "audio"}
+    parts = _parts(samples, result.split)
+    for name, found in list(result.inputs.items()):
+        if kinds.is_media(found) or name in keep:
+            continue
+        sample = samples[name]
+        copy = next((n for n in result.inputs if leaks.same_cells(samples[n], sample)), name)
+        sound = next((n for n, f in sounds.items() if _is_length(sample, f)), None)
+        if copy != name:
+            _move(result, name, f"the same as {copy} in every row")
+        elif found.kind == "number" and sound is not None:
+            _move(result, name, f"the length of {sound}, which the sound itself tells")
+        elif parts is not None and _only_in_train(sample, parts):
+            why = f"none of its values in {result.split} valid or test occurs in train"
+            _move(result, name, why, group=True)
+
+
+def _parts(samples: dict[str, Sample], split: str | None) -> np.ndarray | None:
+    """bool: which sampled rows train."""
+    if split is None:
+        return None
+    return np.array([SYNONYMS.get((key or "").lower()) == "train" for key in samples[split].keys])
+
+
+def _only_in_train(sample: Sample, train: np.ndarray) -> bool:
+    if len(sample.rows) != len(train) or sample.repeats < 1.5:
+        return False
+    if sample.is_number and not sample.is_whole:
+        return False
+    seen = {key for key, part in zip(sample.keys, train) if part}
+    other = {key for key, part in zip(sample.keys, train) if not part and key is not None}
+    return bool(other) and not other & seen
+
+
+def _is_length(sample: Sample, found: Found) -> bool:
+    if found.opened is None or not sample.is_number:
+        return False
+    seen = {i: s.seconds for i, s in found.opened.seen.items() if isinstance(s, Sound)}
+    if len(seen) < 5 or len(set(seen.values())) < 2:
+        return False
+    given = sample.numbers[list(seen)]
+    return bool(np.allclose(given, list(seen.values()), rtol=0.02, atol=0.02))
+
+
+def _find_leaks(result: Inferred, samples: dict[str, Sample]) -> None:
+    for name, found in list(result.inputs.items()):
+        for goal, target in result.targets.items():
+            if kinds.is_media(found) or target.kind == "labels" or found.kind == "labels":
+                continue
+            told = leaks.tells(samples[name], samples[goal], number=target.kind == "number")
+            if told is not None and told.same:
+                _move(result, name, f"practically the target {goal} itself")
+                break
+            if told is not None:
+                result.warnings.append(
+                    f"{name} nearly determines {goal} ({told.right:.1%} on held-out rows). Leave "
+                    "it out unless it will be known when predicting."
+                )
+            elif found.kind == "text" and leaks.contains(samples[name], samples[goal]):
+                result.warnings.append(
+                    f"{name} spells out {goal} in nearly every row. Leave it out unless it will be "
+                    "known when predicting."
+                )
+
+
+def _find_groups(result: Inferred) -> None:
+    if result.split is not None:
+        return
+    result.suggestions = [
+        f"{name} {found.why}: {{group: {name}}} keeps its rows in one split"
+        for name, found in result.left_out.items()
+        if found.group
+    ]
+
+
+def _move(result: Inferred, name: str, why: str, group: bool = False) -> None:
+    """Out of the inputs; its kind is kept, to say how to put it back."""
+    result.left_out[name] = replace(result.inputs.pop(name), why=why, group=group)
+
+
+def _train_rows(table: Table, split: str | None) -> int:
+    if split is None:
+        return round(0.7 * table.rows)
+    return sum(SYNONYMS.get(str(cell).strip().lower()) == "train" for cell in table.cells(split))
+
+
+def _train(rows: int) -> dict[str, Any]:
+    """About `STEPS` steps, in 3 to 30 epochs."""
+    batch = 32 if rows < 1500 else 64 if rows < 50_000 else 128 if rows < 500_000 else 256
+    epochs = int(np.clip(round(STEPS * batch / max(1, rows)), 3, 30))
+    return {"epochs": epochs, "batch": batch}

@@ -1,0 +1,103 @@
+"""Some cells of a column, spread over the table: all that inferring looks at."""
+
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from mmbm.columns import Cell
+from mmbm.columns.category import name as name_of
+from mmbm.columns.number import parse
+from mmbm.errors import BadCell
+from mmbm.table import Table
+
+ROWS = 20_000
+"""Enough to see a value that one row in a thousand has; read in about a second."""
+BIG_CELL, BIG_ROWS = 4000, 200
+"""Of cells of more bytes than that (pictures inside the table), so many rows."""
+LONGEST = 4000
+"""Characters of a text that are looked at."""
+
+
+class Sample:
+    """Cells of one column at `rows`; what is derived from them is made once, when asked for."""
+
+    def __init__(self, table: Table, name: str, rows: np.ndarray):
+        if table.column(name).nbytes / table.rows > BIG_CELL:
+            rows = rows[np.linspace(0, len(rows) - 1, min(len(rows), BIG_ROWS)).astype(int)]
+        self.name = name
+        self.rows = rows
+        self.root: Path = table.root
+        self.whole = len(rows) == table.rows
+        cells = table.cells(name, rows)
+        self.cells: list[Cell] = [c[:LONGEST] if isinstance(c, str) else c for c in cells]
+
+    @cached_property
+    def keys(self) -> list[str | None]:
+        """The value of each cell as a category would name it; None if absent or no single value."""
+        return [_key(cell) for cell in self.cells]
+
+    @cached_property
+    def present(self) -> list[Cell]:
+        return [cell for cell in self.cells if not is_blank(cell)]
+
+    @cached_property
+    def values(self) -> list[str]:
+        return [key for key in self.keys if key is not None]
+
+    @cached_property
+    def distinct(self) -> int:
+        return len(set(self.values))
+
+    @cached_property
+    def numbers(self) -> np.ndarray:
+        """float64, one for each cell; NaN where it is no number."""
+        return np.array([_number(cell) for cell in self.cells])
+
+    @cached_property
+    def is_number(self) -> bool:
+        """Nearly every cell that isn't blank is a number (and not a code such as 007)."""
+        found = np.isfinite(self.numbers).sum()
+        codes = sum(isinstance(c, str) and _is_code(c.strip()) for c in self.present)
+        return found >= max(1, 0.98 * len(self.present)) and codes < 0.02 * max(1, found)
+
+    @cached_property
+    def is_whole(self) -> bool:
+        """All numbers are integers."""
+        finite = self.numbers[np.isfinite(self.numbers)]
+        return self.is_number and bool((finite == np.rint(finite)).all())
+
+    @property
+    def repeats(self) -> float:
+        """Mean number of rows of one value."""
+        return len(self.values) / max(1, self.distinct)
+
+
+def sample_rows(rows: int) -> np.ndarray:
+    """Sorted row numbers: all, or `ROWS` drawn with a fixed seed (a grid could fall in step)."""
+    if rows <= ROWS:
+        return np.arange(rows)
+    return np.sort(np.random.default_rng(0).choice(rows, ROWS, replace=False))
+
+
+def is_blank(cell: Cell) -> bool:
+    return cell is None or cell != cell or (isinstance(cell, str) and not cell.strip())
+
+
+def _is_code(text: str) -> bool:
+    return len(text) > 1 and text[0] == "0" and text.isdigit()
+
+
+def _key(cell: Cell) -> str | None:
+    try:
+        return name_of(cell)
+    except BadCell:
+        return None
+
+
+def _number(cell: Cell) -> float:
+    try:
+        value = parse(cell)
+    except BadCell:
+        return np.nan
+    return np.nan if value is None else value

@@ -1,0 +1,82 @@
+"""Inferred -> the YAML of a config, every line explained."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from mmbm.infer.choose import Inferred
+from mmbm.infer.kinds import Found, is_media
+
+HEAD = """\
+# Written by `mmbm init` from {rows} rows of {table}. Change what you know better.
+# Check the data: mmbm check {config}      Train: mmbm train {config}
+"""
+
+
+def to_yaml(inferred: Inferred, config_path: Path) -> str:
+    """The text of a config at `config_path`; paths in it are relative to that file's folder."""
+    table = inferred.table
+    path = Path(os.path.relpath(Path(table.source).resolve(), config_path.resolve().parent))
+    lines = [HEAD.format(rows=table.rows, table=path.as_posix(), config=config_path.name)]
+    lines += ["data:", f"  table: {_value(path.as_posix())}"]
+    if table.root.resolve() != Path(table.source).resolve().parent:
+        root = os.path.relpath(table.root.resolve(), config_path.resolve().parent)
+        lines.append(f"  root: {_value(Path(root).as_posix())}")
+    lines += [f"  {key}: {_value(value)}" for key, value in table.read_with.items()]
+    lines += _split(inferred)
+    lines += ["", "inputs:", *_columns(inferred.inputs)]
+    lines += [f"  # {line}" for line in _sharing(inferred)]
+    if inferred.left_out:
+        lines += ["  # Left out:"]
+        lines += [f"  # - {_left_out(name, found)}" for name, found in inferred.left_out.items()]
+    if inferred.warnings:
+        lines += ["  # Look at:"]
+        lines += [f"  # - {warning}" for warning in inferred.warnings]
+    lines += ["", "fusion: concat", "", "targets:", *_columns(inferred.targets)]
+    lines += ["", f"train: {_value(inferred.train)}"]
+    return "\n".join(lines) + "\n"
+
+
+def _split(inferred: Inferred) -> list[str]:
+    if inferred.split is not None:
+        return [f"  split: {_value(inferred.split)}  # its column of train, valid and test"]
+    lines = ["  split: {valid: 0.1, test: 0.2, seed: 7}  # at random"]
+    return lines + [f"  # {suggestion}." for suggestion in inferred.suggestions]
+
+
+def _columns(found: dict[str, Found]) -> list[str]:
+    written = {f"  {_value(name)}: {_component(f)}": f.why for name, f in found.items()}
+    width = min(60, max(len(line) for line in written))
+    return [f"{line:<{width}}  # {why}" for line, why in written.items()]
+
+
+def _left_out(name: str, found: Found) -> str:
+    back = f" To use it: {_value(name)}: {_component(found)}" if found.kind else ""
+    return f"{name}: {found.why}.{back}"
+
+
+def _component(found: Found) -> str:
+    return _value({"kind": found.kind, **found.options})
+
+
+def _sharing(inferred: Inferred) -> list[str]:
+    """Media inputs written alike may share weights."""
+    first: dict[str, str] = {}
+    lines = []
+    for name, found in inferred.inputs.items():
+        if not is_media(found):
+            continue
+        other = first.setdefault(_component(found), name)
+        if other != name:
+            lines.append(f"{name} may share all weights with {other}: same_as: {other}")
+    return lines
+
+
+def _value(value: Any) -> str:
+    """YAML in one line."""
+    text = yaml.safe_dump(
+        value, default_flow_style=True, allow_unicode=True, sort_keys=False, width=10_000
+    )
+    return text.removesuffix("\n").removesuffix("\n...")

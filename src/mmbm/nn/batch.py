@@ -1,0 +1,38 @@
+"""The types that travel through the model."""
+
+from typing import Literal, NamedTuple
+
+from torch import Tensor
+
+Layout = Literal["picture", "frames", "tokens", "vector"]
+"""What a frontend makes: a picture [B, C, H, W]; spectrogram frames [B, T, F]; embedded tokens
+[B, T, F]; or one vector per row [B, F]. An encoder says which layouts it reads."""
+
+
+class Field(NamedTuple):
+    """One column of a batch."""
+
+    values: Tensor  # [B, ...] padded, in the column's storage type
+    lengths: Tensor  # [B] int64 valid length along axis 1 (1 where there is no such axis)
+    present: Tensor  # [B] bool; False: the cell is absent, values are zeros
+
+
+class Features(NamedTuple):
+    """A column after its frontend: numbers an encoder can read."""
+
+    x: Tensor  # by layout: [B, C, H, W] | [B, T, F] | [B, F]
+    keep: Tensor | None = None  # [B, T] bool, True where valid; None for a picture or a vector
+
+
+class Tokens(NamedTuple):
+    """One modality after its encoder. Where `keep` is False, x is zero."""
+
+    x: Tensor  # [B, T, D]
+    keep: Tensor  # [B, T] bool; the first token of a row is always kept
+
+
+class Fused(NamedTuple):
+    """All modalities after fusion."""
+
+    pooled: Tensor  # [B, D]
+    tokens: Tokens  # for heads that read a sequence

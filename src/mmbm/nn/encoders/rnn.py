@@ -1,0 +1,55 @@
+"""GRU or LSTM over text tokens or spectrogram frames."""
+
+from torch import Tensor, nn
+
+from mmbm.config import RNNSpec
+from mmbm.errors import ConfigError
+from mmbm.nn.batch import Features, Layout, Tokens
+from mmbm.nn.layers import Recurrence
+
+PRESETS = {"tiny": (48, 1), "small": (96, 1), "base": (256, 2)}  # units per direction, layers
+
+
+class RNN(nn.Module):
+    """Tokens keep their length; frames are halved first, since a neighbour says nearly the same."""
+
+    def __init__(self, spec: RNNSpec, layout: Layout, features: int):
+        super().__init__()
+        if layout not in ("tokens", "frames"):
+            raise ConfigError(
+                f"encoder rnn reads tokens or frames, not a {layout}; "
+                "cnn and transformer read a picture."
+            )
+        hidden, layers = PRESETS[spec.size]
+        hidden, layers = spec.width or hidden, spec.layers or layers
+        self.width = hidden * (1 + spec.bidirectional)
+        self.halve = Halve(features, self.width) if layout == "frames" else None
+        sizes = [self.width if self.halve else features] + [self.width] * (layers - 1)
+        self.layers = nn.ModuleList(
+            Recurrence(spec.cell, size, hidden, spec.bidirectional) for size in sizes
+        )
+        self.dropout = nn.Dropout(spec.dropout)
+
+    def forward(self, features: Features) -> Tokens:
+        x, keep = features  # [B, T, F], [B, T]
+        assert keep is not None
+        if self.halve:
+            x, keep = self.halve(x, keep)  # [B, T/2, D]
+        for layer in self.layers:
+            x = layer(self.dropout(x), keep)  # [B, T, D]
+        return Tokens(x, keep)
+
+
+class Halve(nn.Module):
+    """Strided convolution over time; a kept output is centred on a kept frame."""
+
+    def __init__(self, features: int, width: int):
+        super().__init__()
+        self.conv = nn.Conv1d(features, width, 5, stride=2, padding=2)
+        self.norm = nn.LayerNorm(width)
+        self.act = nn.GELU()
+
+    def forward(self, x: Tensor, keep: Tensor) -> tuple[Tensor, Tensor]:  # [B, T, F], [B, T]
+        x = self.conv((x * keep[..., None]).transpose(1, 2)).transpose(1, 2)  # [B, T/2, D]
+        keep = keep[:, ::2]
+        return self.act(self.norm(x)) * keep[..., None], keep

@@ -1,0 +1,112 @@
+"""Sound: int16 samples -> log-mel spectrogram, normalised per clip; random masks in training."""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from mmbm.columns import Column
+from mmbm.config import AudioSpec
+from mmbm.nn.batch import Features, Field
+from mmbm.nn.layers import in_float32, valid
+
+WINDOW, HOP = 0.025, 0.010  # seconds, usual for speech
+FLOOR = 1e-5
+"""Added to a band: 90 dB under a full-scale tone and above the float32 noise of the DFT."""
+
+
+class LogMel(nn.Module):
+    """Frame t is centred on sample t·hop; before and after the clip there is silence."""
+
+    layout = "frames"
+    basis: Tensor
+    mel: Tensor
+
+    def __init__(self, spec: AudioSpec, column: Column):
+        super().__init__()
+        self.features = spec.bands
+        self.augment = spec.augment
+        self.window = max(2, 2 * round(spec.rate * WINDOW / 2))
+        self.hop = max(1, round(spec.rate * HOP))
+        points, mel = mel_filters(spec.rate, self.window, spec.bands)
+        self.register_buffer("basis", fourier(self.window, points), persistent=False)
+        self.register_buffer("mel", mel, persistent=False)
+
+    @torch.no_grad()
+    @in_float32
+    def forward(self, field: Field) -> Features:
+        x = field.values.float() / 32768.0  # [B, T]
+        x = F.pad(x, (self.window // 2, self.window // 2))
+        x = F.conv1d(x[:, None], self.basis, stride=self.hop)  # [B, 2K, T']
+        real, imaginary = x.square().chunk(2, dim=1)
+        x = (self.mel @ (real + imaginary) + FLOOR).log().transpose(1, 2)  # [B, T', bands]
+        keep = valid(field.lengths // self.hop + 1, x.shape[1])
+        x = normalise(x, keep)
+        if self.training:
+            x = mask_bands(x, self.augment.bands)
+            x = mask_frames(x, keep, self.augment.frames)
+        return Features(x, keep)
+
+
+def normalise(x: Tensor, keep: Tensor) -> Tensor:
+    """Zero mean and unit variance over a clip's valid frames and bands; padding is zero."""
+    mask = keep[..., None]
+    count = keep.sum(1)[:, None, None] * x.shape[2]
+    mean = (x * mask).sum((1, 2), keepdim=True) / count
+    x = (x - mean) * mask
+    var = x.square().sum((1, 2), keepdim=True) / count
+    return x * torch.rsqrt(var + 0.01)  # silence stays zero instead of becoming loud noise
+
+
+def mask_bands(x: Tensor, widest: int) -> Tensor:
+    """Two masks a clip over up to `widest` bands (SpecAugment, Park et al. 2019)."""
+    band = torch.arange(x.shape[2], device=x.device)
+    for _ in range(2 if widest else 0):
+        draw = torch.rand(2, len(x), 1, device=x.device)
+        size = draw[0] * min(widest, x.shape[2])
+        start = draw[1] * (x.shape[2] - size)
+        hidden = (band >= start) & (band < start + size)  # [B, bands]
+        x = x.masked_fill(hidden[:, None, :], 0.0)
+    return x
+
+
+def mask_frames(x: Tensor, keep: Tensor, longest: float) -> Tensor:
+    """Two masks a clip over up to `longest` of its valid frames."""
+    frame = torch.arange(x.shape[1], device=x.device)
+    length = keep.sum(1, keepdim=True)  # [B, 1]
+    for _ in range(2 if longest else 0):
+        draw = torch.rand(2, len(x), 1, device=x.device)
+        size = draw[0] * longest * length
+        start = draw[1] * (length - size)
+        hidden = (frame >= start) & (frame < start + size)  # [B, T']
+        x = x.masked_fill(hidden[:, :, None], 0.0)
+    return x
+
+
+def fourier(window: int, points: int) -> Tensor:
+    """Real, then imaginary part of a Hann-windowed DFT: [2K, 1, window], K = points/2 + 1."""
+    time = torch.arange(window, dtype=torch.float64)
+    hann = 0.5 - 0.5 * torch.cos(2 * math.pi * time / window)
+    bins = torch.arange(points // 2 + 1, dtype=torch.float64)[:, None]
+    angle = 2 * math.pi * bins * time / points  # [K, window]
+    return torch.cat([hann * angle.cos(), -hann * angle.sin()]).float()[:, None]
+
+
+def mel_filters(rate: int, window: int, bands: int) -> tuple[int, Tensor]:
+    """DFT points, and triangles [bands, points/2+1] evenly spaced in mel = 2595·log10(1 + f/700).
+
+    The formula is HTK's (O'Shaughnessy 1987). The points grow until no band falls between two bins.
+    """
+    top = 2595 * math.log10(1 + rate / 2 / 700)
+    mels = torch.linspace(0, top, bands + 2, dtype=torch.float64)
+    edges = 700 * (10 ** (mels / 2595) - 1)  # Hz, [bands + 2]
+    low, centre, high = edges[:-2, None], edges[1:-1, None], edges[2:, None]
+    points = 2 ** math.ceil(math.log2(window))
+    while True:
+        hertz = torch.linspace(0, rate / 2, points // 2 + 1, dtype=torch.float64)
+        rising, falling = (hertz - low) / (centre - low), (high - hertz) / (high - centre)
+        filters = torch.minimum(rising, falling).clamp(min=0)
+        if bool((filters.sum(1) > 0).all()):
+            return points, filters.float()
+        points *= 2

@@ -1,0 +1,25 @@
+"""Text: token ids -> learned vectors."""
+
+from torch import nn
+
+from mmbm.columns import Column
+from mmbm.config import TextSpec
+from mmbm.nn.batch import Features, Field
+from mmbm.nn.layers import in_float32, valid
+
+WIDTH = {"tiny": 64, "small": 128, "base": 256}
+
+
+class TextFrontend(nn.Module):
+    layout = "tokens"
+
+    def __init__(self, spec: TextSpec, column: Column):
+        super().__init__()
+        self.features = WIDTH[getattr(spec.encoder, "size", "small")]
+        self.embed = nn.Embedding(int(column.state["vocabulary"]), self.features)
+
+    @in_float32
+    def forward(self, field: Field) -> Features:
+        keep = valid(field.lengths, field.values.shape[1])  # [B, T]
+        x = self.embed(field.values.long())  # [B, T, D]
+        return Features(x * keep[..., None], keep)

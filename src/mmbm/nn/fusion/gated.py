@@ -1,0 +1,28 @@
+"""Gated multimodal unit (Arevalo et al. 2017, "Gated Multimodal Units for Information Fusion")."""
+
+import torch
+from torch import nn
+
+from mmbm.config import GatedSpec
+from mmbm.nn.batch import Fused, Tokens
+from mmbm.nn.layers import Pool, join
+
+
+class Gated(nn.Module):
+    """Each unit of the answer is a sum over modalities, weighed by a gate that sees all of them."""
+
+    def __init__(self, spec: GatedSpec, modalities: list[str]):
+        super().__init__()
+        self.modalities = list(modalities)
+        self.pools = nn.ModuleList(Pool(spec.width) for _ in modalities)
+        self.values = nn.ModuleList(nn.Linear(spec.width, spec.width) for _ in modalities)
+        self.gates = nn.Linear(len(modalities) * spec.width, len(modalities) * spec.width)
+        self.norm = nn.LayerNorm(spec.width)
+        self.dropout = nn.Dropout(spec.dropout)
+
+    def forward(self, tokens: dict[str, Tokens]) -> Fused:
+        parts = [tokens[name] for name in self.modalities]
+        pooled = [pool(*part) for pool, part in zip(self.pools, parts)]  # M of [B, D]
+        values = torch.stack([v(p).tanh() for v, p in zip(self.values, pooled)], 1)  # [B, M, D]
+        gates = self.gates(torch.cat(pooled, -1)).sigmoid().view_as(values)
+        return Fused(self.dropout(self.norm((gates * values).sum(1))), join(parts))  # [B, D]

@@ -1,0 +1,161 @@
+"""One target: its fused answer, the answer of each modality alone, the prior, and the mix of all.
+
+While the model trains, every modality also learns to answer alone through a small head. After
+training, `fit` chooses on the valid split a convex mix of all those answers (greedy ensemble
+selection with replacement, Caruana et al. 2004, cross-fitted) and then a temperature (Guo et al.
+2017). The mix is part of the exported graph. A modality that is absent from a row has no say in it,
+so a row with nothing present gets the prior.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from mmbm.columns import Column
+from mmbm.config import AnyTargetSpec
+from mmbm.nn.batch import Field, Fused, Tokens
+from mmbm.nn.layers import Pool
+from mmbm.registry import HEADS, find
+
+PRIOR_WEIGHT = 1e-6
+"""Smallest weight of the prior: decides only where nothing else is available."""
+ROUNDS = 40
+FOLDS = 5
+
+
+class Context(NamedTuple):
+    """What a target may read."""
+
+    inputs: dict[str, Tokens]  # by modality, as encoded
+    present: dict[str, Tensor]  # by modality, [B] bool
+    fused: Fused
+
+
+class Target(nn.Module):
+    weights: Tensor  # [K]: fused, each modality, prior
+    temperature: Tensor  # []
+
+    def __init__(self, spec: AnyTargetSpec, column: Column, width: int, modalities: list[str]):
+        super().__init__()
+        make = find(HEADS, spec.kind)
+        self.modalities = modalities
+        self.weight = spec.weight
+        self.fused = make(spec, column, width)
+        self.pools = nn.ModuleList(Pool(width) for _ in modalities)
+        self.alone = nn.ModuleList(make(spec, column, width) for _ in modalities)
+        weights = torch.zeros(2 + len(modalities))
+        weights[0], weights[-1] = 1.0, PRIOR_WEIGHT
+        self.register_buffer("weights", weights)
+        self.register_buffer("temperature", torch.tensor(1.0))
+
+    def loss(self, context: Context, target: Field, auxiliary: float) -> Tensor:
+        """Weighted mean over the rows that have this target. Scalar."""
+        rows = target.present.sum().clamp(min=1)
+        loss = self.fused.loss(self.fused(context.fused.pooled), target).sum()
+        for name, raw in self._alone(context).items():
+            alone = self.alone[self.modalities.index(name)].loss(raw, target)
+            loss = loss + auxiliary * (alone * context.present[name]).sum() / len(self.modalities)
+        return self.weight * loss / rows
+
+    def candidates(self, context: Context) -> tuple[Tensor, Tensor]:
+        """All answers [K, B, C] and which of them each row has [K, B]."""
+        fused = self.fused.answer(self.fused(context.fused.pooled))  # [B, C]
+        alone = [self.fused.answer(raw) for raw in self._alone(context).values()]
+        prior = self.fused.prior.expand_as(fused)
+        present = [context.present[name] for name in self.modalities]
+        some = torch.stack(present).any(0)
+        available = torch.stack([some, *present, torch.ones_like(some)])
+        return torch.stack([fused, *alone, prior]), available
+
+    def forward(self, context: Context) -> Tensor:
+        """The mixed, tempered answer [B, C]."""
+        answers, available = self.candidates(context)
+        weights = self.weights[:, None] * available  # [K, B]
+        weights = weights / weights.sum(0)
+        return self.fused.temper((weights[..., None] * answers).sum(0), self.temperature)
+
+    def _alone(self, context: Context) -> dict[str, Tensor]:
+        parts = zip(self.modalities, self.pools, self.alone)
+        return {
+            name: head(pool(context.inputs[name].x, context.inputs[name].keep))
+            for name, pool, head in parts
+        }
+
+    @torch.no_grad()
+    def fit(self, answers: np.ndarray, available: np.ndarray, truth: "Truth") -> None:
+        """Choose mix and temperature from the valid split: answers [K, N, C], available [K, N]."""
+        if len(truth.values) < 2 * FOLDS:
+            return  # too few rows to choose from: the fused answer stays
+        weights = choose(answers, available, truth)
+        self.weights.copy_(torch.from_numpy(weights))
+        if truth.kind != "number":
+            mixed = mix(weights, answers, available)
+            temperatures = np.geomspace(0.4, 4.0, 47)
+            losses = [truth.loss(_temper(self.fused, mixed, t)).mean() for t in temperatures]
+            self.temperature.fill_(float(temperatures[int(np.argmin(losses))]))
+
+
+def _temper(head: nn.Module, answer: np.ndarray, temperature: float) -> np.ndarray:
+    return head.temper(torch.from_numpy(answer), torch.tensor(temperature)).numpy()
+
+
+class Truth(NamedTuple):
+    """The right answers of N rows, and how far an answer is from them."""
+
+    kind: str  # category | number | labels
+    values: np.ndarray  # [N] class index | [N] number | [N, L] 0/1
+
+    def loss(self, answer: np.ndarray) -> np.ndarray:
+        """Loss of each row [N]: negative log-likelihood, or squared error for a number."""
+        if self.kind == "number":
+            return (answer[:, 0] - self.values) ** 2
+        p = np.clip(answer, 1e-7, 1 - 1e-7)
+        if self.kind == "category":
+            return -np.log(p[np.arange(len(p)), self.values])
+        return -(self.values * np.log(p) + (1 - self.values) * np.log(1 - p)).mean(-1)
+
+    def take(self, rows: np.ndarray) -> "Truth":
+        return Truth(self.kind, self.values[rows])
+
+
+def mix(weights: np.ndarray, answers: np.ndarray, available: np.ndarray) -> np.ndarray:
+    """The same mix as `Target.forward`, without the temperature. [N, C]"""
+    share = weights[:, None] * available
+    return ((share / share.sum(0))[..., None] * answers).sum(0).astype(np.float32)
+
+
+def choose(answers: np.ndarray, available: np.ndarray, truth: Truth) -> np.ndarray:
+    """Mix weights [K], summing to 1, that lower the loss on rows they were not chosen on.
+
+    Each fold's weights are chosen on the other folds. Their average is used only if the mixes of
+    the folds, each on its own held-out rows, beat the fused answer; else fused answers alone.
+    """
+    only_fused = np.zeros(len(answers), dtype=np.float32)
+    only_fused[0], only_fused[-1] = 1.0, PRIOR_WEIGHT
+    fold_of = np.random.default_rng(0).permutation(len(truth.values)) % FOLDS
+    chosen, mixed_loss = [], 0.0
+    for fold in range(FOLDS):
+        rows, held_out = np.flatnonzero(fold_of != fold), np.flatnonzero(fold_of == fold)
+        weights = _greedy(answers[:, rows], available[:, rows], truth.take(rows))
+        mixed = mix(weights, answers[:, held_out], available[:, held_out])
+        mixed_loss += truth.take(held_out).loss(mixed).sum()
+        chosen.append(weights)
+    if mixed_loss >= truth.loss(mix(only_fused, answers, available)).sum():
+        return only_fused
+    return np.mean(chosen, axis=0, dtype=np.float32)
+
+
+def _greedy(answers: np.ndarray, available: np.ndarray, truth: Truth) -> np.ndarray:
+    counts = np.zeros(len(answers), dtype=np.float32)
+    counts[-1] = PRIOR_WEIGHT
+    best = np.inf
+    for _ in range(ROUNDS):
+        trials = counts + np.eye(len(answers), dtype=np.float32)
+        losses = [truth.loss(mix(trial, answers, available)).mean() for trial in trials]
+        if min(losses) >= best:
+            break
+        best = min(losses)
+        counts = trials[int(np.argmin(losses))]
+    return counts / counts.sum()

@@ -1,0 +1,159 @@
+"""Encoders, then fusion, then one answer per target."""
+
+import torch
+from torch import Tensor, nn
+
+from mmbm.columns import Columns
+from mmbm.config import Config, InputSpec, OwnSpec
+from mmbm.nn.batch import Field, Tokens
+from mmbm.nn.encoders.table import Table
+from mmbm.nn.mix import Context, Target
+from mmbm.registry import ENCODERS, FRONTENDS, FUSIONS, find
+
+Batch = dict[str, Field]
+
+
+class Model(nn.Module):
+    """Built from a Config and the fitted columns, nothing else."""
+
+    def __init__(self, config: Config, columns: Columns):
+        super().__init__()
+        width = config.fusion.width
+        self.modalities = config.modalities()
+        names = list(self.modalities)
+        self.inputs = NamedModules(build_modalities(config, columns))
+        self.absent = nn.Parameter(torch.randn(len(names), width) * 0.02)
+        self.fusion = find(FUSIONS, config.fusion.kind)(config.fusion, names)
+        self.targets = NamedModules(
+            {k: Target(spec, columns[k], width, names) for k, spec in config.targets.items()}
+        )
+        self.auxiliary = config.train.auxiliary
+        self.drop = config.fusion.drop
+
+    def encode(self, batch: Batch) -> tuple[dict[str, Tokens], dict[str, Tensor]]:
+        """Tokens and presence [B] of every modality."""
+        tokens = {name: self.inputs[name](batch) for name in self.modalities}
+        present = {
+            name: torch.stack([batch[column].present for column in columns]).any(0)
+            for name, columns in self.modalities.items()
+        }
+        return tokens, present
+
+    def context(self, tokens: dict[str, Tokens], present: dict[str, Tensor]) -> Context:
+        """Fusion sees a learned token where a modality is absent (or hidden, while training)."""
+        seen = self.hide(present) if self.training else present
+        stand_in = dict(zip(self.modalities, self.absent))
+        shown = {name: where(seen[name], t, stand_in[name]) for name, t in tokens.items()}
+        return Context(tokens, present, self.fusion(shown))
+
+    def answer(self, tokens: dict[str, Tokens], present: dict[str, Tensor]) -> dict[str, Tensor]:
+        context = self.context(tokens, present)
+        return {name: target(context) for name, target in self.targets.items()}
+
+    def forward(self, batch: Batch) -> dict[str, Tensor]:
+        return self.answer(*self.encode(batch))
+
+    def loss(self, batch: Batch, targets: Batch) -> Tensor:
+        context = self.context(*self.encode(batch))
+        losses = [t.loss(context, targets[k], self.auxiliary) for k, t in self.targets.items()]
+        return torch.stack(losses).sum()
+
+    def hide(self, present: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Modality dropout per row; a row never loses all it has."""
+        known = torch.stack(list(present.values()))  # [M, B]
+        seen = known & (torch.rand(known.shape, device=known.device) >= self.drop)
+        seen = torch.where(seen.any(0), seen, known)
+        return dict(zip(present, seen))
+
+
+class Modality(nn.Module):
+    """One picture, sound or text column: frontend -> encoder -> shared width."""
+
+    def __init__(self, column: str, spec: InputSpec, columns: Columns, width: int):
+        super().__init__()
+        self.column = column
+        self.frontend = find(FRONTENDS, spec.kind)(spec, columns[column])
+        self.encoder = build_encoder(spec.encoder, self.frontend.layout, self.frontend.features)
+        self.project = nn.Linear(self.encoder.width, width)
+
+    def forward(self, batch: Batch) -> Tokens:
+        return self.read(batch[self.column])
+
+    def read(self, field: Field) -> Tokens:
+        x, keep = self.encoder(self.frontend(field))  # [B, T, E], [B, T]
+        return Tokens(self.project(x) * keep[..., None], keep)  # [B, T, D]
+
+
+class SharedModality(nn.Module):
+    """A column that is read by another column's modality (`same_as`)."""
+
+    def __init__(self, column: str, original: Modality):
+        super().__init__()
+        self.column = column
+        self.original = original
+
+    def forward(self, batch: Batch) -> Tokens:
+        return self.original.read(batch[self.column])
+
+
+class TableModality(nn.Module):
+    """All number, category and labels columns of one group together."""
+
+    def __init__(self, names: list[str], config: Config, columns: Columns):
+        super().__init__()
+        specs = {name: config.inputs[name] for name in names}
+        self.frontends = NamedModules(
+            {name: find(FRONTENDS, spec.kind)(spec, columns[name]) for name, spec in specs.items()}
+        )
+        self.encoder = Table({name: front.features for name, front in self.frontends.items()})
+        self.project = nn.Linear(self.encoder.width, config.fusion.width)
+
+    def forward(self, batch: Batch) -> Tokens:
+        features = {name: front(batch[name]) for name, front in self.frontends.items()}
+        x, keep = self.encoder(features, {name: batch[name].present for name in features})
+        return Tokens(self.project(x), keep)  # [B, 1, D]
+
+
+class NamedModules(nn.ModuleDict):
+    """A ModuleDict whose keys may be any column name, also `type`, `train` or `a.b`."""
+
+    def __init__(self, modules: dict[str, nn.Module]):
+        self.names = {name: f"/{name.replace('%', '%25').replace('.', '%2E')}" for name in modules}
+        super().__init__({self.names[name]: module for name, module in modules.items()})
+
+    def __getitem__(self, name: str) -> nn.Module:
+        return super().__getitem__(self.names[name])
+
+    def items(self):  # type: ignore[override]
+        return [(name, self[name]) for name in self.names]
+
+
+def build_modalities(config: Config, columns: Columns) -> dict[str, nn.Module]:
+    modalities: dict[str, nn.Module] = {}
+    shared = {}
+    for name, names in config.modalities().items():
+        spec = config.inputs[names[0]]
+        if not hasattr(spec, "encoder"):
+            modalities[name] = TableModality(names, config, columns)
+        elif spec.same_as:
+            shared[name] = spec.same_as
+        else:
+            modalities[name] = Modality(name, spec, columns, config.fusion.width)
+    for name, original in shared.items():
+        modalities[name] = SharedModality(name, modalities[original])
+    return {name: modalities[name] for name in config.modalities()}
+
+
+def build_encoder(spec, layout: str, features: int) -> nn.Module:
+    """A user's own encoder is called as `Class(layout, features, **options)`."""
+    if isinstance(spec, OwnSpec):
+        return find(ENCODERS, spec.kind)(layout, features, **spec.options)
+    return find(ENCODERS, spec.kind)(spec, layout, features)
+
+
+def where(present: Tensor, tokens: Tokens, absent: Tensor) -> Tokens:
+    """Rows that lack a modality get the one token `absent` [D] instead."""
+    first = torch.arange(tokens.keep.shape[1], device=tokens.keep.device) == 0  # [T]
+    x = torch.where(present[:, None, None], tokens.x, absent.to(tokens.x.dtype) * first[:, None])
+    keep = (tokens.keep & present[:, None]) | (first & ~present[:, None])  # no `where` of booleans
+    return Tokens(x, keep)

@@ -1,0 +1,65 @@
+"""The torch model of a bundle, and going on from it with new rows or new classes."""
+
+from safetensors.torch import load_file
+from torch import Tensor
+
+from mmbm.bundle import Bundle, foreign_names
+from mmbm.columns import Columns
+from mmbm.errors import BundleError
+from mmbm.nn.model import Model
+
+
+def restore(bundle: Bundle) -> Model:
+    """Raises BundleError if the bundle names a class whose package the caller didn't allow."""
+    check_allowed(bundle)
+    model = Model(bundle.config, bundle.columns)
+    model.load_state_dict(load_file(bundle.path / "weights.safetensors"))
+    return model.eval()
+
+
+def check_allowed(bundle: Bundle) -> None:
+    allowed = getattr(bundle, "allow", frozenset())
+    for name in foreign_names(bundle.config):
+        if name.partition(":")[0].partition(".")[0] not in allowed:
+            raise BundleError(
+                f"{bundle.path} names the class {name!r}. Importing it runs its code: allow that with "
+                f"--allow {name.partition(':')[0].partition('.')[0]} (in Python: load(path, allow=[…])) "
+                "if you trust it."
+            )
+
+
+def start_from(model: Model, start: Bundle, columns: Columns) -> None:
+    """Copy the bundle's weights; rows of classes it doesn't know stay as they were initialised."""
+    check_allowed(start)
+    ours, theirs = model.state_dict(), load_file(start.path / "weights.safetensors")
+    missing = sorted(set(ours) - set(theirs))
+    if missing:
+        raise BundleError(
+            f"{start.path} has another architecture: it lacks {missing[0]!r}. Use the inputs, encoders, "
+            "fusion and targets it was trained with."
+        )
+    fresh = ("prior", "class_weights", "weights", "temperature")  # learned from this run's rows
+    merged = {
+        name: tensor
+        if name.rpartition(".")[2] in fresh
+        else grown(name, theirs[name], tensor, start)
+        for name, tensor in ours.items()
+    }
+    model.load_state_dict(merged)
+
+
+def grown(name: str, old: Tensor, new: Tensor, start: Bundle) -> Tensor:
+    """The old values, in the first places of the new shape."""
+    fits = old.shape == new.shape or (
+        old.ndim and old.shape[1:] == new.shape[1:] and len(old) <= len(new) and ".output." in name
+    )
+    if not fits:
+        raise BundleError(
+            f"{start.path} has another architecture: {name!r} is {tuple(old.shape)} there and "
+            f"{tuple(new.shape)} here."
+        )
+    if not old.ndim:
+        return old
+    merged = new.clone()
+    merged[: len(old)] = old
+    return merged

@@ -1,0 +1,132 @@
+"""Answers and metrics on the terminal and in files."""
+
+import csv
+import json
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import IO, Any
+
+from mmbm.bundle import Bundle
+from mmbm.errors import MmbmError
+
+Row = dict[str, Any]
+
+
+def parse_cells(cells: list[str]) -> Row:
+    """`photo=p.jpg` texts -> one row."""
+    row = {}
+    for cell in cells:
+        name, equals, value = cell.partition("=")
+        if not equals:
+            raise MmbmError(f"--cell {cell!r}: write it as COLUMN=VALUE, for example photo=p.jpg.")
+        row[name] = value
+    return row
+
+
+def write_rows(rows: Iterable[Row], path: Path | None) -> int:
+    """Stream rows to a file by its ending, or as JSON lines to stdout. Returns rows with errors."""
+    failed = 0
+
+    def counted() -> Iterator[Row]:
+        nonlocal failed
+        for row in rows:
+            failed += row["error"] is not None
+            yield row
+
+    if path is None:
+        _jsonl(counted(), sys.stdout)
+        return failed
+    writers = {".jsonl": _jsonl_file, ".csv": _csv_file, ".parquet": _parquet_file}
+    if path.suffix not in writers:
+        raise MmbmError(f"{path}: answers are written as .csv, .jsonl or .parquet.")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(path.name + ".part")
+    try:
+        writers[path.suffix](counted(), part)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+    return failed
+
+
+def _jsonl(rows: Iterable[Row], file: IO[str]) -> None:
+    for row in rows:
+        file.write(
+            json.dumps({k: v for k, v in row.items() if v is not None}, ensure_ascii=False) + "\n"
+        )
+
+
+def _jsonl_file(rows: Iterable[Row], path: Path) -> None:
+    with path.open("w", encoding="utf-8") as file:
+        _jsonl(rows, file)
+
+
+def _csv_file(rows: Iterable[Row], path: Path) -> None:
+    """The header is that of the first answered row; rows before it have only an error."""
+    with path.open("w", encoding="utf-8", newline="") as file:
+        for row, header, first in _with_header(rows):
+            writer = csv.DictWriter(file, header)
+            if first:
+                writer.writeheader()
+            writer.writerow({k: ";".join(v) if isinstance(v, list) else v for k, v in row.items()})
+
+
+def _parquet_file(rows: Iterable[Row], path: Path) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as parquet
+
+    writer, waiting, schema = None, [], None
+    for row, header, _ in _with_header(rows):
+        waiting.append({name: row.get(name) for name in header})
+        if schema is None and row["error"] is None:
+            schema = pa.Table.from_pylist([{**row, "error": ""}]).schema
+        if len(waiting) >= 4096 and schema is not None:
+            writer = writer or parquet.ParquetWriter(path, schema)
+            writer.write_table(pa.Table.from_pylist(waiting, schema))
+            waiting = []
+    schema = schema or pa.schema({"error": pa.string()})
+    with writer or parquet.ParquetWriter(path, schema) as writer:
+        writer.write_table(pa.Table.from_pylist(waiting, schema))
+
+
+def _with_header(rows: Iterable[Row]) -> Iterator[tuple[Row, list[str], bool]]:
+    """(row, columns, is the first): rows wait until one was answered, which names the columns."""
+    waiting: list[Row] = []
+    header: list[str] | None = None
+    for row in rows:
+        waiting.append(row)
+        if header is None and row["error"] is not None:
+            continue
+        first, header = header is None, header or list(row)
+        for i, one in enumerate(waiting):
+            yield one, header, first and i == 0
+        waiting = []
+    for i, one in enumerate(waiting):
+        yield one, ["error"], i == 0
+
+
+def print_metrics(report: Row, bundle: Bundle) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from mmbm.evaluate import warnings
+
+    console = Console(highlight=False)
+    answers = bundle.answers
+    console.print(f"{report['rows']} rows")
+    for name, answer in answers.items():
+        scores = report["targets"][name]
+        table = Table("metric", "value", title=name, title_justify="left")
+        for key, value in scores.items():
+            if isinstance(value, float):
+                low, high = scores["interval"] if key == answer.main.name else (None, None)
+                interval = "" if low is None else f"   95 % {low:.4f} – {high:.4f}"
+                table.add_row(key, f"{value:.4f}{interval}")
+        console.print(table)
+    table = Table("modalities", *(f"{n} {a.main.name}" for n, a in answers.items()))
+    for subset, scores in report["subsets"].items():
+        table.add_row(subset, *(f"{scores[n]:.4f}" if n in scores else "–" for n in answers))
+    console.print(table)
+    for warning in warnings(report, bundle.config, bundle.columns):
+        console.print(warning)

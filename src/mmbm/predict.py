@@ -1,0 +1,198 @@
+"""Rows -> answers, in order. A row that can't be read gets an `error`; the others are answered."""
+
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from mmbm.answers import Answer
+from mmbm.bundle import Bundle
+from mmbm.columns import Cell, collate
+from mmbm.columns.media import locate
+from mmbm.config import Config
+from mmbm.errors import BadCell, BundleError, MmbmError, TableError
+from mmbm.prepare import MEDIA, assemble, decode, open_config_table
+from mmbm.prepare.store import decode_cell, parallel
+from mmbm.runners import flatten
+from mmbm.split import split_rows
+from mmbm.subsets import contributions
+from mmbm.table import Table, open_table
+
+CHUNK = 64
+"""Rows that are decoded and answered together."""
+NOT_SURE = "not sure"
+
+
+class Decoded(NamedTuple):
+    cells: dict[str, np.ndarray | None]
+    error: str | None
+
+
+def predict(
+    bundle: Bundle,
+    rows: Any,
+    *,
+    root: str | Path | None = None,
+    probabilities: bool = False,
+    min_confidence: float = 0.0,
+    explain: bool = False,
+    without: Iterable[str] = (),
+) -> Iterator[dict[str, Any]]:
+    """One dict per row: `TARGET`, `TARGET.confidence`, and `error` where the row can't be read.
+
+    rows: a path of a table, a pandas/polars/pyarrow table, a list of dicts, or one dict. A dict may
+        leave inputs out: they are absent. A table must have a column for every input that isn't
+        named in `without`.
+    root: folder that media paths are relative to; a table file's own folder if not given, else the
+        current folder.
+    probabilities: add `TARGET.p.CLASS`.
+    min_confidence: below it, the answer is "not sure".
+    explain: add `TARGET.because.MODALITY`, the exact Shapley value of each modality for the answer's
+        probability (or the number), and `TARGET.because.prior`, which they start from.
+    """
+    dicts, folder = as_dicts(bundle, rows, Path(root) if root else None, set(without))
+    answers, chunks = bundle.answers, iter(lambda: list(islice(dicts, CHUNK)), [])
+    for chunk in parallel(lambda some: [decode_row(bundle, row, folder) for row in some], chunks):
+        good = [row for row in chunk if row.error is None]
+        answered = iter(
+            answer_rows(bundle, answers, good, probabilities, min_confidence, explain)
+            if good
+            else []
+        )
+        for row in chunk:
+            yield {**next(answered), "error": None} if row.error is None else {"error": row.error}
+
+
+def as_dicts(
+    bundle: Bundle, rows: Any, root: Path | None, without: set[str]
+) -> tuple[Iterator[dict[str, Cell]], Path | None]:
+    """The rows one by one as {input: raw cell}, and the folder their paths are relative to."""
+    inputs = bundle.config.inputs
+    unknown = sorted(without - set(inputs))
+    if unknown:
+        raise TableError(
+            f"There is no input {unknown[0]!r} to leave out; inputs: {', '.join(inputs)}."
+        )
+    if isinstance(rows, dict):
+        rows = [rows]
+    if isinstance(rows, list) and all(isinstance(row, dict) for row in rows):
+        return (known_inputs(row, bundle) for row in rows), root or Path.cwd()
+    table = open_table(rows, root=root)
+    names = [name for name in inputs if name not in without]
+    for name in names:
+        if name not in table.names:
+            raise TableError(
+                f"{table.source} has no column {name!r}, an input of {bundle.path.name}. To answer "
+                f"without it, say so: --without {name}."
+            )
+    columns = {name: table.cells(name) for name in names}
+    return ({k: next(v) for k, v in columns.items()} for _ in range(table.rows)), table.root
+
+
+def known_inputs(row: dict[str, Cell], bundle: Bundle) -> dict[str, Cell]:
+    known = {*bundle.config.inputs, *bundle.config.targets}
+    unknown = sorted(set(row) - known)
+    if unknown:
+        raise TableError(
+            f"{unknown[0]!r} is not an input of {bundle.path.name}; inputs: "
+            f"{', '.join(bundle.config.inputs)}."
+        )
+    return row
+
+
+def decode_row(bundle: Bundle, row: dict[str, Cell], root: Path | None) -> Decoded:
+    cells: dict[str, np.ndarray | None] = {}
+    for name, spec in bundle.config.inputs.items():
+        cell: Any = row.get(name)
+        if spec.kind in MEDIA:
+            try:
+                cell = locate(cell, root)
+            except BadCell as bad:
+                return Decoded({}, f"{name}: {bad.reason}")
+        cells[name], reason = decode_cell(bundle.columns[name], cell)
+        if reason:
+            return Decoded({}, f"{name}: {reason}")
+    return Decoded(cells, None)
+
+
+def encode(bundle: Bundle, rows: list[Decoded]) -> dict[str, np.ndarray]:
+    columns = bundle.columns
+    batch = {
+        name: collate(columns[name].storage, [row.cells[name] for row in rows])
+        for name in bundle.config.inputs
+    }
+    return bundle.runner.run("encode", flatten(batch, columns))
+
+
+def raw_answers(bundle: Bundle, rows: list[dict[str, Cell]]) -> dict[str, np.ndarray]:
+    """Graph outputs [N, C] for raw rows that must all be readable."""
+    decoded = [decode_row(bundle, row, None) for row in rows]
+    for row in decoded:
+        if row.error:
+            raise BundleError(f"{bundle.path}: a golden row can't be read any more: {row.error}")
+    return bundle.runner.run("answer", encode(bundle, decoded))
+
+
+def answer_rows(
+    bundle: Bundle,
+    answers: dict[str, Answer],
+    rows: list[Decoded],
+    probabilities: bool,
+    min_confidence: float,
+    explain: bool,
+) -> list[dict[str, Any]]:
+    encoded = encode(bundle, rows)
+    outputs = bundle.runner.run("answer", encoded)
+    results: list[dict[str, Any]] = [{} for _ in rows]
+    for target, answer in answers.items():
+        for result, one in zip(results, answer.rows(outputs[target])):
+            sure = one.get("confidence", 1.0) >= min_confidence
+            result[target] = one["value"] if sure else NOT_SURE
+            if "confidence" in one:
+                result[f"{target}.confidence"] = one["confidence"]
+            if probabilities:
+                result |= {f"{target}.p.{k}": p for k, p in one.get("probabilities", {}).items()}
+    if explain:
+        modalities = list(bundle.config.modalities())
+        for target, parts in contributions(bundle.runner, encoded, modalities, answers).items():
+            for i, result in enumerate(results):
+                result |= {f"{target}.because.{m}": float(v[i]) for m, v in parts.items()}
+    return results
+
+
+def evaluate_table(bundle: Bundle, table: Any = None, split: str | None = "test") -> dict[str, Any]:
+    """Metrics of a bundle on a table (all its rows, or a split of it)."""
+    import tempfile
+
+    from mmbm.evaluate import evaluate
+
+    config = bundle.config
+    if table is None:
+        report = bundle.metrics.get(split or "test")
+        if report is None:
+            raise MmbmError(
+                f"{bundle.path} has no metrics of a {split} split; give a table to evaluate."
+            )
+        return report
+    with tempfile.TemporaryDirectory() as folder:
+        cache = Path(folder)
+        opened = _opened(config, table, cache)
+        rows = _rows(config, opened, split)
+        stores = decode(config, opened, bundle.columns, cache)
+        data = assemble(config, opened, bundle.columns, stores, {"test": rows}, None)
+        return evaluate(bundle.runner, data.splits["test"], config, bundle.columns)
+
+
+def _opened(config: Config, table: Any, cache: Path) -> Table:
+    data = config.data.model_copy(update={"root": None})
+    return open_config_table(config.model_copy(update={"data": data}), cache, table)
+
+
+def _rows(config: Config, table: Table, split: str | None) -> np.ndarray:
+    """A split of the table as the config divides it; all rows where it has no split column."""
+    by_column = isinstance(config.data.split, str)
+    if split is None or (by_column and config.data.split not in table.names):
+        return np.arange(table.rows)
+    return split_rows(table, config.data.split, config.targets)[split]

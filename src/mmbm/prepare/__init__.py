@@ -1,0 +1,231 @@
+"""From a table to batches: split · fit · decode once · quarantine · gather.
+
+    Table --split--> row numbers --fit--> Columns --decode--> Store (one Arrow file per column)
+          --quarantine--> Rows (of a split) --batches--> NumpyBatch
+
+Nothing here holds a whole column in memory: tables and stores are memory-mapped.
+"""
+
+import csv
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from mmbm import columns as kinds
+from mmbm.columns import Cell, Column, Columns, State
+from mmbm.columns.media import locate
+from mmbm.config import Config
+from mmbm.errors import BadCell, TableError
+from mmbm.prepare.batches import Rows
+from mmbm.prepare.store import Store, open_store
+from mmbm.split import split_rows
+from mmbm.table import Table, open_table
+
+MEDIA = {"image", "audio"}
+SPLITS = ("train", "valid", "test")
+
+
+class Data(NamedTuple):
+    """Everything that training and evaluation need of a table."""
+
+    table: Table
+    columns: Columns
+    splits: dict[str, Rows]
+    notes: list[str]  # what the user should know: rows left out, duplicates across splits
+
+
+def prepare(
+    config: Config,
+    cache: Path,
+    quarantine: Path | None = None,
+    states: dict[str, State] | None = None,
+    rows: dict[str, np.ndarray] | None = None,
+    table: Any = None,
+) -> Data:
+    """Open, split, fit, decode and quarantine. `cache` holds prepared files for the next run.
+
+    `states` are columns fitted earlier (going on from a bundle); `rows` overrides the split (a
+    fold of cross-validation); `table` is used in place of the file the config names.
+    """
+    opened = open_config_table(config, cache, table)
+    rows = rows or split_rows(opened, config.data.split, config.targets)
+    columns = fit(config, opened, rows["train"], states or {})
+    stores = decode(config, opened, columns, cache)
+    return assemble(config, opened, columns, stores, rows, quarantine)
+
+
+def open_config_table(config: Config, cache: Path, table: Any = None) -> Table:
+    data = config.data
+    root = Path(data.root) if data.root else None
+    opened = open_table(
+        data.table if table is None else table,
+        encoding=data.encoding, delimiter=data.delimiter, root=root, cache=cache,
+    )  # fmt: skip
+    for name in [*config.inputs, *config.targets]:
+        opened.column(name)  # a missing column is an error of its own
+    return opened
+
+
+def raw_cells(table: Table, name: str, kind: str, rows: np.ndarray | None = None) -> Iterator[Cell]:
+    """The cells of a column; those of media as bytes or paths. Unreadable ones come as BadCell."""
+    cells = table.cells(name, rows)
+    if kind not in MEDIA:
+        yield from cells
+        return
+    for cell in cells:
+        try:
+            yield locate(cell, table.root)
+        except BadCell as bad:
+            yield bad  # type: ignore[misc]  # travels to `decode_cell`, which reports it
+
+
+def fit(config: Config, table: Table, train: np.ndarray, states: dict[str, State]) -> Columns:
+    """Every column learns what it needs from the train split only."""
+    columns: Columns = {}
+    for name, spec in {**config.inputs, **config.targets}.items():
+        column = kinds.build(spec, states.get(name))
+        is_target = name in config.targets
+        if name not in states:
+            same_as = getattr(spec, "same_as", None)
+            names = [name, *(n for n in config.inputs if _same(config, n, name))]
+            if same_as:  # columns that share weights share what was learned
+                column = kinds.build(spec, columns[same_as].state)
+            else:
+                column.fit(c for n in names for c in raw_cells(table, n, spec.kind, train) if ok(c))
+        elif is_target and spec.kind == "category":
+            fresh = kinds.build(spec)
+            fresh.fit(raw_cells(table, name, spec.kind, train))
+            column = kinds.build(spec, extend(states[name], fresh.state))
+        columns[name] = column
+        if is_target:
+            _check_target(table, name, spec.kind, column)
+    return columns
+
+
+def ok(cell: Any) -> bool:
+    return not isinstance(cell, BadCell)
+
+
+def _same(config: Config, name: str, original: str) -> bool:
+    return getattr(config.inputs[name], "same_as", None) == original
+
+
+def extend(old: State, new: State) -> State:
+    """Classes of an earlier bundle keep their places; new ones are added behind them."""
+    counts = dict(zip(new["values"], new["counts"]))
+    added = [value for value in new["values"] if value not in set(old["values"])]
+    values = [*old["values"], *added]
+    return {**new, "values": values, "counts": [counts.get(value, 0) for value in values]}
+
+
+def _check_target(table: Table, name: str, kind: str, column: Column) -> None:
+    values = column.state.get("values")
+    if kind == "category" and len(values) < 2:
+        seen = f"only {values[0]!r}" if values else "no value"
+        raise TableError(
+            f"{table.source}: target {name!r} has {seen} in the train split; a category needs at "
+            "least two classes to tell apart."
+        )
+    if kind == "labels" and not values:
+        raise TableError(f"{table.source}: target {name!r} has no label in the train split.")
+    if kind == "number" and not column.state["count"]:
+        raise TableError(f"{table.source}: target {name!r} has no number in the train split.")
+
+
+def decode(config: Config, table: Table, columns: Columns, cache: Path) -> dict[str, Store]:
+    """Decode every cell once; a column whose files and settings are unchanged is read back."""
+    specs = {**config.inputs, **config.targets}
+    return {
+        name: open_store(
+            name, column, specs[name], lambda n=name: raw_cells(table, n, specs[n].kind),
+            table, cache, config.data.rehash,
+        )
+        for name, column in columns.items()
+    }  # fmt: skip
+
+
+def assemble(
+    config: Config,
+    table: Table,
+    columns: Columns,
+    stores: dict[str, Store],
+    rows: dict[str, np.ndarray],
+    quarantine: Path | None,
+) -> Data:
+    """Apply `bad_cells`, leave out rows without any target, tell of what was left out."""
+    notes = []
+    bad = sorted((row, name) for name, store in stores.items() for row in store.reasons)
+    write_quarantine(quarantine, table, stores, bad)
+    bad_rows = np.unique([row for row, _ in bad]).astype(np.int64)
+    if bad:
+        notes.append(_bad_cells(config.data.bad_cells, table, stores, bad, quarantine))
+    gone = bad_rows if config.data.bad_cells == "drop" else np.empty(0, np.int64)
+    has_target = np.any([stores[name].present for name in config.targets], axis=0)
+    empty = int(sum((~has_target[r]).sum() for r in rows.values()))
+    if empty:
+        notes.append(f"{empty} rows have no target and are left out.")
+    kept = {split: np.setdiff1d(rows.get(split, np.empty(0, np.int64)), gone) for split in SPLITS}
+    kept = {split: r[has_target[r]] for split, r in kept.items()}
+    for split in ("train", "valid"):
+        if not len(kept[split]):
+            raise TableError(f"{table.source}: no usable rows in the {split} split.")
+    notes += duplicates(config, stores, kept)
+    inputs, targets = list(config.inputs), list(config.targets)
+    splits = {split: Rows(stores, inputs, targets, r) for split, r in kept.items()}
+    return Data(table, columns, splits, notes)
+
+
+def _bad_cells(policy: str, table: Table, stores: dict, bad: list, quarantine: Path | None) -> str:
+    row, name = bad[0]
+    first = f"the first is row {row + 1}, column {name!r}: {stores[name].reasons[row]}"
+    rows = len({row for row, _ in bad})
+    where = f" All are listed in {quarantine}." if quarantine else ""
+    if policy == "stop":
+        raise TableError(
+            f"{table.source}: {len(bad)} cells in {rows} rows can't be decoded; {first}.{where} Mend "
+            "them, or set data.bad_cells to drop (leave the rows out) or missing (treat as absent)."
+        )
+    fate = "these rows are left out" if policy == "drop" else "they count as absent"
+    return f"{len(bad)} cells in {rows} rows can't be decoded and {fate}; {first}.{where}"
+
+
+def write_quarantine(path: Path | None, table: Table, stores: dict[str, Store], bad: list) -> None:
+    """One line per cell that can't be decoded: row (1 is the first), column, path, reason."""
+    if path is None:
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["row", "column", "path", "reason"])
+        for row, name in bad:
+            cell = next(table.cells(name, np.array([row])))
+            writer.writerow([row + 1, name, resolved(cell, table), stores[name].reasons[row]])
+
+
+def resolved(cell: Cell, table: Table) -> str:
+    """The path a media cell leads to; empty where the cell holds the data itself."""
+    try:
+        place = locate(cell, table.root)
+    except BadCell:
+        return ""
+    return str(place) if isinstance(place, Path) else ""
+
+
+def duplicates(config: Config, stores: dict[str, Store], rows: dict[str, np.ndarray]) -> list[str]:
+    """Media that decode to exactly the same in train and in valid or test: scores flatter then."""
+    notes = []
+    for name, spec in config.inputs.items():
+        if spec.kind not in MEDIA:
+            continue
+        store = stores[name]
+        digests = {k: store.digests[r[store.present[r]]] for k, r in rows.items()}
+        for split in ("valid", "test"):
+            shared = np.isin(digests[split], digests["train"])
+            if shared.any():
+                notes.append(
+                    f"{int(shared.sum())} of {len(shared)} {split} cells of {name!r} are exact "
+                    "duplicates of train cells: scores on them flatter the model."
+                )
+    return notes

@@ -1,0 +1,83 @@
+"""Batches of prepared rows. Their order is a pure function of (seed, epoch), whatever came before."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from mmbm.columns import Arrays
+from mmbm.prepare.store import Store
+
+WINDOW = 32
+"""Batches whose rows are sorted by length together: little padding, still well shuffled."""
+
+
+class NumpyBatch(NamedTuple):
+    inputs: dict[str, Arrays]
+    targets: dict[str, Arrays]
+    rows: np.ndarray  # [B] row numbers in the table
+
+
+class Rows:
+    """The prepared rows of one split."""
+
+    def __init__(
+        self, stores: dict[str, Store], inputs: list[str], targets: list[str], rows: np.ndarray
+    ):
+        self.stores, self.inputs, self.targets, self.rows = stores, inputs, targets, rows
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def gather(self, positions: np.ndarray) -> NumpyBatch:
+        rows = self.rows[positions]
+        return NumpyBatch(
+            {name: self.stores[name].gather(rows) for name in self.inputs},
+            {name: self.stores[name].gather(rows) for name in self.targets},
+            rows,
+        )
+
+    def length(self) -> np.ndarray:
+        """How long each row is [N], as a sum over its sounds and texts of parts of the longest."""
+        ragged = [
+            self.stores[n].lengths[self.rows] for n in self.inputs if self.stores[n].storage.ragged
+        ]
+        return sum((x / x.max(initial=1) for x in ragged), np.zeros(len(self.rows)))
+
+    def in_order(self, batch: int) -> Iterator[tuple[np.ndarray, NumpyBatch]]:
+        """Every row once, similar lengths together: (positions, batch)."""
+        order = np.argsort(self.length(), kind="stable")
+        for start in range(0, len(order), batch):
+            positions = order[start : start + batch]
+            yield positions, self.gather(positions)
+
+    def steps(self, batch: int) -> int:
+        return max(len(self) // batch, 1)
+
+    def order(self, seed: int, epoch: int, batch: int) -> list[np.ndarray]:
+        """The positions of each step's batch. Rows beyond whole batches rest for this epoch."""
+        generator = np.random.default_rng([seed, epoch])
+        steps = self.steps(batch)
+        order = generator.permutation(len(self))[: steps * batch]
+        if np.ptp(length := self.length()) == 0:
+            return np.array_split(order, steps)
+        batches = []
+        for start in range(0, len(order), WINDOW * batch):
+            window = order[start : start + WINDOW * batch]
+            window = window[np.argsort(length[window], kind="stable")]
+            batches += np.array_split(window, max(len(window) // batch, 1))
+        return [batches[i] for i in generator.permutation(len(batches))]
+
+    def batches(
+        self, seed: int, epoch: int, batch: int, start: int = 0, rank: int = 0, world: int = 1
+    ) -> Iterator[NumpyBatch]:
+        """The epoch's batches from step `start` on, gathered ahead by a thread (Grain).
+
+        Of several processes, each gets its own part of every batch.
+        """
+        import grain
+
+        order = [np.array_split(rows, world)[rank] for rows in self.order(seed, epoch, batch)]
+        ahead = grain.ReadOptions(num_threads=2, prefetch_buffer_size=4)
+        dataset = grain.MapDataset.source(order[start:]).map(self.gather)
+        yield from dataset.to_iter_dataset(ahead)

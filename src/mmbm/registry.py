@@ -1,0 +1,64 @@
+"""From a kind to the class that does it: one line per kind, imported only when asked for.
+
+A user's own class is named in the config as `package.module:Class` and built the same way.
+"""
+
+import importlib
+
+from mmbm.errors import ConfigError
+
+COLUMNS = {
+    "image": "mmbm.columns.image:ImageColumn",
+    "audio": "mmbm.columns.audio:AudioColumn",
+    "text": "mmbm.columns.text:TextColumn",
+    "number": "mmbm.columns.number:NumberColumn",
+    "category": "mmbm.columns.category:CategoryColumn",
+    "labels": "mmbm.columns.labels:LabelsColumn",
+}
+ANSWERS = {
+    "category": "mmbm.answers.category:CategoryAnswer",
+    "number": "mmbm.answers.number:NumberAnswer",
+    "labels": "mmbm.answers.labels:LabelsAnswer",
+}
+FRONTENDS = {
+    "image": "mmbm.nn.frontends.image:ImageFrontend",
+    "audio": "mmbm.nn.frontends.audio:LogMel",
+    "text": "mmbm.nn.frontends.text:TextFrontend",
+    "number": "mmbm.nn.frontends.number:NumberFrontend",
+    "category": "mmbm.nn.frontends.category:CategoryFrontend",
+    "labels": "mmbm.nn.frontends.labels:LabelsFrontend",
+}
+ENCODERS = {
+    "cnn": "mmbm.nn.encoders.cnn:CNN",
+    "rnn": "mmbm.nn.encoders.rnn:RNN",
+    "transformer": "mmbm.nn.encoders.transformer:Transformer",
+}
+FUSIONS = {
+    "concat": "mmbm.nn.fusion.concat:Concat",
+    "gated": "mmbm.nn.fusion.gated:Gated",
+    "transformer": "mmbm.nn.fusion.transformer:TransformerFusion",
+    "bottleneck": "mmbm.nn.fusion.bottleneck:Bottleneck",
+    "lowrank": "mmbm.nn.fusion.lowrank:LowRank",
+}
+HEADS = {
+    "category": "mmbm.nn.heads.category:CategoryHead",
+    "number": "mmbm.nn.heads.number:NumberHead",
+    "labels": "mmbm.nn.heads.labels:LabelsHead",
+}
+
+
+def find(registry: dict[str, str], kind: str) -> type:
+    """The class that `kind` names: a key of the registry, or the user's own `package.module:Class`."""
+    path = kind if ":" in kind else registry[kind]
+    module, _, name = path.partition(":")
+    try:
+        return getattr(importlib.import_module(module), name)
+    except ModuleNotFoundError as error:
+        if ":" not in kind or not (module + ".").startswith(f"{error.name}."):
+            raise  # a bug, or a package the user's own module lacks: its own message is the best one
+        raise ConfigError(
+            f"{kind!r}: there is no module {module!r}. Write package.module:Class, and make sure "
+            "the package can be imported from here."
+        ) from error
+    except AttributeError as error:
+        raise ConfigError(f"{kind!r}: module {module!r} has no {name!r}.") from error

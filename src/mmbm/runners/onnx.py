@@ -1,0 +1,37 @@
+"""onnxruntime: the runner of a bundle on a machine without torch."""
+
+from pathlib import Path
+
+import numpy as np
+
+from mmbm.runners import Named
+
+
+class OnnxRunner:
+    """Sessions over the graphs of a folder, opened at their first use.
+
+    `threads` bounds the cores one call uses; None lets onnxruntime take all.
+    """
+
+    def __init__(self, folder: Path, threads: int | None = None):
+        self.folder, self.threads = folder, threads
+        self._sessions: dict = {}
+
+    def run(self, graph: str, arrays: Named) -> Named:
+        session, inputs, outputs = self._sessions.get(graph) or self._open(graph)
+        results = session.run(outputs, {name: arrays[name] for name in inputs})
+        return dict(zip(outputs, map(np.asarray, results)))
+
+    def _open(self, graph: str):
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 3  # its warnings are about its own optimisations
+        if self.threads:
+            options.intra_op_num_threads = self.threads
+        session = onnxruntime.InferenceSession(
+            str(self.folder / f"{graph}.onnx"), options, providers=["CPUExecutionProvider"]
+        )
+        inputs = [i.name for i in session.get_inputs()]
+        self._sessions[graph] = session, inputs, [o.name for o in session.get_outputs()]
+        return self._sessions[graph]

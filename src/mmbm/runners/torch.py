@@ -1,0 +1,76 @@
+"""The model itself as a runner: for a model in training, and for graphs that can't be exported."""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mmbm.nn.batch import Field, Tokens
+from mmbm.nn.mix import Context
+from mmbm.nn.model import Batch, Model
+from mmbm.runners import Named
+
+
+class TorchRunner:
+    """Runs in float32 and evaluation mode; leaves the model in the mode it found it in.
+
+    Besides `encode` and `answer` it has `candidates`: for each target all answers that its mix can
+    choose from (`TARGET.answers` [B, K, C], `TARGET.available` [B, K]).
+    """
+
+    def __init__(self, model: Model, device: torch.device | str = "cpu"):
+        self.model, self.device = model, torch.device(device)
+
+    def run(self, graph: str, arrays: Named) -> Named:
+        training = self.model.training
+        self.model.eval()
+        try:
+            with torch.inference_mode():
+                return {k: v.cpu().numpy() for k, v in getattr(self, f"_{graph}")(arrays).items()}
+        finally:
+            self.model.train(training)
+
+    def _tensor(self, array: np.ndarray) -> Tensor:
+        return torch.from_numpy(np.ascontiguousarray(array)).to(self.device)
+
+    def _encode(self, arrays: Named) -> dict[str, Tensor]:
+        columns = [column for names in self.model.modalities.values() for column in names]
+        batch = fields({k: self._tensor(v) for k, v in arrays.items()}, columns)
+        tokens, present = self.model.encode(batch)
+        named = {}
+        for name, (x, keep) in tokens.items():
+            named |= {f"{name}.x": x, f"{name}.keep": keep, f"{name}.known": present[name]}
+        return named
+
+    def _context(self, arrays: Named) -> Context:
+        names = self.model.modalities
+        tokens = {
+            n: Tokens(self._tensor(arrays[f"{n}.x"]), self._tensor(arrays[f"{n}.keep"]))
+            for n in names
+        }
+        return self.model.context(tokens, {n: self._tensor(arrays[f"{n}.known"]) for n in names})
+
+    def _answer(self, arrays: Named) -> dict[str, Tensor]:
+        context = self._context(arrays)
+        return {name: target(context) for name, target in self.model.targets.items()}
+
+    def _candidates(self, arrays: Named) -> dict[str, Tensor]:
+        context, named = self._context(arrays), {}
+        for name, target in self.model.targets.items():
+            answers, available = target.candidates(context)  # [K, B, C], [K, B]
+            named[f"{name}.answers"] = answers.transpose(0, 1)
+            named[f"{name}.available"] = available.T
+        return named
+
+
+def fields(tensors: dict[str, Tensor], columns: list[str]) -> Batch:
+    """Named tensors of `encode` -> one Field per column."""
+    return {
+        name: Field(
+            tensors[name],
+            tensors.get(
+                f"{name}.lengths", torch.ones_like(tensors[f"{name}.present"], dtype=torch.int64)
+            ),
+            tensors[f"{name}.present"],
+        )
+        for name in columns
+    }

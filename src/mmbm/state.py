@@ -1,0 +1,247 @@
+"""Where a training run stands: model, optimizer, step, what was best, and how to take a step."""
+
+import math
+from collections import deque
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from torch import Tensor, nn
+
+from mmbm import checkpoint
+from mmbm.columns import Arrays, Columns
+from mmbm.config import Config, TrainSpec
+from mmbm.errors import ConfigError, TrainingError
+from mmbm.evaluate import build_answers
+from mmbm.nn.batch import Field
+from mmbm.nn.model import Batch, Model
+from mmbm.prepare.batches import NumpyBatch, Rows
+from mmbm.run import Run
+from mmbm.runners.torch import TorchRunner
+
+Score = tuple[float, float]
+"""What decides, larger is better; the second number breaks ties of the first."""
+
+
+class Objective(nn.Module):
+    """The model's loss as a forward pass, so that several processes can share its gradient."""
+
+    def __init__(self, model: Model):
+        super().__init__()
+        self.model = model
+
+    def forward(self, batch: Batch, targets: Batch) -> Tensor:
+        return self.model.loss(batch, targets)
+
+
+class TrainState:
+    def __init__(self, config: Config, model: Model, columns: Columns, rows: Rows, run: Run):
+        spec = config.train
+        self.spec, self.run, self.rows, self.model = spec, run, rows, model
+        self.answers = build_answers(config, columns)
+        self.accelerator = Accelerator(
+            mixed_precision=precision(spec), cpu=spec.device == "cpu", step_scheduler_with_optimizer=False
+        )  # fmt: skip
+        if spec.threads:
+            torch.set_num_threads(spec.threads)
+        torch.manual_seed(spec.seed)
+        optimizer = torch.optim.AdamW(
+            decayed(model, spec.weight_decay), lr=spec.lr, betas=(0.9, 0.98), fused=True
+        )
+        self.objective, self.optimizer = self.accelerator.prepare(Objective(model), optimizer)
+        self.steps_per_epoch = rows.steps(spec.batch)
+        self.total = self.steps_per_epoch * spec.epochs
+        self.step = 0
+        self.stopped = False  # early: no better score for `patience` epochs
+        self.best: list[tuple[Score, int]] = []  # (score, epoch), best first
+        self.finite = torch.ones((), dtype=torch.bool, device=self.accelerator.device)
+        self.loss_sum = torch.zeros((), device=self.accelerator.device)
+        self.recent: deque[Any] = deque(maxlen=spec.log_steps)
+
+    # ── one epoch ────────────────────────────────────────────────────────────────────────────
+
+    def epochs(self) -> Iterator[int]:
+        while self.step < self.total and not self.stopped:
+            yield self.step // self.steps_per_epoch
+
+    def batches(self, epoch: int) -> Iterator[NumpyBatch]:
+        """What is left of the epoch: a resumed run starts in its middle."""
+        start = self.step - epoch * self.steps_per_epoch
+        process = self.accelerator
+        return self.rows.batches(
+            self.spec.seed, epoch, self.spec.batch, start, process.process_index, process.num_processes
+        )  # fmt: skip
+
+    def update(self, batch: NumpyBatch) -> None:
+        """Forward, backward, clip, step. Nothing here waits for the device."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.lr()
+        with self.accelerator.autocast():
+            loss = self.objective(self.move(batch.inputs), self.move(batch.targets))
+        self.accelerator.backward(loss)
+        norm = self.accelerator.clip_grad_norm_(self.objective.parameters(), self.spec.clip)
+        finite = torch.isfinite(norm) & torch.isfinite(loss.detach())
+        if self.accelerator.scaler is None:  # the fused step then skips a bad update by itself
+            self.optimizer.optimizer.found_inf = (~finite).float()
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        if self.accelerator.scaler is None:  # float16's scaler overflows now and then by design
+            self.finite &= finite
+        self.loss_sum += loss.detach()
+        self.recent.append(batch.rows)
+        self.step += 1
+
+    def lr(self) -> float:
+        """Linear warm-up, then half a cosine down to a hundredth."""
+        warmup = max(int(self.total * self.spec.warmup), 1)
+        if self.step < warmup:
+            return self.spec.lr * (self.step + 1) / warmup
+        done = (self.step - warmup) / max(self.total - warmup, 1)
+        return self.spec.lr * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(done, 1.0))))
+
+    def move(self, arrays: dict[str, Arrays]) -> Batch:
+        device = self.accelerator.device
+        return {
+            name: Field(*(to(torch.from_numpy(a), device) for a in x)) for name, x in arrays.items()
+        }
+
+    def read_loss(self) -> float:
+        """Mean loss since the last call. Waits for the device; stops the run if it isn't finite."""
+        rows = [int(r) for batch in self.recent for r in batch]
+        self.run.check_finite(not bool(self.finite), self.step, rows, self.lr())
+        loss = float(self.loss_sum) / max(len(self.recent), 1)
+        self.loss_sum.zero_()
+        self.recent.clear()
+        return loss
+
+    # ── after an epoch ───────────────────────────────────────────────────────────────────────
+
+    def runner(self) -> TorchRunner:
+        return TorchRunner(self.model, self.accelerator.device)
+
+    def score(self, report: dict[str, Any]) -> Score:
+        """The monitored metric of a report, larger is better; the first target's loss breaks ties."""
+        target, metric = self.monitored()
+        scores = report["targets"][target]
+        value = scores.get(metric.name)
+        if value is None:
+            raise TrainingError(
+                f"train.monitor: {target}.{metric.name} can't be computed on the valid split "
+                f"({scores.get('rows', 0)} rows have this target)."
+            )
+        sign = 1 if metric.higher_is_better else -1
+        return sign * value, -scores.get("log_loss", 0.0)
+
+    def monitored(self):
+        name = self.spec.monitor
+        if name is None:
+            target = next(iter(self.answers))
+            return target, self.answers[target].main
+        target, _, metric = name.rpartition(".")
+        answer = self.answers.get(target)
+        known = {m.name: m for m in answer.metrics} if answer else {}
+        if metric not in known:
+            options = [f"{t}.{m.name}" for t, a in self.answers.items() for m in a.metrics]
+            raise ConfigError(f"train.monitor: no {name!r}; it can be {', '.join(options)}.")
+        return target, known[metric]
+
+    def keep(self, epoch: int, score: Score) -> None:
+        """Keep the weights if they are among the best; stop when it got no better for long."""
+        path = self._best(epoch)
+        checkpoint.save(path, self.model.state_dict(), {"epoch": epoch, "score": score})
+        self.best = sorted([*self.best, (score, epoch)], reverse=True)
+        patience = self.spec.patience
+        self.stopped = patience is not None and epoch - self.best[0][1] >= patience
+        self.best = self.best[: self.spec.average]
+
+    def _best(self, epoch: int):
+        return self.run.folder / f"best-{epoch:04}.safetensors"
+
+    def finalists(self) -> Iterator[str]:
+        """Load the best epoch's weights, then the average of the best ones, into the model."""
+        weights = [checkpoint.load(self._best(epoch))[0] for _, epoch in self.best]
+        self.model.load_state_dict(weights[0])
+        yield f"epoch {self.best[0][1] + 1}"
+        if len(weights) > 1:
+            self.model.load_state_dict(checkpoint.average(weights))
+            yield f"average of epochs {', '.join(str(e + 1) for _, e in sorted(self.best, key=lambda b: b[1]))}"
+
+    # ── going on ─────────────────────────────────────────────────────────────────────────────
+
+    def save(self, data_key: str) -> None:
+        if self.accelerator.is_main_process:
+            optimizer = checkpoint.optimizer_tensors(self.optimizer.optimizer, self.model)
+            tensors = (
+                checkpoint.under("model", self.model.state_dict())
+                | checkpoint.under("optimizer", optimizer)
+                | checkpoint.under("random", checkpoint.generators())
+                | {"loss_sum": self.loss_sum, "finite": self.finite}
+            )
+            scaler = self.accelerator.scaler
+            meta = {
+                "step": self.step,
+                "best": self.best,
+                "stopped": self.stopped,
+                "recent": [rows.tolist() for rows in self.recent],
+                "data": data_key,
+                "scaler": scaler.state_dict() if scaler else None,
+            }
+            checkpoint.save(self.run.checkpoint, tensors, meta)
+            for path in self.run.folder.glob("best-*.safetensors"):
+                if path not in [self._best(epoch) for _, epoch in self.best]:
+                    path.unlink()
+        self.run.saved()
+
+    def resume(self, data_key: str) -> None:
+        """Stand where the run's checkpoint stood; at the beginning if there is none."""
+        if not self.run.checkpoint.exists():
+            return
+        tensors, meta = checkpoint.load(self.run.checkpoint)
+        if meta["data"] != data_key:
+            raise TrainingError(
+                f"{self.run.folder} can't go on: its table, media or columns changed since it was "
+                "interrupted. Train without --resume."
+            )
+        self.model.load_state_dict(checkpoint.of("model", tensors))
+        checkpoint.restore_optimizer(
+            self.optimizer.optimizer, self.model, checkpoint.of("optimizer", tensors)
+        )
+        checkpoint.restore_generators(checkpoint.of("random", tensors))
+        self.loss_sum.copy_(tensors["loss_sum"])
+        self.finite.copy_(tensors["finite"])
+        if meta["scaler"]:
+            self.accelerator.scaler.load_state_dict(meta["scaler"])
+        self.step, self.stopped = meta["step"], meta["stopped"]
+        self.best = [(tuple(score), epoch) for score, epoch in meta["best"]]
+        self.recent.extend(meta["recent"])
+
+
+def to(tensor: Tensor, device: torch.device) -> Tensor:
+    """Copies to a GPU run beside its computing when they start from pinned memory."""
+    if device.type != "cuda":
+        return tensor.to(device)
+    return tensor.pin_memory().to(device, non_blocking=True)
+
+
+def decayed(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
+    """Weight decay for matrices only: not for biases, gains and single learned tokens."""
+    parameters = [p for p in model.parameters() if p.requires_grad]
+    matrices = [p for p in parameters if p.ndim > 1]
+    others = [p for p in parameters if p.ndim <= 1]
+    return [
+        {"params": matrices, "weight_decay": weight_decay},
+        {"params": others, "weight_decay": 0.0},
+    ]
+
+
+def precision(spec: TrainSpec) -> str:
+    """accelerate's word for the precision; `auto` is bfloat16 where the device computes it."""
+    if spec.precision != "auto":
+        return {"float32": "no", "bfloat16": "bf16", "float16": "fp16"}[spec.precision]
+    if spec.device in ("auto", "cuda") and torch.cuda.is_available():
+        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "no"
+    if spec.device == "mps" or (spec.device == "auto" and torch.backends.mps.is_available()):
+        return "no"
+    able = torch.cpu.get_capabilities()
+    return "bf16" if able.get("avx512_bf16") or able.get("amx_bf16") else "no"

@@ -1,0 +1,314 @@
+"""Every encoder, on every layout it reads, keeps these promises."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+from battery import Flat, answers, exported, gap
+from torch import nn
+
+from mmbm.config import CNNSpec, RNNSpec, TransformerSpec
+from mmbm.errors import ConfigError
+from mmbm.nn.batch import Features
+from mmbm.nn.encoders.table import Table
+from mmbm.nn.layers import MaskedBatchNorm, Recurrence, valid
+from mmbm.registry import ENCODERS, find
+
+FEATURES = {"picture": 3, "frames": 20, "tokens": 12}
+TINY = {
+    "cnn-picture": CNNSpec(size="tiny"),
+    "cnn-frames": CNNSpec(size="tiny"),
+    "gru-frames": RNNSpec(size="tiny"),
+    "gru-tokens": RNNSpec(size="tiny"),
+    "lstm-tokens": RNNSpec(size="tiny", cell="lstm"),
+    "transformer-picture": TransformerSpec(size="tiny"),
+    "transformer-frames": TransformerSpec(size="tiny"),
+    "transformer-tokens": TransformerSpec(size="tiny"),
+}
+MORE = {  # every preset and option that changes the graph
+    f"{name}-{label}": spec.model_copy(update=change)
+    for name, spec in TINY.items()
+    for label, change in {
+        "small": {"size": "small"},
+        "base": {"size": "base"},
+        "wide": {"width": 40, "layers": 2},
+        "odd-patch": {"patch": 5},
+        "forward": {"bidirectional": False},
+    }.items()
+    if all(hasattr(spec, key) for key in change)
+}
+
+
+def layout_of(name: str) -> str:
+    return name.split("-")[1]
+
+
+def make(name: str, seed: int = 0) -> nn.Module:
+    """An encoder off its start, where residual blocks of the CNN would be the identity."""
+    torch.manual_seed(seed)
+    spec, layout = (TINY | MORE)[name], layout_of(name)
+    encoder = find(ENCODERS, spec.kind)(spec, layout, FEATURES[layout])
+    with torch.no_grad():
+        for part in encoder.modules():
+            if isinstance(part, nn.BatchNorm2d):
+                part.weight.uniform_(0.5, 1.5)
+                part.bias.uniform_(-0.5, 0.5)
+                part.running_mean.uniform_(-0.5, 0.5)
+    return encoder.eval()
+
+
+def example(layout: str, lengths: list[int], size: int | None = None) -> Features:
+    """Random features of rows of these lengths, padded with zeros to `size`."""
+    if layout == "picture":
+        return Features(torch.randn(len(lengths), 3, 28, 28))
+    size = size or max(lengths)
+    keep = valid(torch.tensor(lengths), size)
+    return Features(torch.randn(len(lengths), size, FEATURES[layout]) * keep[..., None], keep)
+
+
+@pytest.fixture(params=list(TINY))
+def name(request) -> str:
+    return request.param
+
+
+def test_width_is_the_width_of_the_tokens(name):
+    encoder = make(name)
+    x, keep = encoder(example(layout_of(name), [9, 4]))
+    assert x.shape == (*keep.shape, encoder.width)
+    assert keep[:, 0].all()
+
+
+def test_a_row_is_the_same_alone_and_in_any_batch(name):
+    encoder, lengths = make(name), [37, 1, 2, 16, 23]
+    batch = example(layout_of(name), lengths)
+    together = encoder(batch)
+    for row, length in enumerate(lengths):
+        alone = Features(batch.x[row : row + 1])
+        if batch.keep is not None:
+            alone = Features(alone.x[:, :length], batch.keep[row : row + 1, :length])
+        x, keep = encoder(alone)
+        assert keep.all()
+        assert together.keep[row].sum() == keep.shape[1]
+        assert (together.x[row, : keep.shape[1]] - x[0]).abs().max() < 1e-5
+
+
+@pytest.mark.parametrize("filler", [0.0, 1e6])
+def test_padding_changes_nothing_whatever_it_holds(name, filler):
+    if layout_of(name) == "picture":
+        pytest.skip("a picture has no padding")
+    encoder, lengths = make(name), [11, 3]
+    batch = example(layout_of(name), lengths)
+    further = F.pad(batch.x, (0, 0, 0, 50)).masked_fill(
+        ~valid(torch.tensor(lengths), 61)[..., None], filler
+    )
+    x, keep = encoder(batch)
+    y, also = encoder(Features(further, valid(torch.tensor(lengths), 61)))
+    assert torch.equal(also.sum(1), keep.sum(1))
+    assert (y[:, : x.shape[1]] - x).abs().max() < 1e-5
+
+
+def test_padding_is_zero(name):
+    encoder = make(name)
+    for training in (False, True):
+        x, keep = encoder.train(training)(example(layout_of(name), [30, 1, 7]))
+        assert (x[~keep] == 0).all()
+
+
+def test_gradients_reach_every_parameter(name):
+    encoder = make(name).train()
+    encoder(example(layout_of(name), [30, 18, 7])).x.square().sum().backward()
+    stuck = [k for k, p in encoder.named_parameters() if p.grad is None or not p.grad.any()]
+    assert not stuck
+
+
+@pytest.mark.parametrize("scale", [0.0, 1.0, 1e4])
+@pytest.mark.parametrize("lengths", [[1], [1, 1, 1], [40, 1]])
+def test_answers_are_finite(name, scale, lengths):
+    batch = example(layout_of(name), lengths)
+    for training in (False, True):
+        encoder = make(name).train(training)
+        x = encoder(Features(batch.x * scale, batch.keep)).x
+        assert x.isfinite().all()
+        x.sum().backward()
+        assert all(p.grad.isfinite().all() for p in encoder.parameters())
+
+
+def test_trains_in_bfloat16(name):
+    encoder, batch = make(name).train(), example(layout_of(name), [30, 7])
+    with torch.autocast("cpu", torch.bfloat16):
+        x, keep = encoder(batch)
+    x.float().square().sum().backward()
+    assert (x[~keep] == 0).all()
+    assert all(p.dtype == torch.float32 and p.grad.isfinite().all() for p in encoder.parameters())
+
+
+def test_learns_sixteen_rows(name):
+    """Two classes that differ by one feature (or colour) somewhere in the row."""
+    torch.manual_seed(1)
+    batch = example(layout_of(name), [24] * 8 + [13] * 8)
+    target = torch.arange(16) % 2
+    x = batch.x.clone()
+    if batch.keep is None:
+        x[target == 1, 0, 5:12, 5:12] += 2
+    else:
+        x[target == 1, 4:9, 0] += 4
+    torch.manual_seed(2)
+    spec, layout = TINY[name], layout_of(name)
+    encoder = find(ENCODERS, spec.kind)(spec, layout, FEATURES[layout])
+    head = nn.Linear(encoder.width, 2)
+    optimizer = torch.optim.AdamW([*encoder.parameters(), *head.parameters()], lr=3e-3)
+    for _ in range(60):
+        tokens, keep = encoder(Features(x, batch.keep))
+        logits = head(tokens.sum(1) / keep.sum(1, keepdim=True))
+        loss = F.cross_entropy(logits, target)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    assert loss < 0.1
+
+
+def check_graph(name: str, path) -> None:
+    """The graph answers as torch does, at sizes the exporter never saw."""
+    encoder, layout = make(name), layout_of(name)
+    encoder_only = Flat(None, encoder)
+
+    def tensors(*lengths: int) -> dict[str, torch.Tensor]:
+        return {"values": example(layout, [*lengths]).x, "lengths": torch.tensor(lengths)}
+
+    ragged = {} if layout == "picture" else {"values": "length"}
+    run = exported(encoder_only, tensors(13, 7), ragged, path / "encoder.onnx")
+    for lengths in ([1], [6], [1] * 5, [9, 1, 4], [300, 2, 151], [1000]):
+        batch = tensors(*lengths)
+        assert gap(run(**batch), answers(encoder_only, **batch)) <= 1e-5, lengths
+
+
+def test_onnx_answers_as_torch_at_any_batch_and_length(name, tmp_path):
+    check_graph(name, tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("other", list(MORE))
+def test_onnx_answers_as_torch_at_every_preset(other, tmp_path):
+    check_graph(other, tmp_path)
+
+
+@pytest.mark.parametrize("side", [(1, 1), (5, 28), (8, 8), (33, 47)])
+@pytest.mark.parametrize("name", ["cnn-picture", "transformer-picture"], indirect=True)
+def test_a_picture_may_have_any_size(name, side):
+    x, keep = make(name)(Features(torch.randn(2, 3, *side)))
+    assert x.shape[1] >= 1
+    assert keep.all()
+    assert x.isfinite().all()
+
+
+def test_a_last_batch_of_one_tiny_picture_can_be_trained_on():
+    x = make("cnn-picture").train()(Features(torch.randn(1, 3, 4, 4))).x
+    assert x.isfinite().all()
+
+
+@pytest.mark.parametrize(
+    ("kind", "layout", "instead"),
+    [("cnn", "tokens", "rnn"), ("rnn", "picture", "cnn"), ("cnn", "vector", "rnn")],
+)
+def test_a_layout_that_an_encoder_cannot_read_is_an_error_that_names_another(kind, layout, instead):
+    spec = {"cnn": CNNSpec(), "rnn": RNNSpec()}[kind]
+    with pytest.raises(ConfigError, match=instead):
+        find(ENCODERS, kind)(spec, layout, 8)
+
+
+def test_heads_that_do_not_divide_the_width_are_an_error():
+    with pytest.raises(ConfigError, match="130 can't be divided among 4"):
+        find(ENCODERS, "transformer")(TransformerSpec(width=130, heads=4), "tokens", 8)
+
+
+# ── blocks ───────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("cell", ["gru", "lstm"])
+@pytest.mark.parametrize("both", [True, False])
+def test_a_recurrence_is_torchs_own_of_every_row_alone(cell, both):
+    torch.manual_seed(0)
+    ours = Recurrence(cell, 5, 7, both)
+    theirs = {"gru": nn.GRU, "lstm": nn.LSTM}[cell](5, 7, batch_first=True, bidirectional=both)
+    weights = dict(ours.directions[0].named_parameters())
+    if both:
+        weights |= {f"{k}_reverse": p for k, p in ours.directions[1].named_parameters()}
+    theirs.load_state_dict(weights)
+    lengths = [9, 1, 4]
+    batch = example("tokens", lengths).x[..., :5]
+    out = ours(batch, valid(torch.tensor(lengths), 9))
+    for row, length in enumerate(lengths):
+        assert torch.allclose(out[row, :length], theirs(batch[row, :length])[0], atol=1e-6)
+
+
+def test_masked_batch_norm_is_batch_norm_of_the_rows_put_end_to_end():
+    torch.manual_seed(0)
+    ours, theirs = MaskedBatchNorm(4), nn.BatchNorm2d(4)
+    lengths = [6, 1, 3]
+    keep = valid(torch.tensor(lengths), 6)
+    x = torch.randn(3, 4, 6, 5) * 3 + 1
+    flat = torch.cat([x[row, :, :n] for row, n in enumerate(lengths)], 1)[None]  # [1, C, 10, F]
+    for _ in range(3):
+        out, expected = ours(x, keep), theirs(flat)
+    valid_out = torch.cat([out[row, :, :n] for row, n in enumerate(lengths)], 1)[None]
+    assert torch.allclose(valid_out, expected, atol=1e-5)
+    assert torch.allclose(ours.running_mean, theirs.running_mean, atol=1e-6)
+    assert torch.allclose(ours.running_var, theirs.running_var, atol=1e-5)
+
+
+# ── table ────────────────────────────────────────────────────────────────────────────────────────
+
+
+class FlatTable(nn.Module):
+    def __init__(self, table: Table):
+        super().__init__()
+        self.table = table
+
+    def forward(self, speed, speed_present, color, color_present):
+        columns = {"speed": Features(speed), "color.2": Features(color)}
+        return tuple(self.table(columns, {"speed": speed_present, "color.2": color_present}))
+
+
+def table_example(rows: int) -> dict[str, torch.Tensor]:
+    return {
+        "speed": torch.randn(rows, 6),
+        "speed_present": torch.rand(rows) < 0.7,
+        "color": torch.randn(rows, 3),
+        "color_present": torch.rand(rows) < 0.7,
+    }
+
+
+def table() -> FlatTable:
+    torch.manual_seed(0)
+    return FlatTable(Table({"speed": 6, "color.2": 3})).eval()
+
+
+def test_an_absent_column_hides_its_value_and_no_other():
+    module, batch = table(), table_example(4)
+    batch["speed_present"] = torch.tensor([True, False, True, True])
+    batch["color_present"] = torch.ones(4, dtype=torch.bool)
+    changed = batch | {"speed": batch["speed"] + 1}
+    left, right = module(*batch.values())[0], module(*changed.values())[0]
+    assert torch.equal(left[1], right[1])
+    assert all((left[row] != right[row]).any() for row in (0, 2, 3))
+
+
+def test_an_absent_column_is_not_a_column_of_zeros():
+    module, batch = table(), table_example(1)
+    batch |= {"speed": torch.zeros(1, 6), "color_present": torch.tensor([True])}
+    here = module(*(batch | {"speed_present": torch.tensor([True])}).values())[0]
+    gone = module(*(batch | {"speed_present": torch.tensor([False])}).values())[0]
+    assert (here - gone).abs().max() > 1e-3
+
+
+def test_table_gradients_reach_every_parameter():
+    module = table().train()
+    module(*table_example(32).values())[0].square()[..., :7].sum().backward()
+    assert all(p.grad is not None and p.grad.any() for p in module.parameters())
+
+
+def test_table_onnx_answers_as_torch(tmp_path):
+    module = table()
+    run = exported(module, table_example(3), {}, tmp_path / "table.onnx")
+    for rows in (1, 3, 17):
+        batch = table_example(rows)
+        assert gap(run(**batch), answers(module, **batch)) <= 1e-5
