@@ -3,13 +3,35 @@
 from pathlib import Path
 
 import pytest
+import tiny
+
+import mmbm
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
 
 
 @pytest.fixture(scope="session")
 def data() -> Path:
-    """The folder of real data sets, beside the project; a test that asks for it skips without it."""
+    """The folder of real data sets, beside the project; a test that asks for it skips without."""
     if not DATA.is_dir():
         pytest.skip("needs the real data sets in ../shared/data")
     return DATA
+
+
+@pytest.fixture(scope="session")
+def table(tmp_path_factory) -> Path:
+    """A small table with every kind of column; see `tiny`."""
+    return tiny.make(tmp_path_factory.mktemp("tiny"))
+
+
+@pytest.fixture(scope="session")
+def bundle_path(table, tmp_path_factory) -> Path:
+    """A bundle trained on it: three targets, all kinds of inputs. Don't change it: copy it."""
+    config = tiny.config(table, epochs=6, lr=0.01)
+    config["targets"] |= {"amount": {"kind": "number"}, "tags": {"kind": "labels"}}
+    return mmbm.train(config, run=tmp_path_factory.mktemp("runs") / "tiny").path
+
+
+@pytest.fixture
+def bundle(bundle_path):
+    return mmbm.load(bundle_path)

@@ -133,7 +133,7 @@ def load(
 def read_manifest(path: Path) -> dict[str, Any]:
     try:
         manifest = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
-        number = manifest["format"]
+        number = int(manifest["format"])
     except (FileNotFoundError, NotADirectoryError) as error:
         raise BundleError(f"{path} is not a bundle: it has no {MANIFEST}.") from error
     except (ValueError, KeyError, TypeError) as error:

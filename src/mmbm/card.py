@@ -1,5 +1,6 @@
 """The model card of a bundle: what it takes, what it answers, how good it was."""
 
+from pathlib import Path
 from typing import Any
 
 from mmbm.columns import Columns
@@ -14,7 +15,7 @@ def card(config: Config, columns: Columns, metrics: dict[str, Any]) -> str:
     lines = [
         f"# {', '.join(config.inputs)} → {', '.join(config.targets)}",
         "",
-        f"Trained by mmbm from `{config.data.table}`. Fusion: {config.fusion.kind}.",
+        f"Trained by mmbm from `{Path(config.data.table).name}`. Fusion: {config.fusion.kind}.",
         "",
         "| input | kind | encoder |",
         "|---|---|---|",

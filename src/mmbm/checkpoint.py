@@ -31,7 +31,7 @@ def load(path: Path) -> tuple[Tensors, dict[str, Any]]:
     with safe_open(path, framework="pt") as file:
         return {name: file.get_tensor(name) for name in file.keys()}, json.loads(
             file.metadata()["json"]
-        )  # noqa: SIM118
+        )
 
 
 def under(prefix: str, tensors: Tensors) -> Tensors:

@@ -418,10 +418,14 @@ class Config(Spec):
             )
         for name in (*self.inputs, *self.targets):
             if name.rpartition(".")[2] in RESERVED and "." in name:
-                raise ValueError(f"{name!r}: a column can't end in .{name.rpartition('.')[2]}; rename it")
+                raise ValueError(
+                    f"{name!r}: a column can't end in .{name.rpartition('.')[2]}; rename it"
+                )
         for name, spec in self.inputs.items():
             if getattr(spec, "group", None) in set(self.inputs) - {name}:
-                raise ValueError(f"inputs.{name}.group: {spec.group!r} is an input; name another group")  # type: ignore[union-attr]
+                raise ValueError(
+                    f"inputs.{name}.group: {spec.group!r} is an input; name another group"
+                )  # type: ignore[union-attr]
             other = getattr(spec, "same_as", None)
             if other is None:
                 continue

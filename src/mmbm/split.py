@@ -55,7 +55,7 @@ def split_rows(table: Table, spec: str | SplitSpec, targets: Mapping[str, Spec])
     if isinstance(spec, str):
         return _by_column(table, spec, targets)
     if spec.time is not None:
-        assigned = _by_time(_times(table, spec.time), spec)
+        assigned = _by_time(table, spec)
     elif spec.group is not None:
         assigned = _by_group(table, spec)
     else:
@@ -168,18 +168,24 @@ def _by_group(table: Table, spec: SplitSpec) -> np.ndarray:
     return np.array([NAMES.index(split) for split in used], dtype=np.int8)[share]
 
 
-def _by_time(values: np.ndarray, spec: SplitSpec) -> np.ndarray:
+def _by_time(table: Table, spec: SplitSpec) -> np.ndarray:
     """The latest rows test, those before them validate; rows of one moment stay together."""
+    values = _times(table, str(spec.time))
     order = np.argsort(values, kind="stable")
-    ordered = values[order]
+    starts = np.flatnonzero(np.diff(values[order])) + 1  # places where a new moment begins
     valid, test = _counts(len(values), spec)
-    starts = np.concatenate([[0], np.flatnonzero(np.diff(ordered)) + 1, [len(ordered)]])
 
-    def cut(position: int) -> int:  # the nearest place where a new moment begins
-        return int(starts[np.argmin(np.abs(starts - position))])
+    def cut(position: int, before: int) -> int:  # the nearest such place
+        places = starts[starts < before]
+        if not len(places):
+            raise TableError(
+                f"{table.source}: column {spec.time!r} has {len(starts) + 1} different values, too "
+                "few to split by."
+            )
+        return int(places[np.argmin(np.abs(places - position))])
 
-    last = cut(len(values) - test) if test else len(values)
-    first = cut(len(values) - test - valid) if valid else last
+    last = cut(len(values) - test, len(values)) if test else len(values)
+    first = cut(len(values) - test - valid, last) if valid else last
     assigned = np.zeros(len(values), dtype=np.int8)
     assigned[order[first:last]] = NAMES.index("valid")
     assigned[order[last:]] = NAMES.index("test")
@@ -196,6 +202,9 @@ def _collect(assigned: np.ndarray) -> Splits:
 def _counts(rows: int, spec: SplitSpec) -> tuple[int, int]:
     """Rows for valid and test: what the fractions say, but at least one where one is asked for."""
     valid, test = (max(1, round(rows * f)) if f else 0 for f in (spec.valid, spec.test))
+    if valid + test >= rows:  # rounded up both, of very few rows
+        valid = min(valid, 1)
+        test = min(test, max(1, rows - valid - 1))
     return valid, test
 
 

@@ -5,6 +5,7 @@ from collections import deque
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
@@ -57,7 +58,7 @@ class TrainState:
         self.best: list[tuple[Score, int]] = []  # (score, epoch), best first
         self.finite = torch.ones((), dtype=torch.bool, device=self.accelerator.device)
         self.loss_sum = torch.zeros((), device=self.accelerator.device)
-        self.recent: deque[Any] = deque(maxlen=spec.log_steps)
+        self.recent: deque[np.ndarray] = deque(maxlen=spec.log_steps)
 
     # ── one epoch ────────────────────────────────────────────────────────────────────────────
 
@@ -214,7 +215,7 @@ class TrainState:
             self.accelerator.scaler.load_state_dict(meta["scaler"])
         self.step, self.stopped = meta["step"], meta["stopped"]
         self.best = [(tuple(score), epoch) for score, epoch in meta["best"]]
-        self.recent.extend(meta["recent"])
+        self.recent.extend(np.array(rows) for rows in meta["recent"])
 
 
 def to(tensor: Tensor, device: torch.device) -> Tensor:

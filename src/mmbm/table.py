@@ -3,7 +3,7 @@
 A file is read once, batch by batch, into one Arrow IPC file that is memory-mapped from then on, so
 that memory doesn't grow with the rows and every later pass is random access.
 
-    csv · jsonl · parquet · arrow ──► tablefile.py ──► batches ──► cache/DIGEST.arrow ──► Table
+    csv · jsonl · parquet · arrow ──► read/*.py ──► batches ──► cache/DIGEST.arrow ──► Table
     pandas · polars · pyarrow · dict · list ────────────────────────────────────────────► Table
 
 Rows are numbered from 0, the header not counted.
@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from mmbm import tablefile
+from mmbm import read
 from mmbm.columns import Cell
 from mmbm.errors import TableError
 
@@ -43,7 +43,7 @@ class Table:
         read_with: dict[str, str] | None = None,
         folder: tempfile.TemporaryDirectory | None = None,
     ):
-        tablefile.check_names(data.column_names, source)
+        read.check_names(data.column_names, source)
         if data.num_rows == 0:
             raise TableError(f"{source}: has no rows.")
         self.source = source
@@ -101,7 +101,7 @@ def open_table(
     if isinstance(source, str | os.PathLike):
         path = Path(source)
         return _open_file(path, encoding, delimiter, root or path.parent, cache)
-    data = tablefile.plain_table(tablefile.from_python(source))
+    data = read.plain_table(read.from_python(source))
     name = f"{type(source).__module__.partition('.')[0]} {type(source).__name__}"
     name = f"table ({name.removeprefix('builtins ')})"
     return Table(data, source=name, root=root or Path.cwd(), digest=_content(data))
@@ -110,9 +110,7 @@ def open_table(
 def _open_file(
     path: Path, encoding: str | None, delimiter: str | None, root: Path, cache: Path | None
 ) -> Table:
-    reader = tablefile.reader(
-        path
-    )  # refuses what isn't there or isn't a table before anything else
+    reader = read.reader(path)  # refuses what isn't there or isn't a table before anything else
     status = path.stat()
     identity = (VERSION, path.resolve(), status.st_size, status.st_mtime_ns, encoding, delimiter)
     digest = hashlib.sha256(repr(identity).encode()).hexdigest()[:32]
@@ -124,7 +122,7 @@ def _open_file(
     data = _map(copy)
     if data is None:
         schema, batches = reader(path, encoding, delimiter)
-        tablefile.check_names(schema.names, str(path))
+        read.check_names(schema.names, str(path))
         _write(copy, schema, batches)
         data = _map(copy)
     if data is None:

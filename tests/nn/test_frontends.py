@@ -297,8 +297,11 @@ def test_numbers_that_float32_cannot_tell_apart_are_told_apart():
     start = 1_700_000_000.0
     state = NumberColumn(NumberSpec()).fit([start + i for i in range(100)])
     front = NumberFrontend(NumberSpec(), column(state)).eval()
-    x = front(field(torch.tensor([start + 10, start + 11], dtype=torch.float64))).x
-    assert (x[0] - x[1]).abs().max() > 1e-4
+    seen = []
+    front.mix.register_forward_hook(lambda _, inputs, __: seen.append(inputs[0]))
+    front(field(torch.tensor([start + 10, start + 11], dtype=torch.float64)))
+    standardised = seen[0][:, 0].double() * state["std"] + state["mean"] - start
+    assert standardised.tolist() == pytest.approx([10, 11], abs=1e-4)
 
 
 def test_a_column_of_one_constant_is_finite():
@@ -338,3 +341,8 @@ def test_a_text_frontend_is_as_wide_as_its_encoder_is_large():
         spec = TextSpec(encoder={"kind": "rnn", "size": size})
         sizes[size] = TextFrontend(spec, column({"vocabulary": 300})).features
     assert sizes["tiny"] < sizes["small"] < sizes["base"]
+
+
+def test_an_encoder_of_the_users_own_may_have_an_option_called_size():
+    spec = TextSpec(encoder={"kind": "mine.parts:Reader", "size": 12})
+    assert TextFrontend(spec, column({"vocabulary": 300})).features == 128

@@ -1,6 +1,7 @@
 """A sound cell -> int16 [T] at the configured rate, one channel."""
 
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Generator, Iterable
 from contextlib import closing
 from io import BytesIO
 from pathlib import Path
@@ -19,6 +20,10 @@ BLOCK = 65536
 MAX_CHANNELS = 64
 RATES = (100, 1_000_000)
 """Hz that a file may claim; outside, it is damage, and a resampler would need huge filters."""
+
+UNKNOWN_SIZE = 0x7FFF_0000
+"""Bytes: a larger size in a header is what programs write that stream a sound into a pipe."""
+_SIZES = re.compile(r"(?:data|SSND|Data Size)\s*: (\d+) \(should be (\d+)\)")  # of libsndfile
 
 # Containers FFmpeg may open. Playlists and the like name other files, so they are not among them.
 CONTAINERS = (
@@ -119,8 +124,9 @@ def _with_soundfile(file: BinaryIO, seconds: float, crop: str) -> tuple[np.ndarr
                 raise BadCell(f"is cut off after {(start + kept) / rate:.2f} s")
             blocks.append(block.mean(axis=1, dtype=np.float32))
             kept += len(block)
-        if "(should be" in sound.extra_info and sound.format in ("WAV", "WAVEX", "AIFF"):
-            raise BadCell(f"is cut off: its header promises more than {total / rate:.2f} s")
+        for promised, there in _SIZES.findall(sound.extra_info):
+            if int(there) < int(promised) < UNKNOWN_SIZE:
+                raise BadCell(f"is cut off: {there} of {promised} bytes of samples are there")
         return np.concatenate(blocks), rate
 
 
@@ -146,7 +152,7 @@ def _with_av(file: BinaryIO, seconds: float, crop: str) -> tuple[np.ndarray, int
     return np.concatenate(blocks), rate
 
 
-def _av_blocks(file: BinaryIO) -> Iterator[tuple[np.ndarray, int]]:
+def _av_blocks(file: BinaryIO) -> Generator[tuple[np.ndarray, int], None, None]:
     """Mono float32 [T] blocks of the first sound track, and their rate."""
     import av
 
@@ -166,9 +172,9 @@ def _av_blocks(file: BinaryIO) -> Iterator[tuple[np.ndarray, int]]:
 
 
 def _av_errors() -> tuple[type[Exception], ...]:
-    import av
+    from av.error import FFmpegError
 
-    return (av.FFmpegError, OSError, ValueError, IndexError, EOFError, RuntimeError, MemoryError)
+    return (FFmpegError, OSError, ValueError, IndexError, EOFError, RuntimeError, MemoryError)
 
 
 def _check(rate: int, channels: int, frames: int | None) -> None:

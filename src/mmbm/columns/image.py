@@ -46,7 +46,7 @@ DAMAGE = (
     struct.error,
     zlib.error,
     Image.DecompressionBombError,
-    Image.DecompressionBombWarning,  # an exception where warnings are errors
+    Warning,  # exceptions where warnings are errors
 )
 
 _TURNS = {

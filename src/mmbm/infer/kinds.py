@@ -111,7 +111,7 @@ def _separated(sample: Sample) -> Found | None:
     texts = [cell for cell in sample.present if isinstance(cell, str)]
     for separator in SEPARATORS:
         several = sum(separator in text for text in texts)
-        if several < 0.2 * len(texts):
+        if several == 0 or several < 0.2 * len(texts):
             continue
         parts = [[p.strip() for p in text.split(separator) if p.strip()] for text in texts]
         names = Counter(p for row in parts for p in row)
@@ -222,8 +222,14 @@ def _words(sample: Sample) -> Found:
     if _WHO.search(sample.name.lower()) and one_word:
         return _who(sample)
     length = float(np.mean([len(text) for text in texts]))
-    if (sample.repeats >= 5 or distinct <= 10) and distinct <= 1000 and length <= 40:
-        counts = Counter(texts)
+    counts = Counter(texts)
+    phrases = distinct > 50 and np.mean([len(text.split()) for text in counts]) >= 1.5
+    if (
+        (sample.repeats >= 5 or distinct <= 10)
+        and distinct <= 1000
+        and length <= 40
+        and not phrases
+    ):
         rare = sum(n == 1 for n in counts.values())
         options = {"min_count": 2} if distinct > 20 and rare > 0.1 * distinct else {}
         return Found("category", f"{distinct} values, such as {_most(counts)}", options)

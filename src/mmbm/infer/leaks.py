@@ -84,10 +84,8 @@ def _tells_number(column: Sample, target: Sample) -> Told | None:
         both = np.isfinite(x) & np.isfinite(y)
         if both.sum() < 20 or np.ptp(x[both]) == 0 or np.ptp(y[both]) == 0:
             return None
-        line = float(np.corrcoef(x[both], y[both])[0, 1] ** 2)
         ranks = [np.unique(v[both], return_inverse=True)[1] for v in (x, y)]
-        order = float(np.corrcoef(*ranks)[0, 1] ** 2)
-        right = max(line, order)
+        right = max(_correlation(x[both], y[both]), _correlation(*ranks))
         return Told(right, right > 0.99999) if right > NEARLY else None
     half = np.random.default_rng(0).random(len(y)) < 0.5
     means: defaultdict[str, list[float]] = defaultdict(list)
@@ -105,3 +103,9 @@ def _tells_number(column: Sample, target: Sample) -> Told | None:
     spread = float(((true - true.mean()) ** 2).sum())
     right = 1 - float(((true - told) ** 2).sum()) / spread if spread else 0.0
     return Told(right, right > 0.99999) if right > NEARLY else None
+
+
+def _correlation(one: np.ndarray, other: np.ndarray) -> float:
+    """Squared: the part of the variance that a straight line tells."""
+    a, b = one - one.mean(), other - other.mean()
+    return float((a @ b) ** 2 / ((a @ a) * (b @ b)))

@@ -56,9 +56,12 @@ class Sample:
 
     @cached_property
     def is_number(self) -> bool:
-        """Nearly every cell that isn't blank is a number (and not a code such as 007)."""
+        """Nearly every cell that isn't blank is a number; 007 and truth values aren't."""
         found = np.isfinite(self.numbers).sum()
-        codes = sum(isinstance(c, str) and _is_code(c.strip()) for c in self.present)
+        codes = sum(
+            isinstance(c, bool) or (isinstance(c, str) and _is_code(c.strip()))
+            for c in self.present
+        )
         return found >= max(1, 0.98 * len(self.present)) and codes < 0.02 * max(1, found)
 
     @cached_property

@@ -23,8 +23,8 @@ def to_onnx(
 ) -> None:
     """Write `module(*args.values())`, a tuple of tensors called `outputs`, to `path`.
 
-    args: an example of every input by name; at least two rows and a length of two or more, since a
-        dynamic axis that is 1 in the example would be taken for a constant.
+    args: an example of every input by name; at least two rows, and a length that is still two
+        or more after all strides, since an axis of 1 would be taken for a constant.
     axes: the dynamic axes of each input, axis -> Dim.
     """
     module.eval()
@@ -48,8 +48,9 @@ def to_onnx(
             if isinstance(size := given.shape[axis], int):
                 raise BundleError(
                     f"{module.__class__.__name__} can't be exported: axis {axis} of {name} "
-                    f"came out fixed at {size}. Somewhere the module takes it as a Python number "
-                    "(len(x), int(x.shape[0])); use x.shape as it is."
+                    f"came out fixed at {size}. Either the module takes it as a Python number "
+                    "(len(x) or int(x.shape[0]) instead of x.shape[0]), or the example is so short "
+                    "that strides reduce it to 1."
                 )
 
 

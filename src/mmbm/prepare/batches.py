@@ -1,5 +1,6 @@
 """Batches of prepared rows. Their order is a pure function of (seed, epoch), whatever came before."""
 
+import logging
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -75,6 +76,7 @@ class Rows:
 
         Of several processes, each gets its own part of every batch.
         """
+        logging.getLogger("absl").setLevel(logging.ERROR)  # grain looks for JAX and says so
         import grain
 
         order = [np.array_split(rows, world)[rank] for rows in self.order(seed, epoch, batch)]

@@ -27,13 +27,16 @@ class CNN(nn.Module):
             )
         first, blocks, stages = PRESETS[spec.size]
         first, blocks = spec.width or first, spec.layers or blocks
-        self.stem = Step(features if layout == "picture" else 1, first, stride=2)
+        if layout == "picture":  # two small convolutions see detail at full size (He et al. 2019)
+            half = max(1, first // 2)
+            self.steps = nn.ModuleList([Step(features, half), Step(half, first, stride=2)])
+        else:
+            self.steps = nn.ModuleList([Step(1, first, stride=2)])
         channels = [first * 2**stage for stage in range(stages)]
-        self.blocks = nn.ModuleList()
         for stage, (before, after) in enumerate(zip([first, *channels], channels)):
             for block in range(blocks):
                 stride = 2 if stage and not block else 1
-                self.blocks.append(Residual(after if block else before, after, stride))
+                self.steps.append(Residual(after if block else before, after, stride))
         self.width = channels[-1]
         if layout == "frames":
             bands = features
@@ -46,9 +49,8 @@ class CNN(nn.Module):
         x, keep = features  # [B, C, H, W], None | [B, T, F], [B, T]
         if keep is not None:
             x = (x * keep[..., None])[:, None]  # [B, 1, T, F]
-        x, keep = self.stem(x, keep)
-        for block in self.blocks:
-            x, keep = block(x, keep)  # [B, D, h, w]
+        for step in self.steps:
+            x, keep = step(x, keep)  # [B, D, h, w]
         if keep is None:
             x = x.flatten(2).transpose(1, 2)  # [B, h*w, D]
             keep = torch.ones(x.shape[:2], dtype=torch.bool, device=x.device)

@@ -3,7 +3,7 @@
 from torch import nn
 
 from mmbm.columns import Column
-from mmbm.config import TextSpec
+from mmbm.config import OwnSpec, TextSpec
 from mmbm.nn.batch import Features, Field
 from mmbm.nn.layers import in_float32, valid
 
@@ -15,7 +15,8 @@ class TextFrontend(nn.Module):
 
     def __init__(self, spec: TextSpec, column: Column):
         super().__init__()
-        self.features = WIDTH[getattr(spec.encoder, "size", "small")]
+        size = "small" if isinstance(spec.encoder, OwnSpec) else spec.encoder.size
+        self.features = WIDTH[size]
         self.embed = nn.Embedding(int(column.state["vocabulary"]), self.features)
 
     @in_float32

@@ -1,0 +1,87 @@
+"""JSON lines: one object on each line, whose columns and types may differ."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from mmbm.errors import TableError
+from mmbm.read.encoding import find_encoding, wrong_encoding
+from mmbm.read.plain import MISMATCH, plain_type
+from mmbm.read.python import array, from_python
+
+BATCH_ROWS, BATCH_BYTES = 8192, 4_000_000
+
+
+def read_jsonl(
+    path: Path, encoding: str | None, delimiter: str | None
+) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
+    """Two passes: the first finds each column's type, for the rows may differ in it."""
+    encoding = encoding or find_encoding(path)
+    schema = pa.schema([])
+    for rows in _json_rows(path, encoding):
+        schema = _unite(schema, from_python(rows).schema)
+    schema = pa.schema([(field.name, plain_type(field.type)) for field in schema])
+    batches = (_to_batch(rows, schema) for rows in _json_rows(path, encoding))
+    return schema, batches
+
+
+def _json_rows(path: Path, encoding: str) -> Iterator[list[dict[str, Any]]]:
+    rows: list[dict[str, Any]] = []
+    size = 0
+    try:
+        with path.open(encoding=encoding) as file:
+            for number, line in enumerate(file, start=1):
+                if not line.strip():
+                    continue
+                try:
+                    row = json.loads(line)
+                except (ValueError, RecursionError) as error:
+                    raise TableError(_json_problem(path, number, line, error)) from error
+                if not isinstance(row, dict):
+                    raise TableError(
+                        f"{path}: line {number} is not an object {{column: cell, …}}: a table of "
+                        "JSON has one on each line."
+                    )
+                rows.append(row)
+                size += len(line)
+                if size > BATCH_BYTES or len(rows) == BATCH_ROWS:
+                    yield rows
+                    rows, size = [], 0
+    except UnicodeError as error:
+        raise wrong_encoding(path, encoding) from error
+    except LookupError as error:
+        raise TableError(f"{path}: data.encoding: there is no encoding {encoding!r}.") from error
+    if rows:
+        yield rows
+
+
+def _json_problem(path: Path, number: int, line: str, error: Exception) -> str:
+    if number == 1 and line.lstrip()[:1] in "[{":
+        return (
+            f"{path}: line 1 is not a whole JSON object. A table of JSON has one object "
+            "{column: cell, …} on each line (JSON lines)."
+        )
+    return f"{path}: line {number} is not JSON: {error}."
+
+
+def _unite(one: pa.Schema, other: pa.Schema) -> pa.Schema:
+    """Columns of both; a type that holds both's values, which is text in the last resort."""
+    fields = {field.name: field.type for field in one}
+    for field in other:
+        if field.name not in fields:
+            fields[field.name] = field.type
+            continue
+        pair = [pa.schema([("x", t)]) for t in (fields[field.name], field.type)]
+        try:
+            fields[field.name] = pa.unify_schemas(pair, promote_options="permissive").field(0).type
+        except MISMATCH:
+            fields[field.name] = pa.string()
+    return pa.schema(list(fields.items()))
+
+
+def _to_batch(rows: list[dict[str, Any]], schema: pa.Schema) -> pa.RecordBatch:
+    arrays = [array([row.get(f.name) for row in rows], f.type) for f in schema]
+    return pa.record_batch(arrays, schema=schema)

@@ -1,0 +1,63 @@
+"""Arrow's types -> plain ones, which every column understands.
+
+Plain: text, bytes, truth values, integers, floats, lists and structs of them. Dates become ISO
+text, decimals floats, dictionaries their values.
+"""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from mmbm.errors import TableError
+
+MISMATCH = (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError)
+"""What Arrow raises when cells don't fit a type."""
+
+
+def plain_table(data: pa.Table) -> pa.Table:
+    schema = plain_schema(data.schema)
+    return pa.table([_cast(c, f.type) for c, f in zip(data.columns, schema)], schema=schema)
+
+
+def plain_batches(path: Path, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    try:
+        for batch in batches:
+            schema = plain_schema(batch.schema)
+            columns = [_cast(c, field.type) for c, field in zip(batch.columns, schema)]
+            yield pa.record_batch(columns, schema=schema)
+    except (*MISMATCH, OSError) as error:
+        raise TableError(f"{path}: is damaged: {error}.") from error
+
+
+def plain_schema(schema: pa.Schema) -> pa.Schema:
+    return pa.schema([(field.name, plain_type(field.type)) for field in schema])
+
+
+def plain_type(type_: pa.DataType) -> pa.DataType:
+    if isinstance(type_, pa.BaseExtensionType):
+        return plain_type(type_.storage_type)
+    if pa.types.is_dictionary(type_):
+        return plain_type(type_.value_type)
+    if pa.types.is_duration(type_):
+        return pa.int64()
+    if pa.types.is_null(type_) or pa.types.is_temporal(type_):
+        return pa.string()
+    if pa.types.is_decimal(type_):
+        return pa.float64()
+    if pa.types.is_string_view(type_) or pa.types.is_binary_view(type_):  # of polars: few kernels
+        return pa.large_string() if pa.types.is_string_view(type_) else pa.large_binary()
+    return type_
+
+
+def _cast(column: Any, type_: pa.DataType) -> Any:
+    if column.type == type_:
+        return column
+    if isinstance(column, pa.ChunkedArray):
+        return pa.chunked_array([_cast(chunk, type_) for chunk in column.chunks], type_)
+    if isinstance(column.type, pa.BaseExtensionType):
+        return _cast(column.storage, type_)
+    if pa.types.is_dictionary(column.type):
+        return _cast(column.dictionary, type_).take(column.indices)
+    return column.cast(type_)

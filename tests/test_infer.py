@@ -1,0 +1,389 @@
+"""`mmbm init`: each column becomes what a thoughtful person would have written, and says why."""
+
+import random
+from pathlib import Path
+
+import damaged
+import numpy as np
+import pytest
+import yaml
+
+from mmbm.config import Config
+from mmbm.errors import TableError
+from mmbm.infer import Inferred, infer, to_yaml
+from mmbm.table import open_table
+
+ROWS = 300
+RANDOM = random.Random(0)
+
+
+def column(make, rows: int = ROWS) -> list:
+    return [make(i) for i in range(rows)]
+
+
+LABEL = column(lambda i: RANDOM.choice(["cat", "dog", "owl"]))
+NOISE = column(lambda i: round(RANDOM.gauss(0, 1), 4))
+
+
+def infer_one(cells: list, target: list = LABEL, name: str = "x") -> Inferred:
+    """One column beside an input that is always there."""
+    return infer(open_table({name: cells, "noise": NOISE, "label": target}), ["label"])
+
+
+# ── kinds of inputs ──────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("cells", "kind", "options"),
+    [
+        (column(lambda i: str(RANDOM.gauss(20, 5))), "number", {}),
+        (column(lambda i: str(RANDOM.randint(0, 99))), "number", {}),
+        (column(lambda i: RANDOM.choice([0, 1])), "number", {}),
+        (column(lambda i: np.exp(RANDOM.gauss(3, 2.5))), "number", {"log": True}),
+        (column(lambda i: RANDOM.choice(["red", "blue", "green"])), "category", {}),
+        (column(lambda i: RANDOM.choice(["001", "002", "010"])), "category", {}),
+        (column(lambda i: RANDOM.choice([True, False])), "category", {}),
+        (
+            column(lambda i: f"the {i}th sentence of them, with {i % 7} words"),
+            "text",
+            {"max_tokens": 16},
+        ),
+        (column(lambda i: f"请打开第{i}个客厅的灯"), "text", {"max_tokens": 16}),
+        (column(lambda i: RANDOM.sample(["wet", "cold", "loud"], 2)), "labels", {}),
+        (column(lambda i: ";".join(RANDOM.sample(["wet", "cold", "loud"], i % 4))), "labels", {}),
+        (column(lambda i: "|".join(RANDOM.sample("abcd", 2))), "labels", {"separator": "|"}),
+    ],
+    ids=[
+        "floats",
+        "whole numbers",
+        "0 and 1",
+        "long tail",
+        "words",
+        "codes with leading zeros",
+        "truth values",
+        "sentences",
+        "Chinese sentences",
+        "lists",
+        "separated labels",
+        "labels with another separator",
+    ],
+)
+def test_a_kind_is_found_from_the_values(cells, kind, options):
+    found = infer_one(cells).inputs["x"]
+
+    assert found.kind == kind
+    assert {key: found.options.get(key) for key in options} == options
+    assert "log" in options or "log" not in found.options
+
+
+@pytest.mark.parametrize(
+    ("cells", "why"),
+    [
+        (column(lambda i: 1000 + i), "an identifier"),
+        (column(lambda i: f"user-{i:05d}"), "an identifier"),
+        (column(lambda i: f"{RANDOM.getrandbits(128):032x}"), "an identifier"),
+        (column(lambda i: "same"), "the same in every row: same"),
+        (column(lambda i: None), "empty"),
+        (column(lambda i: "x" if i == 3 else None), "100% of its cells are empty"),
+        (column(lambda i: f"docs/{i}.pdf"), "paths of files"),
+        (column(lambda i: f"clips/{i}.mp4"), "videos"),
+        (column(lambda i: i % 50), "a counter"),
+        (column(lambda i: f"2024-01-{1 + i % 28:02d}"), "dates"),
+    ],
+)
+def test_what_can_teach_nothing_is_left_out_with_the_reason(cells, why):
+    inferred = infer_one(cells)
+
+    assert "x" not in inferred.inputs
+    assert why in inferred.left_out["x"].why
+    assert f"x: {inferred.left_out['x'].why}" in to_text(inferred)
+
+
+def test_who_was_recorded_is_left_out_and_suggested_for_the_split():
+    inferred = infer_one(column(lambda i: f"p{i % 11}"), name="speaker")
+
+    assert "speaker" in inferred.left_out
+    assert "{group: speaker}" in inferred.suggestions[0]
+    assert "{group: speaker}" in to_text(inferred)
+
+
+def test_a_few_cells_that_are_no_numbers_do_not_make_a_column_text():
+    cells = column(lambda i: "unknown" if i == 9 else str(RANDOM.random()))
+
+    assert infer_one(cells).inputs["x"].kind == "number"
+
+
+# ── media ────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_pictures_are_opened_for_their_size_and_colour(tmp_path: Path):
+    for i in range(20):
+        (tmp_path / f"{i}.png").write_bytes(damaged.picture(damaged.pixels(28, 28)[..., 0]))
+        (tmp_path / f"{i}.jpg").write_bytes(damaged.picture(damaged.pixels(300, 600), "JPEG"))
+    table = open_table(
+        {
+            "digit": [f"{i}.png" for i in range(20)],
+            "road": [f"{i}.jpg" for i in range(20)],
+            "label": [i % 2 for i in range(20)],
+        },
+        root=tmp_path,
+    )
+
+    inputs = infer(table, ["label"]).inputs
+
+    assert inputs["digit"].options == {"size": 28, "channels": 1}
+    assert inputs["road"].options == {"size": [48, 96]}
+
+
+def test_sounds_are_opened_for_their_rate_and_length_and_a_column_of_lengths_is_left_out():
+    seconds = [0.5 + (i % 10) / 10 for i in range(40)]
+    table = open_table(
+        {
+            "speech": [damaged.sound(damaged.tone(s, 44100), 44100) for s in seconds],
+            "duration": seconds,
+            "label": [RANDOM.choice("ab") for _ in seconds],
+        }
+    )
+
+    inferred = infer(table, ["label"])
+
+    assert inferred.inputs["speech"].options == {"rate": 16000, "seconds": 1.5}
+    assert "the length of speech" in inferred.left_out["duration"].why
+
+
+def test_media_that_are_not_there_are_an_error_that_names_the_folder(tmp_path: Path):
+    table = open_table({"photo": ["a.png", "b.png"] * 9, "label": ["x", "y"] * 9}, root=tmp_path)
+
+    with pytest.raises(TableError, match=r"column 'photo'.*data\.root"):
+        infer(table, ["label"])
+
+
+# ── targets ──────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("cells", "kind"),
+    [
+        (LABEL, "category"),
+        (column(lambda i: str(i % 10)), "category"),
+        (column(lambda i: RANDOM.choice([True, False])), "category"),
+        (column(lambda i: RANDOM.gauss(0, 1)), "number"),
+        (column(lambda i: RANDOM.randint(0, 5000)), "number"),
+        (column(lambda i: ["a", "b"][: i % 3]), "labels"),
+    ],
+)
+def test_a_target_has_the_kind_of_its_values(cells, kind):
+    assert infer(open_table({"x": NOISE, "t": cells}), ["t"]).targets["t"].kind == kind
+
+
+@pytest.mark.parametrize(
+    ("cells", "message"),
+    [
+        (column(lambda i: None), "empty in every row"),
+        (column(lambda i: "one"), "one value, one"),
+        (column(lambda i: f"a sentence about {i}"), "300 different values"),
+    ],
+)
+def test_a_target_with_nothing_to_learn_is_refused(cells, message):
+    with pytest.raises(TableError, match=message):
+        infer(open_table({"x": NOISE, "t": cells}), ["t"])
+
+
+def test_a_column_that_is_not_there_is_refused():
+    table = open_table({"x": NOISE, "label": LABEL})
+    for arguments in ({"targets": ["lable"]}, {"targets": ["label"], "drop": ["lable"]}):
+        with pytest.raises(TableError, match="Did you mean 'label'"):
+            infer(table, **arguments)
+
+
+def test_no_input_left_is_refused_with_every_reason():
+    table = open_table({"id": list(range(ROWS)), "label": LABEL})
+
+    with pytest.raises(TableError, match="id: an identifier"):
+        infer(table, ["label"])
+
+
+# ── leaks ────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    "rename",
+    [str.upper, lambda label: {"cat": 5, "dog": 2, "owl": 9}[label]],
+    ids=["text", "number"],
+)
+def test_the_target_under_another_name_is_left_out(rename):
+    inferred = infer_one([rename(label) for label in LABEL])
+
+    assert inferred.left_out["x"].why == "practically the target label itself"
+    assert "To use it: x: {kind:" in to_text(inferred)
+
+
+def test_a_finer_category_is_kept_with_a_warning():
+    inferred = infer_one([f"{label} {RANDOM.randint(1, 4)}" for label in LABEL])
+
+    assert inferred.inputs["x"].kind == "category"
+    assert "x nearly determines label" in inferred.warnings[0]
+    assert inferred.warnings[0] in to_text(inferred)
+
+
+def test_a_text_that_spells_out_the_target_is_warned_of():
+    texts = [
+        f"a {label} that was seen {i} times {RANDOM.random()}" for i, label in enumerate(LABEL)
+    ]
+
+    assert "x spells out label" in infer_one(texts).warnings[0]
+
+
+def test_a_number_that_is_the_target_in_another_unit_is_left_out():
+    target = [RANDOM.gauss(20, 5) for _ in range(ROWS)]
+    inferred = infer_one([1.8 * value + 32 for value in target], target)
+
+    assert inferred.left_out["x"].why == "practically the target label itself"
+
+
+def test_an_unrelated_or_merely_useful_column_is_no_leak():
+    useful = [label if RANDOM.random() < 0.8 else "owl" for label in LABEL]
+
+    inferred = infer_one(useful)
+
+    assert "x" in inferred.inputs
+    assert inferred.warnings == []
+
+
+def test_the_few_repeated_rows_of_a_text_are_no_leak():
+    # Every text is of one class, but most texts occur once: nothing is told of a new row.
+    texts = [
+        f"the {label} number {i // 8 if i % 8 < 2 else i + 1000}" for i, label in enumerate(LABEL)
+    ]
+    texts = [text.replace(label, "animal") + f" {label[0]}" for text, label in zip(texts, LABEL)]
+
+    assert infer_one(texts).warnings == []
+
+
+def test_a_copy_of_another_input_is_left_out():
+    colour = column(lambda i: RANDOM.choice(["red", "blue"]))
+    table = open_table({"colour": colour, "color": list(colour), "label": LABEL})
+
+    inferred = infer(table, ["label"])
+
+    assert list(inferred.inputs) == ["colour"]
+    assert "the same as colour" in inferred.left_out["color"].why
+
+
+# ── split, selection, file ───────────────────────────────────────────────────────────────────────
+
+
+def test_a_split_column_is_used_and_a_second_one_left_out():
+    splits = column(lambda i: ["train", "train", "train", "valid", "test"][i % 5])
+    table = open_table({"official": splits[::-1], "split": splits, "x": NOISE, "label": LABEL})
+
+    inferred = infer(table, ["label"])
+
+    assert inferred.split == "split"
+    assert inferred.left_out["official"].why == "another split of the rows"
+
+
+def test_values_that_only_occur_in_train_or_only_outside_are_left_out():
+    splits = column(lambda i: ["train", "train", "test"][i % 3])
+    room = [f"{split} room {RANDOM.randint(0, 3)}" for split in splits]
+    table = open_table({"room": room, "split": splits, "x": NOISE, "label": LABEL})
+
+    assert "occurs in train" in infer(table, ["label"]).left_out["room"].why
+
+
+def test_drop_and_only_choose_the_inputs():
+    table = open_table({"x": NOISE, "y": NOISE[::-1], "z": NOISE[5:] + NOISE[:5], "label": LABEL})
+
+    assert list(infer(table, ["label"], drop=["y"]).inputs) == ["x", "z"]
+    assert list(infer(table, ["label"], only=["y"]).inputs) == ["y"]
+
+
+def test_the_file_names_the_table_relative_to_itself_and_is_a_valid_config(tmp_path: Path):
+    (tmp_path / "data").mkdir()
+    path = tmp_path / "data" / "table: 1.csv"
+    lines = [f"{n};{label}" for n, label in zip(NOISE, LABEL)]
+    path.write_text("\n".join(["a: b;label", *lines]), encoding="utf-16")
+    table = open_table(path, encoding="utf-16", delimiter=";")
+
+    text = to_yaml(infer(table, ["label"]), tmp_path / "config.yaml")
+
+    raw = yaml.safe_load(text)
+    config = Config.model_validate(raw)
+    assert config.data.table == "data/table: 1.csv"
+    assert (config.data.encoding, config.data.delimiter) == ("utf-16", ";")
+    assert list(config.inputs) == ["a: b"]
+
+
+def test_small_tables_get_more_epochs_than_large_ones():
+    few = infer(open_table({"x": NOISE, "label": LABEL}), ["label"]).train
+    many = infer(open_table({"x": NOISE * 400, "label": LABEL * 400}), ["label"]).train
+
+    assert few["epochs"] > many["epochs"] >= 3
+    assert few["batch"] < many["batch"]
+
+
+def to_text(inferred: Inferred) -> str:
+    """The config's text; its table isn't a file, so the path in it means nothing."""
+    return to_yaml(inferred, Path("config.yaml"))
+
+
+# ── the real tables ──────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("folder", "targets", "inputs", "left_out"),
+    [
+        ("mnist", "label", "image", ""),
+        ("fsdd", "label", "audio", "text speaker take duration_s sample_rate split_official"),
+        ("avmnist_pairs", "label", "image audio", "speaker"),
+        (
+            "fashion_products",
+            "season",
+            "image text gender base_colour year usage master_category sub_category article_type",
+            "id label",
+        ),
+        (
+            "emoji_zh_en",
+            "label",
+            "image text text_zh tags tags_zh emoji_version subgroup",
+            "hexcode",
+        ),
+        (
+            "wakewords",
+            "label",
+            "audio text language clip_license",
+            "contributor duration_s sample_rate",
+        ),
+        (
+            "driving_sim",
+            "steering throttle",
+            "image_center image_left image_right speed",
+            "frame time brake block",
+        ),
+        ("esc10_fold4", "label", "audio take", "target source_clip duration_s sample_rate"),
+    ],
+)
+def test_a_real_table_is_understood(folder, targets, inputs, left_out, data: Path, tmp_path: Path):
+    inferred = infer(open_table(data / folder / "data.csv"), targets.split())
+
+    assert list(inferred.inputs) == inputs.split()
+    assert set(inferred.left_out) == set(left_out.split())
+    assert inferred.split == "split"
+    Config.model_validate(yaml.safe_load(to_yaml(inferred, tmp_path / "config.yaml")))
+
+
+def test_real_media_get_settings_that_suit_them(data: Path):
+    def options(folder: str, name: str) -> dict:
+        found = infer(open_table(data / folder / "data.csv"), ["label"], only=[name])
+        return found.inputs[name].options
+
+    assert options("mnist", "image") == {"size": 28, "channels": 1}
+    assert options("emoji_zh_en", "image") == {"size": 64}
+    assert options("fsdd", "audio") == {"rate": 8000, "seconds": 1.0}
+    assert options("wakewords", "audio") == {"rate": 16000, "seconds": 4.0}
+
+
+def test_the_leak_of_a_real_table_is_warned_of(data: Path):
+    warnings = infer(open_table(data / "emoji_zh_en" / "data.csv"), ["label"]).warnings
+
+    assert any(warning.startswith("subgroup nearly determines label") for warning in warnings)

@@ -1,0 +1,121 @@
+"""Rows in, answers out: one for each, in order, nothing substituted."""
+
+import csv
+import json
+
+import numpy as np
+import pyarrow.parquet as parquet
+import pytest
+
+from mmbm.errors import TableError
+from mmbm.output import write_rows
+
+TOLERANCE = 1e-5
+
+
+def rows_of(table):
+    with table.open(encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def inputs_of(row, table):
+    names = ("photo", "speech", "remark", "speed", "place")
+    cells = {name: row[name] for name in names}
+    return {
+        **cells,
+        "photo": str(table.parent / row["photo"]),
+        "speech": str(table.parent / row["speech"]),
+    }
+
+
+def test_one_answer_for_each_row_in_order(bundle, table):
+    answers = bundle.predict(table)
+    one_by_one = [bundle.predict(inputs_of(row, table))[0] for row in rows_of(table)[:10]]
+    assert len(answers) == 96
+    for together, alone in zip(answers, one_by_one):
+        assert together["label"] == alone["label"]
+        assert together["label.confidence"] == pytest.approx(
+            alone["label.confidence"], abs=TOLERANCE
+        )
+        assert together["amount"] == pytest.approx(alone["amount"], abs=1e-3)
+        assert together["tags"] == alone["tags"]
+
+
+def test_the_model_learned_something(bundle, table):
+    right = [a["label"] == row["label"] for a, row in zip(bundle.predict(table), rows_of(table))]
+    assert np.mean(right) > 0.8
+
+
+def test_a_row_that_cannot_be_read_has_an_error_and_the_others_are_answered(bundle, table):
+    rows = [inputs_of(row, table) for row in rows_of(table)[:3]]
+    rows[1]["photo"] = "no/such.png"
+    first, second, third = bundle.predict(rows)
+    assert second == {"error": second["error"]}
+    assert second["error"].startswith("photo: ")
+    assert first["error"] is None
+    assert third["error"] is None
+
+
+def test_a_row_with_nothing_present_gets_the_prior(bundle, table):
+    (answer,) = bundle.predict({}, probabilities=True)
+    counts = bundle.columns["label"].state["counts"]
+    prior = np.array(counts) / sum(counts)
+    given = [answer[f"label.p.{name}"] for name in bundle.columns["label"].state["values"]]
+    assert given == pytest.approx(list(prior), abs=0.02)
+    assert answer["amount"] == pytest.approx(bundle.columns["amount"].state["mean"], abs=1e-3)
+
+
+def test_an_absent_photo_is_not_a_black_photo(bundle, tmp_path):
+    from PIL import Image
+
+    Image.new("RGB", (12, 12)).save(tmp_path / "black.png")
+    absent, black = bundle.predict(
+        [{"speed": 3.0}, {"speed": 3.0, "photo": str(tmp_path / "black.png")}], probabilities=True
+    )
+    assert absent["label.p.red"] != pytest.approx(black["label.p.red"], abs=1e-6)
+
+
+def test_contributions_sum_to_the_difference_from_the_prior(bundle, table):
+    answers = bundle.predict(table, probabilities=True, explain=True)
+    for answer in answers:
+        parts = [v for k, v in answer.items() if k.startswith("label.because.")]
+        assert len(parts) == 5  # prior, photo, speech, remark, table
+        assert sum(parts) == pytest.approx(answer["label.confidence"], abs=1e-4)
+        parts = [v for k, v in answer.items() if k.startswith("amount.because.")]
+        assert sum(parts) == pytest.approx(answer["amount"], abs=1e-2)
+
+
+def test_below_the_confidence_asked_for_the_answer_is_not_sure(bundle, table):
+    answers = bundle.predict(table, min_confidence=0.8)
+    assert {a["label"] == "not sure" for a in answers} == {True, False}
+    assert all((a["label"] == "not sure") == (a["label.confidence"] < 0.8) for a in answers)
+
+
+def test_a_table_without_an_input_is_refused_unless_said_so(bundle):
+    rows = {"remark": ["it looks red"], "speed": [20.0], "place": ["town1"]}
+    with pytest.raises(TableError, match=r"has no column 'photo'.*--without photo"):
+        bundle.predict(__import__("pyarrow").table(rows))
+    (answer,) = bundle.predict(__import__("pyarrow").table(rows), without=["photo", "speech"])
+    assert answer["error"] is None
+
+
+def test_an_unknown_input_is_named(bundle):
+    with pytest.raises(TableError, match="'phto' is not an input"):
+        bundle.predict({"phto": "p.png"})
+
+
+@pytest.mark.parametrize("ending", ["csv", "jsonl", "parquet"])
+def test_answers_are_written_row_by_row(bundle, table, tmp_path, ending):
+    rows = [inputs_of(row, table) for row in rows_of(table)[:3]]
+    rows[0]["photo"] = "no/such.png"
+    path = tmp_path / f"out.{ending}"
+    assert write_rows(iter(bundle.predict(rows)), path) == 1
+    if ending == "csv":
+        written = rows_of(path)
+    elif ending == "jsonl":
+        written = [json.loads(line) for line in path.read_text().splitlines()]
+    else:
+        written = parquet.read_table(path).to_pylist()
+    assert len(written) == 3
+    assert written[0]["error"].startswith("photo: ")
+    assert written[1]["label"] in ("red", "green", "blue")
