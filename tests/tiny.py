@@ -10,6 +10,7 @@ from PIL import Image
 
 COLOURS = {"blue": (40, 60, 220), "green": (40, 200, 60), "red": (220, 50, 40)}
 RATE = 8000
+HEADER = ["photo", "speech", "remark", "speed", "place", "label", "amount", "tags", "split"]
 
 
 def make(folder: Path, rows: int = 96, seed: int = 0) -> Path:

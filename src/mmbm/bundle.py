@@ -35,8 +35,14 @@ MANIFEST = "manifest.json"
 class Bundle:
     """An opened bundle. `predict` and `evaluate` run its graphs on onnxruntime."""
 
-    def __init__(self, path: Path, manifest: dict[str, Any], threads: int | None = None):
-        self.path, self.manifest, self.threads = path, manifest, threads
+    def __init__(
+        self,
+        path: Path,
+        manifest: dict[str, Any],
+        threads: int | None = None,
+        allow: frozenset[str] = frozenset(),
+    ):
+        self.path, self.manifest, self.threads, self.allow = path, manifest, threads, allow
         self.config: Config = yaml.parse(
             yaml.yaml.safe_load(self.read("config.yaml")), str(path / "config.yaml"), base=path
         )
@@ -69,7 +75,7 @@ class Bundle:
         return build_answers(self.config, self.columns)
 
     def predict(self, rows: Any, **options: Any) -> list[dict[str, Any]]:
-        """Answers for a table, a list of dicts or one dict, in order: see `mmbm.predict.predict`."""
+        """Answers for a table, a list of dicts or one dict, in order: see `predict.predict`."""
         from mmbm.predict import predict
 
         return list(predict(self, rows, **options))
@@ -103,8 +109,8 @@ class Bundle:
             worst = float(np.abs(outputs[name] - expected[name]).max())
             if not worst <= tolerance:
                 raise BundleError(
-                    f"{self.path}: the golden rows are answered differently than when the bundle was "
-                    f"written ({name!r} moved by {worst:.2g}, tolerance {tolerance:g})."
+                    f"{self.path}: the golden rows are answered differently than when the bundle "
+                    f"was written ({name!r} moved by {worst:.2g}, tolerance {tolerance:g})."
                 )
         return len(rows)
 
@@ -121,10 +127,9 @@ def load(
     manifest = read_manifest(path)
     check_hashes(path, manifest)
     try:
-        bundle = Bundle(path, manifest, threads)
+        bundle = Bundle(path, manifest, threads, frozenset(allow))
     except (KeyError, ValueError) as error:
         raise BundleError(f"{path}: the bundle's files don't fit together: {error}") from error
-    bundle.allow = frozenset(allow)  # type: ignore[attr-defined]
     if verify:
         bundle.verify()
     return bundle
@@ -140,8 +145,8 @@ def read_manifest(path: Path) -> dict[str, Any]:
         raise BundleError(f"{path / MANIFEST} is damaged: {error}") from error
     if number > FORMAT:
         raise BundleError(
-            f"{path} has format {number}, written by mmbm {manifest.get('mmbm')}; this mmbm reads up "
-            f"to format {FORMAT}. Upgrade: pip install -U mmbm"
+            f"{path} has format {number}, written by mmbm {manifest.get('mmbm')}; this mmbm reads "
+            f"up to format {FORMAT}. Upgrade: pip install -U mmbm"
         )
     return manifest
 
@@ -185,7 +190,7 @@ def write(
 ) -> None:
     """Write a bundle beside its place, then move it there: it is whole or absent.
 
-    `fill(folder)` writes weights and graphs and returns the metrics; `card(metrics)` the model card.
+    `fill(folder)` writes weights and graphs and returns the metrics; `card(metrics)` is the card.
     """
     from mmbm import __version__
 

@@ -29,9 +29,8 @@ def save(path: Path, tensors: Tensors, meta: dict[str, Any]) -> None:
 
 def load(path: Path) -> tuple[Tensors, dict[str, Any]]:
     with safe_open(path, framework="pt") as file:
-        return {name: file.get_tensor(name) for name in file.keys()}, json.loads(
-            file.metadata()["json"]
-        )
+        names = file.keys()
+        return {name: file.get_tensor(name) for name in names}, json.loads(file.metadata()["json"])
 
 
 def under(prefix: str, tensors: Tensors) -> Tensors:
@@ -48,7 +47,7 @@ def of(prefix: str, tensors: Tensors) -> Tensors:
 
 def optimizer_tensors(optimizer: torch.optim.Optimizer, model: nn.Module) -> Tensors:
     """Moments and step counts, by the name of the parameter they belong to."""
-    names = {parameter: name for name, parameter in model.named_parameters()}
+    names: dict[Tensor, str] = {p: name for name, p in model.named_parameters()}
     return {
         f"{names[parameter]}:{key}": torch.as_tensor(value)
         for parameter, state in optimizer.state.items()

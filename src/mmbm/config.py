@@ -380,7 +380,7 @@ class TrainSpec(Spec):
     patience: PositiveInt | None = None
     """Stop after this many epochs without a better score; not at all if not given."""
     monitor: str | None = None
-    """`target.metric` that decides which epoch is best; the first target's main metric if not given."""
+    """`target.metric` that decides which epoch is best; else the first target's main metric."""
     auxiliary: Annotated[float, Field(ge=0)] = 0.3
     """Weight of the loss of each modality's own small head."""
     average: Annotated[int, Field(ge=1)] = 3
@@ -413,37 +413,34 @@ class Config(Spec):
     def _consistent(self):
         both = set(self.inputs) & set(self.targets)
         if both:
-            raise ValueError(
-                f"{sorted(both)[0]!r} is an input and a target: leave it out of inputs"
-            )
+            raise ValueError(f"{min(both)!r} is an input and a target: leave it out of inputs")
         for name in (*self.inputs, *self.targets):
-            if name.rpartition(".")[2] in RESERVED and "." in name:
-                raise ValueError(
-                    f"{name!r}: a column can't end in .{name.rpartition('.')[2]}; rename it"
-                )
+            ending = name.rpartition(".")[2]
+            if name != ending and ending in RESERVED:
+                raise ValueError(f"{name!r}: a column can't end in .{ending}; rename it")
         for name, spec in self.inputs.items():
-            if getattr(spec, "group", None) in set(self.inputs) - {name}:
-                raise ValueError(
-                    f"inputs.{name}.group: {spec.group!r} is an input; name another group"
-                )  # type: ignore[union-attr]
-            other = getattr(spec, "same_as", None)
-            if other is None:
-                continue
-            if other not in self.inputs or other == name:
-                raise ValueError(f"inputs.{name}.same_as: there is no other input {other!r}")
-            original = self.inputs[other]
-            if getattr(original, "same_as", None):
-                raise ValueError(
-                    f"inputs.{name}.same_as: name {original.same_as!r}, which has the weights"
-                )  # type: ignore[union-attr]
-            if original.model_copy(update={"same_as": None}) != spec.model_copy(
-                update={"same_as": None}
-            ):
-                raise ValueError(
-                    f"inputs.{name}.same_as: {name!r} and {other!r} differ in kind or options; "
-                    "inputs that share weights must be written alike"
-                )
+            if isinstance(spec, MediaSpec):
+                self._check_shared(name, spec)
+            elif spec.group in set(self.inputs) - {name}:
+                raise ValueError(f"inputs.{name}.group: {spec.group!r} is an input; name another")
         return self
+
+    def _check_shared(self, name: str, spec: MediaSpec) -> None:
+        other = spec.same_as
+        if other is None:
+            return
+        original = self.inputs.get(other)
+        if not isinstance(original, MediaSpec) or other == name:
+            raise ValueError(f"inputs.{name}.same_as: there is no other input {other!r} to share")
+        if original.same_as:
+            raise ValueError(
+                f"inputs.{name}.same_as: name {original.same_as!r}, whose weights it has"
+            )
+        if original != spec.model_copy(update={"same_as": None}):
+            raise ValueError(
+                f"inputs.{name}.same_as: {name!r} and {other!r} differ in kind or options; inputs "
+                "that share weights must be written alike"
+            )
 
     def modalities(self) -> dict[str, list[str]]:
         """Modality name -> its columns: one media column each, table columns by their group."""

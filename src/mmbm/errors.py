@@ -35,7 +35,7 @@ class MissingExtra(MmbmError):
 
 
 class BadCell(Exception):
-    """One cell can't be decoded. `reason` is a clause without row or column: the caller knows those.
+    """One cell can't be decoded. `reason` is a clause; row and column are the caller's to add.
 
     It is not an `MmbmError`: what happens to the row is decided by `data.bad_cells`, not here.
     """

@@ -49,8 +49,8 @@ def predict(
         current folder.
     probabilities: add `TARGET.p.CLASS`.
     min_confidence: below it, the answer is "not sure".
-    explain: add `TARGET.because.MODALITY`, the exact Shapley value of each modality for the answer's
-        probability (or the number), and `TARGET.because.prior`, which they start from.
+    explain: add `TARGET.because.MODALITY`, the exact Shapley value of each modality for the
+        answer's probability (or the number), and `TARGET.because.prior`, which they start from.
     """
     dicts, folder = as_dicts(bundle, rows, Path(root) if root else None, set(without))
     answers, chunks = bundle.answers, iter(lambda: list(islice(dicts, CHUNK)), [])

@@ -8,7 +8,7 @@ Count = Callable[[T], int]
 
 
 def track(items: Iterable[T], total: int, label: str, each: Count | None = None) -> Iterator[T]:
-    """Pass items through, showing how far of `total`; `each(item)` counts what an item stands for."""
+    """Pass items through and show how far of `total`; `each(item)` is what an item counts for."""
     from rich.console import Console
     from rich.progress import (
         BarColumn,

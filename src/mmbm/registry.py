@@ -4,6 +4,7 @@ A user's own class is named in the config as `package.module:Class` and built th
 """
 
 import importlib
+from typing import Any
 
 from mmbm.errors import ConfigError
 
@@ -47,15 +48,15 @@ HEADS = {
 }
 
 
-def find(registry: dict[str, str], kind: str) -> type:
-    """The class that `kind` names: a key of the registry, or the user's own `package.module:Class`."""
+def find(registry: dict[str, str], kind: str) -> Any:
+    """The class that `kind` names: a registry key, or the user's own `package.module:Class`."""
     path = kind if ":" in kind else registry[kind]
     module, _, name = path.partition(":")
     try:
         return getattr(importlib.import_module(module), name)
     except ModuleNotFoundError as error:
         if ":" not in kind or not (module + ".").startswith(f"{error.name}."):
-            raise  # a bug, or a package the user's own module lacks: its own message is the best one
+            raise  # a package that the user's own module lacks: its own message is the best one
         raise ConfigError(
             f"{kind!r}: there is no module {module!r}. Write package.module:Class, and make sure "
             "the package can be imported from here."

@@ -82,10 +82,10 @@ class Run:
     def check_finite(self, bad: bool, step: int, rows: list[int], lr: float) -> None:
         if bad:
             raise TrainingError(
-                f"The loss or its gradient stopped being finite at or before step {step}. Rows seen "
-                f"since the last check: {', '.join(str(r + 1) for r in rows[:20])}… Their update was "
-                f"skipped. Look at these rows, lower train.lr (now {lr:g}), or set train.precision: "
-                "float32."
+                f"The loss or its gradient is not finite, at step {step} or shortly before. Rows "
+                f"since the last check: {', '.join(str(r + 1) for r in rows[:20])}… Look at them, "
+                f"lower train.lr (now {lr:g}), or set train.precision: float32. The last good "
+                "weights are in the run's folder."
             )
 
     @contextmanager
@@ -99,7 +99,9 @@ class Run:
             self.stop = True
             signal.signal(signum, previous[signum])
 
-        previous = {s: signal.signal(s, ask) for s in (signal.SIGINT, signal.SIGTERM)}
+        previous: dict[int, Any] = {
+            s: signal.signal(s, ask) for s in (signal.SIGINT, signal.SIGTERM)
+        }
         try:
             yield
         finally:

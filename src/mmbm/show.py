@@ -18,15 +18,21 @@ class Training:
         self.state, self.run = state, run
         self.console = Console(stderr=True, highlight=False, soft_wrap=True)
         self.bar = Progress(
-            TextColumn("epoch {task.fields[epoch]}"), BarColumn(), TextColumn("{task.percentage:>3.0f}%"),
-            TextColumn("{task.fields[speed]:,.0f} rows/s  loss {task.fields[loss]:.4f}"), TimeRemainingColumn(),
-            console=self.console, transient=True, disable=not self.console.is_terminal,
-        )  # fmt: skip
+            TextColumn("epoch {task.fields[epoch]}"),
+            BarColumn(),
+            TextColumn("{task.percentage:>3.0f}%"),
+            TextColumn("{task.fields[speed]:,.0f} rows/s  loss {task.fields[loss]:.4f}"),
+            TimeRemainingColumn(),
+            console=self.console,
+            transient=True,
+            disable=not self.console.is_terminal,
+        )
         sizes = ", ".join(f"{len(rows)} {split}" for split, rows in data.splits.items())
         parameters = sum(p.numel() for p in state.model.parameters())
+        precision = state.accelerator.mixed_precision.replace("no", "float32")
         self.console.print(
             f"{run.folder}: {sizes} rows; {parameters:,} parameters; "
-            f"{state.accelerator.device.type}, {state.accelerator.mixed_precision.replace('no', 'float32')}"
+            f"{state.accelerator.device.type}, {precision}"
         )
         self.task = self.bar.add_task(
             "", total=state.total, completed=state.step, epoch=1, speed=0.0, loss=float("nan")

@@ -41,9 +41,7 @@ class TrainState:
         spec = config.train
         self.spec, self.run, self.rows, self.model = spec, run, rows, model
         self.answers = build_answers(config, columns)
-        self.accelerator = Accelerator(
-            mixed_precision=precision(spec), cpu=spec.device == "cpu", step_scheduler_with_optimizer=False
-        )  # fmt: skip
+        self.accelerator = Accelerator(mixed_precision=precision(spec), cpu=spec.device == "cpu")
         if spec.threads:
             torch.set_num_threads(spec.threads)
         torch.manual_seed(spec.seed)
@@ -69,10 +67,8 @@ class TrainState:
     def batches(self, epoch: int) -> Iterator[NumpyBatch]:
         """What is left of the epoch: a resumed run starts in its middle."""
         start = self.step - epoch * self.steps_per_epoch
-        process = self.accelerator
-        return self.rows.batches(
-            self.spec.seed, epoch, self.spec.batch, start, process.process_index, process.num_processes
-        )  # fmt: skip
+        rank, world = self.accelerator.process_index, self.accelerator.num_processes
+        return self.rows.batches(self.spec.seed, epoch, self.spec.batch, start, rank, world)
 
     def update(self, batch: NumpyBatch) -> None:
         """Forward, backward, clip, step. Nothing here waits for the device."""
@@ -81,8 +77,9 @@ class TrainState:
         with self.accelerator.autocast():
             loss = self.objective(self.move(batch.inputs), self.move(batch.targets))
         self.accelerator.backward(loss)
-        norm = self.accelerator.clip_grad_norm_(self.objective.parameters(), self.spec.clip)
-        finite = torch.isfinite(norm) & torch.isfinite(loss.detach())
+        parameters = self.objective.parameters()
+        norm = self.accelerator.clip_grad_norm_(parameters, self.spec.clip)
+        finite = torch.isfinite(torch.as_tensor(norm)) & torch.isfinite(loss.detach())
         if self.accelerator.scaler is None:  # the fused step then skips a bad update by itself
             self.optimizer.optimizer.found_inf = (~finite).float()
         self.optimizer.step()
@@ -122,7 +119,7 @@ class TrainState:
         return TorchRunner(self.model, self.accelerator.device)
 
     def score(self, report: dict[str, Any]) -> Score:
-        """The monitored metric of a report, larger is better; the first target's loss breaks ties."""
+        """The monitored metric of a report, larger is better; its target's loss breaks ties."""
         target, metric = self.monitored()
         scores = report["targets"][target]
         value = scores.get(metric.name)
@@ -166,7 +163,8 @@ class TrainState:
         yield f"epoch {self.best[0][1] + 1}"
         if len(weights) > 1:
             self.model.load_state_dict(checkpoint.average(weights))
-            yield f"average of epochs {', '.join(str(e + 1) for _, e in sorted(self.best, key=lambda b: b[1]))}"
+            epochs = ", ".join(str(epoch + 1) for epoch in sorted(e for _, e in self.best))
+            yield f"average of epochs {epochs}"
 
     # ── going on ─────────────────────────────────────────────────────────────────────────────
 
@@ -211,7 +209,7 @@ class TrainState:
         checkpoint.restore_generators(checkpoint.of("random", tensors))
         self.loss_sum.copy_(tensors["loss_sum"])
         self.finite.copy_(tensors["finite"])
-        if meta["scaler"]:
+        if meta["scaler"] and self.accelerator.scaler:
             self.accelerator.scaler.load_state_dict(meta["scaler"])
         self.step, self.stopped = meta["step"], meta["stopped"]
         self.best = [(tuple(score), epoch) for score, epoch in meta["best"]]

@@ -67,8 +67,8 @@ def stop_or_save(state: TrainState, run: Run, data: Data) -> None:
     state.save(data_key(data))
     if run.stop:
         raise Interrupted(
-            f"Stopped after step {state.step} of {state.total}; {run.folder} is saved. Go on with the "
-            "same command and --resume."
+            f"Stopped after step {state.step} of {state.total}; {run.folder} is saved. Go on with "
+            "the same command and --resume."
         )
 
 

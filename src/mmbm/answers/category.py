@@ -56,7 +56,7 @@ class CategoryAnswer:
             "accuracy": float((guess == truth).mean()),
             "balanced_accuracy": float(np.mean(recalls)),
             "macro_f1": float(
-                metrics.f1_score(truth, guess, labels=labels, average="macro", zero_division=0)
+                metrics.f1_score(truth, guess, labels=labels, average="macro", zero_division=0)  # type: ignore[arg-type]
             ),
             "auroc": self._auroc(output, truth),
             "log_loss": float(-np.log(likelihood).mean()),

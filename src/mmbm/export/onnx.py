@@ -20,7 +20,9 @@ from mmbm.runners.torch import TorchRunner, fields
 TOLERANCE = 1e-4
 """Largest difference of a probability (or of a number, in standard deviations) between the float32
 torch model and the exported graphs, on rows of the valid split."""
-EXAMPLE_ROWS, EXAMPLE_LENGTH = 3, 7
+EXAMPLE_ROWS = 3
+EXAMPLE_STEPS = 64
+"""Tokens or frames to trace with: more than any encoder's strides and patches use up."""
 
 
 class Encode(nn.Module):
@@ -78,15 +80,17 @@ def example(model: Model, columns: Columns, batch) -> tuple[dict[str, Tensor], d
     """A small batch of the right types to trace with, and its dynamic axes."""
     args: dict[str, Tensor] = {}
     axes: dict[str, Axes] = {}
+    frontends = {n: getattr(m, "frontend", None) for n, m in model.inputs.items()}
+    hops = {name: getattr(frontend, "hop", 1) for name, frontend in frontends.items()}
     for i, name in enumerate(c for names in model.modalities.values() for c in names):
         storage = columns[name].storage
-        length = (EXAMPLE_LENGTH * 2000 if storage.dtype == "int16" else EXAMPLE_LENGTH,)
-        shape = (EXAMPLE_ROWS, *(length if storage.ragged else ()), *storage.shape)
+        length = EXAMPLE_STEPS * hops.get(name, 1)
+        shape = (EXAMPLE_ROWS, *([length] if storage.ragged else []), *storage.shape)
         args[name] = torch.from_numpy(np.ones(shape, dtype=storage.dtype))
         axes[name] = {0: batch}
         if storage.ragged:
             axes[name][1] = torch.export.Dim(f"length_{i}")
-            args[f"{name}.lengths"] = torch.full((EXAMPLE_ROWS,), length[0], dtype=torch.int64)
+            args[f"{name}.lengths"] = torch.full((EXAMPLE_ROWS,), length, dtype=torch.int64)
             axes[f"{name}.lengths"] = {0: batch}
         args[f"{name}.present"] = torch.ones(EXAMPLE_ROWS, dtype=torch.bool)
         axes[f"{name}.present"] = {0: batch}
@@ -125,8 +129,8 @@ def verify(
             worst = max(worst, float(np.abs(mine - theirs[name]).max()) / scale[name])
     if not worst <= TOLERANCE:
         raise BundleError(
-            f"The exported graphs move an answer by {worst:.2g}, more than {TOLERANCE:g}: they would "
-            "not serve what was trained. Please report this with the config."
+            f"The exported graphs move an answer by {worst:.2g}, more than {TOLERANCE:g}: they "
+            "would not serve what was trained. Please report this with the config."
         )
     return worst
 

@@ -7,7 +7,7 @@ selection with replacement, Caruana et al. 2004, cross-fitted) and then a temper
 so a row with nothing present gets the prior.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -42,7 +42,7 @@ class Target(nn.Module):
         make = find(HEADS, spec.kind)
         self.modalities = modalities
         self.weight = spec.weight
-        self.fused = make(spec, column, width)
+        self.fused: Any = make(spec, column, width)
         self.pools = nn.ModuleList(Pool(width) for _ in modalities)
         self.alone = nn.ModuleList(make(spec, column, width) for _ in modalities)
         weights = torch.zeros(2 + len(modalities))
@@ -55,7 +55,7 @@ class Target(nn.Module):
         rows = target.present.sum().clamp(min=1)
         loss = self.fused.loss(self.fused(context.fused.pooled), target).sum()
         for name, raw in self._alone(context).items():
-            alone = self.alone[self.modalities.index(name)].loss(raw, target)
+            alone = self.fused.loss(raw, target)
             loss = loss + auxiliary * (alone * context.present[name]).sum() / len(self.modalities)
         return self.weight * loss / rows
 
@@ -97,7 +97,7 @@ class Target(nn.Module):
             self.temperature.fill_(float(temperatures[int(np.argmin(losses))]))
 
 
-def _temper(head: nn.Module, answer: np.ndarray, temperature: float) -> np.ndarray:
+def _temper(head: Any, answer: np.ndarray, temperature: float) -> np.ndarray:
     return head.temper(torch.from_numpy(answer), torch.tensor(temperature)).numpy()
 
 
@@ -111,10 +111,11 @@ class Truth(NamedTuple):
         """Loss of each row [N]: negative log-likelihood, or squared error for a number."""
         if self.kind == "number":
             return (answer[:, 0] - self.values) ** 2
-        p = np.clip(answer, 1e-7, 1 - 1e-7)
+        p: np.ndarray = np.clip(answer, 1e-7, 1 - 1e-7)
         if self.kind == "category":
             return -np.log(p[np.arange(len(p)), self.values])
-        return -(self.values * np.log(p) + (1 - self.values) * np.log(1 - p)).mean(-1)
+        per_label = self.values * np.log(p) + (1 - self.values) * np.log(1 - p)
+        return -np.mean(per_label, axis=-1, keepdims=True)[..., 0]
 
     def take(self, rows: np.ndarray) -> "Truth":
         return Truth(self.kind, self.values[rows])
@@ -123,7 +124,7 @@ class Truth(NamedTuple):
 def mix(weights: np.ndarray, answers: np.ndarray, available: np.ndarray) -> np.ndarray:
     """The same mix as `Target.forward`, without the temperature. [N, C]"""
     share = weights[:, None] * available
-    return ((share / share.sum(0))[..., None] * answers).sum(0).astype(np.float32)
+    return np.asarray(((share / share.sum(0))[..., None] * answers).sum(0), np.float32)
 
 
 def choose(answers: np.ndarray, available: np.ndarray, truth: Truth) -> np.ndarray:
@@ -144,7 +145,7 @@ def choose(answers: np.ndarray, available: np.ndarray, truth: Truth) -> np.ndarr
         chosen.append(weights)
     if mixed_loss >= truth.loss(mix(only_fused, answers, available)).sum():
         return only_fused
-    return np.mean(chosen, axis=0, dtype=np.float32)
+    return np.stack(chosen).mean(0)
 
 
 def _greedy(answers: np.ndarray, available: np.ndarray, truth: Truth) -> np.ndarray:

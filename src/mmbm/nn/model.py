@@ -1,16 +1,19 @@
 """Encoders, then fusion, then one answer per target."""
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
 from mmbm.columns import Columns
-from mmbm.config import Config, InputSpec, OwnSpec
+from mmbm.config import AudioSpec, Config, ImageSpec, MediaSpec, OwnSpec, TextSpec
 from mmbm.nn.batch import Field, Tokens
 from mmbm.nn.encoders.table import Table
 from mmbm.nn.mix import Context, Target
 from mmbm.registry import ENCODERS, FRONTENDS, FUSIONS, find
 
 Batch = dict[str, Field]
+AnyMedia = ImageSpec | AudioSpec | TextSpec
 
 
 class Model(nn.Module):
@@ -69,7 +72,7 @@ class Model(nn.Module):
 class Modality(nn.Module):
     """One picture, sound or text column: frontend -> encoder -> shared width."""
 
-    def __init__(self, column: str, spec: InputSpec, columns: Columns, width: int):
+    def __init__(self, column: str, spec: AnyMedia, columns: Columns, width: int):
         super().__init__()
         self.column = column
         self.frontend = find(FRONTENDS, spec.kind)(spec, columns[column])
@@ -91,6 +94,10 @@ class SharedModality(nn.Module):
         super().__init__()
         self.column = column
         self.original = original
+
+    @property
+    def frontend(self) -> nn.Module:
+        return self.original.frontend
 
     def forward(self, batch: Batch) -> Tokens:
         return self.original.read(batch[self.column])
@@ -121,19 +128,19 @@ class NamedModules(nn.ModuleDict):
         self.names = {name: f"/{name.replace('%', '%25').replace('.', '%2E')}" for name in modules}
         super().__init__({self.names[name]: module for name, module in modules.items()})
 
-    def __getitem__(self, name: str) -> nn.Module:
+    def __getitem__(self, name: str) -> Any:
         return super().__getitem__(self.names[name])
 
-    def items(self):  # type: ignore[override]
+    def items(self) -> list[tuple[str, Any]]:  # type: ignore[override]
         return [(name, self[name]) for name in self.names]
 
 
 def build_modalities(config: Config, columns: Columns) -> dict[str, nn.Module]:
-    modalities: dict[str, nn.Module] = {}
+    modalities: dict[str, Any] = {}
     shared = {}
     for name, names in config.modalities().items():
         spec = config.inputs[names[0]]
-        if not hasattr(spec, "encoder"):
+        if not isinstance(spec, MediaSpec):
             modalities[name] = TableModality(names, config, columns)
         elif spec.same_as:
             shared[name] = spec.same_as
@@ -144,7 +151,7 @@ def build_modalities(config: Config, columns: Columns) -> dict[str, nn.Module]:
     return {name: modalities[name] for name in config.modalities()}
 
 
-def build_encoder(spec, layout: str, features: int) -> nn.Module:
+def build_encoder(spec: Any, layout: str, features: int) -> Any:
     """A user's own encoder is called as `Class(layout, features, **options)`."""
     if isinstance(spec, OwnSpec):
         return find(ENCODERS, spec.kind)(layout, features, **spec.options)

@@ -18,13 +18,12 @@ def restore(bundle: Bundle) -> Model:
 
 
 def check_allowed(bundle: Bundle) -> None:
-    allowed = getattr(bundle, "allow", frozenset())
     for name in foreign_names(bundle.config):
-        if name.partition(":")[0].partition(".")[0] not in allowed:
+        package = name.partition(":")[0].partition(".")[0]
+        if package not in bundle.allow:
             raise BundleError(
-                f"{bundle.path} names the class {name!r}. Importing it runs its code: allow that with "
-                f"--allow {name.partition(':')[0].partition('.')[0]} (in Python: load(path, allow=[…])) "
-                "if you trust it."
+                f"{bundle.path} names the class {name!r}. Importing it runs its code: if you "
+                f"trust it, allow that with --allow {package}, or load(path, allow=[{package!r}])."
             )
 
 
@@ -35,8 +34,8 @@ def start_from(model: Model, start: Bundle, columns: Columns) -> None:
     missing = sorted(set(ours) - set(theirs))
     if missing:
         raise BundleError(
-            f"{start.path} has another architecture: it lacks {missing[0]!r}. Use the inputs, encoders, "
-            "fusion and targets it was trained with."
+            f"{start.path} has another architecture: it lacks {missing[0]!r}. Use the inputs, "
+            "encoders, fusion and targets it was trained with."
         )
     fresh = ("prior", "class_weights", "weights", "temperature")  # learned from this run's rows
     merged = {

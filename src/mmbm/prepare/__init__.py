@@ -121,7 +121,7 @@ def extend(old: State, new: State) -> State:
 
 
 def _check_target(table: Table, name: str, kind: str, column: Column) -> None:
-    values = column.state.get("values")
+    values = column.state.get("values", [])
     if kind == "category" and len(values) < 2:
         seen = f"only {values[0]!r}" if values else "no value"
         raise TableError(
@@ -184,8 +184,8 @@ def _bad_cells(policy: str, table: Table, stores: dict, bad: list, quarantine: P
     where = f" All are listed in {quarantine}." if quarantine else ""
     if policy == "stop":
         raise TableError(
-            f"{table.source}: {len(bad)} cells in {rows} rows can't be decoded; {first}.{where} Mend "
-            "them, or set data.bad_cells to drop (leave the rows out) or missing (treat as absent)."
+            f"{table.source}: {len(bad)} cells in {rows} rows can't be decoded; {first}.{where} "
+            "Mend them, or set data.bad_cells: drop (leave the rows out) or missing (as if absent)."
         )
     fate = "these rows are left out" if policy == "drop" else "they count as absent"
     return f"{len(bad)} cells in {rows} rows can't be decoded and {fate}; {first}.{where}"

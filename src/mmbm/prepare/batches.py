@@ -1,4 +1,4 @@
-"""Batches of prepared rows. Their order is a pure function of (seed, epoch), whatever came before."""
+"""Batches of prepared rows, in an order that is a pure function of (seed, epoch)."""
 
 import logging
 from collections.abc import Iterator

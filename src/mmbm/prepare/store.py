@@ -54,8 +54,8 @@ class Store:
             item = dtype.itemsize * int(np.prod(storage.shape, dtype=np.int64))
             self._offsets = [_view(b["value"], np.int64, extra=1) // item for b in batches]
             self._values = [
-                np.frombuffer(b["value"].buffers()[2] or b"", dtype)[: offsets[-1] * (item // dtype.itemsize)]
-                .reshape(-1, *storage.shape)
+                np.frombuffer(b["value"].buffers()[2] or b"", np.uint8)[: offsets[-1] * item]
+                .view(dtype).reshape(-1, *storage.shape)
                 for b, offsets in zip(batches, self._offsets)
             ]  # fmt: skip
             lengths = _joined([np.diff(o) for o in self._offsets], np.int64)
@@ -101,7 +101,7 @@ def open_store(
     cache: Path,
     rehash: bool = False,
 ) -> Store:
-    """The column's prepared file, made now if there is none for exactly these cells and settings."""
+    """The column's prepared file; made now if there is none of just these cells and settings."""
     digest = hashlib.blake2b(digest_size=10)
     settings = {k: v for k, v in spec.model_dump(mode="json").items() if k not in NOT_DECODING}
     settings["bins"] = None  # quantile bins are learned, not used to decode

@@ -29,7 +29,7 @@ class CategoryHead(nn.Module):
         return self.output(x)  # [B, C]
 
     def loss(self, logits: Tensor, target: Field) -> Tensor:
-        """Loss of each row [B]; 0 where the target is empty or a class that training has not seen."""
+        """Loss of each row [B]; 0 where the target is empty or a class unseen in training."""
         classes = target.values.long() - 1  # the column keeps 0 for an unseen value
         classes = torch.where(target.present, classes, -1)
         weight = self.class_weights

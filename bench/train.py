@@ -1,0 +1,134 @@
+"""Rows/s of `mmbm train` in its steady state against a minimal loop over tensors in memory.
+
+Ours is the loop of `mmbm.training`: batches gathered from prepared files, Accelerate, the check for
+bad updates, the display and the log. Theirs is what one would write by hand for the same model:
+batches made beforehand, zero_grad, forward, backward, clip, AdamW. Same precision, same batches.
+Both are pinned to one core (more with --cores), so gathering ahead competes with the training.
+"""
+
+import copy
+import os
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import torch
+from made import picture, sentence, sound
+from side_by_side import Ratio, options, show, speed
+
+from mmbm import config as yaml
+from mmbm.nn.batch import Field
+from mmbm.nn.model import Model
+from mmbm.prepare import prepare
+from mmbm.run import Run
+from mmbm.show import Training
+from mmbm.state import TrainState, decayed
+
+INPUTS = {
+    "photo": {"kind": "image", "size": 64, "encoder": "cnn"},
+    "speech": {"kind": "audio", "rate": 16000, "seconds": 3, "encoder": "rnn"},
+    "remark": {"kind": "text", "encoder": "rnn"},
+}
+CASES = {"image + text": ["photo", "remark"], "audio": ["speech"], "all three": [*INPUTS]}
+
+
+def table(rows: int) -> pa.Table:
+    generator = np.random.default_rng(0)
+    seconds = generator.uniform(0.5, 2.0, rows)
+    return pa.table(
+        {
+            "photo": [picture(generator, 64, 64, "PNG") for _ in range(rows)],
+            "speech": [sound(generator, s, 16000) for s in seconds],
+            "remark": [sentence(generator) for _ in range(rows)],
+            "label": [str(i % 10) for i in range(rows)],
+        }
+    )
+
+
+def case(name: str, names: list[str], rows: pa.Table, batch: int, turns: int, steps: int) -> Ratio:
+    """A turn is `steps` steps: as many as lie between two lines of the log."""
+    config = yaml.parse(
+        {
+            "data": {"table": "made", "split": {"valid": 0.02, "test": 0.0}},
+            "inputs": {k: INPUTS[k] for k in names},
+            "targets": {"label": "category"},
+            "train": {"epochs": 1000, "batch": batch, "threads": torch.get_num_threads(),
+                      "log_steps": steps},
+        }
+    )  # fmt: skip
+    with tempfile.TemporaryDirectory() as folder:
+        run = Run(Path(folder) / "run", config)
+        data = prepare(config, run.cache, table=rows)
+        model = Model(config, data.columns)
+        copied = copy.deepcopy(model)
+        state = TrainState(config, model, data.columns, data.splits["train"], run)
+        ours = steps_of_mmbm(state, Training(state, data, run), steps)
+        theirs = steps_by_hand(copied, state, steps)
+        ratio = speed(
+            name, lambda _: next(ours), lambda _: next(theirs),
+            batch * steps, "rows/s", promised=0.95, turns=turns,
+        )  # fmt: skip
+        run.close()
+    return ratio
+
+
+def steps_of_mmbm(state: TrainState, shown: Training, steps: int):
+    """Each `next` takes this many steps of `mmbm.training.train`."""
+    with shown:
+        for epoch in state.epochs():
+            for batch in state.batches(epoch):
+                state.update(batch)
+                shown.step()
+                state.run.checkpoint_due()
+                if state.step % steps == 0:
+                    yield
+
+
+def steps_by_hand(model: Model, state: TrainState, steps: int):
+    spec, precision = state.spec, state.accelerator.mixed_precision
+    epochs = [[tensors(b) for b in state.rows.batches(spec.seed, e, spec.batch)] for e in (0, 1)]
+    optimizer = torch.optim.AdamW(decayed(model, spec.weight_decay), lr=spec.lr, fused=True)
+    model.train()
+    step = 0
+    while True:
+        for inputs, targets in epochs[(step // state.steps_per_epoch) % 2]:
+            optimizer.zero_grad()
+            with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):
+                loss = model.loss(inputs, targets)
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(model.parameters(), spec.clip)
+            optimizer.step()
+            step += 1
+            if step % steps == 0:
+                yield
+
+
+def tensors(batch):
+    return tuple(
+        {name: Field(*map(torch.from_numpy, arrays)) for name, arrays in part.items()}
+        for part in (batch.inputs, batch.targets)
+    )
+
+
+def main() -> None:
+    parser = options(__doc__)
+    parser.add_argument("--cores", type=int, default=1)
+    parser.add_argument("--rows", type=int, default=1000)
+    parser.add_argument("--batch", type=int, default=32)
+    parser.add_argument("--turns", type=int, default=9)
+    parser.add_argument("--steps", type=int, default=10)
+    given = parser.parse_args()
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, set(sorted(os.sched_getaffinity(0))[-given.cores :]))
+    torch.set_num_threads(given.cores)
+    rows = table(given.rows)
+    ratios = [
+        case(name, names, rows, given.batch, given.turns, given.steps)
+        for name, names in CASES.items()
+    ]
+    show("training: mmbm / minimal loop", ratios, given.json)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,108 @@
+"""Digits spoken by espeak-ng, an open-source synthesiser that a wheel brings (espeakng-loader)."""
+
+import ctypes
+import json
+import multiprocessing
+from collections.abc import Iterable
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import soundfile
+
+from mmbm.errors import MissingExtra, MmbmError
+
+WORDS = {
+    "en": "zero one two three four five six seven eight nine".split(),
+    "cmn": list("零一二三四五六七八九"),
+}
+ACCENTS = {
+    "en": ("en", "en-us", "en-gb-scotland", "en-gb-x-rp"),
+    "cmn": ("cmn",),
+}
+VOICES = (
+    "f1 f2 f3 f4 f5 m1 m2 m3 m4 m5 m6 m7 m8 klatt klatt2 klatt3 Alex Alicia Andrea Andy Annie Denis "
+    "Diogo Gene Henrique Hugo Jacky Lee Mario Michael Mike Nguyen Reed Storm adam anika announcer "
+    "antonio aunty belinda benjamin boris caleb david ed edward grandma grandpa gustave ian iven "
+    "john linda marcelo max michel miguel norbert pablo paul pedro quincy rob robert sandro shelby "
+    "steph travis victor zac"
+).split()
+"""espeak-ng's variants that sound like people; whispers, robots and twins of these are left out."""
+
+# Values of espeak-ng's speak_lib.h.
+SYNCHRONOUS, CHARACTERS, UTF8, RATE, PITCH = 2, 1, 1, 1, 3
+QUIET = 0.01
+"""Of a clip's peak: what is fainter at its ends is silence."""
+
+
+class Utterance(NamedTuple):
+    file: str  # where its wav goes
+    language: str  # en | cmn
+    digit: int
+    voice: str  # accent+variant, as espeak-ng names it
+    rate: int  # words per minute
+    pitch: int  # 0 to 100; 50 is usual
+
+
+def speak(utterances: Iterable[Utterance]) -> None:
+    """Write every utterance's wav.
+
+    In a process of its own: espeak-ng's noise goes on from what was spoken before, and only a fresh
+    library says the same thing twice.
+    """
+    fresh = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, mp_context=fresh) as process:
+        process.submit(write_all, list(utterances)).result()
+
+
+def write_all(utterances: list[Utterance]) -> None:
+    espeak = Espeak()
+    for one in utterances:
+        wave = trim(espeak.say(WORDS[one.language][one.digit], one.voice, one.rate, one.pitch))
+        soundfile.write(one.file, wave, espeak.hertz)
+
+
+def trim(wave: np.ndarray) -> np.ndarray:
+    loud = np.flatnonzero(np.abs(wave.astype(np.int32)) > QUIET * np.abs(wave).max(initial=1))
+    return wave[loud[0] : loud[-1] + 1]
+
+
+class Espeak:
+    def __init__(self) -> None:
+        try:
+            import espeakng_loader
+        except ModuleNotFoundError as error:
+            raise MissingExtra("The demo", "demo") from error
+        try:
+            self.library = ctypes.CDLL(espeakng_loader.get_library_path())
+            data = espeakng_loader.get_data_path()
+        except (OSError, RuntimeError) as error:
+            raise MmbmError(
+                f"espeak-ng, which speaks the demo's digits, can't be loaded: {error}"
+            ) from error
+        self.hertz = self.library.espeak_Initialize(SYNCHRONOUS, 0, data.encode(), 0)
+        if self.hertz <= 0:
+            raise MmbmError(f"espeak-ng, which speaks the demo's digits, can't start from {data}.")
+        self.parts: list[np.ndarray] = []
+        kind = ctypes.CFUNCTYPE(
+            ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.c_void_p
+        )
+        self.callback = kind(self.receive)  # espeak-ng calls it later: it must stay alive
+        self.library.espeak_SetSynthCallback(self.callback)
+
+    def receive(self, samples, count: int, events) -> int:
+        if samples and count > 0:
+            self.parts.append(np.ctypeslib.as_array(samples, (count,)).copy())
+        return 0  # go on
+
+    def say(self, text: str, voice: str, rate: int, pitch: int) -> np.ndarray:
+        """int16 samples at `hertz`."""
+        self.parts.clear()
+        if self.library.espeak_SetVoiceByName(voice.encode()) != 0:
+            raise MmbmError(f"This espeak-ng has no voice {voice!r}.")
+        self.library.espeak_SetParameter(RATE, rate, 0)
+        self.library.espeak_SetParameter(PITCH, pitch, 0)
+        raw = text.encode() + b"\0"
+        self.library.espeak_Synth(raw, len(raw), 0, CHARACTERS, 0, UTF8, None, None)
+        return np.concatenate(self.parts)
