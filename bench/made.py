@@ -6,7 +6,26 @@ import numpy as np
 import soundfile
 from PIL import Image
 
-WORDS = "the a red green blue round square old new small large quick lamp door car tree is on".split()
+WORDS = [
+    "the",
+    "a",
+    "red",
+    "green",
+    "blue",
+    "round",
+    "square",
+    "old",
+    "new",
+    "small",
+    "large",
+    "quick",
+    "lamp",
+    "door",
+    "car",
+    "tree",
+    "is",
+    "on",
+]
 
 
 def picture(generator: np.random.Generator, width: int, height: int, kind: str) -> bytes:

@@ -116,8 +116,8 @@ def main() -> None:
     parser.add_argument("--cores", type=int, default=1)
     parser.add_argument("--rows", type=int, default=1000)
     parser.add_argument("--batch", type=int, default=32)
-    parser.add_argument("--turns", type=int, default=9)
-    parser.add_argument("--steps", type=int, default=10)
+    parser.add_argument("--turns", type=int, default=7)
+    parser.add_argument("--steps", type=int, default=20)
     given = parser.parse_args()
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, set(sorted(os.sched_getaffinity(0))[-given.cores :]))

@@ -128,6 +128,24 @@ def predict(
         print(f"mmbm: {failed} rows can't be read; see the error column.", file=sys.stderr)
 
 
+@app.command()
+def demo(
+    folder: Annotated[Path, typer.Option(help="Where dataset, config and run go.")] = Path("demo"),
+    rows: Annotated[int, typer.Option(min=50, help="Rows to make.")] = 5000,
+    seed: Annotated[int, typer.Option(help="The same seed makes the same rows.")] = 7,
+    set_: Set = None,
+    json_: Json = False,
+) -> None:
+    """See it work: digits written, digits spoken, questions about them; about 90 seconds."""
+    from mmbm.demo import present, run
+
+    outcome = run(folder, rows, seed, set_)
+    if json_:
+        print(json.dumps(outcome.summary(), ensure_ascii=False))
+    else:
+        present(outcome)
+
+
 def report(metrics: dict[str, Any], bundle: Any, as_json: bool) -> None:
     if as_json:
         print(json.dumps(metrics, ensure_ascii=False))

@@ -127,6 +127,13 @@ class AudioAugment(Spec):
     """Longest mask over time, as a part of the clip; two masks a clip. 0: none."""
 
 
+class TextAugment(Spec):
+    """Random changes of a text, in training only."""
+
+    hide: Fraction = 0.1
+    """The chance that a token is hidden, so that no single word is relied on (Dai & Le 2015)."""
+
+
 class MediaSpec(Spec):
     same_as: str | None = None
     """Share all weights with this input (of the same kind and options)."""
@@ -177,6 +184,7 @@ class TextSpec(MediaSpec):
     """A longer text is cut."""
     tokenizer: str | None = None
     """A `tokenizer.json`, or a folder that holds one, instead of training one."""
+    augment: TextAugment = TextAugment()
     encoder: EncoderSpec = RNNSpec()
 
 

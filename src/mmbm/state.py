@@ -52,6 +52,7 @@ class TrainState:
         self.steps_per_epoch = rows.steps(spec.batch)
         self.total = self.steps_per_epoch * spec.epochs
         self.step = 0
+        self.improved = 0  # the epoch whose monitored metric was last better than all before
         self.stopped = False  # early: no better score for `patience` epochs
         self.best: list[tuple[Score, int]] = []  # (score, epoch), best first
         self.finite = torch.ones((), dtype=torch.bool, device=self.accelerator.device)
@@ -72,6 +73,9 @@ class TrainState:
 
     def update(self, batch: NumpyBatch) -> None:
         """Forward, backward, clip, step. Nothing here waits for the device."""
+        # Not after the step: gradients freed last would give their memory back to the system, which
+        # costs a page fault for every 4 kB of them in the next step.
+        self.optimizer.zero_grad()
         for group in self.optimizer.param_groups:
             group["lr"] = self.lr()
         with self.accelerator.autocast():
@@ -83,7 +87,6 @@ class TrainState:
         if self.accelerator.scaler is None:  # the fused step then skips a bad update by itself
             self.optimizer.optimizer.found_inf = (~finite).float()
         self.optimizer.step()
-        self.optimizer.zero_grad(set_to_none=True)
         if self.accelerator.scaler is None:  # float16's scaler overflows now and then by design
             self.finite &= finite
         self.loss_sum += loss.detach()
@@ -148,10 +151,11 @@ class TrainState:
         """Keep the weights if they are among the best; stop when it got no better for long."""
         path = self._best(epoch)
         checkpoint.save(path, self.model.state_dict(), {"epoch": epoch, "score": score})
-        self.best = sorted([*self.best, (score, epoch)], reverse=True)
+        if not self.best or score[0] > self.best[0][0][0]:  # ties aside
+            self.improved = epoch
         patience = self.spec.patience
-        self.stopped = patience is not None and epoch - self.best[0][1] >= patience
-        self.best = self.best[: self.spec.average]
+        self.stopped = patience is not None and epoch - self.improved >= patience
+        self.best = sorted([*self.best, (score, epoch)], reverse=True)[: self.spec.average]
 
     def _best(self, epoch: int):
         return self.run.folder / f"best-{epoch:04}.safetensors"
@@ -181,6 +185,7 @@ class TrainState:
             meta = {
                 "step": self.step,
                 "best": self.best,
+                "improved": self.improved,
                 "stopped": self.stopped,
                 "recent": [rows.tolist() for rows in self.recent],
                 "data": data_key,
@@ -211,7 +216,7 @@ class TrainState:
         self.finite.copy_(tensors["finite"])
         if meta["scaler"] and self.accelerator.scaler:
             self.accelerator.scaler.load_state_dict(meta["scaler"])
-        self.step, self.stopped = meta["step"], meta["stopped"]
+        self.step, self.improved, self.stopped = meta["step"], meta["improved"], meta["stopped"]
         self.best = [(tuple(score), epoch) for score, epoch in meta["best"]]
         self.recent.extend(np.array(rows) for rows in meta["recent"])
 

@@ -1,8 +1,9 @@
 """A sound cell -> int16 [T] at the configured rate, one channel."""
 
+import os
 import re
 from collections.abc import Generator, Iterable
-from contextlib import closing
+from contextlib import closing, nullcontext
 from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -53,18 +54,15 @@ class AudioColumn:
         source = cell if isinstance(cell, Path) else media.locate(cell, root=None)
         if source is None:
             return None
-        if isinstance(source, Path):
-            media.check(source, self.spec.max_bytes)
-            try:
-                with source.open("rb") as file:
-                    return self._decode(file)
-            except OSError as error:
-                raise BadCell(f"the file can't be read ({error.strerror or error})") from error
-        return self._decode(BytesIO(media.read(source, self.spec.max_bytes)))
-
-    def _decode(self, file: BinaryIO) -> np.ndarray:
         spec = self.spec
-        wave, rate = read_wave(file, spec.seconds, spec.crop)
+        if isinstance(source, Path):
+            media.check(source, spec.max_bytes)
+        else:
+            source = BytesIO(media.read(source, spec.max_bytes))
+        try:
+            wave, rate = read_wave(source, spec.seconds, spec.crop)
+        except OSError as error:
+            raise BadCell(f"the file can't be read ({error.strerror or error})") from error
         if not np.isfinite(wave).all():
             raise BadCell("has samples that are not finite numbers")
         if rate != spec.rate:
@@ -86,28 +84,41 @@ class AudioColumn:
         return Description(schema, "audio/*", "audio")
 
 
-def read_wave(file: BinaryIO, seconds: float, crop: str) -> tuple[np.ndarray, int]:
+def read_wave(source: BinaryIO | Path, seconds: float, crop: str) -> tuple[np.ndarray, int]:
     """A sound file -> float32 [T] in -1..1 (floats may exceed it), at its own rate, and that rate.
 
     At most `seconds` are kept, of the start, center or end; memory doesn't grow with the file.
+    libsndfile reads a path by itself, and other threads decode meanwhile; for a Python file it
+    would ask for the interpreter's lock at every block.
     """
-    head = file.read(512)
-    file.seek(0)
     try:
-        return _with_soundfile(file, seconds, crop)
+        return _with_soundfile(_name(source), seconds, crop)
     except (soundfile.SoundFileError, RuntimeError, TypeError, ValueError) as error:
-        file.seek(0)
-        try:
-            return _with_av(file, seconds, crop)
-        except _av_errors() as other:
-            found = media.name_format(head)
-            if found and ("sound" in found or "MP4" in found or "WebM" in found):
-                raise BadCell(f"is {found} that is damaged or cut off ({error})") from other
-            reason = f"is {found}, which can't be read as a sound" if found else "is not a sound"
-            raise BadCell(reason) from other
+        with source.open("rb") if isinstance(source, Path) else nullcontext(source) as file:
+            file.seek(0)
+            head = file.read(512)
+            file.seek(0)
+            try:
+                return _with_av(file, seconds, crop)
+            except _av_errors() as other:
+                raise BadCell(_reason(head, error)) from other
 
 
-def _with_soundfile(file: BinaryIO, seconds: float, crop: str) -> tuple[np.ndarray, int]:
+def _name(source: BinaryIO | Path) -> Any:
+    """A path as libsndfile takes it: outside Windows names are bytes, not always valid UTF-8."""
+    if not isinstance(source, Path):
+        return source
+    return str(source) if os.name == "nt" else os.fsencode(source)
+
+
+def _reason(head: bytes, error: Exception) -> str:
+    found = media.name_format(head)
+    if found and ("sound" in found or "MP4" in found or "WebM" in found):
+        return f"is {found} that is damaged or cut off ({error})"
+    return f"is {found}, which can't be read as a sound" if found else "is not a sound"
+
+
+def _with_soundfile(file: Any, seconds: float, crop: str) -> tuple[np.ndarray, int]:
     with soundfile.SoundFile(file) as sound:
         rate, total = sound.samplerate, sound.frames
         _check(rate, sound.channels, total)
@@ -122,7 +133,8 @@ def _with_soundfile(file: BinaryIO, seconds: float, crop: str) -> tuple[np.ndarr
             block = sound.read(min(BLOCK, expected - kept), dtype="float32", always_2d=True)
             if not len(block):
                 raise BadCell(f"is cut off after {(start + kept) / rate:.2f} s")
-            blocks.append(block.mean(axis=1, dtype=np.float32))
+            one = block[:, 0] if sound.channels == 1 else block.mean(axis=1, dtype=np.float32)
+            blocks.append(one)
             kept += len(block)
         for promised, there in _SIZES.findall(sound.extra_info):
             if int(there) < int(promised) < UNKNOWN_SIZE:

@@ -1,34 +1,33 @@
 """Digits spoken by espeak-ng, an open-source synthesiser that a wheel brings (espeakng-loader)."""
 
 import ctypes
-import json
 import multiprocessing
+import wave
 from collections.abc import Iterable
 from concurrent.futures import ProcessPoolExecutor
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import soundfile
 
-from mmbm.errors import MissingExtra, MmbmError
+from mmbm.errors import MmbmError
 
 WORDS = {
-    "en": "zero one two three four five six seven eight nine".split(),
-    "cmn": list("零一二三四五六七八九"),
+    "en": ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"),
+    "cmn": tuple("零一二三四五六七八九"),
 }
 ACCENTS = {
     "en": ("en", "en-us", "en-gb-scotland", "en-gb-x-rp"),
     "cmn": ("cmn",),
 }
-VOICES = (
-    "f1 f2 f3 f4 f5 m1 m2 m3 m4 m5 m6 m7 m8 klatt klatt2 klatt3 Alex Alicia Andrea Andy Annie Denis "
-    "Diogo Gene Henrique Hugo Jacky Lee Mario Michael Mike Nguyen Reed Storm adam anika announcer "
-    "antonio aunty belinda benjamin boris caleb david ed edward grandma grandpa gustave ian iven "
-    "john linda marcelo max michel miguel norbert pablo paul pedro quincy rob robert sandro shelby "
-    "steph travis victor zac"
-).split()
-"""espeak-ng's variants that sound like people; whispers, robots and twins of these are left out."""
+NAMES = (
+    "f1 f2 f3 f4 f5 m1 m2 m3 m4 m5 m6 m7 m8 klatt klatt2 klatt3 Alex Alicia Andrea Andy Annie "
+    "Denis Diogo Gene Henrique Hugo Jacky Lee Mario Michael Mike Nguyen Reed Storm adam anika "
+    "announcer antonio aunty belinda benjamin boris caleb david ed edward grandma grandpa "
+    "gustave ian iven john linda marcelo max michel miguel norbert pablo paul pedro quincy rob "
+    "robert sandro shelby steph travis victor zac"
+)
+VOICES = tuple(NAMES.split())
+"""espeak-ng's variants that sound like people; whispers, robots and twins are left out."""
 
 # Values of espeak-ng's speak_lib.h.
 SYNCHRONOUS, CHARACTERS, UTF8, RATE, PITCH = 2, 1, 1, 1, 3
@@ -38,11 +37,14 @@ QUIET = 0.01
 
 class Utterance(NamedTuple):
     file: str  # where its wav goes
-    language: str  # en | cmn
     digit: int
     voice: str  # accent+variant, as espeak-ng names it
     rate: int  # words per minute
     pitch: int  # 0 to 100; 50 is usual
+
+
+def language_of(voice: str) -> str:
+    return next(k for k, accents in ACCENTS.items() if voice.partition("+")[0] in accents)
 
 
 def speak(utterances: Iterable[Utterance]) -> None:
@@ -59,21 +61,23 @@ def speak(utterances: Iterable[Utterance]) -> None:
 def write_all(utterances: list[Utterance]) -> None:
     espeak = Espeak()
     for one in utterances:
-        wave = trim(espeak.say(WORDS[one.language][one.digit], one.voice, one.rate, one.pitch))
-        soundfile.write(one.file, wave, espeak.hertz)
+        word = WORDS[language_of(one.voice)][one.digit]
+        samples = espeak.say(word, one.voice, one.rate, one.pitch)
+        with wave.open(one.file, "wb") as file:
+            file.setparams((1, 2, espeak.hertz, 0, "NONE", ""))  # one channel of two bytes
+            file.writeframes(trim(samples).astype("<i2").tobytes())
 
 
-def trim(wave: np.ndarray) -> np.ndarray:
-    loud = np.flatnonzero(np.abs(wave.astype(np.int32)) > QUIET * np.abs(wave).max(initial=1))
-    return wave[loud[0] : loud[-1] + 1]
+def trim(samples: np.ndarray) -> np.ndarray:
+    level = np.abs(samples.astype(np.int32))
+    loud = np.flatnonzero(level > QUIET * level.max(initial=1))
+    return samples[loud[0] : loud[-1] + 1]
 
 
 class Espeak:
     def __init__(self) -> None:
-        try:
-            import espeakng_loader
-        except ModuleNotFoundError as error:
-            raise MissingExtra("The demo", "demo") from error
+        import espeakng_loader
+
         try:
             self.library = ctypes.CDLL(espeakng_loader.get_library_path())
             data = espeakng_loader.get_data_path()

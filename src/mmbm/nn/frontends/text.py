@@ -1,5 +1,6 @@
 """Text: token ids -> learned vectors."""
 
+import torch
 from torch import nn
 
 from mmbm.columns import Column
@@ -17,10 +18,15 @@ class TextFrontend(nn.Module):
         super().__init__()
         size = "small" if isinstance(spec.encoder, OwnSpec) else spec.encoder.size
         self.features = WIDTH[size]
+        self.hide = spec.augment.hide
         self.embed = nn.Embedding(int(column.state["vocabulary"]), self.features)
+        nn.init.normal_(self.embed.weight, std=0.1)
 
     @in_float32
     def forward(self, field: Field) -> Features:
         keep = valid(field.lengths, field.values.shape[1])  # [B, T]
         x = self.embed(field.values.long())  # [B, T, D]
-        return Features(x * keep[..., None], keep)
+        shown = keep
+        if self.training and self.hide:
+            shown = keep & (torch.rand(keep.shape, device=keep.device) >= self.hide)
+        return Features(x * shown[..., None], keep)

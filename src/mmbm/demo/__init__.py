@@ -1,0 +1,108 @@
+"""The quickstart: a dataset of pictures, sounds and sentences, and the ordinary verbs run on it.
+
+Which digit is written, which is spoken and what is asked of the two: the answer needs all three.
+Nothing here is known to the rest of mmbm; `dataset.make` leaves a folder like anyone's.
+"""
+
+import shlex
+import shutil
+import time
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import mmbm
+from mmbm.bundle import Bundle
+from mmbm.demo.dataset import Row, make
+from mmbm.demo.speech import WORDS, language_of
+from mmbm.errors import Interrupted, MissingExtra
+from mmbm.progress import say
+
+TARGET = "answer"
+
+
+class Outcome(NamedTuple):
+    folder: Path
+    rows: list[Row]
+    bundle: Bundle
+    report: dict[str, Any]  # of the test split, as `evaluate` gives it
+    seconds: float  # for all of it: data, training, evaluation, export
+
+    def summary(self) -> dict[str, Any]:
+        return {
+            "accuracy": self.report["targets"][TARGET]["accuracy"],
+            "subsets": {name: scores[TARGET] for name, scores in self.report["subsets"].items()},
+            "seconds": round(self.seconds, 1),
+            "bundle": str(self.bundle.path),
+        }
+
+
+def run(folder: Path, rows: int, seed: int, overrides: list[str] | None = None) -> Outcome:
+    """Make the dataset in `folder`, train on it into `folder/run`, and measure the bundle."""
+    try:
+        import espeakng_loader  # noqa: F401
+        import sklearn  # noqa: F401
+    except ModuleNotFoundError as error:
+        raise MissingExtra("The demo", "demo") from error
+    start = time.monotonic()
+    say(f"Making {rows:,} rows in {folder}: digits written by hand, digits spoken, questions.")
+    table = make(folder, rows, seed)
+    config, place = folder / "config.yaml", folder / "run"
+    shutil.rmtree(place, ignore_errors=True)
+    say(f"$ mmbm train {config} --run {place}")
+    try:
+        bundle = mmbm.train(config, run=place, overrides=overrides)
+    except Interrupted as error:
+        raise Interrupted("Stopped. `mmbm demo` starts again, on the dataset it made.") from error
+    return Outcome(folder, table, bundle, bundle.evaluate(), time.monotonic() - start)
+
+
+def present(outcome: Outcome, count: int = 5) -> None:
+    """The figures, some test rows with their answers, and what to try next. To stdout."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from mmbm.output import print_metrics
+
+    console = Console(highlight=False, soft_wrap=True)
+    print_metrics(outcome.report, outcome.bundle)
+    table = Table("question", "seen", "heard", "right", "answered", "probabilities")
+    chosen = [row for row in outcome.rows if row.split == "test"][:count]
+    for row, answer in zip(chosen, answers(outcome, chosen)):
+        language = language_of(row.voice)
+        heard = f"{row.heard} ({WORDS[language][row.heard]}, {row.voice})"
+        table.add_row(
+            row.question, str(row.seen), heard, str(row.answer), answer[TARGET], likely(answer)
+        )
+    console.print(f"{len(chosen)} test rows, of pictures and voices that training has not met")
+    console.print(table)
+    console.print(f"Done in {outcome.seconds:.0f} s. Next, try:")
+    for command in next_commands(outcome, chosen[0]):
+        console.print(f"  {command}", markup=False)
+
+
+def answers(outcome: Outcome, rows: list[Row]) -> list[dict[str, Any]]:
+    cells = [{name: getattr(row, name) for name in outcome.bundle.config.inputs} for row in rows]
+    return outcome.bundle.predict(cells, root=outcome.folder, probabilities=True)
+
+
+def likely(answer: dict[str, Any], count: int = 3) -> str:
+    """The most probable classes: `12 0.97  11 0.01  21 0.01`."""
+    prefix = f"{TARGET}.p."
+    p = {k.removeprefix(prefix): v for k, v in answer.items() if k.startswith(prefix)}
+    best = sorted(p, key=lambda name: -p[name])[:count]
+    return "  ".join(f"{name} {p[name]:.2f}" for name in best)
+
+
+def next_commands(outcome: Outcome, row: Row) -> list[str]:
+    bundle = shlex.quote(str(outcome.bundle.path))
+    cells = {
+        "picture": str(outcome.folder / row.picture),
+        "sound": str(outcome.folder / row.sound),
+        "question": row.question,
+    }
+    given = " ".join(f"--cell {shlex.quote(f'{name}={cell}')}" for name, cell in cells.items())
+    return [
+        f"mmbm predict {bundle} {given} --explain",
+        f"mmbm evaluate {bundle}",
+        "mmbm init YOUR_TABLE.csv --target YOUR_COLUMN",
+    ]

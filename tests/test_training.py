@@ -1,0 +1,183 @@
+"""What training promises, besides resuming (see test_resume)."""
+
+import json
+import math
+
+import mmbm
+import numpy as np
+import pytest
+import tiny
+import torch
+from mmbm.bundle import load
+from mmbm.errors import BundleError, ConfigError, TrainingError
+from mmbm.nn.restore import restore
+from torch import nn
+
+
+def small(table, **train):
+    """Numbers and a category only: trains in a moment."""
+    config = tiny.config(table, **{"epochs": 1, "golden": 0, **train})
+    config["inputs"] = {k: config["inputs"][k] for k in ("speed", "place")}
+    return config
+
+
+def test_the_log_has_losses_rates_and_scores(bundle_path):
+    lines = [json.loads(x) for x in (bundle_path.parent / "log.jsonl").read_text().splitlines()]
+    losses = [line["loss"] for line in lines if "loss" in line]
+    assert losses[-1] < losses[0]
+    assert all(line["rows_per_second"] > 0 for line in lines if "loss" in line)
+    assert [line["epoch"] for line in lines if "epoch" in line] == [1, 2, 3, 4, 5, 6]
+
+
+def test_tensorboard_reads_the_events(bundle_path):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    events = EventAccumulator(str(bundle_path.parent)).Reload()
+    assert {"loss", "lr", "valid/label/accuracy"} <= set(events.Tags()["scalars"])
+
+
+def test_a_loss_that_is_not_finite_stops_with_step_rows_and_advice(table, tmp_path, monkeypatch):
+    class Poisoned(nn.Module):
+        width = 4
+
+        def __init__(self, layout, features):
+            super().__init__()
+            self.weight = nn.Parameter(torch.ones(features, 4))
+
+        def forward(self, features):
+            from mmbm.nn.batch import Tokens
+
+            x = features.x.mean((2, 3)) @ self.weight * math.inf
+            return Tokens(x[:, None], torch.ones(len(x), 1, dtype=torch.bool))
+
+    monkeypatch.setattr("own_encoder.Poisoned", Poisoned, raising=False)
+    config = tiny.config(table, log_steps=1)
+    config["inputs"] = {"photo": {"kind": "image", "size": 8, "encoder": "own_encoder:Poisoned"}}
+    with pytest.raises(TrainingError, match=r"not finite, at step 1.*train\.lr.*float32"):
+        mmbm.train(config, run=tmp_path / "run")
+
+
+def test_a_users_own_encoder_trains_exports_and_is_never_imported_from_a_bundle(table, tmp_path):
+    config = tiny.config(table, epochs=1)
+    own = {"kind": "own_encoder:Average", "width": 6}
+    config["inputs"] = {"photo": {"kind": "image", "size": 8, "encoder": own}}
+    bundle = mmbm.train(config, run=tmp_path / "run")
+    assert bundle.verify() == 4
+    with pytest.raises(
+        BundleError, match=r"names the class 'own_encoder:Average'.*--allow own_encoder"
+    ):
+        restore(load(bundle.path))
+    assert restore(load(bundle.path, allow=["own_encoder"])) is not None
+
+
+def test_an_own_class_that_is_not_there_is_named(table, tmp_path):
+    config = tiny.config(table)
+    config["inputs"] = {"photo": {"kind": "image", "encoder": "no.such:Encoder"}}
+    with pytest.raises(ConfigError, match="there is no module"):
+        mmbm.train(config, run=tmp_path / "a")
+    config["inputs"] = {"photo": {"kind": "image", "encoder": "own_encoder:Nothing"}}
+    with pytest.raises(ConfigError, match="has no 'Nothing'"):
+        mmbm.train(config, run=tmp_path / "b")
+
+
+def test_an_unknown_metric_to_monitor_is_told_what_there_is(table, tmp_path):
+    with pytest.raises(ConfigError, match=r"no 'label\.acuracy'; it can be label\.accuracy"):
+        mmbm.train(small(table, monitor="label.acuracy"), run=tmp_path / "run")
+
+
+def test_early_stopping_ends_a_run_that_gets_no_better(table, tmp_path):
+    config = small(table, epochs=50, patience=2, lr=1e-7)
+    bundle = mmbm.train(config, run=tmp_path / "run")
+    lines = (bundle.path.parent / "log.jsonl").read_text().splitlines()
+    assert sum('"epoch"' in line for line in lines) < 50
+
+
+def test_going_on_from_a_bundle_keeps_what_it_knew_and_learns_new_classes(table, tmp_path):
+    first = mmbm.train(small(table, epochs=10, lr=0.02), run=tmp_path / "first")
+    text = table.read_text(encoding="utf-8").replace(",red,", ",crimson,")
+    more = table.with_name("more.csv")
+    more.write_text(text, encoding="utf-8")
+    config = small(more, epochs=10, lr=0.02)
+    second = mmbm.train(config, run=tmp_path / "second", start=first.path)
+    assert second.columns["label"].state["values"] == ["blue", "green", "red", "crimson"]
+    assert second.columns["speed"].state == first.columns["speed"].state
+    said = {a["label"] for a in second.predict(more, without=[])}
+    assert "crimson" in said
+
+
+def test_going_on_from_another_architecture_is_refused(table, tmp_path):
+    first = mmbm.train(small(table), run=tmp_path / "first")
+    config = small(table)
+    config["fusion"] = {"kind": "concat", "width": 24}
+    with pytest.raises(BundleError, match="another architecture"):
+        mmbm.train(config, run=tmp_path / "second", start=first.path)
+
+
+def test_a_row_without_a_target_teaches_the_others(table, tmp_path):
+    lines = table.read_text(encoding="utf-8").splitlines()
+    names = lines[0].split(",")
+    place = names.index("label")
+    for i in range(1, len(lines), 3):
+        cells = lines[i].split(",")
+        cells[place] = ""
+        lines[i] = ",".join(cells)
+    half = table.with_name("half.csv")
+    half.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    config = small(half)
+    config["targets"]["amount"] = {"kind": "number"}
+    metrics = mmbm.train(config, run=tmp_path / "run").metrics["valid"]
+    assert metrics["targets"]["amount"]["rows"] == 12
+    assert 0 < metrics["targets"]["label"]["rows"] < 12
+
+
+def test_inputs_that_share_weights_have_one_set(table, tmp_path):
+    text = table.read_text(encoding="utf-8").replace("photo,speech", "photo,again", 1)
+    twice = table.with_name("twice.csv")
+    lines = [line.split(",") for line in text.splitlines()]
+    twice.write_text(
+        "\n".join(",".join([c[0], c[0] if i else "again", *c[2:]]) for i, c in enumerate(lines)),
+        encoding="utf-8",
+    )
+    spec = {"kind": "image", "size": 8, "encoder": {"kind": "cnn", "size": "tiny", "width": 4}}
+    config = tiny.config(twice, epochs=1, golden=2)
+    config["inputs"] = {"photo": spec, "again": {**spec, "same_as": "photo"}}
+    bundle = mmbm.train(config, run=tmp_path / "run")
+    model = restore(bundle)
+    assert model.inputs["again"].original is model.inputs["photo"]
+    assert bundle.verify() == 2
+
+
+@pytest.mark.parametrize("fusion", ["gated", "transformer", "bottleneck", "lowrank"])
+def test_every_fusion_goes_the_whole_way(table, tmp_path, fusion):
+    config = tiny.config(table, epochs=1)
+    config["fusion"] = {"kind": fusion, "width": 16}
+    config["inputs"].pop("speech")
+    assert mmbm.train(config, run=tmp_path / "run").verify() == 4
+
+
+def test_columns_may_be_named_like_anything(table, tmp_path):
+    names = {"speed": "train", "place": "a.b 速度%", "label": "type"}
+    header, rest = table.read_text(encoding="utf-8").split("\n", 1)
+    header = ",".join(names.get(n, n) for n in header.split(","))
+    odd = table.with_name("odd.csv")
+    odd.write_text(f"{header}\n{rest}", encoding="utf-8")
+    config = tiny.config(odd, epochs=1)
+    config["inputs"] = {"train": {"kind": "number"}, "a.b 速度%": {"kind": "category"}}
+    config["targets"] = {"type": {"kind": "category"}}
+    assert mmbm.train(config, run=tmp_path / "run").verify() == 4
+
+
+def test_a_table_in_memory_trains_too(tmp_path):
+    pandas = pytest.importorskip("pandas")
+    generator = np.random.default_rng(0)
+    x = generator.normal(size=200)
+    frame = pandas.DataFrame({"x": x, "y": np.where(x > 0, "up", "down")})
+    config = {"inputs": {"x": "number"}, "targets": {"y": "category"}, "train": {"epochs": 5}}
+    bundle = mmbm.train(config, table=frame, run=tmp_path / "run")
+    assert bundle.metrics["test"]["targets"]["y"]["accuracy"] > 0.8
+    assert [a["y"] for a in bundle.predict([{"x": 3.0}, {"x": -3.0}])] == ["up", "down"]
+
+
+def test_baselines_are_trained_and_reported(table, tmp_path):
+    bundle = mmbm.train(small(table), run=tmp_path / "run", baselines=True)
+    assert bundle.metrics["test"]["baselines"].keys() == {"table"}
