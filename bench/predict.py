@@ -22,7 +22,7 @@ from mmbm.columns import collate
 from mmbm.predict import CHUNK, Decoded, answer_rows, decode_row
 from mmbm.runners import flatten
 
-FIRST = "import mmbm; mmbm.load({path!r}).predict({row!r}); import sys; assert 'torch' not in sys.modules"
+FIRST = "import mmbm, sys; mmbm.load({path!r}).predict({row!r}); assert 'torch' not in sys.modules"
 IMPORTS = "import numpy, onnxruntime, pyarrow"
 
 

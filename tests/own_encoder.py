@@ -1,8 +1,9 @@
 """A user's own encoder, as docs/own-encoder.md describes it."""
 
 import torch
-from mmbm.nn.batch import Features, Layout, Tokens
 from torch import nn
+
+from mmbm.nn.batch import Features, Layout, Tokens
 
 
 class Average(nn.Module):

@@ -3,15 +3,16 @@
 import json
 import math
 
-import mmbm
 import numpy as np
 import pytest
 import tiny
 import torch
+from torch import nn
+
+import mmbm
 from mmbm.bundle import load
 from mmbm.errors import BundleError, ConfigError, TrainingError
 from mmbm.nn.restore import restore
-from torch import nn
 
 
 def small(table, **train):

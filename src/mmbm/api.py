@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mmbm import config as yaml
-from mmbm.config import Config
-from mmbm.errors import MissingExtra
+from mmbm.config import Config, SplitSpec
+from mmbm.errors import ConfigError, MissingExtra
 
 if TYPE_CHECKING:
     from mmbm.bundle import Bundle
@@ -36,13 +36,19 @@ def train(
         import torch  # noqa: F401
     except ModuleNotFoundError as error:
         raise MissingExtra("Training", "train") from error
-    from mmbm import training
+    from mmbm import folds, training
     from mmbm.bundle import load
     from mmbm.run import Run
 
     parsed, name = read(config, table, overrides)
     folder = Path(run) if run else Path("runs") / name
     opened = load(start, allow=allow) if start else None
+    if isinstance(parsed.data.split, SplitSpec) and parsed.data.split.folds:
+        if baselines or start:
+            raise ConfigError(
+                "Cross-validation (split.folds) goes with neither baselines nor --from."
+            )
+        return folds.cross_validate(parsed, Run.start(parsed, folder, resume), table)
     if baselines:
         return training.train_with_baselines(parsed, folder, resume, opened, table)
     return training.train(parsed, Run.start(parsed, folder, resume), opened, table)

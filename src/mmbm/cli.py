@@ -80,7 +80,8 @@ def train(
         baselines=baselines,
         allow=allow or (),
     )
-    report(bundle.metrics.get("test") or bundle.metrics["valid"], bundle, json_)
+    metrics = bundle.metrics
+    report(metrics.get("test") or metrics.get("valid") or metrics, bundle, json_)
     if not json_:
         print(f"Bundle: {bundle.path}")
 

@@ -19,12 +19,12 @@ from mmbm.errors import ConfigError, TrainingError
 
 
 class Run:
-    def __init__(self, folder: Path, config: Config):
+    def __init__(self, folder: Path, config: Config, cache: Path | None = None):
         self.folder = folder
         self.bundle = folder / "bundle"
         self.checkpoint = folder / "checkpoint.safetensors"
         self.quarantine = folder / "quarantine.csv"
-        self.cache = folder.parent / "prepared"
+        self.cache = cache or folder.parent / "prepared"
         self.stop = False
         self._saved = time.monotonic()
         self._every = config.train.checkpoint_seconds
@@ -37,20 +37,23 @@ class Run:
     def start(cls, config: Config, folder: Path, resume: bool) -> "Run":
         """A fresh folder, or with `resume` the newest unfinished one of this same config."""
         siblings = sorted(
-            (p for p in folder.parent.glob(f"{folder.name}*") if (p / "config.yaml").exists()),
-            key=lambda p: (p / "config.yaml").stat().st_mtime,
+            (
+                p
+                for p in folder.parent.glob("*/config.yaml")
+                if numbered(p.parent.name, folder.name)
+            ),
+            key=lambda p: p.stat().st_mtime,
         )
         if resume:
-            unfinished = [p for p in siblings if not (p / "bundle" / "manifest.json").exists()]
-            text = yaml.dump(config)
-            same = [p for p in unfinished if (p / "config.yaml").read_text("utf-8") == text]
+            unfinished = [p for p in siblings if not (p.parent / "bundle/manifest.json").exists()]
+            same = [p for p in unfinished if p.read_text("utf-8") == yaml.dump(config)]
             if unfinished and not same:
                 raise ConfigError(
-                    f"{unfinished[-1]} is unfinished, but its settings differ from this config's: "
-                    "train without --resume, or with the settings it was started with."
+                    f"{unfinished[-1].parent} is unfinished, but its settings differ from this "
+                    "config's: train without --resume, or with the settings it was started with."
                 )
             if same:
-                return cls(same[-1], config)
+                return cls(same[-1].parent, config)
         fresh, number = folder, 1
         while fresh.exists():
             number += 1
@@ -112,6 +115,11 @@ class Run:
         self._log.close()
         if self._events is not None:
             self._events.close()
+
+
+def numbered(name: str, base: str) -> bool:
+    """`base` itself, or one of the `base-2`, `base-3` … that were begun after it."""
+    return name == base or (name.startswith(f"{base}-") and name[len(base) + 1 :].isdecimal())
 
 
 def flat(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, float]]:

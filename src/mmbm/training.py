@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 from mmbm import bundle as bundles
 from mmbm.bundle import Bundle
 from mmbm.card import card
-from mmbm.config import Config
+from mmbm.config import Config, MediaSpec
 from mmbm.errors import Interrupted
 from mmbm.evaluate import collect, evaluate, truths
 from mmbm.export.onnx import TOLERANCE, export, verify
@@ -27,20 +27,30 @@ from mmbm.runners.torch import TorchRunner
 from mmbm.show import Training
 from mmbm.state import TrainState
 
+Report = dict[str, Any]
+
 
 def train(
     config: Config,
     run: Run,
     start: Bundle | None = None,
     table: Any = None,
-    baselines: dict[str, Any] | None = None,
+    baselines: Report | None = None,
 ) -> Bundle:
-    """Prepare, train, choose the best weights, and write the run's bundle."""
-    torch.manual_seed(config.train.seed)
+    """Prepare, train, choose weights and mix, and write the run's bundle."""
     states = {name: column.state for name, column in start.columns.items()} if start else None
     data = prepare(config, run.cache, run.quarantine, states, table=table)
     for note in data.notes:
         say(note)
+    state = learn(config, data, run, start)
+    choose_weights(config, data, state)
+    fit_mix(config, data, state)
+    return write(config, data, state.model, run, baselines or {})
+
+
+def learn(config: Config, data: Data, run: Run, start: Bundle | None = None) -> TrainState:
+    """The loop: every epoch of batches, a look at the valid split, a checkpoint."""
+    torch.manual_seed(config.train.seed)
     model = Model(config, data.columns)
     if start:
         start_from(model, start, data.columns)
@@ -54,13 +64,15 @@ def train(
                 shown.step()
                 if run.checkpoint_due():
                     stop_or_save(state, run, data)
-            scores = evaluate(
-                state.runner(), data.splits["valid"], config, data.columns, full=False
-            )
+            scores = valid_scores(config, data, state)
             state.keep(epoch, state.score(scores))
             shown.epoch(epoch, scores)
             state.save(data_key(data))
-    return finish(config, data, state, run, baselines or {})
+    return state
+
+
+def valid_scores(config: Config, data: Data, state: TrainState) -> Report:
+    return evaluate(state.runner(), data.splits["valid"], config, data.columns, full=False)
 
 
 def stop_or_save(state: TrainState, run: Run, data: Data) -> None:
@@ -75,63 +87,16 @@ def stop_or_save(state: TrainState, run: Run, data: Data) -> None:
 def data_key(data: Data) -> str:
     """What a resumed run must find unchanged: prepared cells and rows."""
     stores = data.splits["train"].stores
-    return json.dumps(
-        {
-            "stores": [s.name for s in stores.values()],
-            "rows": [len(r) for r in data.splits.values()],
-        }
-    )
+    rows = {split: len(rows) for split, rows in data.splits.items()}
+    return json.dumps({"stores": [store.name for store in stores.values()], "rows": rows})
 
 
-def finish(
-    config: Config, data: Data, state: TrainState, run: Run, baselines: dict[str, Any]
-) -> Bundle:
-    """The best weights, their mix and temperature, graphs, metrics: one bundle."""
-    model, valid = state.model, data.splits["valid"]
-    choose_weights(config, data, state)
-    fit_mix(config, data, state)
-    scale = {
-        name: data.columns[name].state["std"] if spec.kind == "number" else 1.0
-        for name, spec in config.targets.items()
-    }
-
-    def fill(folder: Path) -> dict[str, Any]:
-        weights = {k: v.cpu().contiguous().clone() for k, v in model.state_dict().items()}
-        save_file(weights, folder / "weights.safetensors")
-        export(model, data.columns, folder / "graphs")
-        verify(model, data.columns, folder / "graphs", valid, scale)
-        runner = OnnxRunner(folder / "graphs")
-        metrics = {
-            split: evaluate(runner, rows, config, data.columns)
-            for split, rows in data.splits.items()
-            if split != "train" and len(rows)
-        }
-        for split, report in metrics.items():
-            if baselines.get(split):
-                report["baselines"] = baselines[split]
-        return metrics
-
-    tolerance = {name: TOLERANCE * s for name, s in scale.items()}
-    golden = golden_rows(config, data, state.runner())
-    bundles.write(
-        run.bundle,
-        config,
-        data.columns,
-        fill,
-        golden,
-        tolerance,
-        lambda m: card(config, data.columns, m),
-    )
-    run.close()
-    return bundles.load(run.bundle)
+# ── after the last epoch ─────────────────────────────────────────────────────────────────────────
 
 
 def choose_weights(config: Config, data: Data, state: TrainState) -> None:
     """The best epoch, or the average of the best ones where that scores higher on valid."""
-    scored = []
-    for name in state.finalists():
-        report = evaluate(state.runner(), data.splits["valid"], config, data.columns, full=False)
-        scored.append((state.score(report), name))
+    scored = [(state.score(valid_scores(config, data, state)), name) for name in state.finalists()]
     wanted = max(scored)[1]
     for name in state.finalists():
         if name == wanted:
@@ -153,6 +118,49 @@ def fit_mix(config: Config, data: Data, state: TrainState) -> None:
         target.fit(answers, available, Truth(config.targets[name].kind, truth[has]))
 
 
+def write(
+    config: Config, data: Data, model: Any, run: Run, baselines: Report, folds: Report | None = None
+) -> Bundle:
+    """Weights, graphs checked against the model, golden rows and metrics: the run's bundle."""
+    scale = {
+        name: data.columns[name].state["std"] if spec.kind == "number" else 1.0
+        for name, spec in config.targets.items()
+    }
+
+    def fill(folder: Path) -> Report:
+        weights = {k: v.cpu().contiguous().clone() for k, v in model.state_dict().items()}
+        save_file(weights, folder / "weights.safetensors")
+        export(model, data.columns, folder / "graphs")
+        verify(model, data.columns, folder / "graphs", data.splits["valid"], scale)
+        return final_metrics(config, data, folder / "graphs", baselines, folds)
+
+    tolerance = {name: TOLERANCE * s for name, s in scale.items()}
+    golden = golden_rows(config, data, TorchRunner(model, next(model.parameters()).device))
+    bundles.write(
+        run.bundle, config, data.columns, fill, golden, tolerance,
+        lambda metrics: card(config, data.columns, metrics),
+    )  # fmt: skip
+    run.close()
+    return bundles.load(run.bundle)
+
+
+def final_metrics(
+    config: Config, data: Data, graphs: Path, baselines: Report, folds: Report | None
+) -> Report:
+    """Measured on the exported graphs; after cross-validation the folds stand for valid."""
+    runner = OnnxRunner(graphs)
+    measured = ("test",) if folds else ("valid", "test")
+    metrics = {
+        split: evaluate(runner, data.splits[split], config, data.columns)
+        for split in measured
+        if len(data.splits[split])
+    }
+    for split, report in metrics.items():
+        if baselines.get(split):
+            report["baselines"] = baselines[split]
+    return {**metrics, **({"folds": folds} if folds else {})}
+
+
 def golden_rows(config: Config, data: Data, runner: TorchRunner):
     """A few rows spread over the valid split, as raw cells, with the trained model's answers."""
     valid, whole = data.splits["valid"], tuple(config.modalities())
@@ -169,6 +177,9 @@ def golden_rows(config: Config, data: Data, runner: TorchRunner):
     return raw, answers
 
 
+# ── baselines ────────────────────────────────────────────────────────────────────────────────────
+
+
 def train_with_baselines(
     config: Config, folder: Path, resume: bool, start: Bundle | None, table: Any
 ) -> Bundle:
@@ -179,7 +190,7 @@ def train_with_baselines(
         )
         for name, columns in config.modalities().items()
     }
-    baselines: dict[str, dict[str, Any]] = {"valid": {}, "test": {}}
+    baselines: Report = {"valid": {}, "test": {}}
     for name, run in runs.items():
         say(f"Baseline: {name} alone.")
         metrics = train(alone(config, config.modalities()[name]), run, table=table).metrics
@@ -190,10 +201,9 @@ def train_with_baselines(
 
 def alone(config: Config, columns: list[str]) -> Config:
     """The same config with only these inputs."""
+    specs = {name: config.inputs[name] for name in columns}
     inputs = {
-        name: config.inputs[name].model_copy(update={"same_as": None})
-        if hasattr(config.inputs[name], "same_as")
-        else config.inputs[name]
-        for name in columns
+        name: spec.model_copy(update={"same_as": None}) if isinstance(spec, MediaSpec) else spec
+        for name, spec in specs.items()
     }
     return config.model_copy(update={"inputs": inputs})

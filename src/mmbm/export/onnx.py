@@ -10,6 +10,7 @@ from mmbm.columns import Columns
 from mmbm.errors import BundleError
 from mmbm.evaluate import flatten
 from mmbm.nn.batch import Tokens
+from mmbm.nn.ensemble import Ensemble
 from mmbm.nn.graph import Axes, to_onnx
 from mmbm.nn.model import Model
 from mmbm.prepare.batches import Rows
@@ -28,7 +29,7 @@ EXAMPLE_STEPS = 64
 class Encode(nn.Module):
     """encode as a function of named tensors in a fixed order."""
 
-    def __init__(self, model: Model, names: list[str]):
+    def __init__(self, model: Model | Ensemble, names: list[str]):
         super().__init__()
         self.model, self.names = model, names
         self.columns = [column for columns in model.modalities.values() for column in columns]
@@ -42,7 +43,7 @@ class Encode(nn.Module):
 
 
 class Answer(nn.Module):
-    def __init__(self, model: Model):
+    def __init__(self, model: Model | Ensemble):
         super().__init__()
         self.model = model
 
@@ -53,7 +54,7 @@ class Answer(nn.Module):
         return tuple(self.model.answer(tokens, present).values())
 
 
-def export(model: Model, columns: Columns, folder: Path) -> None:
+def export(model: Model | Ensemble, columns: Columns, folder: Path) -> None:
     """Write encode.onnx and answer.onnx: any batch size, any length of sounds and texts."""
     folder.mkdir(parents=True, exist_ok=True)
     batch = torch.export.Dim("batch")
@@ -76,7 +77,9 @@ def export(model: Model, columns: Columns, folder: Path) -> None:
     model.to(device)
 
 
-def example(model: Model, columns: Columns, batch) -> tuple[dict[str, Tensor], dict[str, Axes]]:
+def example(
+    model: Model | Ensemble, columns: Columns, batch
+) -> tuple[dict[str, Tensor], dict[str, Axes]]:
     """A small batch of the right types to trace with, and its dynamic axes."""
     args: dict[str, Tensor] = {}
     axes: dict[str, Axes] = {}
@@ -105,7 +108,7 @@ def lengthened(name: str, tensor: Tensor, axes: Axes) -> Tensor:
 
 
 def verify(
-    model: Model, columns: Columns, folder: Path, rows: Rows, scale: dict[str, float]
+    model: Model | Ensemble, columns: Columns, folder: Path, rows: Rows, scale: dict[str, float]
 ) -> float:
     """Largest difference between torch and the files: alone and in an odd batch, short and long.
 

@@ -96,6 +96,12 @@ class Target(nn.Module):
             losses = [truth.loss(_temper(self.fused, mixed, t)).mean() for t in temperatures]
             self.temperature.fill_(float(temperatures[int(np.argmin(losses))]))
 
+    @torch.no_grad()
+    def adopt(self, others: "list[Target]") -> None:
+        """Take the mean mix and temperature of models that were trained like this one."""
+        self.weights.copy_(torch.stack([other.weights for other in others]).mean(0))
+        self.temperature.copy_(torch.stack([other.temperature for other in others]).mean())
+
 
 def _temper(head: Any, answer: np.ndarray, temperature: float) -> np.ndarray:
     return head.temper(torch.from_numpy(answer), torch.tensor(temperature)).numpy()

@@ -5,14 +5,20 @@ from torch import Tensor
 
 from mmbm.bundle import Bundle, foreign_names
 from mmbm.columns import Columns
+from mmbm.config import SplitSpec
 from mmbm.errors import BundleError
+from mmbm.nn.ensemble import Ensemble
 from mmbm.nn.model import Model
 
 
-def restore(bundle: Bundle) -> Model:
+def restore(bundle: Bundle) -> Model | Ensemble:
     """Raises BundleError if the bundle names a class whose package the caller didn't allow."""
     check_allowed(bundle)
+    split = bundle.config.data.split
+    many = split.folds if isinstance(split, SplitSpec) and split.then == "ensemble" else None
     model = Model(bundle.config, bundle.columns)
+    if many:
+        model = Ensemble([Model(bundle.config, bundle.columns) for _ in range(many)])
     model.load_state_dict(load_file(bundle.path / "weights.safetensors"))
     return model.eval()
 

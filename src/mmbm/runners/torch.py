@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from mmbm.nn.batch import Field, Tokens
-from mmbm.nn.mix import Context
+from mmbm.nn.ensemble import Ensemble
 from mmbm.nn.model import Batch, Model
 from mmbm.runners import Named
 
@@ -17,7 +17,7 @@ class TorchRunner:
     choose from (`TARGET.answers` [B, K, C], `TARGET.available` [B, K]).
     """
 
-    def __init__(self, model: Model, device: torch.device | str = "cpu"):
+    def __init__(self, model: Model | Ensemble, device: torch.device | str = "cpu"):
         self.model, self.device = model, torch.device(device)
 
     def run(self, graph: str, arrays: Named) -> Named:
@@ -41,20 +41,20 @@ class TorchRunner:
             named |= {f"{name}.x": x, f"{name}.keep": keep, f"{name}.known": present[name]}
         return named
 
-    def _context(self, arrays: Named) -> Context:
+    def _tokens(self, arrays: Named) -> tuple[dict[str, Tokens], dict[str, Tensor]]:
         names = self.model.modalities
         tokens = {
             n: Tokens(self._tensor(arrays[f"{n}.x"]), self._tensor(arrays[f"{n}.keep"]))
             for n in names
         }
-        return self.model.context(tokens, {n: self._tensor(arrays[f"{n}.known"]) for n in names})
+        return tokens, {n: self._tensor(arrays[f"{n}.known"]) for n in names}
 
     def _answer(self, arrays: Named) -> dict[str, Tensor]:
-        context = self._context(arrays)
-        return {name: target(context) for name, target in self.model.targets.items()}
+        return self.model.answer(*self._tokens(arrays))
 
     def _candidates(self, arrays: Named) -> dict[str, Tensor]:
-        context, named = self._context(arrays), {}
+        assert isinstance(self.model, Model), "an ensemble's members chose their mixes already"
+        context, named = self.model.context(*self._tokens(arrays)), {}
         for name, target in self.model.targets.items():
             answers, available = target.candidates(context)  # [K, B, C], [K, B]
             named[f"{name}.answers"] = answers.transpose(0, 1)

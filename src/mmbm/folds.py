@@ -1,0 +1,89 @@
+"""Cross-validation: one model per fold, mean and spread of their scores, then one bundle.
+
+`then: all` trains once more on all folds, with the mix and temperature that the folds chose on
+average. `then: ensemble` keeps the models of the folds and answers with their mean.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from mmbm.bundle import Bundle
+from mmbm.config import Config, SplitSpec
+from mmbm.nn.ensemble import Ensemble
+from mmbm.nn.model import Model
+from mmbm.prepare import Data, assemble, decode, fit, open_config_table
+from mmbm.progress import say
+from mmbm.run import Run
+from mmbm.split import fold_rows
+from mmbm.training import Report, choose_weights, fit_mix, learn, valid_scores, write
+
+
+def cross_validate(config: Config, run: Run, table: Any = None) -> Bundle:
+    """Train every fold in `run.folder/fold-N`, then as `split.then` says."""
+    spec = config.data.split
+    assert isinstance(spec, SplitSpec)
+    models: list[Model] = []
+    reports: list[Report] = []
+    for number, data in enumerate(folds(config, spec, run, table), 1):
+        say(f"Fold {number} of {spec.folds}")
+        state = learn(config, data, Run(run.folder / f"fold-{number}", config, run.cache))
+        choose_weights(config, data, state)
+        fit_mix(config, data, state)
+        reports.append(valid_scores(config, data, state))
+        models.append(state.model)
+    scores = spread(reports)
+    for name, answer in state.answers.items():
+        main = scores[name][answer.main.name]
+        say(f"{name} {answer.main.name} {main['mean']:.4f} ± {main['spread']:.4f} over the folds")
+    if spec.then == "ensemble":
+        return write(config, data, Ensemble(models), run, {}, scores)
+    say(f"All {spec.folds} folds together")
+    everything = join(data)
+    state = learn(config, everything, run)
+    for name, target in state.model.targets.items():
+        target.adopt([model.targets[name] for model in models])
+    return write(config, everything, state.model, run, {}, scores)
+
+
+def folds(config: Config, spec: SplitSpec, run: Run, table: Any) -> Iterator[Data]:
+    """The data of each fold. Columns are fitted once, on the rows of all folds: no test rows."""
+    opened = open_config_table(config, run.cache, table)
+    fold_of = fold_rows(opened, spec, config.targets)
+    columns = fit(config, opened, np.flatnonzero(fold_of >= 0), {})
+    stores = decode(config, opened, columns, run.cache)
+    for fold in range(spec.folds or 0):
+        rows = {
+            "train": np.flatnonzero((fold_of >= 0) & (fold_of != fold)),
+            "valid": np.flatnonzero(fold_of == fold),
+            "test": np.flatnonzero(fold_of == -1),
+        }
+        data = assemble(config, opened, columns, stores, rows, run.quarantine)
+        if not fold:
+            for note in data.notes:
+                say(note)
+        yield data
+
+
+def join(data: Data) -> Data:
+    """Train on the rows of all folds. The valid split is then only shown, and decides nothing."""
+    train, valid = data.splits["train"], data.splits["valid"]
+    rows = np.union1d(train.rows, valid.rows)
+    whole = type(train)(train.stores, train.inputs, train.targets, rows)
+    return data._replace(splits={**data.splits, "train": whole})
+
+
+def spread(reports: list[Report]) -> Report:
+    """{target: {metric: {"mean", "spread" (standard deviation over folds), "values"}}}."""
+    scores: Report = {}
+    for name in reports[0]["targets"]:
+        per_fold = [report["targets"][name] for report in reports]
+        numbers = [k for k, v in per_fold[0].items() if isinstance(v, float)]
+        values = {k: [fold.get(k) for fold in per_fold] for k in numbers}
+        scores[name] = {
+            k: {"mean": float(np.mean(v)), "spread": float(np.std(v, ddof=1)), "values": v}
+            for k, v in values.items()
+            if None not in v
+        }
+    return scores

@@ -1,0 +1,43 @@
+"""Several models of one config as one: the mean of their answers."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from mmbm.nn.batch import Tokens
+from mmbm.nn.model import Batch, Model
+
+
+class Ensemble(nn.Module):
+    """Looks like a Model to runners and exporters. Its tokens hold those of all members side by
+    side, [B, T, members * D], so that they too are encoded once for all subsets of modalities."""
+
+    def __init__(self, members: list[Model]):
+        super().__init__()
+        self.members: Any = nn.ModuleList(members)
+        self.modalities = members[0].modalities
+
+    @property
+    def inputs(self) -> Any:
+        return self.members[0].inputs
+
+    @property
+    def targets(self) -> Any:
+        return self.members[0].targets
+
+    def encode(self, batch: Batch) -> tuple[dict[str, Tokens], dict[str, Tensor]]:
+        encoded = [member.encode(batch) for member in self.members]
+        tokens = {
+            name: Tokens(torch.cat([t[name].x for t, _ in encoded], -1), encoded[0][0][name].keep)
+            for name in self.modalities
+        }
+        return tokens, encoded[0][1]
+
+    def answer(self, tokens: dict[str, Tokens], present: dict[str, Tensor]) -> dict[str, Tensor]:
+        parts = {name: t.x.chunk(len(self.members), -1) for name, t in tokens.items()}
+        answers = [
+            member.answer({n: Tokens(parts[n][i], t.keep) for n, t in tokens.items()}, present)
+            for i, member in enumerate(self.members)
+        ]
+        return {name: torch.stack([a[name] for a in answers]).mean(0) for name in answers[0]}
