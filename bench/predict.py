@@ -10,6 +10,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -59,7 +60,8 @@ def start(bundle: Path, row: dict, turns: int) -> tuple[Ratio, float]:
     first = FIRST.format(path=str(bundle), row=row)
     ratio = speed(
         "load + first prediction / imports",
-        lambda _: python(first), lambda _: python(IMPORTS), 1, "processes/s", turns=turns,
+        lambda _: python(first), lambda _: python(IMPORTS),
+        1, "processes/s", turns=turns, inside=False,
     )  # fmt: skip
     inside = "import time; t = time.perf_counter(); " + first + "; print(time.perf_counter() - t)"
     seconds = statistics.median(float(python(inside)) for _ in range(turns))
@@ -94,8 +96,9 @@ def batches(bundle: Bundle, rows: list[dict], turns: int) -> list[Ratio]:
             session(part)
 
     def bare_decoded(_: int) -> None:
-        for part in parts:
-            session(together(bundle, [decode_row(bundle, row, Path()) for row in part]))
+        with ThreadPoolExecutor() as pool:
+            for part in pool.map(lambda p: [decode_row(bundle, row, Path()) for row in p], parts):
+                session(together(bundle, part))
 
     graphs = speed("graphs: rows decoded before", answered, bare, len(rows), "rows/s", 0.9, turns)
     whole = speed(

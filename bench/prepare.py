@@ -80,7 +80,9 @@ def decoding(folder: Path, turns: int) -> Iterator[Ratio]:
             apart = partial(decoded, processes, bare, files, None)
             yield speed(f"{name}: kept", ours, kept, rows, "cells/s", PROMISED, turns)
             yield speed("  thrown away", ours, alone, rows, "cells/s", None, turns)
-            yield speed("  thrown away, processes", ours, apart, rows, "cells/s", None, turns)
+            yield speed(
+                "  thrown away, processes", ours, apart, rows, "cells/s", None, turns, inside=False
+            )
 
 
 def prepared(spec: Spec, names: list[str], folder: Path, turn: int) -> None:

@@ -54,6 +54,18 @@ def init(
 
 
 @app.command()
+def check(config: ConfigPath, set_: Set = None) -> None:
+    """What is wrong with the data, before training on it."""
+    from mmbm.check import check as look
+    from mmbm.config import load
+
+    runs = Path("runs")
+    quarantine = runs / f"{config.stem}-quarantine.csv"
+    for sentence in look(load(config, set_), runs / "prepared", quarantine):
+        print(sentence)
+
+
+@app.command()
 def train(
     config: ConfigPath,
     resume: Annotated[bool, typer.Option(help="Go on with the newest unfinished run.")] = False,
@@ -132,7 +144,7 @@ def predict(
 @app.command()
 def demo(
     folder: Annotated[Path, typer.Option(help="Where dataset, config and run go.")] = Path("demo"),
-    rows: Annotated[int, typer.Option(min=50, help="Rows to make.")] = 5000,
+    rows: Annotated[int, typer.Option(min=50, help="Rows to make.")] = 5400,
     seed: Annotated[int, typer.Option(help="The same seed makes the same rows.")] = 7,
     set_: Set = None,
     json_: Json = False,

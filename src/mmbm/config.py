@@ -5,6 +5,7 @@ A component may be written as a string (`encoder: cnn`) or with options
 """
 
 import difflib
+import os
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, get_args, get_origin
 
@@ -31,6 +32,20 @@ Size = Literal["tiny", "small", "base"]
 
 class Spec(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+
+    @model_validator(mode="before")
+    @classmethod
+    def _default_kinds(cls, raw: Any) -> Any:
+        """`encoder: {size: tiny}` keeps the kind that the encoder has by default."""
+        if not isinstance(raw, dict):
+            return raw
+        kinds = {k: getattr(f.default, "kind", None) for k, f in cls.model_fields.items()}
+        return {
+            name: {"kind": kinds[name], **value}
+            if isinstance(value, dict) and kinds.get(name) and "kind" not in value
+            else value
+            for name, value in raw.items()
+        }
 
 
 def _component(value: Any) -> Any:
@@ -182,6 +197,8 @@ class TextSpec(MediaSpec):
     """Largest number of byte-level BPE tokens, trained on the train split."""
     max_tokens: PositiveInt = 128
     """A longer text is cut."""
+    lowercase: bool = False
+    """Read capitals as small letters: fewer different words to learn from few rows."""
     tokenizer: str | None = None
     """A `tokenizer.json`, or a folder that holds one, instead of training one."""
     augment: TextAugment = TextAugment()
@@ -500,7 +517,7 @@ def dump(config: Config) -> str:
 
 
 def _resolve(config: Config, base: Path) -> Config:
-    table = base / config.data.table
+    table = Path(os.path.normpath(base / config.data.table))
     root = base / config.data.root if config.data.root else table.parent
     data = config.data.model_copy(update={"table": str(table), "root": str(root)})
     inputs = {

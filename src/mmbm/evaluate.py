@@ -91,15 +91,15 @@ def warnings(report: dict[str, Any], config: Config, columns: Columns) -> list[s
         if fused is None or len(config.modalities()) < 2:
             continue
         sign = 1 if main.higher_is_better else -1
-        alone = {m: report["subsets"].get(m, {}).get(name) for m in config.modalities()}
+        alone = {f"{m} alone": report["subsets"].get(m, {}).get(name) for m in config.modalities()}
         trained = {
-            f"{m} (trained alone)": s.get(name) for m, s in report.get("baselines", {}).items()
+            f"{m} trained alone": s.get(name) for m, s in report.get("baselines", {}).items()
         }
         rivals = {k: v for k, v in {**alone, **trained}.items() if v is not None}
         best = max(rivals, key=lambda k: sign * rivals[k])
         if sign * (fused - rivals[best]) <= 0:
             said.append(
                 f"Fusion brings nothing for {name!r}: all modalities together reach {main.name} "
-                f"{fused:.4g}, {best} alone {rivals[best]:.4g}."
+                f"{fused:.4g}, {best} {rivals[best]:.4g}."
             )
     return said

@@ -182,6 +182,10 @@ def evaluate_table(bundle: Bundle, table: Any = None, split: str | None = "test"
         rows = _rows(config, opened, split)
         stores = decode(config, opened, bundle.columns, cache)
         data = assemble(config, opened, bundle.columns, stores, {"test": rows}, None)
+        if not len(data.splits["test"]):
+            raise TableError(
+                f"{opened.source}: no usable rows{f' in the {split} split' if split else ''}."
+            )
         return evaluate(bundle.runner, data.splits["test"], config, bundle.columns)
 
 

@@ -6,6 +6,7 @@ import numpy as np
 
 from mmbm.columns import Arrays, Column
 from mmbm.config import AnyTargetSpec
+from mmbm.errors import MissingExtra
 from mmbm.registry import ANSWERS, find
 
 
@@ -45,6 +46,15 @@ class Answer(Protocol):
 
 def build(spec: AnyTargetSpec, column: Column) -> Answer:
     return find(ANSWERS, spec.kind)(spec, column)
+
+
+def sklearn_metrics() -> Any:
+    """scikit-learn's metrics: only measuring needs them, answering doesn't. Raises MissingExtra."""
+    try:
+        from sklearn import metrics
+    except ModuleNotFoundError as error:
+        raise MissingExtra("Evaluating", "evaluate") from error
+    return metrics
 
 
 def interval(answer: Answer, output: np.ndarray, truth: np.ndarray) -> list[float]:

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from mmbm.answers import Metric
+from mmbm.answers import Metric, sklearn_metrics
 from mmbm.columns import Arrays, Column
 from mmbm.config import CategoryTarget
 
@@ -44,8 +44,7 @@ class CategoryAnswer:
         return float((output.argmax(-1) == truth).mean())
 
     def score(self, output: np.ndarray, truth: np.ndarray) -> dict[str, Any]:
-        from sklearn import metrics
-
+        metrics = sklearn_metrics()
         guess = output.argmax(-1)
         classes = np.unique(truth)
         recalls = [float((guess[truth == c] == c).mean()) for c in classes]
@@ -68,14 +67,14 @@ class CategoryAnswer:
 
     def _auroc(self, output: np.ndarray, truth: np.ndarray) -> float | None:
         """Mean over classes of one against the rest; None where no class has both sides."""
-        from sklearn.metrics import roc_auc_score
-
         sides = [truth == c for c in range(len(self.names))]
         both = [c for c, side in enumerate(sides) if side.any() and not side.all()]
         if len(self.names) == 2:
             both = both[-1:]  # the second class is the positive one
         return (
-            float(np.mean([roc_auc_score(sides[c], output[:, c]) for c in both])) if both else None
+            float(np.mean([sklearn_metrics().roc_auc_score(sides[c], output[:, c]) for c in both]))
+            if both
+            else None
         )
 
     def attribution(self, output: np.ndarray, of: np.ndarray) -> np.ndarray:

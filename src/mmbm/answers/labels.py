@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from mmbm.answers import Metric
+from mmbm.answers import Metric, sklearn_metrics
 from mmbm.columns import Arrays, Column
 from mmbm.config import LabelsTarget
 
@@ -40,15 +40,13 @@ class LabelsAnswer:
 
     def score(self, output: np.ndarray, truth: np.ndarray) -> dict[str, Any]:
         """`accuracy` is the part of rows with every label right."""
-        from sklearn.metrics import roc_auc_score
-
         said = output >= self.threshold
         per_label = {
             name: self.main_score(output[:, [i]], truth[:, [i]])
             for i, name in enumerate(self.names)
         }
         both = [i for i in range(len(self.names)) if 0 < truth[:, i].mean() < 1]
-        aurocs = [roc_auc_score(truth[:, i], output[:, i]) for i in both]
+        aurocs = [sklearn_metrics().roc_auc_score(truth[:, i], output[:, i]) for i in both]
         return {
             "micro_f1": self.main_score(output, truth),
             "macro_f1": float(np.mean(list(per_label.values()))),

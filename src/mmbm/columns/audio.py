@@ -16,7 +16,7 @@ from mmbm.columns import Cell, Description, State, Storage, media
 from mmbm.config import AudioSpec
 from mmbm.errors import BadCell
 
-BLOCK = 65536
+BLOCK = 1 << 18
 """Frames read at a time: what a damaged header claims is never allocated."""
 MAX_CHANNELS = 64
 RATES = (100, 1_000_000)
@@ -71,8 +71,8 @@ class AudioColumn:
             wave = resampled if len(resampled) else wave[:1]
         wave = wave[: max(1, round(spec.seconds * spec.rate))]
         wave = wave * np.float32(32768)
-        # Clipped, since a sample over full scale would wrap round to the other sign. In place: fresh
-        # memory for each of these passes costs more than the pass.
+        # Clipped, since a sample over full scale would wrap round to the other sign. In place:
+        # fresh memory for each of these passes costs more than the pass.
         np.rint(np.clip(wave, -32768, 32767, out=wave), out=wave)
         return wave.astype(np.int16)  # [T]
 

@@ -30,7 +30,7 @@ class TextColumn:
     State: `tokenizer`, the text of a tokenizer.json; `vocabulary`, one more than its largest id.
     """
 
-    version = 1
+    version = 2
 
     def __init__(self, spec: TextSpec, state: State | None = None):
         self.spec = spec
@@ -43,7 +43,7 @@ class TextColumn:
         tokenizer = (
             _load(Path(self.spec.tokenizer))
             if self.spec.tokenizer
-            else _train(self._texts(cells), self.spec.vocabulary)
+            else _train(self._texts(cells), self.spec)
         )
         ids = tokenizer.get_vocab(with_added_tokens=True).values()
         self.state = {"tokenizer": tokenizer.to_str(), "vocabulary": max(ids) + 1}
@@ -111,18 +111,20 @@ class TextColumn:
         return tokenizer
 
 
-def _train(texts: Iterator[str], vocabulary: int) -> "Tokenizer":
+def _train(texts: Iterator[str], spec: TextSpec) -> "Tokenizer":
     from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
     from tokenizers.processors import TemplateProcessing
 
     tokenizer = Tokenizer(models.BPE())
     # NFC joins the spellings of one character and changes nothing else. NFKC would also turn x²
     # into x2, ① into 1 and the full-width punctuation of Chinese into ASCII.
-    tokenizer.normalizer = normalizers.NFC()
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
+    steps = [normalizers.NFC(), *([normalizers.Lowercase()] if spec.lowercase else [])]
+    tokenizer.normalizer = normalizers.Sequence(steps)
+    # The space before a word is part of it; the first word gets one, to be the same as elsewhere.
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
+    tokenizer.decoder = decoders.Sequence([decoders.ByteLevel(), decoders.Strip(" ", 1, 0)])
     trainer = trainers.BpeTrainer(
-        vocab_size=vocabulary,
+        vocab_size=spec.vocabulary,
         min_frequency=2,
         special_tokens=[PAD, START],  # ids 0 and 1
         initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),  # any text has tokens

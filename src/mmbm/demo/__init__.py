@@ -63,7 +63,7 @@ def present(outcome: Outcome, count: int = 5) -> None:
 
     from mmbm.output import print_metrics
 
-    console = Console(highlight=False, soft_wrap=True)
+    console = Console(highlight=False)
     print_metrics(outcome.report, outcome.bundle)
     table = Table("question", "seen", "heard", "right", "answered", "probabilities")
     chosen = [row for row in outcome.rows if row.split == "test"][:count]
@@ -77,7 +77,7 @@ def present(outcome: Outcome, count: int = 5) -> None:
     console.print(table)
     console.print(f"Done in {outcome.seconds:.0f} s. Next, try:")
     for command in next_commands(outcome, chosen[0]):
-        console.print(f"  {command}", markup=False)
+        console.print(f"  {command}", markup=False, soft_wrap=True)
 
 
 def answers(outcome: Outcome, rows: list[Row]) -> list[dict[str, Any]]:

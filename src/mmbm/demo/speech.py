@@ -20,14 +20,14 @@ ACCENTS = {
     "cmn": ("cmn",),
 }
 NAMES = (
-    "f1 f2 f3 f4 f5 m1 m2 m3 m4 m5 m6 m7 m8 klatt klatt2 klatt3 Alex Alicia Andrea Andy Annie "
-    "Denis Diogo Gene Henrique Hugo Jacky Lee Mario Michael Mike Nguyen Reed Storm adam anika "
-    "announcer antonio aunty belinda benjamin boris caleb david ed edward grandma grandpa "
-    "gustave ian iven john linda marcelo max michel miguel norbert pablo paul pedro quincy rob "
-    "robert sandro shelby steph travis victor zac"
+    "f1 f4 m1 m2 m3 m4 m5 m6 m7 m8 klatt klatt2 klatt3 Alex Andrea Andy Annie Denis Diogo Gene "
+    "Henrique Hugo Jacky Lee Mario Michael Mike Nguyen adam anika announcer antonio aunty "
+    "belinda benjamin boris david ed edward grandma grandpa gustave ian iven john linda marcelo "
+    "max michel miguel norbert pablo paul pedro quincy rob robert shelby steph travis"
 )
 VOICES = tuple(NAMES.split())
-"""espeak-ng's variants that sound like people; whispers, robots and twins are left out."""
+"""espeak-ng's variants that sound like people. Whispers, robots, cartoons and twins are left out,
+and those with `breath` in their file, which never sound the same twice."""
 
 # Values of espeak-ng's speak_lib.h.
 SYNCHRONOUS, CHARACTERS, UTF8, RATE, PITCH = 2, 1, 1, 1, 3

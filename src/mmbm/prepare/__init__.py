@@ -157,7 +157,7 @@ def assemble(
     """Apply `bad_cells`, leave out rows without any target, tell of what was left out."""
     notes = []
     bad = sorted((row, name) for name, store in stores.items() for row in store.reasons)
-    write_quarantine(quarantine, table, stores, bad)
+    write_quarantine(quarantine, config, table, stores, bad)
     bad_rows = np.unique([row for row, _ in bad]).astype(np.int64)
     if bad:
         notes.append(_bad_cells(config.data.bad_cells, table, stores, bad, quarantine))
@@ -169,7 +169,7 @@ def assemble(
     kept = {split: np.setdiff1d(rows.get(split, np.empty(0, np.int64)), gone) for split in SPLITS}
     kept = {split: r[has_target[r]] for split, r in kept.items()}
     for split in ("train", "valid"):
-        if not len(kept[split]):
+        if split in rows and not len(kept[split]):
             raise TableError(f"{table.source}: no usable rows in the {split} split.")
     notes += duplicates(config, stores, kept)
     inputs, targets = list(config.inputs), list(config.targets)
@@ -191,7 +191,9 @@ def _bad_cells(policy: str, table: Table, stores: dict, bad: list, quarantine: P
     return f"{len(bad)} cells in {rows} rows can't be decoded and {fate}; {first}.{where}"
 
 
-def write_quarantine(path: Path | None, table: Table, stores: dict[str, Store], bad: list) -> None:
+def write_quarantine(
+    path: Path | None, config: Config, table: Table, stores: dict[str, Store], bad: list
+) -> None:
     """One line per cell that can't be decoded: row (1 is the first), column, path, reason."""
     if path is None:
         return
@@ -201,7 +203,9 @@ def write_quarantine(path: Path | None, table: Table, stores: dict[str, Store], 
         writer.writerow(["row", "column", "path", "reason"])
         for row, name in bad:
             cell = next(table.cells(name, np.array([row])))
-            writer.writerow([row + 1, name, resolved(cell, table), stores[name].reasons[row]])
+            media = name in config.inputs and config.inputs[name].kind in MEDIA
+            place = resolved(cell, table) if media else ""
+            writer.writerow([row + 1, name, place, stores[name].reasons[row]])
 
 
 def resolved(cell: Cell, table: Table) -> str:

@@ -1,0 +1,38 @@
+"""What is wrong with the data, before training on it. Its decoded cells are kept for training."""
+
+from pathlib import Path
+from typing import Any
+
+from mmbm.config import Config
+from mmbm.prepare import Data, prepare
+
+FEW = 10
+"""Train rows of a class below which it will hardly be learned."""
+
+
+def check(config: Config, cache: Path, quarantine: Path, table: Any = None) -> list[str]:
+    """Sentences about rows, bad cells, duplicates and rare classes; raises what training would."""
+    data = prepare(config, cache, quarantine, table=table)
+    sizes = ", ".join(f"{len(rows)} {split}" for split, rows in data.splits.items())
+    return [f"{data.table.source}: {sizes} rows.", *data.notes, *absent(data), *rare(config, data)]
+
+
+def absent(data: Data) -> list[str]:
+    rows = data.splits["train"]
+    parts = {name: 1 - rows.stores[name].present[rows.rows].mean() for name in rows.inputs}
+    return [f"{name!r} is absent from {p:.1%} of the train rows." for name, p in parts.items() if p]
+
+
+def rare(config: Config, data: Data) -> list[str]:
+    said = []
+    for name, spec in config.targets.items():
+        if spec.kind == "number":
+            continue
+        state = data.columns[name].state
+        few = [v for v, count in zip(state["values"], state["counts"]) if count < FEW]
+        if few:
+            said.append(
+                f"{len(few)} of {len(state['values'])} classes of {name!r} have fewer than {FEW} "
+                f"train rows: {', '.join(few[:5])}{'…' if len(few) > 5 else ''}."
+            )
+    return said

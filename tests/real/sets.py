@@ -1,0 +1,67 @@
+"""The real data sets in ../shared/data and what is promised on each. `make results` runs them all."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+DATA = Path(__file__).parents[3] / "shared" / "data"
+
+
+class Task(NamedTuple):
+    """`mmbm init FOLDER/data.csv --target T --only …`, then `mmbm train` with at most a few --set."""
+
+    folder: str
+    target: str
+    only: tuple[str, ...]
+    promise: float | None  # least test score of the mean over seeds
+    settings: tuple[str, ...] = ()
+    seeds: int = 1
+    baselines: bool = False
+    note: str = ""
+
+    @property
+    def init(self) -> list[str]:
+        only = [part for name in self.only for part in ("--only", name)]
+        return [str(DATA / self.folder / "data.csv"), "--target", self.target, *only]
+
+
+TASKS = {
+    "mnist": Task("mnist", "label", ("image",), 0.975, ("inputs.image.augment.crop=0.08",)),
+    "fsdd": Task(
+        "fsdd", "label", ("audio",), None, note="speaker never heard in training"
+    ),
+    "avmnist_pairs": Task(
+        "avmnist_pairs",
+        "label",
+        ("image", "audio"),
+        0.985,
+        ("inputs.image.augment.crop=0.08",),
+        baselines=True,
+    ),
+    "season": Task(
+        "fashion_products",
+        "season",
+        ("image", "text", "base_colour", "gender", "usage"),
+        0.86,
+        seeds=3,
+        baselines=True,
+    ),
+    "season_year": Task(
+        "fashion_products",
+        "season",
+        ("image", "text", "base_colour", "gender", "usage", "year"),
+        0.89,
+        seeds=3,
+        baselines=True,
+    ),
+    "usage": Task(
+        "fashion_products",
+        "usage",
+        ("image", "text", "base_colour", "gender", "season"),
+        None,
+        seeds=3,
+        baselines=True,
+    ),
+    "emoji": Task(
+        "emoji_zh_en", "label", ("image", "text", "text_zh"), None, baselines=True
+    ),
+}

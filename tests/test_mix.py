@@ -1,0 +1,74 @@
+"""The mix of fused, single-modality and prior answers."""
+
+import numpy as np
+import pytest
+
+from mmbm.nn.mix import PRIOR_WEIGHT, Truth, choose, mix
+
+
+def answers(rows: int, quality: list[float], seed: int = 0):
+    """Candidates [K, N, 3] that give the right class this much probability, with noise."""
+    generator = np.random.default_rng(seed)
+    truth = generator.integers(0, 3, rows)
+    candidates = []
+    for q in quality:
+        logits = generator.normal(0, 1, (rows, 3)) + q * np.eye(3)[truth]
+        p = np.exp(logits)
+        candidates.append(p / p.sum(-1, keepdims=True))
+    return np.array(candidates, np.float32), Truth("category", truth)
+
+
+def everything(candidates):
+    return np.ones(candidates.shape[:2], bool)
+
+
+def test_a_useless_fused_answer_is_replaced_by_the_good_single_one():
+    candidates, truth = answers(400, [0.0, 4.0, 0.0])
+    weights = choose(candidates, everything(candidates), truth)
+    assert weights[1] > 0.8
+    assert weights.sum() == pytest.approx(1, abs=1e-4)
+
+
+def test_independent_answers_are_mixed_and_beat_each_of_them():
+    candidates, truth = answers(600, [2.0, 2.0, 0.0])
+    weights = choose(candidates, everything(candidates), truth)
+    fresh, fresh_truth = answers(600, [2.0, 2.0, 0.0], seed=1)
+    mixed = fresh_truth.loss(mix(weights, fresh, everything(fresh))).mean()
+    assert mixed < min(fresh_truth.loss(one).mean() for one in fresh)
+
+
+def test_a_mix_that_helps_only_by_luck_is_not_used():
+    generator = np.random.default_rng(3)
+    truth = generator.integers(0, 3, 40)
+    fused = np.full((40, 3), 0.02) + 0.94 * np.eye(3)[truth]
+    noise = generator.dirichlet([1, 1, 1], 40)
+    candidates = np.array([fused, noise, np.full((40, 3), 1 / 3)], np.float32)
+    weights = choose(candidates, everything(candidates), Truth("category", truth))
+    assert weights[0] == pytest.approx(1.0, abs=1e-5)
+    assert 0 < weights[-1] <= PRIOR_WEIGHT
+
+
+def test_an_absent_modality_has_no_say():
+    candidates, _ = answers(5, [1.0, 1.0, 0.0])
+    available = everything(candidates)
+    available[1] = False
+    weights = np.array([0.2, 0.8, PRIOR_WEIGHT], np.float32)
+    assert mix(weights, candidates, available) == pytest.approx(candidates[0], abs=1e-4)
+
+
+def test_numbers_are_mixed_by_squared_error():
+    generator = np.random.default_rng(0)
+    truth = generator.normal(size=300)
+    good, biased = truth + generator.normal(0, 0.1, 300), truth + generator.normal(0, 2, 300)
+    candidates = np.array([biased, good, np.zeros(300)], np.float32)[..., None]
+    weights = choose(candidates, everything(candidates), Truth("number", truth))
+    assert weights[1] > 0.9
+
+
+def test_labels_are_mixed_by_their_likelihood():
+    generator = np.random.default_rng(0)
+    truth = generator.integers(0, 2, (300, 4))
+    good = np.clip(truth + generator.normal(0, 0.2, (300, 4)), 0.05, 0.95)
+    candidates = np.array([np.full((300, 4), 0.5), good, np.full((300, 4), 0.5)], np.float32)
+    weights = choose(candidates, everything(candidates), Truth("labels", truth))
+    assert weights[1] > 0.9

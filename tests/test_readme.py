@@ -1,0 +1,74 @@
+"""Every command and Python block of both READMEs runs, at a smaller size."""
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from mmbm.config import parse
+
+ROOT = Path(__file__).parents[1]
+READMES = ["README.md", "README.zh-CN.md"]
+
+
+def blocks(readme: str, language: str) -> list[str]:
+    text = (ROOT / readme).read_text(encoding="utf-8")
+    return re.findall(rf"^```{language}\n(.*?)^```", text, re.M | re.S)
+
+
+def commands(readme: str) -> list[str]:
+    lines = [line for block in blocks(readme, "sh") for line in block.splitlines()]
+    return [shlex.join(shlex.split(line, comments=True)) for line in lines if line.strip()]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    """Where a reader would be after `make demo`."""
+    folder = tmp_path_factory.mktemp("reader")
+    run(folder, "mmbm demo --rows 200 --set train.epochs=1")
+    return folder
+
+
+def run(folder: Path, command: str) -> None:
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    subprocess.run(shlex.split(command), cwd=folder, check=True, env={**os.environ, "PATH": path})
+
+
+def test_both_readmes_say_the_same():
+    english, chinese = ((ROOT / r).read_text(encoding="utf-8") for r in READMES)
+    assert commands("README.md") == commands("README.zh-CN.md")
+    assert len(re.findall("^#", english, re.M)) == len(re.findall("^#", chinese, re.M))
+    assert english.count("\n|") == chinese.count("\n|")
+    ours, theirs = blocks("README.md", "yaml"), blocks("README.zh-CN.md", "yaml")
+    assert [yaml.safe_load(b) for b in ours] == [yaml.safe_load(b) for b in theirs]
+
+
+@pytest.mark.parametrize("readme", READMES)
+def test_the_yaml_is_a_config(readme):
+    for block in blocks(readme, "yaml"):
+        assert parse(yaml.safe_load(block)).inputs.keys() == {"photo", "speech", "remark", "speed"}
+
+
+@pytest.mark.parametrize("readme", READMES)
+def test_links_lead_to_files(readme):
+    for link in re.findall(r"\]\(([^)#]+)\)", (ROOT / readme).read_text(encoding="utf-8")):
+        assert (ROOT / link).exists(), link
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("readme", READMES)
+def test_commands_and_python_blocks_run(readme, folder):
+    for command in commands(readme):
+        if command.startswith("make "):
+            target = command.split()[1]
+            assert f"\n{target}:" in (ROOT / "Makefile").read_text(), command
+        else:
+            run(folder, command + " --set train.epochs=1" * command.startswith("mmbm train"))
+    for block in blocks(readme, "python"):
+        (folder / "block.py").write_text(block, encoding="utf-8")
+        run(folder, f"{sys.executable} block.py")

@@ -1,0 +1,122 @@
+"""A prepared file holds exactly what decoding gave, cell by cell, and is whole or absent."""
+
+import csv
+
+import numpy as np
+import pytest
+import tiny
+
+from mmbm import columns as kinds
+from mmbm import config as yaml
+from mmbm.errors import BadCell
+from mmbm.prepare import store as stores
+from mmbm.prepare.store import Store, write
+
+KINDS = ("photo", "speech", "remark", "speed", "place", "label", "tags", "amount")
+
+
+@pytest.fixture(scope="module")
+def columns(table):
+    """For every kind: a fitted column, and its cells with gaps (a None, a bad one) in between."""
+    raw = tiny.config(table)
+    raw["targets"] |= {"amount": {"kind": "number"}, "tags": {"kind": "labels"}}
+    config = yaml.parse(raw)
+    with table.open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    fitted = {}
+    for name, spec in {**config.inputs, **config.targets}.items():
+        cells = [row[name] for row in rows]
+        if name in ("photo", "speech"):
+            cells = [table.parent / cell for cell in cells]
+        column = kinds.build(spec)
+        column.fit(cells)
+        cells[0] = cells[33] = cells[95] = None
+        cells[7] = cells[32] = BadCell("is a test")
+        fitted[name] = column, cells
+    return fitted
+
+
+@pytest.fixture(params=KINDS)
+def case(request, columns, tmp_path):
+    """A column, its cells, and the file they were written to."""
+    column, cells = columns[request.param]
+    write(tmp_path / "c.arrow", column, iter(cells), len(cells), request.param)
+    return column, cells, Store(tmp_path / "c.arrow", column.storage)
+
+
+def test_a_row_is_what_its_cell_decodes_to(case):
+    column, cells, store = case
+    batch = store.gather(np.arange(len(cells)))
+    for i, cell in enumerate(cells):
+        expected = None if isinstance(cell, BadCell) else column.decode(cell)
+        assert batch.present[i] == (expected is not None)
+        if expected is None:
+            assert batch.lengths[i] == 1
+            assert not batch.values[i].any()
+        elif column.storage.ragged:
+            assert batch.lengths[i] == len(expected)
+            assert np.array_equal(batch.values[i, : len(expected)], expected)
+            assert not batch.values[i, len(expected) :].any()
+        else:
+            assert np.array_equal(batch.values[i], expected)
+        assert batch.values.dtype == column.storage.dtype
+
+
+def test_rows_can_be_asked_in_any_order_and_twice(case):
+    _, cells, store = case
+    rows = np.random.default_rng(0).integers(0, len(cells), 40)  # over the borders of chunks
+    batch = store.gather(rows)
+    for i, row in enumerate(rows):
+        one = store.gather(np.array([row]))
+        assert batch.lengths[i] == one.lengths[0]
+        width = one.values[0].shape[:1]
+        mine = batch.values[i, : width[0]] if store.storage.ragged else batch.values[i]
+        assert np.array_equal(mine, one.values[0])
+
+
+def test_reasons_are_those_of_the_bad_cells(case):
+    assert case[2].reasons == {7: "is a test", 32: "is a test"}
+
+
+def test_equal_cells_have_equal_digests_and_others_differ(columns, tmp_path):
+    column, cells = columns["photo"]
+    twice = [*cells[1:5], *cells[1:5]]
+    write(tmp_path / "c.arrow", column, twice, 8, "photo")
+    digests = Store(tmp_path / "c.arrow", column.storage).digests
+    assert digests[:4].tolist() == digests[4:].tolist()
+    assert len(set(digests.tolist())) == 4
+
+
+def test_a_column_without_any_value_can_be_read(columns, tmp_path):
+    for name, (column, _) in columns.items():
+        write(tmp_path / f"{name}.arrow", column, [None] * 3, 3, name)
+        batch = Store(tmp_path / f"{name}.arrow", column.storage).gather(np.arange(3))
+        assert not batch.present.any()
+        assert batch.lengths.tolist() == [1, 1, 1]
+
+
+def test_an_interrupted_writing_leaves_no_file(columns, tmp_path):
+    column, cells = columns["photo"]
+
+    def stopped():
+        yield from cells[1:60]
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write(tmp_path / "c.arrow", column, stopped(), len(cells), "photo")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_cells_are_read_only_a_little_ahead_of_decoding(monkeypatch):
+    monkeypatch.setattr(stores.os, "sched_getaffinity", lambda _: {0, 1}, raising=False)
+    taken = []
+
+    def items():
+        for i in range(100):
+            taken.append(i)
+            yield i
+
+    results = stores.parallel(lambda i: i * i, items())
+    assert next(results) == 0
+    assert len(taken) <= 6
+    assert list(results) == [i * i for i in range(1, 100)]
