@@ -7,8 +7,12 @@ Both are pinned to one core (more with --cores), so gathering ahead competes wit
 """
 
 import copy
+import cProfile
 import os
+import pstats
+import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -46,7 +50,9 @@ def table(rows: int) -> pa.Table:
     )
 
 
-def case(name: str, names: list[str], rows: pa.Table, batch: int, turns: int, steps: int) -> Ratio:
+def case(
+    name: str, names: list[str], rows: pa.Table, batch: int, turns: int, steps: int, top: int
+) -> Ratio:
     """A turn is `steps` steps and one line of the log (by default a run logs every 20 steps)."""
     config = yaml.parse(
         {
@@ -69,8 +75,17 @@ def case(name: str, names: list[str], rows: pa.Table, batch: int, turns: int, st
             name, lambda _: next(ours), lambda _: next(theirs),
             batch * steps, "rows/s", promised=0.95, turns=turns,
         )  # fmt: skip
+        if top:
+            profile(ours, top)
         run.close()
     return ratio
+
+
+def profile(ours: Iterator[None], top: int) -> None:
+    """Where five turns of ours spend their time: what takes the most by itself, on stderr."""
+    profiler = cProfile.Profile()
+    profiler.runcall(lambda: [next(ours) for _ in range(5)])
+    pstats.Stats(profiler, stream=sys.stderr).strip_dirs().sort_stats("tottime").print_stats(top)
 
 
 def steps_of_mmbm(state: TrainState, shown: Training, steps: int):
@@ -118,13 +133,14 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--turns", type=int, default=21)
     parser.add_argument("--steps", type=int, default=5)
+    parser.add_argument("--profile", type=int, default=0, help="show this many functions per case")
     given = parser.parse_args()
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, set(sorted(os.sched_getaffinity(0))[-given.cores :]))
     torch.set_num_threads(given.cores)
     rows = table(given.rows)
     ratios = [
-        case(name, names, rows, given.batch, given.turns, given.steps)
+        case(name, names, rows, given.batch, given.turns, given.steps, given.profile)
         for name, names in CASES.items()
     ]
     show("training: mmbm / minimal loop", ratios, given.json)

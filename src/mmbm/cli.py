@@ -144,7 +144,7 @@ def predict(
 @app.command()
 def demo(
     folder: Annotated[Path, typer.Option(help="Where dataset, config and run go.")] = Path("demo"),
-    rows: Annotated[int, typer.Option(min=50, help="Rows to make.")] = 5400,
+    rows: Annotated[int, typer.Option(min=50, help="Rows to make.")] = 6000,
     seed: Annotated[int, typer.Option(help="The same seed makes the same rows.")] = 7,
     set_: Set = None,
     json_: Json = False,

@@ -1,4 +1,4 @@
-"""The real data sets in ../shared/data and what is promised on each. `make results` runs them all."""
+"""The data sets in ../shared/data and what is promised on each; `make results` runs them all."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -7,7 +7,7 @@ DATA = Path(__file__).parents[3] / "shared" / "data"
 
 
 class Task(NamedTuple):
-    """`mmbm init FOLDER/data.csv --target T --only …`, then `mmbm train` with at most a few --set."""
+    """`mmbm init FOLDER/data.csv --target T --only …`, then `mmbm train`, at most a few --set."""
 
     folder: str
     target: str
@@ -26,9 +26,7 @@ class Task(NamedTuple):
 
 TASKS = {
     "mnist": Task("mnist", "label", ("image",), 0.975, ("inputs.image.augment.crop=0.08",)),
-    "fsdd": Task(
-        "fsdd", "label", ("audio",), None, note="speaker never heard in training"
-    ),
+    "fsdd": Task("fsdd", "label", ("audio",), None, note="speaker never heard in training"),
     "avmnist_pairs": Task(
         "avmnist_pairs",
         "label",
@@ -61,7 +59,5 @@ TASKS = {
         seeds=3,
         baselines=True,
     ),
-    "emoji": Task(
-        "emoji_zh_en", "label", ("image", "text", "text_zh"), None, baselines=True
-    ),
+    "emoji": Task("emoji_zh_en", "label", ("image", "text", "text_zh"), None, baselines=True),
 }

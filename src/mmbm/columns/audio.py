@@ -60,9 +60,11 @@ class AudioColumn:
         else:
             source = BytesIO(media.read(source, spec.max_bytes))
         try:
-            wave, rate = read_wave(source, spec.seconds, spec.crop)
+            wave, rate = read_wave(source, spec.seconds, spec.crop, spec.rate)
         except OSError as error:
             raise BadCell(f"the file can't be read ({error.strerror or error})") from error
+        if wave.dtype == np.int16:
+            return wave
         if not np.isfinite(wave).all():
             raise BadCell("has samples that are not finite numbers")
         if rate != spec.rate:
@@ -87,15 +89,18 @@ class AudioColumn:
         return Description(schema, "audio/*", "audio")
 
 
-def read_wave(source: BinaryIO | Path, seconds: float, crop: str) -> tuple[np.ndarray, int]:
+def read_wave(
+    source: BinaryIO | Path, seconds: float, crop: str, as_is: int | None = None
+) -> tuple[np.ndarray, int]:
     """A sound file -> float32 [T] in -1..1 (floats may exceed it), at its own rate, and that rate.
 
     At most `seconds` are kept, of the start, center or end; memory doesn't grow with the file.
+    as_is: a rate; one channel of 16-bit samples that has it comes as it is, int16.
     libsndfile reads a path by itself, and other threads decode meanwhile; for a Python file it
     would ask for the interpreter's lock at every block.
     """
     try:
-        return _with_soundfile(_name(source), seconds, crop)
+        return _with_soundfile(_name(source), seconds, crop, as_is)
     except (soundfile.SoundFileError, RuntimeError, TypeError, ValueError) as error:
         with source.open("rb") if isinstance(source, Path) else nullcontext(source) as file:
             file.seek(0)
@@ -121,7 +126,9 @@ def _reason(head: bytes, error: Exception) -> str:
     return f"is {found}, which can't be read as a sound" if found else "is not a sound"
 
 
-def _with_soundfile(file: Any, seconds: float, crop: str) -> tuple[np.ndarray, int]:
+def _with_soundfile(
+    file: Any, seconds: float, crop: str, as_is: int | None
+) -> tuple[np.ndarray, int]:
     with soundfile.SoundFile(file) as sound:
         rate, total = sound.samplerate, sound.frames
         _check(rate, sound.channels, total)
@@ -130,10 +137,12 @@ def _with_soundfile(file: Any, seconds: float, crop: str) -> tuple[np.ndarray, i
         if start:
             sound.seek(start)
         expected = min(limit, total - start)
+        plain = rate == as_is and sound.channels == 1 and sound.subtype == "PCM_16"
+        dtype = "int16" if plain else "float32"
         blocks: list[np.ndarray] = []
         kept = 0
         while kept < expected:
-            block = sound.read(min(BLOCK, expected - kept), dtype="float32", always_2d=True)
+            block = sound.read(min(BLOCK, expected - kept), dtype=dtype, always_2d=True)
             if not len(block):
                 raise BadCell(f"is cut off after {(start + kept) / rate:.2f} s")
             one = block[:, 0] if sound.channels == 1 else block.mean(axis=1, dtype=np.float32)

@@ -18,7 +18,7 @@ from mmbm.demo.questions import OPERATIONS
 from mmbm.demo.speech import ACCENTS, VOICES, Utterance, speak
 from mmbm.errors import MmbmError
 
-PARTS = {"train": 0.75, "valid": 0.1, "test": 0.15}
+PARTS = {"train": 0.8, "valid": 0.08, "test": 0.12}
 """Of the rows, of the handwritten originals and of the voices."""
 SIDE = 32  # pixels; the originals have 8
 CONFIG = Path(__file__).with_name("config.yaml")

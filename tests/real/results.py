@@ -1,0 +1,90 @@
+"""Train on every real data set as a user would, and rewrite docs/results.md.
+
+python tests/real/results.py [TASK …]      only these; the other rows of the table are kept
+"""
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from sets import TASKS, Task
+
+ROOT = Path(__file__).parents[2]
+RUNS = ROOT / "runs" / "results"
+KEPT = RUNS / "results.json"
+PAGE = ROOT / "docs" / "results.md"
+HEAD = """# Results on real data
+
+Each row is `mmbm init`, then `mmbm train` with the settings shown, on the sets that the data
+folder's own READMEs describe. The score is accuracy on the test split with its 95 % bootstrap
+interval (of the first seed where there are several, then mean and standard deviation over seeds).
+*Best single* is the best modality trained alone with the same budget (`--baselines`). Minutes are of
+one run with its baselines, on two cores. Written by `make results` (`tests/real/results.py`).
+
+| task | inputs | settings | test rows | score | best single | promise | minutes |
+|---|---|---|---|---|---|---|---|
+"""
+
+
+def mmbm(*arguments: str) -> str:
+    command = [sys.executable, "-m", "mmbm.cli", *arguments]
+    return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+
+
+def measure(name: str, task: Task) -> dict[str, Any]:
+    """Scores per seed: {"scores": […], "single": {modality: […]}, …}."""
+    config = RUNS / f"{name}.yaml"
+    mmbm("init", *task.init, "-o", str(config))
+    scores, single, reports, start = [], {}, [], time.monotonic()
+    for seed in range(1, task.seeds + 1):
+        run = RUNS / f"{name}-seed{seed}-{int(time.time())}"
+        sets = [x for s in (*task.settings, f"train.seed={seed}") for x in ("--set", s)]
+        more = ["--baselines"] if task.baselines else []
+        report = json.loads(mmbm("train", str(config), "--run", str(run), *sets, *more, "--json"))
+        reports.append(report)
+        scores.append(report["targets"][task.target]["accuracy"])
+        for modality, score in report.get("baselines", {}).items():
+            single.setdefault(modality, []).append(score[task.target])
+    minutes = (time.monotonic() - start) / 60 / task.seeds
+    first = reports[0]["targets"][task.target]
+    return {
+        "rows": first["rows"], "scores": scores, "interval": first["interval"],
+        "single": single, "minutes": round(minutes, 1),
+    }  # fmt: skip
+
+
+def row(name: str, task: Task, result: dict[str, Any]) -> str:
+    mean = sum(result["scores"]) / len(result["scores"])
+    low, high = result["interval"]
+    score = f"{result['scores'][0]:.3f} ({low:.3f} – {high:.3f})"
+    if task.seeds > 1:
+        spread = (sum((s - mean) ** 2 for s in result["scores"]) / (task.seeds - 1)) ** 0.5
+        score += f"; {task.seeds} seeds {mean:.3f} ± {spread:.3f}"
+    means = {modality: sum(s) / len(s) for modality, s in result["single"].items()}
+    best = max(means, key=lambda m: means[m]) if means else None
+    single = f"{best} {means[best]:.3f}" if best else "–"
+    promise = "–" if task.promise is None else f"≥ {task.promise}"
+    inputs = ", ".join(task.only) + (f"; {task.note}" if task.note else "")
+    settings = "<br>".join(f"`{s}`" for s in task.settings) or "–"
+    return (
+        f"| {task.folder} `{task.target}` | {inputs} | {settings} | {result['rows']} | {score} | "
+        f"{single} | {promise} | {result['minutes']} |"
+    )
+
+
+def main() -> None:
+    RUNS.mkdir(parents=True, exist_ok=True)
+    results = json.loads(KEPT.read_text()) if KEPT.exists() else {}
+    for name in sys.argv[1:] or TASKS:
+        results[name] = measure(name, TASKS[name])
+        KEPT.write_text(json.dumps(results, indent=1))
+        lines = [row(n, t, results[n]) for n, t in TASKS.items() if n in results]
+        PAGE.write_text(HEAD + "\n".join(lines) + "\n", encoding="utf-8")
+        print(row(name, TASKS[name], results[name]), flush=True)
+
+
+if __name__ == "__main__":
+    main()
