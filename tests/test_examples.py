@@ -32,4 +32,4 @@ def test_the_textbook_network_needs_picture_and_question(tmp_path, monkeypatch):
     runpy.run_path(str(EXAMPLES / "seed" / "seed.py"))
     subsets = mmbm.load(tmp_path / "runs" / "run" / "bundle").evaluate()["subsets"]
     assert subsets["photo+question"]["answer"] >= 0.95
-    assert max(subsets["photo"]["answer"], subsets["question"]["answer"]) <= 0.45
+    assert max(subsets["photo"]["answer"], subsets["question"]["answer"]) <= 0.5

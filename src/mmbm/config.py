@@ -197,6 +197,9 @@ class TextSpec(MediaSpec):
     """Largest number of byte-level BPE tokens, trained on the train split."""
     max_tokens: PositiveInt = 128
     """A longer text is cut."""
+    units: Literal["bpe", "word"] = "bpe"
+    """Byte-level BPE, or whole words (Chinese: characters), those seen once as one rare word: better
+    from few rows, since the pieces of a rare word say nothing that was learned."""
     lowercase: bool = False
     """Read capitals as small letters: fewer different words to learn from few rows."""
     tokenizer: str | None = None

@@ -16,7 +16,7 @@ from mmbm.errors import BadCell, ConfigError
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
-PAD, START = "<pad>", "<start>"
+PAD, START, RARE = "<pad>", "<start>", "<rare>"
 CHARACTERS_PER_TOKEN = 32
 """A text is cut to this many characters for each token it may have, before it is tokenised: a cell
 of a megabyte costs no more than its beginning. English has about 4, Chinese 1 to 2."""
@@ -112,14 +112,25 @@ class TextColumn:
 
 
 def _train(texts: Iterator[str], spec: TextSpec) -> "Tokenizer":
-    from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
+    from tokenizers import normalizers
     from tokenizers.processors import TemplateProcessing
 
-    tokenizer = Tokenizer(models.BPE())
+    tokenizer, trainer = (_bpe if spec.units == "bpe" else _words)(spec)
     # NFC joins the spellings of one character and changes nothing else. NFKC would also turn x²
     # into x2, ① into 1 and the full-width punctuation of Chinese into ASCII.
     steps = [normalizers.NFC(), *([normalizers.Lowercase()] if spec.lowercase else [])]
-    tokenizer.normalizer = normalizers.Sequence(steps)
+    tokenizer.normalizer = normalizers.Sequence([*steps, *tokenizer.normalizer])
+    tokenizer.train_from_iterator(texts, trainer)
+    tokenizer.post_processor = TemplateProcessing(single=f"{START} $A", special_tokens=[(START, 1)])
+    return tokenizer
+
+
+def _bpe(spec: TextSpec) -> tuple["Tokenizer", Any]:
+    """Pieces of words; any text has tokens."""
+    from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
+
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.normalizer = normalizers.Sequence([])
     # The space before a word is part of it; the first word gets one, to be the same as elsewhere.
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
     tokenizer.decoder = decoders.Sequence([decoders.ByteLevel(), decoders.Strip(" ", 1, 0)])
@@ -127,12 +138,28 @@ def _train(texts: Iterator[str], spec: TextSpec) -> "Tokenizer":
         vocab_size=spec.vocabulary,
         min_frequency=2,
         special_tokens=[PAD, START],  # ids 0 and 1
-        initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),  # any text has tokens
+        initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
         show_progress=False,
     )
-    tokenizer.train_from_iterator(texts, trainer)
-    tokenizer.post_processor = TemplateProcessing(single=f"{START} $A", special_tokens=[(START, 1)])
-    return tokenizer
+    return tokenizer, trainer
+
+
+def _words(spec: TextSpec) -> tuple["Tokenizer", Any]:
+    """Words and punctuation marks; every Chinese character is a word."""
+    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
+
+    tokenizer = Tokenizer(models.WordLevel(unk_token=RARE))
+    tokenizer.normalizer = normalizers.Sequence(
+        [normalizers.BertNormalizer(strip_accents=False, lowercase=False)]  # spaces around 汉字
+    )
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    trainer = trainers.WordLevelTrainer(
+        vocab_size=spec.vocabulary,
+        min_frequency=2,
+        special_tokens=[PAD, START, RARE],
+        show_progress=False,
+    )
+    return tokenizer, trainer
 
 
 def _load(path: Path) -> "Tokenizer":

@@ -65,7 +65,9 @@ def present(outcome: Outcome, count: int = 5) -> None:
 
     console = Console(highlight=False)
     print_metrics(outcome.report, outcome.bundle)
-    table = Table("question", "seen", "heard", "right", "answered", "probabilities")
+    table = Table()
+    for name in ("question", "seen", "heard", "right", "answered", "probabilities"):
+        table.add_column(name, overflow="fold")  # Chinese has no spaces to break a line at
     chosen = [row for row in outcome.rows if row.split == "test"][:count]
     for row, answer in zip(chosen, answers(outcome, chosen)):
         language = language_of(row.voice)

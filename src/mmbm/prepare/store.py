@@ -2,7 +2,7 @@
 
 The file has a record batch per chunk of rows with three columns: `value` (the array's bytes, null
 where absent or bad), `reason` (why a cell is bad, else null) and `digest` (of the decoded bytes,
-comparable within the file: Python's keyed 64-bit hash, five times as fast as a cryptographic one).
+comparable within the file: Python's keyed 64-bit hash, much faster than a cryptographic one).
 Its name holds a key of all that decoding depends on, so an unchanged column is never decoded twice.
 """
 
