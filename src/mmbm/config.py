@@ -198,8 +198,8 @@ class TextSpec(MediaSpec):
     max_tokens: PositiveInt = 128
     """A longer text is cut."""
     units: Literal["bpe", "word"] = "bpe"
-    """Byte-level BPE, or whole words (Chinese: characters), those seen once as one rare word: better
-    from few rows, since the pieces of a rare word say nothing that was learned."""
+    """Byte-level BPE, or whole words (of Chinese, characters), unseen ones as one rare word: often
+    better from few rows, since the pieces of an unseen word say nothing that was learned."""
     lowercase: bool = False
     """Read capitals as small letters: fewer different words to learn from few rows."""
     tokenizer: str | None = None
@@ -254,7 +254,7 @@ InputSpec = Annotated[
 class FusionSpec(Spec):
     width: PositiveInt = 128
     """Width of every modality's tokens and of the fused vector."""
-    drop: Fraction = 0.15
+    drop: Fraction = 0.1
     """Modality dropout: the chance that a modality is hidden from a row in training."""
     dropout: Fraction = 0.1
 
@@ -412,7 +412,8 @@ class TrainSpec(Spec):
     auxiliary: Annotated[float, Field(ge=0)] = 0.3
     """Weight of the loss of each modality's own small head."""
     average: Annotated[int, Field(ge=1)] = 3
-    """Average this many best epochs when that is better on the valid split. 1: no averaging."""
+    """The mean of the weights of this many last epochs, or of this many best ones where they are
+    clearly better on the valid split. 1: no averaging."""
     seed: int = 7
     precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     """auto: bfloat16 where the device computes it natively."""

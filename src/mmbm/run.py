@@ -1,7 +1,7 @@
 """A run's folder: where it logs, checkpoints and leaves its bundle. And who may stop it.
 
 runs/NAME/  config.yaml · log.jsonl · events.* (TensorBoard) · quarantine.csv
-            checkpoint.safetensors · best-EPOCH.safetensors · bundle/
+            checkpoint.safetensors · epoch-N.safetensors · bundle/
 """
 
 import json

@@ -3,6 +3,7 @@
 import math
 from collections import deque
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -55,6 +56,7 @@ class TrainState:
         self.improved = 0  # the epoch whose monitored metric was last better than all before
         self.stopped = False  # early: no better score for `patience` epochs
         self.best: list[tuple[Score, int]] = []  # (score, epoch), best first
+        self.last: list[int] = []  # the newest epochs
         self.finite = torch.ones((), dtype=torch.bool, device=self.accelerator.device)
         self.loss_sum = torch.zeros((), device=self.accelerator.device)
         self.recent: deque[np.ndarray] = deque(maxlen=spec.log_steps)
@@ -148,27 +150,27 @@ class TrainState:
         return target, known[metric]
 
     def keep(self, epoch: int, score: Score) -> None:
-        """Keep the weights if they are among the best; stop when it got no better for long."""
-        path = self._best(epoch)
+        """Keep the epoch's weights while they may be chosen; stop if it got no better for long."""
+        path = self._weights(epoch)
         checkpoint.save(path, self.model.state_dict(), {"epoch": epoch, "score": score})
         if not self.best or score[0] > self.best[0][0][0]:  # ties aside
             self.improved = epoch
         patience = self.spec.patience
         self.stopped = patience is not None and epoch - self.improved >= patience
         self.best = sorted([*self.best, (score, epoch)], reverse=True)[: self.spec.average]
+        self.last = [*self.last, epoch][-self.spec.average :]
 
-    def _best(self, epoch: int):
-        return self.run.folder / f"best-{epoch:04}.safetensors"
+    def _weights(self, epoch: int) -> Path:
+        return self.run.folder / f"epoch-{epoch:04}.safetensors"
 
     def finalists(self) -> Iterator[str]:
-        """Load the best epoch's weights, then the average of the best ones, into the model."""
-        weights = [checkpoint.load(self._best(epoch))[0] for _, epoch in self.best]
-        self.model.load_state_dict(weights[0])
-        yield f"epoch {self.best[0][1] + 1}"
-        if len(weights) > 1:
+        """Load into the model, the steadiest first: the average of the last epochs, the average of
+        the best ones, the best one."""
+        best = [epoch for _, epoch in self.best]
+        for epochs in dict.fromkeys(tuple(sorted(e)) for e in (self.last, best, best[:1])):
+            weights = (checkpoint.load(self._weights(epoch))[0] for epoch in epochs)
             self.model.load_state_dict(checkpoint.average(weights))
-            epochs = ", ".join(str(epoch + 1) for epoch in sorted(e for _, e in self.best))
-            yield f"average of epochs {epochs}"
+            yield f"mean of epochs {', '.join(str(e + 1) for e in epochs)}"
 
     # ── going on ─────────────────────────────────────────────────────────────────────────────
 
@@ -185,6 +187,7 @@ class TrainState:
             meta = {
                 "step": self.step,
                 "best": self.best,
+                "last": self.last,
                 "improved": self.improved,
                 "stopped": self.stopped,
                 "recent": [rows.tolist() for rows in self.recent],
@@ -192,9 +195,9 @@ class TrainState:
                 "scaler": scaler.state_dict() if scaler else None,
             }
             checkpoint.save(self.run.checkpoint, tensors, meta)
-            for path in self.run.folder.glob("best-*.safetensors"):
-                if path not in [self._best(epoch) for _, epoch in self.best]:
-                    path.unlink()
+            wanted = {self._weights(epoch) for epoch in [*self.last, *(e for _, e in self.best)]}
+            for path in set(self.run.folder.glob("epoch-*.safetensors")) - wanted:
+                path.unlink()
         self.run.saved()
 
     def resume(self, data_key: str) -> None:
@@ -218,6 +221,7 @@ class TrainState:
             self.accelerator.scaler.load_state_dict(meta["scaler"])
         self.step, self.improved, self.stopped = meta["step"], meta["improved"], meta["stopped"]
         self.best = [(tuple(score), epoch) for score, epoch in meta["best"]]
+        self.last = meta["last"]
         self.recent.extend(np.array(rows) for rows in meta["recent"])
 
 

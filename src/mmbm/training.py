@@ -95,13 +95,24 @@ def data_key(data: Data) -> str:
 
 
 def choose_weights(config: Config, data: Data, state: TrainState) -> None:
-    """The best epoch, or the average of the best ones where that scores higher on valid."""
-    scored = [(state.score(valid_scores(config, data, state)), name) for name in state.finalists()]
-    wanted = max(scored)[1]
+    """The mean of the last epochs, unless others are clearly better on the valid split: by more
+    than its standard error (Breiman et al. 1984). The best of many is mostly the luckiest."""
+    scored = {name: state.score(valid_scores(config, data, state))[0] for name in state.finalists()}
+    enough = max(scored.values()) - standard_error(config, data, state)
     for name in state.finalists():
-        if name == wanted:
+        if scored[name] >= enough:
             break
-    say(f"Weights: {wanted}.")
+    say(f"Weights: {name}.")
+
+
+def standard_error(config: Config, data: Data, state: TrainState) -> float:
+    """Of the monitored metric on the valid split, by bootstrap; 0 if it isn't a main metric."""
+    target, metric = state.monitored()
+    if metric != state.answers[target].main:
+        return 0.0
+    report = evaluate(state.runner(), data.splits["valid"], config, data.columns)
+    low, high = report["targets"][target]["interval"]
+    return (high - low) / (2 * 1.96)
 
 
 def fit_mix(config: Config, data: Data, state: TrainState) -> None:

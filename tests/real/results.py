@@ -21,8 +21,8 @@ HEAD = """# Results on real data
 Each row is `mmbm init`, then `mmbm train` with the settings shown, on the sets that the data
 folder's own READMEs describe. The score is accuracy on the test split with its 95 % bootstrap
 interval (of the first seed where there are several, then mean and standard deviation over seeds).
-*Best single* is the best modality trained alone with the same budget (`--baselines`). Minutes are of
-one run with its baselines, on two cores. Written by `make results` (`tests/real/results.py`).
+*Best single* is the best modality trained alone with the same budget (`--baselines`). Minutes are
+of one run with its baselines, on two cores. Written by `make results` (`tests/real/results.py`).
 
 | task | inputs | settings | test rows | score | best single | promise | minutes |
 |---|---|---|---|---|---|---|---|

@@ -6,6 +6,15 @@ from typing import NamedTuple
 DATA = Path(__file__).parents[3] / "shared" / "data"
 
 
+SMALL = (
+    "inputs.image.size=32",
+    "train.weight_decay=4",
+    "train.average=8",
+    "fusion.dropout=0.3",
+)
+"""A few thousand rows: shrink weights a lot, average more epochs."""
+
+
 class Task(NamedTuple):
     """`mmbm init FOLDER/data.csv --target T --only …`, then `mmbm train`, at most a few --set."""
 
@@ -40,6 +49,7 @@ TASKS = {
         "season",
         ("image", "text", "base_colour", "gender", "usage"),
         0.86,
+        SMALL,
         seeds=3,
         baselines=True,
     ),
@@ -48,6 +58,7 @@ TASKS = {
         "season",
         ("image", "text", "base_colour", "gender", "usage", "year"),
         0.89,
+        SMALL,
         seeds=3,
         baselines=True,
     ),
@@ -56,6 +67,7 @@ TASKS = {
         "usage",
         ("image", "text", "base_colour", "gender", "season"),
         None,
+        SMALL,
         seeds=3,
         baselines=True,
     ),

@@ -30,7 +30,7 @@ class TextColumn:
     State: `tokenizer`, the text of a tokenizer.json; `vocabulary`, one more than its largest id.
     """
 
-    version = 2
+    version = 4
 
     def __init__(self, spec: TextSpec, state: State | None = None):
         self.spec = spec
@@ -155,7 +155,7 @@ def _words(spec: TextSpec) -> tuple["Tokenizer", Any]:
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     trainer = trainers.WordLevelTrainer(
         vocab_size=spec.vocabulary,
-        min_frequency=2,
+        min_frequency=1,
         special_tokens=[PAD, START, RARE],
         show_progress=False,
     )
