@@ -150,14 +150,14 @@ def run_in(folder: Path) -> None:
     """Prepare, and a few steps of training."""
     import torch
 
-    from mmbm import config as yaml
+    from mmbm import configfile
     from mmbm.nn.model import Model
     from mmbm.prepare import prepare as prepare_all
     from mmbm.run import Run
     from mmbm.state import TrainState
 
     torch.set_num_threads(1)
-    config = yaml.parse(
+    config = configfile.parse(
         {
             "data": {"table": str(folder / "data.csv")},
             "inputs": {

@@ -21,7 +21,7 @@ import torch
 from made import picture, sentence, sound
 from side_by_side import Ratio, options, show, speed
 
-from mmbm import config as yaml
+from mmbm import configfile
 from mmbm.nn.batch import Field
 from mmbm.nn.model import Model
 from mmbm.prepare import prepare
@@ -54,7 +54,7 @@ def case(
     name: str, names: list[str], rows: pa.Table, batch: int, turns: int, steps: int, top: int
 ) -> Ratio:
     """A turn is `steps` steps and one line of the log (by default a run logs every 20 steps)."""
-    config = yaml.parse(
+    config = configfile.parse(
         {
             "data": {"table": "made", "split": {"valid": 0.02, "test": 0.0}},
             "inputs": {k: INPUTS[k] for k in names},

@@ -3,8 +3,8 @@
 import pytest
 import yaml
 
-from mmbm import config as configs
-from mmbm.config import dump, parse
+from mmbm import configfile
+from mmbm.configfile import dump, parse
 from mmbm.errors import ConfigError
 
 SMALL = {
@@ -87,7 +87,7 @@ def test_paths_are_relative_to_the_file_that_names_them(tmp_path):
     folder = tmp_path / "configs"
     folder.mkdir()
     (folder / "c.yaml").write_text(yaml.safe_dump({**SMALL, "data": {"table": "../t/a.csv"}}))
-    config = configs.load(folder / "c.yaml")
+    config = configfile.load(folder / "c.yaml")
     assert config.data.table == str(tmp_path / "t" / "a.csv")
     assert config.data.root == str(tmp_path / "t")
 
@@ -101,12 +101,12 @@ def test_a_dumped_config_reads_back_equal():
 def test_broken_yaml_names_the_file(tmp_path, text):
     (tmp_path / "c.yaml").write_text(text)
     with pytest.raises(ConfigError, match=r"c\.yaml"):
-        configs.load(tmp_path / "c.yaml")
+        configfile.load(tmp_path / "c.yaml")
 
 
 def test_a_missing_config_says_how_to_write_one(tmp_path):
     with pytest.raises(ConfigError, match="mmbm init"):
-        configs.load(tmp_path / "no.yaml")
+        configfile.load(tmp_path / "no.yaml")
 
 
 def test_table_columns_form_one_modality_and_media_their_own():

@@ -56,6 +56,15 @@ def test_an_absent_modality_has_no_say():
     assert mix(weights, candidates, available) == pytest.approx(candidates[0], abs=1e-4)
 
 
+def test_the_fused_answer_decides_where_a_row_lacks_what_was_chosen():
+    candidates, truth = answers(400, [0.5, 6.0, 0.0])
+    weights = choose(candidates, everything(candidates), truth)
+    assert weights[1] > 0.9, "the single modality is far better"
+    available = everything(candidates)
+    available[1] = False
+    assert mix(weights, candidates, available) == pytest.approx(candidates[0], abs=0.01)
+
+
 def test_numbers_are_mixed_by_squared_error():
     generator = np.random.default_rng(0)
     truth = generator.normal(size=300)

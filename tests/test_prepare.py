@@ -8,7 +8,7 @@ import pytest
 import tiny
 from PIL import Image
 
-from mmbm import config as yaml
+from mmbm import configfile
 from mmbm.columns.image import ImageColumn
 from mmbm.errors import TableError
 from mmbm.prepare import prepare
@@ -46,7 +46,9 @@ def decoded(monkeypatch):
 def config(folder, **changes):
     raw = tiny.config(folder / "data.csv")
     raw["inputs"] = {name: raw["inputs"][name] for name in ("photo", "remark", "speed")}
-    return yaml.parse(raw, overrides=[f"{k.replace('__', '.')}={v}" for k, v in changes.items()])
+    return configfile.parse(
+        raw, overrides=[f"{k.replace('__', '.')}={v}" for k, v in changes.items()]
+    )
 
 
 def prepared(folder, **changes):
@@ -238,7 +240,7 @@ def test_a_row_with_one_of_two_targets_teaches_that_one(folder):
     raw["targets"] = {"label": "category", "speed": "number"}
     del raw["inputs"]["speed"]
     rewrite(folder, "it is 0,0,blue", "it is 0,0,")
-    train = prepare(yaml.parse(raw), folder / "cache").splits["train"]
+    train = prepare(configfile.parse(raw), folder / "cache").splits["train"]
     batch = train.gather(np.array([0]))
     assert batch.rows.tolist() == [0]
     assert not batch.targets["label"].present[0]

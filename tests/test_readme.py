@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from mmbm.config import parse
+from mmbm.configfile import parse
 
 ROOT = Path(__file__).parents[1]
 READMES = ["README.md", "README.zh-CN.md"]

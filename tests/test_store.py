@@ -7,7 +7,7 @@ import pytest
 import tiny
 
 from mmbm import columns as kinds
-from mmbm import config as yaml
+from mmbm import configfile
 from mmbm.errors import BadCell
 from mmbm.prepare import store as stores
 from mmbm.prepare.store import Store, write
@@ -20,7 +20,7 @@ def columns(table):
     """For every kind: a fitted column, and its cells with gaps (a None, a bad one) in between."""
     raw = tiny.config(table)
     raw["targets"] |= {"amount": {"kind": "number"}, "tags": {"kind": "labels"}}
-    config = yaml.parse(raw)
+    config = configfile.parse(raw)
     with table.open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     fitted = {}

@@ -81,6 +81,14 @@ def test_an_own_class_that_is_not_there_is_named(table, tmp_path):
         mmbm.train(config, run=tmp_path / "b")
 
 
+@pytest.mark.skipif(torch.cuda.is_available(), reason="asks for a GPU where there is none")
+def test_a_device_that_is_not_there_is_never_replaced_by_another(table, tmp_path):
+    with pytest.raises(ConfigError, match=r"has no cuda; auto takes"):
+        mmbm.train(small(table, device="cuda"), run=tmp_path / "a")
+    with pytest.raises(ConfigError, match="float16 needs a GPU"):
+        mmbm.train(small(table, device="cpu", precision="float16"), run=tmp_path / "b")
+
+
 def test_an_unknown_metric_to_monitor_is_told_what_there_is(table, tmp_path):
     with pytest.raises(ConfigError, match=r"no 'label\.acuracy'; it can be label\.accuracy"):
         mmbm.train(small(table, monitor="label.acuracy"), run=tmp_path / "run")

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mmbm import config as yaml
+from mmbm import configfile
 from mmbm.config import Config, SplitSpec
 from mmbm.errors import ConfigError, MissingExtra
 
@@ -61,5 +61,5 @@ def read(config: Any, table: Any, overrides: list[str] | None) -> tuple[Config, 
     if isinstance(config, dict):
         data = {"table": "table"} if table is not None else {}
         raw = {**config, "data": {**data, **config.get("data", {})}}
-        return yaml.parse(raw, overrides=overrides), "run"
-    return yaml.load(config, overrides), Path(config).stem
+        return configfile.parse(raw, overrides=overrides), "run"
+    return configfile.load(config, overrides), Path(config).stem

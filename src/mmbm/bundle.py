@@ -19,9 +19,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import yaml
 
 from mmbm import columns as kinds
-from mmbm import config as yaml
+from mmbm import configfile
 from mmbm.answers import Answer
 from mmbm.columns import Cell, Columns
 from mmbm.config import Config, OwnSpec
@@ -43,8 +44,8 @@ class Bundle:
         allow: frozenset[str] = frozenset(),
     ):
         self.path, self.manifest, self.threads, self.allow = path, manifest, threads, allow
-        self.config: Config = yaml.parse(
-            yaml.yaml.safe_load(self.read("config.yaml")), str(path / "config.yaml"), base=path
+        self.config: Config = configfile.parse(
+            yaml.safe_load(self.read("config.yaml")), str(path / "config.yaml"), base=path
         )
         self.columns: Columns = kinds.build_all(self.config, json.loads(self.read("columns.json")))
         self._runner: Runner | None = None
@@ -204,7 +205,7 @@ def write(
             )
         }
     )
-    _text(part / "config.yaml", yaml.dump(_without_files(portable)))
+    _text(part / "config.yaml", configfile.dump(_without_files(portable)))
     states = {name: column.state for name, column in columns.items()}
     _text(part / "columns.json", json.dumps(states, ensure_ascii=False))
     _write_golden(part / "golden", *golden)

@@ -57,7 +57,7 @@ def init(
 def check(config: ConfigPath, set_: Set = None) -> None:
     """What is wrong with the data, before training on it."""
     from mmbm.check import check as look
-    from mmbm.config import load
+    from mmbm.configfile import load
 
     runs = Path("runs")
     quarantine = runs / f"{config.stem}-quarantine.csv"

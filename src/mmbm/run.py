@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from mmbm import config as yaml
+from mmbm import configfile
 from mmbm.config import Config
 from mmbm.errors import ConfigError, TrainingError
 
@@ -29,7 +29,7 @@ class Run:
         self._saved = time.monotonic()
         self._every = config.train.checkpoint_seconds
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / "config.yaml").write_text(yaml.dump(config), encoding="utf-8")
+        (folder / "config.yaml").write_text(configfile.dump(config), encoding="utf-8")
         self._log = (folder / "log.jsonl").open("a", encoding="utf-8")
         self._events: Any = None
 
@@ -46,7 +46,7 @@ class Run:
         )
         if resume:
             unfinished = [p for p in siblings if not (p.parent / "bundle/manifest.json").exists()]
-            same = [p for p in unfinished if p.read_text("utf-8") == yaml.dump(config)]
+            same = [p for p in unfinished if p.read_text("utf-8") == configfile.dump(config)]
             if unfinished and not same:
                 raise ConfigError(
                     f"{unfinished[-1].parent} is unfinished, but its settings differ from this "

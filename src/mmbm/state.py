@@ -42,6 +42,7 @@ class TrainState:
         spec = config.train
         self.spec, self.run, self.rows, self.model = spec, run, rows, model
         self.answers = build_answers(config, columns)
+        check_device(spec)
         self.accelerator = Accelerator(mixed_precision=precision(spec), cpu=spec.device == "cpu")
         if spec.threads:
             torch.set_num_threads(spec.threads)
@@ -241,6 +242,19 @@ def decayed(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
         {"params": matrices, "weight_decay": weight_decay},
         {"params": others, "weight_decay": 0.0},
     ]
+
+
+def check_device(spec: TrainSpec) -> None:
+    """A device that was asked for and isn't there is an error, never another device."""
+    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if not there.get(spec.device, True):
+        raise ConfigError(
+            f"train.device: this machine, or this build of torch, has no {spec.device}; "
+            "auto takes what there is."
+        )
+    on_cpu = spec.device == "cpu" or (spec.device == "auto" and not any(there.values()))
+    if spec.precision == "float16" and on_cpu:
+        raise ConfigError("train.precision: float16 needs a GPU; auto or bfloat16 run on a CPU.")
 
 
 def precision(spec: TrainSpec) -> str:

@@ -19,8 +19,9 @@ from mmbm.nn.batch import Field, Fused, Tokens
 from mmbm.nn.layers import Pool
 from mmbm.registry import HEADS, find
 
-PRIOR_WEIGHT = 1e-6
-"""Smallest weight of the prior: decides only where nothing else is available."""
+FUSED_WEIGHT, PRIOR_WEIGHT = 1e-3, 1e-6
+"""Least weights of the fused answer and the prior. The fused answer decides where a row has none of
+the modalities that were chosen, the prior where it has nothing at all."""
 ROUNDS = 40
 FOLDS = 5
 
@@ -151,7 +152,9 @@ def choose(answers: np.ndarray, available: np.ndarray, truth: Truth) -> np.ndarr
         chosen.append(weights)
     if mixed_loss >= truth.loss(mix(only_fused, answers, available)).sum():
         return only_fused
-    return np.stack(chosen).mean(0)
+    weights = np.stack(chosen).mean(0)
+    weights[0] = max(weights[0], FUSED_WEIGHT)
+    return weights / weights.sum()
 
 
 def _greedy(answers: np.ndarray, available: np.ndarray, truth: Truth) -> np.ndarray:
