@@ -120,8 +120,8 @@ class ImageAugment(Spec):
 
     flip: bool = False
     """Mirror left-right, one row in two."""
-    crop: Fraction = 0.0
-    """Shift by up to this part of the side (edges repeated)."""
+    crop: Fraction = 0.08
+    """Shift by up to this part of the side (edges repeated). 0: none."""
     erase: Fraction = 0.0
     """Probability of blanking a random rectangle (Zhong et al. 2017)."""
 

@@ -8,6 +8,7 @@ DATA = Path(__file__).parents[3] / "shared" / "data"
 
 SMALL = (
     "inputs.image.size=32",
+    "inputs.image.augment.flip=true",
     "train.weight_decay=4",
     "train.average=8",
     "fusion.dropout=0.3",
@@ -34,14 +35,13 @@ class Task(NamedTuple):
 
 
 TASKS = {
-    "mnist": Task("mnist", "label", ("image",), 0.975, ("inputs.image.augment.crop=0.08",)),
+    "mnist": Task("mnist", "label", ("image",), 0.975),
     "fsdd": Task("fsdd", "label", ("audio",), None, note="speaker never heard in training"),
     "avmnist_pairs": Task(
         "avmnist_pairs",
         "label",
         ("image", "audio"),
         0.985,
-        ("inputs.image.augment.crop=0.08",),
         baselines=True,
     ),
     "season": Task(

@@ -175,5 +175,7 @@ def _load(path: Path) -> "Tokenizer":
         raise ConfigError(f"tokenizer: {file} can't be read as JSON: {error}.") from error
     try:
         return Tokenizer.from_str(text)
-    except Exception as error:  # the class itself is what tokenizers raises
+    except Exception as error:
+        if type(error) is not Exception:  # the bare class is all that tokenizers raises
+            raise
         raise ConfigError(f"tokenizer: {file} is no tokenizer.json: {error}.") from error
