@@ -99,8 +99,8 @@ def test_a_split_column_is_followed_in_its_usual_spellings():
 @pytest.mark.parametrize(
     ("cells", "message"),
     [
-        (["train", "holdout"], "row 1: the split column 'split' says 'holdout'"),
-        (["train", None], "row 1: the split column 'split' is empty"),
+        (["train", "holdout"], "row 2: the split column 'split' says 'holdout'"),
+        (["train", None], "row 2: the split column 'split' is empty"),
         (["test", "valid"], "has no train rows"),
     ],
 )
@@ -207,7 +207,7 @@ def test_too_few_moments_are_refused():
 
 
 def test_a_row_without_a_time_is_refused():
-    with pytest.raises(TableError, match="row 2: the time column 'time' is empty"):
+    with pytest.raises(TableError, match="row 3: the time column 'time' is empty"):
         split_rows(table_of(time=[1, 2, None]), SplitSpec(time="time"), {})
 
 

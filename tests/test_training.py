@@ -79,6 +79,9 @@ def test_an_own_class_that_is_not_there_is_named(table, tmp_path):
     config["inputs"] = {"photo": {"kind": "image", "encoder": "own_encoder:Nothing"}}
     with pytest.raises(ConfigError, match="has no 'Nothing'"):
         mmbm.train(config, run=tmp_path / "b")
+    config["inputs"] = {"photo": {"kind": "image", "encoder": "os:system"}}
+    with pytest.raises(ConfigError, match=r"no torch\.nn\.Module"):
+        mmbm.train(config, run=tmp_path / "c")
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="asks for a GPU where there is none")

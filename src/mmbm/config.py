@@ -379,7 +379,8 @@ class DataSpec(Spec):
     """Folder that media paths are relative to; the table's own folder if not given."""
     encoding: str | None = None
     """Text encoding of a csv; found from its first bytes if not given (UTF-8 or UTF-16)."""
-    delimiter: str | None = None
+    delimiter: Annotated[str, Field(min_length=1, max_length=1)] | None = None
+    """One character; found from the first rows of a csv if not given."""
     split: str | SplitSpec = SplitSpec()
     bad_cells: Literal["drop", "missing", "stop"] = "drop"
     """A cell that can't be decoded: drop its row, treat the cell as absent, or stop."""

@@ -16,7 +16,7 @@ from mmbm.errors import BadCell, BundleError, MmbmError, TableError
 from mmbm.prepare import MEDIA, assemble, decode, open_config_table
 from mmbm.prepare.store import decode_cell, parallel
 from mmbm.runners import flatten
-from mmbm.split import split_rows
+from mmbm.split import NAMES, split_rows
 from mmbm.subsets import contributions
 from mmbm.table import Table, open_table
 
@@ -38,7 +38,7 @@ def predict(
     probabilities: bool = False,
     min_confidence: float = 0.0,
     explain: bool = False,
-    without: Iterable[str] = (),
+    without: str | Iterable[str] = (),
 ) -> Iterator[dict[str, Any]]:
     """One dict per row: `TARGET`, `TARGET.confidence`, and `error` where the row can't be read.
 
@@ -52,7 +52,10 @@ def predict(
     explain: add `TARGET.because.MODALITY`, the exact Shapley value of each modality for the
         answer's probability (or the number), and `TARGET.because.prior`, which they start from.
     """
-    dicts, folder = as_dicts(bundle, rows, Path(root) if root else None, set(without))
+    if not 0 <= min_confidence <= 1:
+        raise MmbmError(f"min_confidence is a probability, from 0 to 1 (given: {min_confidence}).")
+    left_out = {without} if isinstance(without, str) else set(without)
+    dicts, folder = as_dicts(bundle, rows, Path(root) if root else None, left_out)
     answers, chunks = bundle.answers, iter(lambda: list(islice(dicts, CHUNK)), [])
     for chunk in parallel(lambda some: [decode_row(bundle, row, folder) for row in some], chunks):
         good = [row for row in chunk if row.error is None]
@@ -78,7 +81,10 @@ def as_dicts(
     if isinstance(rows, dict):
         rows = [rows]
     if isinstance(rows, list) and all(isinstance(row, dict) for row in rows):
-        return (known_inputs(row, bundle) for row in rows), root or Path.cwd()
+        known = (known_inputs(row, bundle) for row in rows)
+        return ({k: v for k, v in row.items() if k not in without} for row in known), (
+            root or Path.cwd()
+        )
     table = open_table(rows, root=root)
     names = [name for name in inputs if name not in without]
     for name in names:
@@ -169,6 +175,8 @@ def evaluate_table(bundle: Bundle, table: Any = None, split: str | None = "test"
     from mmbm.evaluate import evaluate
 
     config = bundle.config
+    if split is not None and split not in NAMES:
+        raise MmbmError(f"There is no split {split!r}: it is train, valid, test or all.")
     if table is None:
         report = bundle.metrics.get(split or "test")
         if report is None:

@@ -114,7 +114,7 @@ def _by_column(table: Table, column: str, targets: Mapping[str, Spec]) -> Splits
         if split is None:
             what = "is empty" if cell is None else f"says {str(cell)[:40]!r}"
             raise TableError(
-                f"{table.source}: row {row}: the split column {column!r} {what}; it must be train, "
+                f"{table.source}: row {row + 1}: the split column {column!r} {what}; it must be train, "
                 "valid or test."
             )
         assigned[row] = NAMES.index(split)
@@ -276,7 +276,7 @@ def _times(table: Table, column: str) -> np.ndarray:
     cells = list(table.cells(column))
     blank = next((row for row, cell in enumerate(cells) if _key(cell) is None), None)
     if blank is not None:
-        raise TableError(f"{table.source}: row {blank}: the time column {column!r} is empty.")
+        raise TableError(f"{table.source}: row {blank + 1}: the time column {column!r} is empty.")
     for read in (parse, _moment):
         try:
             values = np.array([read(cell) for cell in cells], dtype=np.float64)

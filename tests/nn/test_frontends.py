@@ -162,7 +162,9 @@ def test_augmentation_draws_for_each_row_and_repeats_with_the_seed():
 
 def test_flip_mirrors_about_half_of_the_rows_and_changes_nothing_else():
     torch.manual_seed(0)
-    front = ImageFrontend(ImageSpec(channels=1, augment=ImageAugment(flip=True, crop=0)), column()).train()
+    front = ImageFrontend(
+        ImageSpec(channels=1, augment=ImageAugment(flip=True, crop=0)), column()
+    ).train()
     out, plain = front(field(ramp(400))).x, front.eval()(field(ramp(1))).x[0]
     mirrored = sum(torch.equal(row, plain.flip(-1)) for row in out)
     kept = sum(torch.equal(row, plain) for row in out)

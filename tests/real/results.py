@@ -38,7 +38,7 @@ def measure(name: str, task: Task) -> dict[str, Any]:
     """Scores per seed: {"scores": […], "single": {modality: […]}, …}."""
     config = RUNS / f"{name}.yaml"
     mmbm("init", *task.init, "-o", str(config))
-    scores, single, reports, start = [], {}, [], time.monotonic()
+    scores, valid, single, reports, start = [], [], {}, [], time.monotonic()
     for seed in range(1, task.seeds + 1):
         run = RUNS / f"{name}-seed{seed}-{int(time.time())}"
         sets = [x for s in (*task.settings, f"train.seed={seed}") for x in ("--set", s)]
@@ -46,12 +46,14 @@ def measure(name: str, task: Task) -> dict[str, Any]:
         report = json.loads(mmbm("train", str(config), "--run", str(run), *sets, *more, "--json"))
         reports.append(report)
         scores.append(report["targets"][task.target]["accuracy"])
+        metrics = json.loads((run / "bundle" / "metrics.json").read_text())
+        valid.append(metrics["valid"]["targets"][task.target]["accuracy"])
         for modality, score in report.get("baselines", {}).items():
             single.setdefault(modality, []).append(score[task.target])
     minutes = (time.monotonic() - start) / 60 / task.seeds
     first = reports[0]["targets"][task.target]
     return {
-        "rows": first["rows"], "scores": scores, "interval": first["interval"],
+        "rows": first["rows"], "scores": scores, "valid": valid, "interval": first["interval"],
         "single": single, "minutes": round(minutes, 1),
     }  # fmt: skip
 
@@ -63,6 +65,8 @@ def row(name: str, task: Task, result: dict[str, Any]) -> str:
     if task.seeds > 1:
         spread = (sum((s - mean) ** 2 for s in result["scores"]) / (task.seeds - 1)) ** 0.5
         score += f"; {task.seeds} seeds {mean:.3f} ± {spread:.3f}"
+    if task.valid:
+        score += f"; {task.valid} {sum(result['valid']) / len(result['valid']):.3f}"
     means = {modality: sum(s) / len(s) for modality, s in result["single"].items()}
     best = max(means, key=lambda m: means[m]) if means else None
     single = f"{best} {means[best]:.3f}" if best else "–"

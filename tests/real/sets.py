@@ -27,6 +27,8 @@ class Task(NamedTuple):
     seeds: int = 1
     baselines: bool = False
     note: str = ""
+    valid: str = ""
+    """What the valid split is, where its score is worth telling too."""
 
     @property
     def init(self) -> list[str]:
@@ -36,7 +38,14 @@ class Task(NamedTuple):
 
 TASKS = {
     "mnist": Task("mnist", "label", ("image",), 0.975),
-    "fsdd": Task("fsdd", "label", ("audio",), None, note="speaker never heard in training"),
+    "fsdd": Task(
+        "fsdd",
+        "label",
+        ("audio",),
+        None,
+        note="speaker lucas, never heard in training",
+        valid="speaker george, who only chose the mix and the weights,",
+    ),
     "avmnist_pairs": Task(
         "avmnist_pairs",
         "label",

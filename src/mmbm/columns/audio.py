@@ -122,7 +122,7 @@ def _name(source: BinaryIO | Path) -> Any:
 def _reason(head: bytes, error: Exception) -> str:
     found = media.name_format(head)
     if found and ("sound" in found or "MP4" in found or "WebM" in found):
-        return f"is {found} that is damaged or cut off ({error})"
+        return f"is {found} that is damaged or cut off ({getattr(error, 'error_string', error)})"
     return f"is {found}, which can't be read as a sound" if found else "is not a sound"
 
 

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from mmbm.columns import Columns
 from mmbm.config import AudioSpec, Config, ImageSpec, MediaSpec, OwnSpec, TextSpec
+from mmbm.errors import ConfigError
 from mmbm.nn.batch import Field, Tokens
 from mmbm.nn.encoders.table import Table
 from mmbm.nn.mix import Context, Target
@@ -154,7 +155,10 @@ def build_modalities(config: Config, columns: Columns) -> dict[str, nn.Module]:
 def build_encoder(spec: Any, layout: str, features: int) -> Any:
     """A user's own encoder is called as `Class(layout, features, **options)`."""
     if isinstance(spec, OwnSpec):
-        return find(ENCODERS, spec.kind)(layout, features, **spec.options)
+        own = find(ENCODERS, spec.kind)
+        if not (isinstance(own, type) and issubclass(own, nn.Module)):
+            raise ConfigError(f"{spec.kind!r} is no torch.nn.Module, so it can't be an encoder.")
+        return own(layout, features, **spec.options)
     return find(ENCODERS, spec.kind)(spec, layout, features)
 
 

@@ -19,7 +19,7 @@ def read_parquet(
         file = parquet.ParquetFile(path)
         return plain_schema(file.schema_arrow), plain_batches(path, file.iter_batches(BATCH_ROWS))
     except (*MISMATCH, OSError) as error:
-        raise TableError(f"{path}: can't be read as parquet: {error}.") from error
+        raise TableError(f"{path}: can't be read as parquet: {str(error).rstrip('.')}.") from error
 
 
 def read_arrow(

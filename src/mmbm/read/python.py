@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from mmbm.columns.category import name as name_of
 from mmbm.errors import TableError
-from mmbm.read.plain import MISMATCH
+from mmbm.read.plain import MISMATCH, check_names
 
 
 def from_python(source: Any) -> pa.Table:
@@ -25,6 +25,7 @@ def from_python(source: Any) -> pa.Table:
     if hasattr(source, "collect") and not hasattr(source, "__arrow_c_stream__"):  # polars, lazy
         source = source.collect()
     if hasattr(source, "to_dict") and hasattr(source, "iloc"):  # pandas: the index is no column
+        check_names([str(name) for name in source.columns], "table (pandas DataFrame)")
         try:
             return pa.Table.from_pandas(source, preserve_index=False)
         except MISMATCH:  # a column of objects of several types
