@@ -188,3 +188,22 @@ def test_an_unknown_output_format_is_one_sentence(bundle_path, table, tmp_path):
 )  # fmt: skip
 def test_wrong_usage_has_status_2(arguments):
     assert "Usage" in mmbm(*arguments, status=2).stderr
+
+
+def test_a_place_that_cannot_be_written_is_one_line(bundle_path, table, tmp_path):
+    (tmp_path / "file").write_text("")
+    said = message("predict", bundle_path, table, "-o", tmp_path / "file" / "sub" / "out.csv")
+    assert "Not a directory" in said
+
+
+def test_an_interrupted_command_says_so():
+    code = """
+import sys
+from mmbm import cli, configfile
+def load(*_):
+    raise KeyboardInterrupt
+configfile.load, sys.argv = load, ["mmbm", "check", "a.yaml"]
+cli.main()
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stderr.strip()) == (130, "mmbm: interrupted.")

@@ -11,6 +11,7 @@ from mmbm.answers.category import CategoryAnswer, calibration_error
 from mmbm.answers.labels import LabelsAnswer
 from mmbm.answers.number import NumberAnswer
 from mmbm.config import CategoryTarget, LabelsTarget, NumberTarget
+from mmbm.errors import MmbmError
 from mmbm.evaluate import warnings
 from mmbm.predict import predict
 from mmbm.subsets import all_subsets, reported_subsets
@@ -126,3 +127,19 @@ def test_fusion_that_brings_nothing_is_said_in_plain_words(bundle):
     assert "Fusion brings nothing for 'label'" in said[0]
     assert "photo alone 0.85" in said[0]
     assert "speech trained alone 0.5" in said[1]
+
+
+def test_an_unknown_split_is_refused(bundle, table):
+    with pytest.raises(MmbmError, match="no split 'foo': it is train, valid, test or all"):
+        bundle.evaluate(table, split="foo")
+
+
+def test_rows_left_out_of_an_evaluation_are_said(bundle, table, capsys):
+    lines = table.read_text(encoding="utf-8").splitlines()
+    broken = table.with_name("broken.csv")
+    lines = [line.replace("media/7.png", "media/gone.png") for line in lines]
+    broken.write_text("\n".join(lines), encoding="utf-8")
+    assert bundle.evaluate(broken)["rows"] == 11
+    assert "1 cells in 1 rows can't be decoded and these rows are left" in capsys.readouterr().err
+    bundle.evaluate(broken, split="valid")  # the row is in another split
+    assert capsys.readouterr().err == ""

@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow.parquet as parquet
 import pytest
 
-from mmbm.errors import TableError
+from mmbm.errors import MmbmError, TableError
 from mmbm.output import write_rows
 
 TOLERANCE = 1e-5
@@ -119,3 +119,29 @@ def test_answers_are_written_row_by_row(bundle, table, tmp_path, ending):
     assert len(written) == 3
     assert written[0]["error"].startswith("photo: ")
     assert written[1]["label"] in ("red", "green", "blue")
+
+
+def test_without_an_input_means_the_same_for_rows_as_for_a_table(bundle):
+    row = {"remark": "it looks red", "speed": 20.0}
+    assert bundle.predict(row, without=["speed"]) == bundle.predict({"remark": row["remark"]})
+    assert bundle.predict(row, without="speed") == bundle.predict(row, without=["speed"])
+
+
+@pytest.mark.parametrize("wrong", [2.0, -1.0, float("nan")])
+def test_a_confidence_that_is_no_probability_is_refused(bundle, wrong):
+    with pytest.raises(MmbmError, match="min_confidence is a probability"):
+        bundle.predict({}, min_confidence=wrong)
+
+
+@pytest.mark.parametrize("first", [[], ["red"], ["not sure"]])
+def test_labels_are_lists_of_text_whatever_the_first_row_says(tmp_path, first):
+    rows = [{"tags": tags, "error": None} for tags in (first, ["red", "odd"], [])]
+    write_rows(iter(rows), tmp_path / "out.parquet")
+    assert [row["tags"] for row in parquet.read_table(tmp_path / "out.parquet").to_pylist()] == [
+        first, ["red", "odd"], [],
+    ]  # fmt: skip
+
+
+def test_unsure_labels_stay_a_list(bundle):
+    (answer,) = bundle.predict({}, min_confidence=1.0)
+    assert (answer["label"], answer["tags"]) == ("not sure", ["not sure"])

@@ -10,7 +10,7 @@ from PIL import Image
 
 from mmbm import configfile
 from mmbm.columns.image import ImageColumn
-from mmbm.errors import TableError
+from mmbm.errors import ConfigError, TableError
 from mmbm.prepare import prepare
 
 CLASSES = ("blue", "green", "red")
@@ -252,3 +252,32 @@ def test_no_usable_row_is_one_sentence(folder):
         (folder / f"{i}.png").unlink()
     with pytest.raises(TableError, match="no usable rows in the train split"):
         prepared(folder)
+
+
+def test_what_left_a_split_without_rows_is_said(folder):
+    for i in range(24):
+        (folder / f"{i}.png").unlink()
+    with pytest.raises(TableError, match=r"24 cells in 24 rows.*0\.png|24 cells in 24 rows.*exist"):
+        prepared(folder)
+    with pytest.raises(TableError, match="no usable rows in the valid split. data.split gives it"):
+        prepared(folder, data__bad_cells="missing", data__split="{valid: 0}")
+
+
+def test_a_bad_target_cell_is_counted_once(folder):
+    raw = config(folder).model_dump(mode="json")
+    raw["targets"] = {"speed": "number"}
+    del raw["inputs"]["speed"]
+    rewrite(folder, "it is 0,0,", "it is 0,fast,")
+    (note,) = prepare(configfile.parse(raw), folder / "cache").notes
+    assert note.startswith("1 cells in 1 rows can't be decoded")
+
+
+def test_an_input_that_train_never_has_is_said(folder):
+    (folder / "data.csv").write_text((folder / "data.csv").read_text().replace(".png", ".gone"))
+    notes = prepared(folder, data__bad_cells="missing").notes
+    assert "'photo' is absent from every train row: nothing can be learned from it." in notes
+
+
+def test_a_column_that_cannot_be_fitted_is_named(folder):
+    with pytest.raises(ConfigError, match="Column 'label': more than 2 different values"):
+        prepared(folder, targets__label__max_values=2)

@@ -85,3 +85,16 @@ def test_a_run_never_overwrites_another(config_path, tmp_path):
     assert second.path.parent.name == "run-2"
     ours, theirs = weights(first.path.parent), weights(second.path.parent)
     assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+
+
+def test_a_damaged_checkpoint_is_named(tmp_path):
+    path = tmp_path / "checkpoint.safetensors"
+    checkpoint.save(path, {"a": torch.zeros(3)}, {})
+    path.write_bytes(path.read_bytes()[:20])
+    with pytest.raises(TrainingError, match=r"checkpoint\.safetensors is damaged.*--resume"):
+        checkpoint.load(path)
+
+
+def test_an_average_keeps_the_digits_of_time_stamps():
+    mean = torch.tensor(1_700_000_001.25, dtype=torch.float64)
+    assert checkpoint.average([{"mean": mean}, {"mean": mean}])["mean"] == mean

@@ -360,3 +360,9 @@ def test_every_real_table_opens(data: Path):
         assert "split" in table.names
         with (folder / "data.csv").open(encoding="utf-8", newline="") as file:
             assert table.rows == sum(1 for _ in csv.reader(file)) - 1
+
+
+def test_two_pandas_columns_of_one_name_are_refused():
+    pandas = pytest.importorskip("pandas")
+    with pytest.raises(TableError, match="two columns are called 'a'"):
+        open_table(pandas.DataFrame([[1, 2]], columns=["a", "a"]))

@@ -193,3 +193,20 @@ def test_a_table_in_memory_trains_too(tmp_path):
 def test_baselines_are_trained_and_reported(table, tmp_path):
     bundle = mmbm.train(small(table), run=tmp_path / "run", baselines=True)
     assert bundle.metrics["test"]["baselines"].keys() == {"table"}
+
+
+@pytest.mark.parametrize("part", ["inputs", "targets"])
+def test_going_on_with_other_columns_says_which(bundle, part):
+    specs = dict(list(getattr(bundle.config, part).items())[1:])
+    with pytest.raises(BundleError, match=f"was trained with the {part} .*; this config has"):
+        check_start(bundle.config.model_copy(update={part: specs}), bundle)
+    check_start(bundle.config, bundle)
+
+
+def test_an_empty_category_has_an_index_to_trace_with():
+    raw = {"table": "a.csv"}, {"place": {"kind": "category"}}, {"label": {"kind": "category"}}
+    config = configfile.parse(dict(zip(("data", "inputs", "targets"), raw)))
+    states = {"place": {"values": [], "counts": []}, "label": {"values": ["a"], "counts": [1]}}
+    columns = kinds.build_all(config, states)
+    args, _ = example(Model(config, columns), columns, None)
+    assert args["place"].max() == 0

@@ -129,10 +129,10 @@ def load(
     check_hashes(path, manifest)
     try:
         bundle = Bundle(path, manifest, threads, frozenset(allow))
-    except (KeyError, ValueError) as error:
+        if verify:
+            bundle.verify()
+    except (KeyError, ValueError, yaml.YAMLError) as error:
         raise BundleError(f"{path}: the bundle's files don't fit together: {error}") from error
-    if verify:
-        bundle.verify()
     return bundle
 
 
@@ -140,6 +140,8 @@ def read_manifest(path: Path) -> dict[str, Any]:
     try:
         manifest = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
         number = int(manifest["format"])
+        if not all(isinstance(manifest[part], dict) for part in ("files", "tolerance")):
+            raise TypeError("files and tolerance must be objects")
     except (FileNotFoundError, NotADirectoryError) as error:
         raise BundleError(f"{path} is not a bundle: it has no {MANIFEST}.") from error
     except (ValueError, KeyError, TypeError) as error:

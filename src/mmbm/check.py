@@ -20,7 +20,11 @@ def check(config: Config, cache: Path, quarantine: Path, table: Any = None) -> l
 def absent(data: Data) -> list[str]:
     rows = data.splits["train"]
     parts = {name: 1 - rows.stores[name].present[rows.rows].mean() for name in rows.inputs}
-    return [f"{name!r} is absent from {p:.1%} of the train rows." for name, p in parts.items() if p]
+    return [
+        f"{name!r} is absent from {p:.1%} of the train rows."
+        for name, p in parts.items()
+        if 0 < p < 1
+    ]
 
 
 def rare(config: Config, data: Data) -> list[str]:

@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
+
+from mmbm.errors import TrainingError
 
 Tensors = dict[str, Tensor]
 
@@ -28,9 +30,13 @@ def save(path: Path, tensors: Tensors, meta: dict[str, Any]) -> None:
 
 
 def load(path: Path) -> tuple[Tensors, dict[str, Any]]:
-    with safe_open(path, framework="pt") as file:
-        names = file.keys()
-        return {name: file.get_tensor(name) for name in names}, json.loads(file.metadata()["json"])
+    """Tensors and meta. Raises TrainingError: a disk can fail where a program can't."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            return tensors, json.loads(file.metadata()["json"])
+    except SafetensorError as error:
+        raise TrainingError(f"{path} is damaged ({error}). Train without --resume.") from error
 
 
 def under(prefix: str, tensors: Tensors) -> Tensors:
@@ -80,10 +86,13 @@ def restore_generators(states: Tensors) -> None:
 
 
 def average(many: Iterable[Tensors]) -> Tensors:
-    """Mean of floating tensors; of others (counters) the first one's. (Izmailov et al. 2018)"""
+    """Mean of floating tensors; of others (counters) the first one's. (Izmailov et al. 2018)
+
+    In float64, for the mean of a column of time stamps is among them.
+    """
     many = list(many)
     return {
-        name: torch.stack([tensors[name].float() for tensors in many]).mean(0).to(first.dtype)
+        name: torch.stack([tensors[name].double() for tensors in many]).mean(0).to(first.dtype)
         if first.is_floating_point()
         else first
         for name, first in many[0].items()

@@ -27,9 +27,14 @@ def main() -> None:
     except MmbmError as error:
         print(f"mmbm: {error}", file=sys.stderr)
         raise SystemExit(error.status) from None
-    except KeyboardInterrupt:
-        print("mmbm: interrupted.", file=sys.stderr)
-        raise SystemExit(130) from None
+    except OSError as error:  # a disk that is full, a folder that may not be written
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"mmbm: {where}{error.strerror or error}.", file=sys.stderr)
+        raise SystemExit(1) from None
+    except SystemExit as end:
+        if end.code == 130:  # typer's own answer to Ctrl-C is silent
+            print("mmbm: interrupted.", file=sys.stderr)
+        raise
 
 
 @app.command()

@@ -120,8 +120,8 @@ class ImageAugment(Spec):
 
     flip: bool = False
     """Mirror left-right, one row in two."""
-    crop: Fraction = 0.08
-    """Shift by up to this part of the side (edges repeated). 0: none."""
+    crop: Fraction = 0.0
+    """Shift by up to this part of the side (edges repeated)."""
     erase: Fraction = 0.0
     """Probability of blanking a random rectangle (Zhong et al. 2017)."""
 
@@ -223,7 +223,7 @@ class CategorySpec(Spec):
 
 class LabelsSpec(Spec):
     kind: Literal["labels"] = "labels"
-    separator: str = ";"
+    separator: Annotated[str, Field(min_length=1)] = ";"
     """Between labels in a cell that is one string; a list in a cell needs none."""
     min_count: PositiveInt = 1
     group: str = "table"
@@ -331,7 +331,7 @@ class LabelsTarget(TargetSpec):
     """Any number of labels: one binary cross-entropy each."""
 
     kind: Literal["labels"] = "labels"
-    separator: str = ";"
+    separator: Annotated[str, Field(min_length=1)] = ";"
     min_count: PositiveInt = 1
     threshold: Annotated[float, Field(gt=0, lt=1)] = 0.5
 
@@ -372,6 +372,15 @@ class SplitSpec(Spec):
         return self
 
 
+def by_rule(value: Any) -> str:
+    return "column" if isinstance(value, str) else "rule"
+
+
+AnySplit = Annotated[
+    Annotated[str, Tag("column")] | Annotated[SplitSpec, Tag("rule")], Discriminator(by_rule)
+]
+
+
 class DataSpec(Spec):
     table: str
     """Path of a csv, tsv, jsonl, parquet, arrow or feather file, relative to the config."""
@@ -381,7 +390,7 @@ class DataSpec(Spec):
     """Text encoding of a csv; found from its first bytes if not given (UTF-8 or UTF-16)."""
     delimiter: Annotated[str, Field(min_length=1, max_length=1)] | None = None
     """One character; found from the first rows of a csv if not given."""
-    split: str | SplitSpec = SplitSpec()
+    split: AnySplit = SplitSpec()
     bad_cells: Literal["drop", "missing", "stop"] = "drop"
     """A cell that can't be decoded: drop its row, treat the cell as absent, or stop."""
     rehash: bool = False
@@ -425,6 +434,10 @@ RESERVED = {"x", "keep", "known", "present", "lengths"}
 """Endings of the graphs' own inputs and outputs."""
 
 
+ANSWERED = {"confidence", "p", "because"}
+"""What follows a target's name in the columns of its answers: `label.confidence`."""
+
+
 class Config(Spec):
     data: DataSpec
     inputs: Annotated[dict[str, InputSpec], Field(min_length=1)]
@@ -441,12 +454,22 @@ class Config(Spec):
             ending = name.rpartition(".")[2]
             if name != ending and ending in RESERVED:
                 raise ValueError(f"{name!r}: a column can't end in .{ending}; rename it")
+        self._check_answers()
         for name, spec in self.inputs.items():
             if isinstance(spec, MediaSpec):
                 self._check_shared(name, spec)
             elif spec.group in set(self.inputs) - {name}:
                 raise ValueError(f"inputs.{name}.group: {spec.group!r} is an input; name another")
         return self
+
+    def _check_answers(self) -> None:
+        """No column of the answers may be written over by another."""
+        for name in self.targets:
+            endings = [name.removeprefix(f"{t}.") for t in self.targets if name.startswith(f"{t}.")]
+            if name == "error" or any(e.partition(".")[0] in ANSWERED for e in endings):
+                raise ValueError(f"targets.{name}: answers have a column of this name; rename it")
+        if "prior" in self.modalities():
+            raise ValueError("'prior' is what answers start from: rename this input or group")
 
     def _check_shared(self, name: str, spec: MediaSpec) -> None:
         other = spec.same_as

@@ -87,7 +87,7 @@ def _override(raw: dict, override: str) -> dict:
 
 def _explain(where: str, raw: Any, error: Any) -> str:
     """One sentence per pydantic error, in the words of the YAML."""
-    path = _yaml_path(raw, error["loc"])
+    path = _yaml_path(raw, error["loc"], error["type"] == "missing")
     key = ".".join(path)
     kind = error["type"]
     if kind == "extra_forbidden":
@@ -115,8 +115,8 @@ def _explain(where: str, raw: Any, error: Any) -> str:
     return f"{where}: {key + ': ' if key else ''}{message}{given}."
 
 
-def _yaml_path(raw: Any, loc: tuple) -> list[str]:
-    """pydantic puts union tags into `loc`; keep what the YAML has, plus the last (missing) key."""
+def _yaml_path(raw: Any, loc: tuple, missing: bool) -> list[str]:
+    """pydantic puts union tags into `loc`; keep what the YAML has, plus the last key if missing."""
     path: list[str] = []
     node = raw
     for i, part in enumerate(loc):
@@ -126,7 +126,7 @@ def _yaml_path(raw: Any, loc: tuple) -> list[str]:
         elif isinstance(node, list) and isinstance(part, int):
             path.append(str(part))
             node = node[part] if part < len(node) else None
-        elif i == len(loc) - 1 and isinstance(node, dict) and node.get("kind") != part:
+        elif missing and i == len(loc) - 1:
             path.append(str(part))
     return path
 

@@ -80,7 +80,11 @@ def _parquet_file(rows: Iterable[Row], path: Path) -> None:
     for row, header, _ in _with_header(rows):
         waiting.append({name: row.get(name) for name in header})
         if schema is None and row["error"] is None:
-            schema = pa.Table.from_pylist([{**row, "error": ""}]).schema
+            labels = pa.list_(pa.string())  # an empty list wouldn't tell
+            schema = pa.schema(
+                (name, labels if isinstance(value, list) else pa.scalar(value).type)
+                for name, value in {**row, "error": ""}.items()
+            )
         if len(waiting) >= 4096 and schema is not None:
             writer = writer or parquet.ParquetWriter(path, schema)
             writer.write_table(pa.Table.from_pylist(waiting, schema))

@@ -15,6 +15,7 @@ from mmbm.config import Config
 from mmbm.errors import BadCell, BundleError, MmbmError, TableError
 from mmbm.prepare import MEDIA, assemble, decode, open_config_table
 from mmbm.prepare.store import decode_cell, parallel
+from mmbm.progress import say
 from mmbm.runners import flatten
 from mmbm.split import NAMES, split_rows
 from mmbm.subsets import contributions
@@ -154,8 +155,9 @@ def answer_rows(
     results: list[dict[str, Any]] = [{} for _ in rows]
     for target, answer in answers.items():
         for result, one in zip(results, answer.rows(outputs[target])):
-            sure = one.get("confidence", 1.0) >= min_confidence
-            result[target] = one["value"] if sure else NOT_SURE
+            value, sure = one["value"], one.get("confidence", 1.0) >= min_confidence
+            unsure = [NOT_SURE] if isinstance(value, list) else NOT_SURE  # a column has one type
+            result[target] = value if sure else unsure
             if "confidence" in one:
                 result[f"{target}.confidence"] = one["confidence"]
             if probabilities:
@@ -191,9 +193,10 @@ def evaluate_table(bundle: Bundle, table: Any = None, split: str | None = "test"
         stores = decode(config, opened, bundle.columns, cache)
         data = assemble(config, opened, bundle.columns, stores, {"test": rows}, None)
         if not len(data.splits["test"]):
-            raise TableError(
-                f"{opened.source}: no usable rows{f' in the {split} split' if split else ''}."
-            )
+            where = f" in the {split} split" if split else ""
+            raise TableError(" ".join([f"{opened.source}: no usable rows{where}.", *data.notes]))
+        for note in data.notes:
+            say(note)
         return evaluate(bundle.runner, data.splits["test"], config, bundle.columns)
 
 

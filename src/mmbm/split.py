@@ -114,8 +114,8 @@ def _by_column(table: Table, column: str, targets: Mapping[str, Spec]) -> Splits
         if split is None:
             what = "is empty" if cell is None else f"says {str(cell)[:40]!r}"
             raise TableError(
-                f"{table.source}: row {row + 1}: the split column {column!r} {what}; it must be train, "
-                "valid or test."
+                f"{table.source}: row {row + 1}: the split column {column!r} {what}; it must be "
+                "train, valid or test."
             )
         assigned[row] = NAMES.index(split)
     splits = _collect(assigned)

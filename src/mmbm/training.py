@@ -17,7 +17,7 @@ from mmbm.evaluate import collect, evaluate, truths
 from mmbm.export.onnx import TOLERANCE, export, verify
 from mmbm.nn.mix import Truth
 from mmbm.nn.model import Model
-from mmbm.nn.restore import start_from
+from mmbm.nn.restore import check_start, start_from
 from mmbm.prepare import Data, prepare, raw_cells
 from mmbm.prepare.store import safe
 from mmbm.progress import say
@@ -38,6 +38,8 @@ def train(
     baselines: Report | None = None,
 ) -> Bundle:
     """Prepare, train, choose weights and mix, and write the run's bundle."""
+    if start:
+        check_start(config, start)
     states = {name: column.state for name, column in start.columns.items()} if start else None
     data = prepare(config, run.cache, run.quarantine, states, table=table)
     for note in data.notes:

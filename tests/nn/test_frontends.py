@@ -162,9 +162,7 @@ def test_augmentation_draws_for_each_row_and_repeats_with_the_seed():
 
 def test_flip_mirrors_about_half_of_the_rows_and_changes_nothing_else():
     torch.manual_seed(0)
-    front = ImageFrontend(
-        ImageSpec(channels=1, augment=ImageAugment(flip=True, crop=0)), column()
-    ).train()
+    front = ImageFrontend(ImageSpec(channels=1, augment=ImageAugment(flip=True)), column()).train()
     out, plain = front(field(ramp(400))).x, front.eval()(field(ramp(1))).x[0]
     mirrored = sum(torch.equal(row, plain.flip(-1)) for row in out)
     kept = sum(torch.equal(row, plain) for row in out)
@@ -186,7 +184,7 @@ def test_crop_shifts_and_repeats_the_edge():
 
 def test_erase_blanks_a_rectangle_in_a_part_of_the_rows():
     torch.manual_seed(0)
-    spec = ImageSpec(channels=1, augment=ImageAugment(erase=0.4, crop=0))
+    spec = ImageSpec(channels=1, augment=ImageAugment(erase=0.4))
     front = ImageFrontend(spec, column()).train()
     white = torch.full((500, 32, 32, 1), 255, dtype=torch.uint8)
     grey = front(field(white)).x[:, 0] == 0  # [B, 32, 32]

@@ -35,27 +35,38 @@ def mmbm(*arguments: str) -> str:
 
 
 def measure(name: str, task: Task) -> dict[str, Any]:
-    """Scores per seed: {"scores": […], "single": {modality: […]}, …}."""
-    config = RUNS / f"{name}.yaml"
-    mmbm("init", *task.init, "-o", str(config))
+    """Scores per seed: {"scores": […], "valid": […], "single": {modality: […]}, …}."""
     scores, valid, single, reports, start = [], [], {}, [], time.monotonic()
     for seed in range(1, task.seeds + 1):
-        run = RUNS / f"{name}-seed{seed}-{int(time.time())}"
-        sets = [x for s in (*task.settings, f"train.seed={seed}") for x in ("--set", s)]
-        more = ["--baselines"] if task.baselines else []
-        report = json.loads(mmbm("train", str(config), "--run", str(run), *sets, *more, "--json"))
+        report, metrics = train(name, task, task.only, seed)
         reports.append(report)
-        scores.append(report["targets"][task.target]["accuracy"])
-        metrics = json.loads((run / "bundle" / "metrics.json").read_text())
+        scores.append(report["accuracy"])
         valid.append(metrics["valid"]["targets"][task.target]["accuracy"])
-        for modality, score in report.get("baselines", {}).items():
+        for modality, score in metrics["test"].get("baselines", {}).items():
             single.setdefault(modality, []).append(score[task.target])
+        for modality in task.alone:
+            alone, _ = train(f"{name}-{modality}", task, (modality,), seed)
+            single.setdefault(modality, []).append(alone["accuracy"])
     minutes = (time.monotonic() - start) / 60 / task.seeds
-    first = reports[0]["targets"][task.target]
     return {
-        "rows": first["rows"], "scores": scores, "valid": valid, "interval": first["interval"],
-        "single": single, "minutes": round(minutes, 1),
+        "rows": reports[0]["rows"], "scores": scores, "valid": valid, "single": single,
+        "interval": reports[0]["interval"], "minutes": round(minutes, 1),
     }  # fmt: skip
+
+
+def train(
+    name: str, task: Task, inputs: tuple[str, ...], seed: int
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """`mmbm init` and `mmbm train`: the target's test metrics, and all the bundle's metrics."""
+    config, run = RUNS / f"{name}.yaml", RUNS / f"{name}-seed{seed}-{int(time.time())}"
+    mmbm("init", *task.init(inputs), "-o", str(config))
+    left_out = {f"inputs.{column}." for column in task.only if column not in inputs}
+    settings = [s for s in task.settings if not s.startswith(tuple(left_out) or "-")]
+    sets = [x for s in (*settings, f"train.seed={seed}") for x in ("--set", s)]
+    more = ["--baselines"] * task.baselines
+    report = json.loads(mmbm("train", str(config), "--run", str(run), *sets, *more, "--json"))
+    metrics = json.loads((run / "bundle" / "metrics.json").read_text())
+    return report["targets"][task.target], metrics
 
 
 def row(name: str, task: Task, result: dict[str, Any]) -> str:

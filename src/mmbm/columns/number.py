@@ -14,8 +14,8 @@ from mmbm.config import NumberSpec, NumberTarget
 from mmbm.errors import BadCell
 
 ABSENT = frozenset({"", "na", "n/a", "nan", "null", "none", "<na>"})
-LARGEST = 1e100
-"""Squares of what is smaller stay finite, so that mean and spread do too."""
+LARGEST = 1e30
+"""What is smaller stays finite as float32, which answers are, and so do its squares in float64."""
 RESERVOIR = 100_000
 """Values kept for the quantiles: their error is about 0.2 % of the rows."""
 

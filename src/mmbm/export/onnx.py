@@ -89,7 +89,7 @@ def example(
         storage = columns[name].storage
         length = EXAMPLE_STEPS * hops.get(name, 1)
         shape = (EXAMPLE_ROWS, *([length] if storage.ragged else []), *storage.shape)
-        args[name] = torch.from_numpy(np.ones(shape, dtype=storage.dtype))
+        args[name] = torch.from_numpy(np.zeros(shape, dtype=storage.dtype))  # index 0 exists
         axes[name] = {0: batch}
         if storage.ragged:
             axes[name][1] = torch.export.Dim(f"length_{i}")

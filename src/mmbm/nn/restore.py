@@ -5,7 +5,7 @@ from torch import Tensor
 
 from mmbm.bundle import Bundle, foreign_names
 from mmbm.columns import Columns
-from mmbm.config import SplitSpec
+from mmbm.config import Config, SplitSpec
 from mmbm.errors import BundleError
 from mmbm.nn.ensemble import Ensemble
 from mmbm.nn.model import Model
@@ -30,6 +30,26 @@ def check_allowed(bundle: Bundle) -> None:
             raise BundleError(
                 f"{bundle.path} names the class {name!r}. Importing it runs its code: if you "
                 f"trust it, allow that with --allow {package}, or load(path, allow=[{package!r}])."
+            )
+
+
+def check_start(config: Config, start: Bundle) -> None:
+    """Raises BundleError where training can't go on, before anything is decoded."""
+    split = start.config.data.split
+    if isinstance(split, SplitSpec) and split.folds and split.then == "ensemble":
+        raise BundleError(
+            f"{start.path} holds the models of {split.folds} folds together: training can't go on "
+            "from it. Train a single model, with split.then: all."
+        )
+    for part in ("inputs", "targets"):
+        ours, theirs = (
+            ", ".join(f"{name} ({spec.kind})" for name, spec in getattr(c, part).items())
+            for c in (config, start.config)
+        )
+        if ours != theirs:
+            raise BundleError(
+                f"{start.path} was trained with the {part} {theirs}; this config has {ours}. Going "
+                "on needs the same, in the same order."
             )
 
 

@@ -17,7 +17,7 @@ from mmbm import columns as kinds
 from mmbm.columns import Cell, Column, Columns, State
 from mmbm.columns.media import locate
 from mmbm.config import Config
-from mmbm.errors import BadCell, TableError
+from mmbm.errors import BadCell, ConfigError, TableError
 from mmbm.prepare.batches import Rows
 from mmbm.prepare.store import Store, open_store
 from mmbm.split import split_rows
@@ -93,15 +93,23 @@ def fit(config: Config, table: Table, train: np.ndarray, states: dict[str, State
             if same_as:  # columns that share weights share what was learned
                 column = kinds.build(spec, columns[same_as].state)
             else:
-                column.fit(c for n in names for c in raw_cells(table, n, spec.kind, train) if ok(c))
+                cells = (c for n in names for c in raw_cells(table, n, spec.kind, train) if ok(c))
+                fit_one(name, column, cells)
         elif is_target and spec.kind == "category":
             fresh = kinds.build(spec)
-            fresh.fit(raw_cells(table, name, spec.kind, train))
+            fit_one(name, fresh, raw_cells(table, name, spec.kind, train))
             column = kinds.build(spec, extend(states[name], fresh.state))
         columns[name] = column
         if is_target:
             _check_target(table, name, spec.kind, column)
     return columns
+
+
+def fit_one(name: str, column: Column, cells: Iterator[Cell]) -> None:
+    try:
+        column.fit(cells)
+    except ConfigError as error:  # a column doesn't know its name
+        raise ConfigError(f"Column {name!r}: {error}") from error
 
 
 def ok(cell: Any) -> bool:
@@ -156,21 +164,26 @@ def assemble(
 ) -> Data:
     """Apply `bad_cells`, leave out rows without any target, tell of what was left out."""
     notes = []
-    bad = sorted((row, name) for name, store in stores.items() for row in store.reasons)
+    used = np.zeros(table.rows, bool)
+    used[np.concatenate(list(rows.values()))] = True
+    bad = sorted((r, name) for name, store in stores.items() for r in store.reasons if used[r])
     write_quarantine(quarantine, config, table, stores, bad)
     bad_rows = np.unique([row for row, _ in bad]).astype(np.int64)
     if bad:
         notes.append(_bad_cells(config.data.bad_cells, table, stores, bad, quarantine))
     gone = bad_rows if config.data.bad_cells == "drop" else np.empty(0, np.int64)
     has_target = np.any([stores[name].present for name in config.targets], axis=0)
-    empty = int(sum((~has_target[r]).sum() for r in rows.values()))
+    kept = {split: np.setdiff1d(rows.get(split, np.empty(0, np.int64)), gone) for split in SPLITS}
+    empty = int(sum((~has_target[r]).sum() for r in kept.values()))
     if empty:
         notes.append(f"{empty} rows have no target and are left out.")
-    kept = {split: np.setdiff1d(rows.get(split, np.empty(0, np.int64)), gone) for split in SPLITS}
     kept = {split: r[has_target[r]] for split, r in kept.items()}
     for split in ("train", "valid"):
         if split in rows and not len(kept[split]):
-            raise TableError(f"{table.source}: no usable rows in the {split} split.")
+            why = " ".join(notes) if len(rows[split]) else "data.split gives it none."
+            raise TableError(f"{table.source}: no usable rows in the {split} split. {why}")
+    if "train" in rows:
+        notes += never_present(config, stores, kept["train"])
     notes += duplicates(config, stores, kept)
     inputs, targets = list(config.inputs), list(config.targets)
     splits = {split: Rows(stores, inputs, targets, r) for split, r in kept.items()}
@@ -215,6 +228,14 @@ def resolved(cell: Cell, table: Table) -> str:
     except BadCell:
         return ""
     return str(place) if isinstance(place, Path) else ""
+
+
+def never_present(config: Config, stores: dict[str, Store], train: np.ndarray) -> list[str]:
+    return [
+        f"{name!r} is absent from every train row: nothing can be learned from it."
+        for name in config.inputs
+        if not stores[name].present[train].any()
+    ]
 
 
 def duplicates(config: Config, stores: dict[str, Store], rows: dict[str, np.ndarray]) -> list[str]:

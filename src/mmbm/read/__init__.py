@@ -13,7 +13,7 @@ from mmbm.errors import TableError
 from mmbm.read.arrow import read_arrow, read_parquet
 from mmbm.read.csv import read_csv
 from mmbm.read.jsonl import read_jsonl
-from mmbm.read.plain import plain_table
+from mmbm.read.plain import check_names, plain_table
 from mmbm.read.python import from_python
 
 __all__ = ["check_names", "from_python", "plain_table", "reader"]
@@ -49,11 +49,3 @@ def reader(path: Path) -> Reader:
     if path.stat().st_size == 0:
         raise TableError(f"{path}: is empty (0 bytes).")
     return found
-
-
-def check_names(names: list[str], source: str) -> None:
-    if not names:
-        raise TableError(f"{source}: has no columns.")
-    twice = next((name for i, name in enumerate(names) if name in names[:i]), None)
-    if twice is not None:
-        raise TableError(f"{source}: two columns are called {twice!r}. Rename one.")

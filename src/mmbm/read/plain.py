@@ -16,6 +16,14 @@ MISMATCH = (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError)
 """What Arrow raises when cells don't fit a type."""
 
 
+def check_names(names: list[str], source: str) -> None:
+    if not names:
+        raise TableError(f"{source}: has no columns.")
+    twice = next((name for i, name in enumerate(names) if name in names[:i]), None)
+    if twice is not None:
+        raise TableError(f"{source}: two columns are called {twice!r}. Rename one.")
+
+
 def plain_table(data: pa.Table) -> pa.Table:
     schema = plain_schema(data.schema)
     return pa.table([_cast(c, f.type) for c, f in zip(data.columns, schema)], schema=schema)

@@ -20,7 +20,7 @@ class TextFrontend(nn.Module):
         self.features = WIDTH[size]
         self.hide = spec.augment.hide
         self.embed = nn.Embedding(int(column.state["vocabulary"]), self.features)
-        nn.init.zeros_(self.embed.weight)  # a token never seen in training says nothing
+        nn.init.normal_(self.embed.weight, std=0.1)
 
     @in_float32
     def forward(self, field: Field) -> Features:
