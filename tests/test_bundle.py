@@ -70,7 +70,7 @@ def test_a_newer_format_is_refused_by_name(copy):
         mmbm.load(copy)
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"format": "x"}', "not json"])
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"format": "x"}', '{"format": 1}', "not json"])
 def test_a_damaged_manifest_is_a_sentence(copy, text):
     (copy / MANIFEST).write_text(text)
     with pytest.raises(BundleError, match="damaged"):

@@ -39,7 +39,7 @@ def test_a_string_stands_for_its_kind():
         ({"data": {"table": "a", "split": 3}}, "data.split: Input should be a valid dictionary"),
         (
             {"data": {"table": "a", "split": {"valid": 0.5, "test": 0.5}}},
-            "config: data.split: valid and test leave no rows to train on.",
+            "my.yaml: data.split: valid and test leave no rows to train on.",
         ),
         ({"data": {"table": "a", "delimiter": ";;"}}, "data.delimiter: String should have at most"),
         ({"targets": {"t": {"kind": "labels", "separator": ""}}}, "targets.t.separator: String"),
@@ -49,6 +49,7 @@ def test_a_string_stands_for_its_kind():
             "targets.t.confidence: answers have a column of this name",
         ),
         ({"inputs": {"prior": "image"}}, "'prior' is what answers start from"),
+        ({"train": {"lr": float("inf")}}, "train.lr: Input should be a finite number"),
         ({"train": {"epochs": 0}}, "train.epochs: Input should be greater than 0 (given: 0)"),
         ({"inputs": {"label": "number"}}, "'label' is an input and a target"),
         ({"inputs": {"a.keep": "number"}}, "can't end in .keep"),

@@ -16,6 +16,8 @@ from mmbm.table import open_table
 ROWS = 300
 RANDOM = random.Random(0)
 
+SHIFTED = {"augment": {"crop": 0.08}}
+
 
 def column(make, rows: int = ROWS) -> list:
     return [make(i) for i in range(rows)]
@@ -131,8 +133,8 @@ def test_pictures_are_opened_for_their_size_and_colour(tmp_path: Path):
 
     inputs = infer(table, ["label"]).inputs
 
-    assert inputs["digit"].options == {"size": 28, "channels": 1}
-    assert inputs["road"].options == {"size": [48, 96]}
+    assert inputs["digit"].options == {"size": 28, "channels": 1, **SHIFTED}
+    assert inputs["road"].options == {"size": [48, 96], **SHIFTED}
 
 
 def test_sounds_are_opened_for_their_rate_and_length_and_a_column_of_lengths_is_left_out():
@@ -377,8 +379,8 @@ def test_real_media_get_settings_that_suit_them(data: Path):
         found = infer(open_table(data / folder / "data.csv"), ["label"], only=[name])
         return found.inputs[name].options
 
-    assert options("mnist", "image") == {"size": 28, "channels": 1}
-    assert options("emoji_zh_en", "image") == {"size": 64}
+    assert options("mnist", "image") == {"size": 28, "channels": 1, **SHIFTED}
+    assert options("emoji_zh_en", "image") == {"size": 64, **SHIFTED}
     assert options("fsdd", "audio") == {"rate": 8000, "seconds": 1.0}
     assert options("wakewords", "audio") == {"rate": 16000, "seconds": 4.0}
 

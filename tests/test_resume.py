@@ -13,7 +13,8 @@ import yaml
 from safetensors.torch import load_file
 
 import mmbm
-from mmbm.errors import ConfigError
+from mmbm import checkpoint
+from mmbm.errors import ConfigError, TrainingError
 
 
 def weights(run):

@@ -10,9 +10,13 @@ import torch
 from torch import nn
 
 import mmbm
+from mmbm import columns as kinds
+from mmbm import configfile
 from mmbm.bundle import load
 from mmbm.errors import BundleError, ConfigError, TrainingError
-from mmbm.nn.restore import restore
+from mmbm.export.onnx import example
+from mmbm.nn.model import Model
+from mmbm.nn.restore import check_start, restore
 
 
 def small(table, **train):

@@ -12,13 +12,13 @@ from pydantic import (
     ConfigDict,
     Discriminator,
     Field,
-    PositiveFloat,
     PositiveInt,
     Tag,
     model_validator,
 )
 
 Fraction = Annotated[float, Field(ge=0, lt=1)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Size = Literal["tiny", "small", "base"]
 """Preset of a part's width and depth; `width`, `layers` and the like override it one by one."""
 
@@ -174,7 +174,7 @@ class AudioSpec(MediaSpec):
     kind: Literal["audio"] = "audio"
     rate: PositiveInt = 16000
     """Samples per second after decoding."""
-    seconds: PositiveFloat = 10.0
+    seconds: Positive = 10.0
     """A longer clip is cropped to this."""
     crop: Literal["start", "center", "end"] = "start"
     """Which part of a longer clip is kept."""
@@ -303,7 +303,7 @@ AnyFusionSpec = Annotated[
 
 
 class TargetSpec(Spec):
-    weight: PositiveFloat = 1.0
+    weight: Positive = 1.0
     """This target's part of the training loss."""
 
 
@@ -401,12 +401,12 @@ class TrainSpec(Spec):
     epochs: PositiveInt = 20
     batch: PositiveInt = 64
     """Rows per step, over all processes."""
-    lr: PositiveFloat = 2e-3
+    lr: Positive = 2e-3
     """Highest learning rate of AdamW (Loshchilov & Hutter 2019)."""
     weight_decay: Annotated[float, Field(ge=0)] = 0.02
     warmup: Fraction = 0.1
     """Part of all steps in which the learning rate rises; then it falls as half a cosine."""
-    clip: PositiveFloat = 1.0
+    clip: Positive = 1.0
     """Largest norm of the gradient."""
     patience: PositiveInt | None = None
     """Stop after this many epochs without a better score; not at all if not given."""
@@ -423,7 +423,7 @@ class TrainSpec(Spec):
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     threads: PositiveInt | None = None
     """CPU threads of torch; all cores if not given."""
-    checkpoint_seconds: PositiveFloat = 60.0
+    checkpoint_seconds: Positive = 60.0
     """Time between checkpoints inside an epoch; there is one after every epoch too."""
     log_steps: PositiveInt = 20
     golden: Annotated[int, Field(ge=0)] = 8

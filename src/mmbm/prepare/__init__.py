@@ -181,7 +181,7 @@ def assemble(
     for split in ("train", "valid"):
         if split in rows and not len(kept[split]):
             why = " ".join(notes) if len(rows[split]) else "data.split gives it none."
-            raise TableError(f"{table.source}: no usable rows in the {split} split. {why}")
+            raise TableError(f"{table.source}: no usable rows in the {split} split: {why}")
     if "train" in rows:
         notes += never_present(config, stores, kept["train"])
     notes += duplicates(config, stores, kept)
