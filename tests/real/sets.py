@@ -54,7 +54,7 @@ TASKS = {
         "label",
         ("image", "audio"),
         0.985,
-        baselines=True,
+        alone=("image",),
     ),
     "season": Task(
         "fashion_products",
