@@ -247,7 +247,7 @@ InputSpec = Annotated[
 class FusionSpec(Spec):
     width: PositiveInt = 128
     """Width of every modality's tokens and of the fused vector."""
-    drop: Fraction = 0.1
+    drop: Fraction = 0.2
     """Modality dropout: the chance that a modality is hidden from a row in training."""
     dropout: Fraction = 0.1
 

@@ -54,6 +54,7 @@ TASKS = {
         "label",
         ("image", "audio"),
         0.985,
+        ("fusion.drop=0.5",),
         alone=("image",),
     ),
     "season": Task(
