@@ -90,14 +90,23 @@ def row(name: str, task: Task, result: dict[str, Any]) -> str:
     )
 
 
+def write(results: dict[str, Any]) -> None:
+    """The page: a row for each task that was measured, and the names of the others."""
+    lines = [row(name, task, results[name]) for name, task in TASKS.items() if name in results]
+    missing = [
+        f"{t.folder} `{t.target}` ({name})" for name, t in TASKS.items() if name not in results
+    ]
+    rest = ["", f"Not measured with these settings yet: {', '.join(missing)}."] if missing else []
+    PAGE.write_text(HEAD + "\n".join([*lines, *rest]) + "\n", encoding="utf-8")
+
+
 def main() -> None:
     RUNS.mkdir(parents=True, exist_ok=True)
     results = json.loads(KEPT.read_text()) if KEPT.exists() else {}
     for name in sys.argv[1:] or TASKS:
         results[name] = measure(name, TASKS[name])
         KEPT.write_text(json.dumps(results, indent=1))
-        lines = [row(n, t, results[n]) for n, t in TASKS.items() if n in results]
-        PAGE.write_text(HEAD + "\n".join(lines) + "\n", encoding="utf-8")
+        write(results)
         print(row(name, TASKS[name], results[name]), flush=True)
 
 

@@ -62,7 +62,7 @@ TASKS = {
         "season",
         ("image", "text", "base_colour", "gender", "usage"),
         0.86,
-        SMALL,
+        (*SMALL, "fusion.drop=0.1"),
         seeds=3,
         alone=("text",),
     ),
@@ -84,5 +84,12 @@ TASKS = {
         seeds=3,
         alone=("image", "text"),
     ),
-    "emoji": Task("emoji_zh_en", "label", ("image", "text", "text_zh"), None, baselines=True),
+    "emoji": Task(
+        "emoji_zh_en",
+        "label",
+        ("image", "text", "text_zh"),
+        None,
+        ("fusion.drop=0.1",),
+        baselines=True,
+    ),
 }
