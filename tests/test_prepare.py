@@ -281,3 +281,10 @@ def test_an_input_that_train_never_has_is_said(folder):
 def test_a_column_that_cannot_be_fitted_is_named(folder):
     with pytest.raises(ConfigError, match="Column 'label': more than 2 different values"):
         prepared(folder, targets__label__max_values=2)
+
+
+def test_valid_rows_taken_from_train_are_told(folder):
+    table = folder / "data.csv"
+    table.write_text(table.read_text("utf-8").replace(",valid", ",train"), encoding="utf-8")
+    notes = prepared(folder).notes
+    assert any("valid" in note and "train" in note for note in notes), notes

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from mmbm.config import CategoryTarget, NumberTarget, SplitSpec
 from mmbm.errors import TableError
-from mmbm.split import duplicate_media, fold_rows, split_rows
+from mmbm.split import fold_rows, split_rows
 from mmbm.table import open_table
 
 LABEL = {"label": CategoryTarget()}
@@ -241,30 +241,3 @@ def test_folds_of_time_are_consecutive():
 def test_fewer_groups_than_folds_are_refused():
     with pytest.raises(TableError, match=r"fewer values of 'who' than folds \(3\)"):
         fold_rows(table_of(who=["a", "b"] * 5), SplitSpec(group="who", folds=3, test=0), {})
-
-
-# ── duplicates ───────────────────────────────────────────────────────────────────────────────────
-
-
-def test_a_picture_in_two_splits_is_reported_with_its_rows():
-    found = duplicate_media(
-        {"train": [(0, "aa"), (1, "bb"), (2, "aa")], "valid": [], "test": [(7, "aa"), (8, "cc")]}
-    )
-
-    assert [(d.digest, d.rows) for d in found] == [("aa", {"train": [0, 2], "test": [7]})]
-
-
-def test_the_duplicate_emoji_of_the_real_table_are_found(data):
-    import hashlib
-
-    table = open_table(data / "emoji_zh_en" / "data.csv")
-    splits = split_rows(table, "split", {})
-    digests = {
-        split: [
-            (row, hashlib.sha256((table.root / cell).read_bytes()).hexdigest())
-            for row, cell in zip(rows.tolist(), table.cells("image", rows))
-        ]
-        for split, rows in splits.items()
-    }
-
-    assert len(duplicate_media(digests)) == 2  # as its README says

@@ -4,9 +4,8 @@ Every rule is a pure function of the table, the spec and its seed; pure numpy.
 """
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import NamedTuple
 
 import numpy as np
 
@@ -38,13 +37,6 @@ class Splits(dict[str, np.ndarray]):
     """`train`, `valid`, `test`: the sorted int64 numbers of their rows; `notes` for the user."""
 
     notes: tuple[str, ...] = ()
-
-
-class Duplicate(NamedTuple):
-    """One content that occurs in more than one split."""
-
-    digest: str
-    rows: dict[str, list[int]]  # by split
 
 
 def split_rows(table: Table, spec: str | SplitSpec, targets: Mapping[str, Spec]) -> Splits:
@@ -90,18 +82,6 @@ def fold_rows(table: Table, spec: SplitSpec, targets: Mapping[str, Spec]) -> np.
         what = f"values of {spec.group!r}" if spec.group else "rows"
         raise TableError(f"{table.source}: there are fewer {what} than folds ({folds}).")
     return result
-
-
-def duplicate_media(digests: Mapping[str, Iterable[tuple[int, str]]]) -> list[Duplicate]:
-    """Contents that occur in several splits, so that a test row was seen in training.
-
-    digests: for each split, (row, digest of the cell's bytes).
-    """
-    places: dict[str, dict[str, list[int]]] = {}
-    for split, pairs in digests.items():
-        for row, digest in pairs:
-            places.setdefault(digest, {}).setdefault(split, []).append(row)
-    return [Duplicate(digest, rows) for digest, rows in places.items() if len(rows) > 1]
 
 
 # ── the rules: each gives int8 [rows], an index into NAMES ───────────────────────────────────────

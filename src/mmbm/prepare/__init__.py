@@ -41,19 +41,19 @@ def prepare(
     cache: Path,
     quarantine: Path | None = None,
     states: dict[str, State] | None = None,
-    rows: dict[str, np.ndarray] | None = None,
     table: Any = None,
 ) -> Data:
     """Open, split, fit, decode and quarantine. `cache` holds prepared files for the next run.
 
-    `states` are columns fitted earlier (going on from a bundle); `rows` overrides the split (a
-    fold of cross-validation); `table` is used in place of the file the config names.
+    `states` are columns fitted earlier (going on from a bundle); `table` is used in place of the
+    file the config names.
     """
     opened = open_config_table(config, cache, table)
-    rows = rows or split_rows(opened, config.data.split, config.targets)
+    rows = split_rows(opened, config.data.split, config.targets)
     columns = fit(config, opened, rows["train"], states or {})
     stores = decode(config, opened, columns, cache)
-    return assemble(config, opened, columns, stores, rows, quarantine)
+    data = assemble(config, opened, columns, stores, rows, quarantine)
+    return data._replace(notes=[*rows.notes, *data.notes])
 
 
 def open_config_table(config: Config, cache: Path, table: Any = None) -> Table:
