@@ -9,15 +9,18 @@ mmbm.load("runs/config/bundle").predict("new.csv")
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from mmbm.api import train
+    from mmbm.api import serve, train
     from mmbm.bundle import Bundle, load
+    from mmbm.client import Client
     from mmbm.errors import MmbmError
 
 __version__ = "0.1.0"
-__all__ = ["Bundle", "MmbmError", "__version__", "load", "train"]
+__all__ = ["Bundle", "Client", "MmbmError", "__version__", "load", "serve", "train"]
 
 _WHERE = {
     "train": "mmbm.api",
+    "serve": "mmbm.api",
+    "Client": "mmbm.client",
     "load": "mmbm.bundle",
     "Bundle": "mmbm.bundle",
     "MmbmError": "mmbm.errors",

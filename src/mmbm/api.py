@@ -1,5 +1,6 @@
 """The verbs in Python."""
 
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -52,6 +53,46 @@ def train(
     if baselines:
         return training.train_with_baselines(parsed, folder, resume, opened, table)
     return training.train(parsed, Run.start(parsed, folder, resume), opened, table)
+
+
+def serve(
+    bundle: str | Path | None = None,
+    *,
+    models: Iterable[str] = (),
+    host: str = "127.0.0.1",
+    port: int = 8000,
+    workers: int = 1,
+    threads: int | None = None,
+    token_file: Path | None = None,
+    log: bool = True,
+    **limits: Any,
+) -> None:
+    """Serve a bundle, or several as `models=["NAME=PATH", …]`, until the process is told to stop.
+
+    limits: see `mmbm.serve.limits.Limits`.
+    """
+    try:
+        import fastapi  # noqa: F401
+        import prometheus_client  # noqa: F401
+        import uvicorn  # noqa: F401
+    except ModuleNotFoundError as error:
+        raise MissingExtra("Serving", "serve") from error
+    from mmbm.serve import process
+    from mmbm.serve.limits import Limits
+
+    named = {process.name_of(Path(bundle)): Path(bundle)} if bundle else {}
+    for text in models:
+        name, equals, path = text.partition("=")
+        if not equals or not re.fullmatch(r"[A-Za-z0-9._-]+", name) or name in named:
+            raise ConfigError(
+                f"--model {text!r}: write NAME=BUNDLE, each name once, of letters, digits, . _ -"
+            )
+        named[name] = Path(path)
+    if not named:
+        raise ConfigError("Give a bundle to serve, or several as --model NAME=BUNDLE.")
+    token = process.read_token(token_file)
+    service = process.Service(named, Limits(**limits), token, threads, log)
+    process.serve(service, host, port, workers)
 
 
 def read(config: Any, table: Any, overrides: list[str] | None) -> tuple[Config, str]:

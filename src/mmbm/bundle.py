@@ -6,6 +6,7 @@
     weights.safetensors
     graphs/              encode.onnx, answer.onnx
     golden/              a few valid rows and the answers training gave for them
+    reference.json       how inputs were distributed, to see whether they drift
     metrics.json · README.md
 
 No pickle, and no name found in a bundle is imported unless the caller allows its package.
@@ -48,6 +49,7 @@ class Bundle:
             yaml.safe_load(self.read("config.yaml")), str(path / "config.yaml"), base=path
         )
         self.columns: Columns = kinds.build_all(self.config, json.loads(self.read("columns.json")))
+        self.version = sha256(path / MANIFEST)[:12]  # another bundle has another one
         self._runner: Runner | None = None
 
     def __repr__(self) -> str:
@@ -60,6 +62,11 @@ class Bundle:
     @property
     def metrics(self) -> dict[str, Any]:
         return json.loads(self.read("metrics.json"))
+
+    @property
+    def reference(self) -> dict[str, Any]:
+        """How inputs were distributed in training: see `mmbm.drift`."""
+        return json.loads(self.read("reference.json"))
 
     @property
     def runner(self) -> Runner:
@@ -188,6 +195,7 @@ def write(
     columns: Columns,
     fill: Callable[[Path], dict[str, Any]],
     golden: tuple[list[dict[str, Cell]], dict[str, np.ndarray]],
+    reference: dict[str, Any],
     tolerance: dict[str, float],
     card: Callable[[dict[str, Any]], str],
 ) -> None:
@@ -211,6 +219,7 @@ def write(
     states = {name: column.state for name, column in columns.items()}
     _text(part / "columns.json", json.dumps(states, ensure_ascii=False))
     _write_golden(part / "golden", *golden)
+    _text(part / "reference.json", json.dumps(reference))
     metrics = fill(part)
     _text(part / "metrics.json", json.dumps(metrics, indent=1, ensure_ascii=False))
     _text(part / "README.md", card(metrics))

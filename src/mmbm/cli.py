@@ -147,6 +147,46 @@ def predict(
 
 
 @app.command()
+def serve(
+    bundle: Annotated[Path | None, typer.Argument(help="A bundle folder.")] = None,
+    model: Annotated[
+        list[str] | None, typer.Option(help="Several bundles by name: NAME=BUNDLE. Repeat.")
+    ] = None,
+    host: Annotated[str, typer.Option(help="0.0.0.0: reachable from other machines.")] = (
+        "127.0.0.1"
+    ),
+    port: Annotated[int, typer.Option(help="0: any free one.")] = 8000,
+    workers: Annotated[int, typer.Option(min=1, help="Processes that share the port.")] = 1,
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="Cores one batch runs on; all if not given.")
+    ] = None,
+    token_file: Annotated[Path | None, typer.Option(help="Its text is a bearer token.")] = None,
+    log: Annotated[bool, typer.Option(help="A JSON line for each request, on stdout.")] = True,
+    max_megabytes: Annotated[float, typer.Option(help="Largest body of a request.")] = 32,
+    max_batch_megabytes: Annotated[float, typer.Option(help="Of /predict/batch.")] = 2000,
+    max_pixels: Annotated[int, typer.Option(help="Largest picture, height × width.")] = 25_000_000,
+    max_seconds: Annotated[float, typer.Option(help="Longest sound.")] = 600,
+    max_rows: Annotated[int, typer.Option(min=1, help="Rows in one request.")] = 256,
+    max_queue: Annotated[int, typer.Option(min=1, help="Rows that wait; beyond: 429.")] = 256,
+    max_requests: Annotated[int, typer.Option(min=1, help="At once; beyond: 503.")] = 512,
+    deadline: Annotated[float, typer.Option(help="Seconds to answer; beyond: 503.")] = 30,
+    max_batch: Annotated[int, typer.Option(min=1, help="Rows that run together.")] = 32,
+) -> None:
+    """Serve bundles over HTTP, once their golden rows are answered as in training."""
+    from mmbm.api import serve as run_server
+
+    limits = {
+        "megabytes": max_megabytes, "batch_megabytes": max_batch_megabytes, "pixels": max_pixels,
+        "clip_seconds": max_seconds, "rows": max_rows, "queue": max_queue,
+        "requests": max_requests, "deadline": deadline, "batch": max_batch,
+    }  # fmt: skip
+    run_server(
+        bundle, models=model or (), host=host, port=port, workers=workers, threads=threads,
+        token_file=token_file, log=log, **limits,
+    )  # fmt: skip
+
+
+@app.command()
 def demo(
     folder: Annotated[Path, typer.Option(help="Where dataset, config and run go.")] = Path("demo"),
     rows: Annotated[int, typer.Option(min=50, help="Rows to make.")] = 6000,

@@ -178,6 +178,8 @@ class AudioSpec(MediaSpec):
     """A longer clip is cropped to this."""
     crop: Literal["start", "center", "end"] = "start"
     """Which part of a longer clip is kept."""
+    max_seconds: Positive | None = None
+    """A longer clip than this is refused instead of being cropped."""
     bands: PositiveInt = 64
     """Mel bands of the spectrogram."""
     augment: AudioAugment = AudioAugment()

@@ -9,14 +9,14 @@ import numpy as np
 
 from mmbm.answers import Answer
 from mmbm.bundle import Bundle
-from mmbm.columns import Cell, collate
+from mmbm.columns import Arrays, Cell, collate
 from mmbm.columns.media import locate
 from mmbm.config import Config
 from mmbm.errors import BadCell, BundleError, MmbmError, TableError
 from mmbm.prepare import MEDIA, assemble, decode, open_config_table
 from mmbm.prepare.store import decode_cell, parallel
 from mmbm.progress import say
-from mmbm.runners import flatten
+from mmbm.runners import Named, flatten
 from mmbm.split import NAMES, split_rows
 from mmbm.subsets import contributions
 from mmbm.table import Table, open_table
@@ -28,7 +28,8 @@ NOT_SURE = "not sure"
 
 class Decoded(NamedTuple):
     cells: dict[str, np.ndarray | None]
-    error: str | None
+    error: str | None  # why the row can't be read
+    column: str | None = None  # and which of its cells it is
 
 
 def predict(
@@ -60,8 +61,9 @@ def predict(
     answers, chunks = bundle.answers, iter(lambda: list(islice(dicts, CHUNK)), [])
     for chunk in parallel(lambda some: [decode_row(bundle, row, folder) for row in some], chunks):
         good = [row for row in chunk if row.error is None]
+        encoded = encode(bundle, good) if good else {}
         answered = iter(
-            answer_rows(bundle, answers, good, probabilities, min_confidence, explain)
+            answer_rows(bundle, answers, encoded, probabilities, min_confidence, explain)
             if good
             else []
         )
@@ -117,20 +119,23 @@ def decode_row(bundle: Bundle, row: dict[str, Cell], root: Path | None) -> Decod
             try:
                 cell = locate(cell, root)
             except BadCell as bad:
-                return Decoded({}, f"{name}: {bad.reason}")
+                return Decoded({}, f"{name}: {bad.reason}", name)
         cells[name], reason = decode_cell(bundle.columns[name], cell)
         if reason:
-            return Decoded({}, f"{name}: {reason}")
+            return Decoded({}, f"{name}: {reason}", name)
     return Decoded(cells, None)
 
 
-def encode(bundle: Bundle, rows: list[Decoded]) -> dict[str, np.ndarray]:
+def batched(bundle: Bundle, rows: list[Decoded]) -> dict[str, Arrays]:
     columns = bundle.columns
-    batch = {
+    return {
         name: collate(columns[name].storage, [row.cells[name] for row in rows])
         for name in bundle.config.inputs
     }
-    return bundle.runner.run("encode", flatten(batch, columns))
+
+
+def encode(bundle: Bundle, rows: list[Decoded]) -> Named:
+    return bundle.runner.run("encode", flatten(batched(bundle, rows), bundle.columns))
 
 
 def raw_answers(bundle: Bundle, rows: list[dict[str, Cell]]) -> dict[str, np.ndarray]:
@@ -145,14 +150,13 @@ def raw_answers(bundle: Bundle, rows: list[dict[str, Cell]]) -> dict[str, np.nda
 def answer_rows(
     bundle: Bundle,
     answers: dict[str, Answer],
-    rows: list[Decoded],
+    encoded: Named,
     probabilities: bool,
     min_confidence: float,
     explain: bool,
 ) -> list[dict[str, Any]]:
-    encoded = encode(bundle, rows)
     outputs = bundle.runner.run("answer", encoded)
-    results: list[dict[str, Any]] = [{} for _ in rows]
+    results: list[dict[str, Any]] = [{} for _ in next(iter(outputs.values()))]
     for target, answer in answers.items():
         for result, one in zip(results, answer.rows(outputs[target])):
             value, sure = one["value"], one.get("confidence", 1.0) >= min_confidence

@@ -12,6 +12,7 @@ from mmbm import bundle as bundles
 from mmbm.bundle import Bundle
 from mmbm.card import card
 from mmbm.config import Config, MediaSpec
+from mmbm.drift import reference
 from mmbm.errors import Interrupted
 from mmbm.evaluate import collect, evaluate, truths
 from mmbm.export.onnx import TOLERANCE, export, verify
@@ -148,9 +149,11 @@ def write(
         return final_metrics(config, data, folder / "graphs", baselines, folds)
 
     tolerance = {name: TOLERANCE * s for name, s in scale.items()}
-    golden = golden_rows(config, data, TorchRunner(model, next(model.parameters()).device))
+    runner = TorchRunner(model, next(model.parameters()).device)
+    golden = golden_rows(config, data, runner)
+    drift = reference(config, data.columns, data.splits, runner)
     bundles.write(
-        run.bundle, config, data.columns, fill, golden, tolerance,
+        run.bundle, config, data.columns, fill, golden, drift, tolerance,
         lambda metrics: card(config, data.columns, metrics),
     )  # fmt: skip
     run.close()

@@ -60,7 +60,7 @@ class AudioColumn:
         else:
             source = BytesIO(media.read(source, spec.max_bytes))
         try:
-            wave, rate = read_wave(source, spec.seconds, spec.crop, spec.rate)
+            wave, rate = read_wave(source, spec.seconds, spec.crop, spec.rate, spec.max_seconds)
         except OSError as error:
             raise BadCell(f"the file can't be read ({error.strerror or error})") from error
         if wave.dtype == np.int16:
@@ -90,24 +90,29 @@ class AudioColumn:
 
 
 def read_wave(
-    source: BinaryIO | Path, seconds: float, crop: str, as_is: int | None = None
+    source: BinaryIO | Path,
+    seconds: float,
+    crop: str,
+    as_is: int | None = None,
+    most: float | None = None,
 ) -> tuple[np.ndarray, int]:
     """A sound file -> float32 [T] in -1..1 (floats may exceed it), at its own rate, and that rate.
 
     At most `seconds` are kept, of the start, center or end; memory doesn't grow with the file.
     as_is: a rate; one channel of 16-bit samples that has it comes as it is, int16.
+    most: seconds; a longer sound is a BadCell.
     libsndfile reads a path by itself, and other threads decode meanwhile; for a Python file it
     would ask for the interpreter's lock at every block.
     """
     try:
-        return _with_soundfile(_name(source), seconds, crop, as_is)
+        return _with_soundfile(_name(source), seconds, crop, as_is, most)
     except (soundfile.SoundFileError, RuntimeError, TypeError, ValueError) as error:
         with source.open("rb") if isinstance(source, Path) else nullcontext(source) as file:
             file.seek(0)
             head = file.read(512)
             file.seek(0)
             try:
-                return _with_av(file, seconds, crop)
+                return _with_av(file, seconds, crop, most)
             except _av_errors() as other:
                 raise BadCell(_reason(head, error)) from other
 
@@ -127,11 +132,12 @@ def _reason(head: bytes, error: Exception) -> str:
 
 
 def _with_soundfile(
-    file: Any, seconds: float, crop: str, as_is: int | None
+    file: Any, seconds: float, crop: str, as_is: int | None, most: float | None
 ) -> tuple[np.ndarray, int]:
     with soundfile.SoundFile(file) as sound:
         rate, total = sound.samplerate, sound.frames
         _check(rate, sound.channels, total)
+        _check_length(total, rate, most)
         limit = max(1, round(seconds * rate))
         start = _start(total, limit, crop)
         if start:
@@ -154,10 +160,14 @@ def _with_soundfile(
         return blocks[0] if len(blocks) == 1 else np.concatenate(blocks), rate
 
 
-def _with_av(file: BinaryIO, seconds: float, crop: str) -> tuple[np.ndarray, int]:
+def _with_av(
+    file: BinaryIO, seconds: float, crop: str, most: float | None
+) -> tuple[np.ndarray, int]:
     total = 0
-    if crop != "start":  # containers seldom know their exact length: count it, then read again
-        total = sum(len(block) for block, _ in _av_blocks(file))
+    if crop != "start" or most:  # containers seldom know their length: count it, then read again
+        for block, rate in _av_blocks(file):
+            total += len(block)
+            _check_length(total, rate, most)
         file.seek(0)
     blocks: list[np.ndarray] = []
     position, kept, limit, rate, start = 0, 0, 1, 0, 0
@@ -208,6 +218,11 @@ def _check(rate: int, channels: int, frames: int | None) -> None:
         raise BadCell(f"has {channels} channels, more than {MAX_CHANNELS}")
     if frames == 0:
         raise BadCell("has no samples")
+
+
+def _check_length(frames: int, rate: int, most: float | None) -> None:
+    if most and frames > most * rate:
+        raise BadCell(f"is longer than max_seconds={most:g}")
 
 
 def _start(total: int, limit: int, crop: str) -> int:

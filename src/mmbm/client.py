@@ -1,0 +1,146 @@
+"""Ask a server of `mmbm serve` as one asks a bundle: the same rows in, the same answers out."""
+
+import base64
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from mmbm.errors import BadCell, MissingExtra, MmbmError
+from mmbm.prepare.store import parallel
+
+TRIES = 5
+PATIENCE = 8.0
+"""Seconds; the longest wait before another try."""
+ROWS = 16
+"""Rows in a request; a few requests are under way at once."""
+
+
+class Client:
+    """`Client("http://host:8000").predict(rows)`; `model` chooses one of several.
+
+    Files are read here and sent: a server opens no path. Raises MmbmError, with what the server
+    said, or where it can't be reached.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        model: str | None = None,
+        token: str | None = None,
+        seconds: float = 60.0,
+    ):
+        try:
+            import httpx
+        except ModuleNotFoundError as error:
+            raise MissingExtra("The client", "client") from error
+        self.url, self.prefix = url.rstrip("/"), f"/models/{model}" if model else ""
+        headers = {"authorization": f"Bearer {token}"} if token else {}
+        self._http = httpx.Client(base_url=self.url, headers=headers, timeout=seconds)
+        self._errors = httpx.HTTPError
+        described = self._ask("GET", "/models")
+        self.models: dict[str, Any] = {one["model"]: one for one in described}
+        if model is not None and model not in self.models:
+            raise MmbmError(f"{url} has no model {model!r}; it has {', '.join(self.models)}.")
+        self.inputs: dict[str, Any] = self.models[model or described[0]["model"]]["inputs"]
+
+    def predict(
+        self,
+        rows: Any,
+        *,
+        root: str | Path | None = None,
+        probabilities: bool = False,
+        explain: bool = False,
+    ) -> list[dict[str, Any]]:
+        """Answers for a table, a list of dicts or one dict, in order, as `Bundle.predict` does."""
+        wish = {"probabilities": probabilities, "explain": explain}
+        some = parallel(lambda part: self._answer(part, wish), self._parts(rows, root))
+        return [answer for part in some for answer in part]
+
+    def _parts(self, rows: Any, root: str | Path | None) -> Iterator[list[dict[str, Any]]]:
+        if isinstance(rows, dict):
+            rows = [rows]
+        if isinstance(rows, list):
+            folder = Path(root or Path.cwd())
+        else:
+            from mmbm.table import open_table
+
+            table = open_table(rows, root=Path(root) if root else None)
+            names, folder = [n for n in self.inputs if n in table.names], table.root
+            columns = {name: table.cells(name) for name in names}
+            rows = ({k: next(v) for k, v in columns.items()} for _ in range(table.rows))
+        part = []
+        for row in rows:
+            part.append({name: self._cell(name, cell, folder) for name, cell in row.items()})
+            if len(part) == ROWS:
+                yield part
+                part = []
+        if part:
+            yield part
+
+    def _cell(self, name: str, cell: Any, root: Path) -> Any:
+        """Media as base64; what can't be read goes as it is, for the server to say why."""
+        from mmbm.columns.media import locate, read
+
+        if not self.inputs.get(name, {}).get("media"):
+            return cell
+        try:
+            found = locate(cell, root)
+            raw = None if found is None else read(found, 1 << 40)
+        except BadCell as bad:
+            return BadCell(bad.reason)
+        return None if raw is None else base64.b64encode(raw).decode()
+
+    def _answer(self, rows: list[dict[str, Any]], wish: dict[str, bool]) -> list[dict[str, Any]]:
+        errors = {
+            i: f"{name}: {cell.reason}"
+            for i, row in enumerate(rows)
+            for name, cell in row.items()
+            if isinstance(cell, BadCell)
+        }
+        good = [row for i, row in enumerate(rows) if i not in errors]
+        body = {"rows": good}
+        params = {name: str(value).lower() for name, value in wish.items()}
+        answered = []
+        if good:
+            answered = self._ask("POST", f"{self.prefix}/predict", json=body, params=params)[
+                "answers"
+            ]
+        answers = iter(answered)
+        return [
+            {"error": errors[i]} if i in errors else only(next(answers)) for i in range(len(rows))
+        ]
+
+    def _ask(self, method: str, path: str, **options: Any) -> Any:
+        """The JSON of an answer; asks again, later and later, while the server is overloaded."""
+        for attempt in range(1, TRIES + 1):
+            try:
+                answer = self._http.request(method, path, **options)
+            except self._errors as error:
+                raise MmbmError(f"{self.url} can't be reached: {error}") from error
+            if answer.status_code not in (429, 503) or attempt == TRIES:
+                break
+            asked = float(answer.headers.get("retry-after", 1))
+            time.sleep(min(asked * 2 ** (attempt - 1), PATIENCE))
+        if answer.is_success:
+            return answer.json()
+        try:
+            said = answer.json()["error"]["message"]
+        except (ValueError, KeyError, TypeError):
+            said = answer.text[:200]
+        raise MmbmError(f"{self.url}{path}: {answer.status_code}, {said}")
+
+    def close(self) -> None:
+        self._http.close()
+
+    def __enter__(self) -> "Client":
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self.close()
+
+
+def only(answer: dict[str, Any]) -> dict[str, Any]:
+    """As `Bundle.predict` gives it."""
+    return {"error": answer["error"]} if answer["error"] is not None else answer

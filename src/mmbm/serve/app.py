@@ -1,0 +1,222 @@
+"""HTTP in, HTTP out: routes, one screen; everything else is somewhere else."""
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from typing import Any
+
+from fastapi import FastAPI, Query, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, PlainTextResponse, StreamingResponse
+from starlette.exceptions import HTTPException
+
+from mmbm import __version__
+from mmbm.serve import openapi
+from mmbm.serve.body import PARQUET, Row, Spool, jsonl_rows, parquet_rows, read_rows
+from mmbm.serve.guard import or_gone, refuse
+from mmbm.serve.limits import Limits, Refusal
+from mmbm.serve.metrics import Metrics
+from mmbm.serve.replica import Replica
+
+Replicas = dict[str, Replica]
+Explain = Query(False, description="Add each modality's contribution (its exact Shapley value).")
+Probabilities = Query(True, description="Add the probability of every class.")
+
+
+def create(replicas: Replicas, limits: Limits, metrics: Metrics, lifespan: Any = None) -> FastAPI:
+    """The routes over `replicas`, whose values may be exchanged while it runs. The first one is
+    what /predict asks; each answers at /models/NAME/predict."""
+    first = next(iter(replicas))
+    app = FastAPI(
+        title=", ".join(replicas),
+        version=__version__,
+        description="Answers of mmbm bundles. Media are sent as data URIs, base64 or files.",
+        openapi_url="/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+        lifespan=lifespan,
+    )
+    app.add_exception_handler(Refusal, on_refusal(metrics))
+    app.add_exception_handler(HTTPException, on_http)
+    app.add_exception_handler(RequestValidationError, on_invalid)
+    app.add_exception_handler(500, on_crash)
+
+    @app.get("/health/live", tags=["health"])
+    async def live() -> dict[str, str]:
+        """The process answers."""
+        return {"status": "live"}
+
+    @app.get("/health/ready", tags=["health"])
+    async def ready() -> dict[str, Any]:
+        """Every model's golden rows were answered as in training."""
+        return {"status": "ready", "models": {k: r.bundle.version for k, r in replicas.items()}}
+
+    @app.get("/models", tags=["models"])
+    async def models() -> list[dict[str, Any]]:
+        """What each model takes and answers."""
+        return [replica.describe() for replica in replicas.values()]
+
+    @app.get("/metrics", tags=["health"], response_class=PlainTextResponse)
+    async def page() -> Response:
+        """For Prometheus."""
+        for name, replica in replicas.items():
+            metrics.queue.labels(name).set(len(replica.batcher.waiting))
+            for column, index in replica.drift.index().items():
+                metrics.drift.labels(name, column).set(index)
+        return PlainTextResponse(metrics.page(), media_type="text/plain; version=0.0.4")
+
+    for prefix, name in [("", first), *((f"/models/{name}", name) for name in replicas)]:
+        predict, batch = handlers(replicas, name, prefix, limits)
+        examples = replicas[name]
+        app.post(f"{prefix}/predict", tags=[name], openapi_extra=openapi.predict(examples))(predict)
+        app.post(f"{prefix}/predict/batch", tags=[name], openapi_extra=openapi.batch(examples))(
+            batch
+        )
+    return app
+
+
+def handlers(replicas: Replicas, name: str, prefix: str, limits: Limits) -> tuple[Any, Any]:
+    """`predict` and `batch` for one model."""
+
+    async def predict(
+        request: Request, explain: bool = Explain, probabilities: bool = Probabilities
+    ) -> Response:
+        """One row, or a list of them, with any inputs left out: what is left out is absent."""
+        replica, note = replicas[name], request.scope["mmbm"]
+        note |= {"route": f"{prefix}/predict", "model": name}
+        try:
+            async with asyncio.timeout(limits.deadline):
+                start = time.perf_counter()
+                rows, single = await read_rows(request, replica.bundle, limits)
+                replica.stage["read"].observe(time.perf_counter() - start)
+                note["rows"] = len(rows)
+                wish = {"explain": explain, "probabilities": probabilities}
+                work = answer_all(replica, rows, wish)
+                answers = await or_gone(work, request.receive)
+        except TimeoutError:
+            raise Refusal(
+                503, f"No answer within {limits.deadline:g} s.", reason="deadline", retry_after=1
+            ) from None
+        if answers is None:
+            return Response(status_code=499)  # nobody reads it
+        head = {"id": note["id"], "model": name, "version": replica.bundle.version}
+        if not single:
+            return JSONResponse({**head, "answers": answers})
+        if answers[0]["error"] is not None:
+            raise Refusal(
+                422, f"{answers[0]['error']}.", reason="bad_cell", column=answers[0]["column"]
+            )
+        return JSONResponse({**head, "answer": answers[0]})
+
+    async def batch(
+        request: Request, explain: bool = Explain, probabilities: bool = Probabilities
+    ) -> Response:
+        """Many rows: JSON lines or a Parquet file in, one JSON line out for each row, in order."""
+        replica, note = replicas[name], request.scope["mmbm"]
+        note |= {"route": f"{prefix}/predict/batch", "model": name}
+        wish = {"explain": explain, "probabilities": probabilities}
+        async with AsyncExitStack() as stack:
+            spool = Spool(request.stream())
+            stack.push_async_callback(spool.close)
+            table = await spool.start(len(PARQUET)) == PARQUET
+            read = parquet_rows if table else jsonl_rows
+            rows = read(spool, replica.bundle, limits)
+            lines = answer_stream(replica, rows, wish, limits.batch, note)
+            first = await anext(lines, b"")  # what is no table at all is refused with a status
+            stream = resume(first, lines, stack.pop_all())
+        return StreamingResponse(stream, media_type="application/x-ndjson")
+
+    return predict, batch
+
+
+async def answer_all(replica: Replica, rows: list[Row], wish: dict[str, bool]) -> list[dict]:
+    if len(rows) == 1:
+        return [await replica.answer(rows[0], **wish)]
+    tasks = [asyncio.create_task(replica.answer(row, **wish)) for row in rows]
+    try:
+        return await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:  # one was refused, or nobody waits any more: neither need the others
+            task.cancel()
+
+
+async def answer_stream(
+    replica: Replica,
+    rows: AsyncIterator[Row | Refusal],
+    wish: dict[str, bool],
+    ahead: int,
+    note: dict[str, Any],
+) -> AsyncIterator[bytes]:
+    """A JSON line for each row, in order; at most `ahead` rows are under way."""
+    tasks: list[asyncio.Task] = []
+    note["rows"] = 0
+    try:
+        async for row in rows:
+            tasks.append(asyncio.create_task(one(replica, row, wish)))
+            note["rows"] += 1
+            while len(tasks) >= ahead or (tasks and tasks[0].done()):
+                yield await tasks.pop(0)
+        while tasks:
+            yield await tasks.pop(0)
+    except Refusal as refusal:  # the rows before it were answered
+        for task in tasks:
+            yield await task
+        tasks.clear()
+        if not note["rows"]:
+            raise
+        yield line({"error": refusal.message, "row": note["rows"] + 1})
+    finally:
+        for task in tasks:
+            task.cancel()
+
+
+async def one(replica: Replica, row: Row | Refusal, wish: dict[str, bool]) -> bytes:
+    if isinstance(row, Refusal):
+        return line({"error": row.message, "row": row.row})
+    return line(await replica.answer(row, **wish, patient=True))
+
+
+def line(answer: dict[str, Any]) -> bytes:
+    return json.dumps(answer, ensure_ascii=False).encode() + b"\n"
+
+
+async def resume(
+    first: bytes, rest: AsyncIterator[bytes], stack: AsyncExitStack
+) -> AsyncIterator[bytes]:
+    async with stack:
+        yield first
+        async for part in rest:
+            yield part
+
+
+# ── errors ───────────────────────────────────────────────────────────────────────────────────────
+
+
+def on_refusal(metrics: Metrics):
+    async def handle(request: Request, refusal: Any) -> Response:
+        metrics.rejected.labels(refusal.reason).inc()
+        return refuse(refusal, request.scope["mmbm"]["id"])
+
+    return handle
+
+
+async def on_http(request: Request, error: Any) -> Response:
+    """No such route, a method that isn't allowed, a form that can't be parsed."""
+    refusal = Refusal(error.status_code, str(error.detail), reason="http")
+    answer = refuse(refusal, request.scope["mmbm"]["id"])
+    answer.headers.update(error.headers or {})
+    return answer
+
+
+async def on_invalid(request: Request, error: Any) -> Response:
+    first = error.errors()[0]
+    message = f"{first['loc'][-1]}: {first['msg']}"
+    return refuse(Refusal(422, message, reason="parameter"), request.scope["mmbm"]["id"])
+
+
+async def on_crash(request: Request, error: Any) -> Response:
+    """A defect: the log has its trace under the request's id, the answer has not."""
+    refusal = Refusal(500, "Something broke; the log knows more.", reason="internal")
+    return refuse(refusal, request.scope["mmbm"]["id"])

@@ -1,0 +1,164 @@
+"""Around every request: who may, how much at once, how large, how long; headers, log and counts."""
+
+import asyncio
+import hmac
+import json
+import re
+import time
+import uuid
+from datetime import UTC, datetime
+from typing import Any, TextIO
+
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from mmbm.serve.limits import Limits, Refusal
+from mmbm.serve.metrics import Metrics
+
+OPEN = ("/health/",)
+"""What needs no token: probes of an orchestrator."""
+PLAIN_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
+HEADERS = [
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cache-control", b"no-store"),
+]
+CLOSED = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")
+"""For all but pages: nothing in an answer is to be run or loaded."""
+
+
+class Guard:
+    """ASGI in, ASGI out. The app behind it only sees requests that may be answered."""
+
+    def __init__(
+        self, app: ASGIApp, limits: Limits, metrics: Metrics, token: str | None, log: TextIO | None
+    ):
+        self.app, self.limits, self.metrics, self.log = app, limits, metrics, log
+        self.token = token.encode() if token else None
+        self.active = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        headers = dict(scope["headers"])
+        given = headers.get(b"x-request-id", b"")
+        name = given.decode() if PLAIN_ID.fullmatch(given) else uuid.uuid4().hex
+        note: dict[str, Any] = {"id": name}
+        scope["mmbm"] = note  # what handlers know and the log tells: route, model, rows
+        sender = Sender(send, name)
+        start = time.perf_counter()
+        self.active += 1
+        self.metrics.active.inc()
+        try:
+            refusal = self._refusal(scope, headers)
+            if refusal:
+                await refuse(refusal, name)(scope, receive, sender)
+                self.metrics.rejected.labels(refusal.reason).inc()
+            else:
+                most = self.limits.megabytes
+                if scope["path"].endswith("/batch"):
+                    most = self.limits.batch_megabytes
+                await self.app(scope, Bounded(receive, headers, most), sender)
+        finally:
+            self.active -= 1
+            self.metrics.active.dec()
+            self._note(scope, note, sender, time.perf_counter() - start)
+
+    def _refusal(self, scope: Scope, headers: dict[bytes, bytes]) -> Refusal | None:
+        free = scope["path"].startswith(OPEN)
+        if self.token and not free:
+            sent = headers.get(b"authorization", b"")
+            if not hmac.compare_digest(sent, b"Bearer " + self.token):
+                return Refusal(401, "A bearer token is needed, and this is not it.", reason="token")
+        if self.active > self.limits.requests and not free:
+            return Refusal(
+                503, "Too many requests are under way.", reason="too_many_requests", retry_after=1
+            )
+        return None
+
+    def _note(self, scope: Scope, note: dict, sender: "Sender", seconds: float) -> None:
+        route, status = note.get("route", "other"), sender.status or 499  # 499: it went away
+        self.metrics.requests.labels(scope["method"], route, str(status)).inc()
+        self.metrics.seconds.labels(route).observe(seconds)
+        if not self.log:
+            return
+        line = {
+            "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
+            "id": note["id"],
+            "client": (scope.get("client") or ("", 0))[0],
+            "method": scope["method"],
+            "path": scope["path"],
+            "status": status,
+            "ms": round(1000 * seconds, 2),
+            **{key: value for key, value in note.items() if key not in ("id", "route")},
+        }
+        print(json.dumps(line), file=self.log, flush=True)
+
+
+class Sender:
+    """Adds headers to an answer and remembers its status."""
+
+    def __init__(self, send: Send, name: str):
+        self.send, self.name = send, name
+        self.status: int | None = None
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            headers = list(message.get("headers", []))
+            page = any(k == b"content-type" and v.startswith(b"text/html") for k, v in headers)
+            sent = {key for key, _ in headers}
+            extra = [*HEADERS, *([] if page else [CLOSED]), (b"x-request-id", self.name.encode())]
+            headers += [pair for pair in extra if pair[0] not in sent]
+            message = {**message, "headers": headers}
+        await self.send(message)
+
+
+class Bounded:
+    """`receive` that refuses a body of more than `megabytes`; before reading, if it says so."""
+
+    def __init__(self, receive: Receive, headers: dict[bytes, bytes], megabytes: float):
+        self.receive, self.most = receive, int(megabytes * 1e6)
+        self.size = 0
+        length = headers.get(b"content-length", b"0")
+        self.said = int(length) if length.isdigit() else 0
+
+    async def __call__(self) -> Message:
+        if self.said > self.most:
+            raise self._too_large()
+        message = await self.receive()
+        if message["type"] == "http.request":
+            self.size += len(message.get("body", b""))
+            if self.size > self.most:
+                raise self._too_large()
+        return message
+
+    def _too_large(self) -> Refusal:
+        return Refusal(413, f"The body has more than {self.most / 1e6:g} MB.", reason="too_large")
+
+
+def refuse(refusal: Refusal, name: str) -> JSONResponse:
+    headers = {}
+    if refusal.retry_after:
+        headers["retry-after"] = str(refusal.retry_after)
+    if refusal.status == 401:
+        headers["www-authenticate"] = "Bearer"
+    return JSONResponse({**refusal.body(), "id": name}, refusal.status, headers)
+
+
+async def or_gone(work: Any, receive: Receive) -> Any:
+    """The result of `work`, which is cancelled when the client goes away: then None."""
+    task, gone = asyncio.ensure_future(work), asyncio.ensure_future(disconnect(receive))
+    try:
+        await asyncio.wait((task, gone), return_when=asyncio.FIRST_COMPLETED)
+        return task.result() if task.done() else None
+    finally:
+        for one in (task, gone):
+            one.cancel()
+
+
+async def disconnect(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass

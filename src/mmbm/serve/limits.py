@@ -1,0 +1,55 @@
+"""What the server accepts, and how it says no."""
+
+from typing import NamedTuple
+
+
+class Limits(NamedTuple):
+    """Every bound has a flag of `mmbm serve`."""
+
+    megabytes: float = 32.0
+    """Largest body of a request."""
+    batch_megabytes: float = 2000.0
+    """Largest body of /predict/batch, which is kept in a temporary file."""
+    pixels: int = 25_000_000
+    """A picture with more (height times width) is refused before it is decoded."""
+    clip_seconds: float = 600.0
+    """A longer sound is refused; how much of it is heard is the model's own setting."""
+    rows: int = 256
+    """Rows in one request; more go to /predict/batch."""
+    queue: int = 256
+    """Rows that wait for the model; beyond, a request gets 429."""
+    requests: int = 512
+    """Requests under way; beyond, 503."""
+    deadline: float = 30.0
+    """Seconds from a request's first byte to its answer; beyond, 503."""
+    batch: int = 32
+    """Rows that run together."""
+
+
+class Refusal(Exception):
+    """An answer with a status of 4xx or 503, and why."""
+
+    def __init__(
+        self,
+        status: int,
+        message: str,
+        *,
+        reason: str = "bad_request",
+        row: int | None = None,
+        column: str | None = None,
+        retry_after: int | None = None,
+    ):
+        super().__init__(message)
+        self.status, self.message, self.reason = status, message, reason
+        self.row, self.column, self.retry_after = row, column, retry_after
+
+    def body(self) -> dict:
+        where = {"row": self.row, "column": self.column}
+        known = {name: value for name, value in where.items() if value is not None}
+        return {"error": {"message": self.message, "reason": self.reason, **known}}
+
+
+def overloaded() -> Refusal:
+    return Refusal(
+        429, "Too many rows are waiting. Try again shortly.", reason="queue_full", retry_after=1
+    )

@@ -1,0 +1,157 @@
+"""A bundle that answers: cells are decoded in a pool, rows run in batches on one thread."""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mmbm import columns as kinds
+from mmbm.bundle import Bundle, load
+from mmbm.columns import Cell
+from mmbm.drift import Drift
+from mmbm.predict import Decoded, answer_rows, batched, decode_row
+from mmbm.prepare import MEDIA
+from mmbm.progress import say
+from mmbm.runners import flatten
+from mmbm.serve.batcher import Batcher
+from mmbm.serve.limits import Limits
+from mmbm.serve.metrics import STAGES, Metrics
+
+
+@dataclass(slots=True)
+class Job:
+    """A decoded row on its way through the batcher."""
+
+    row: Decoded
+    probabilities: bool
+    explain: bool
+    since: float  # when it began to wait
+
+
+class Replica:
+    """One version of one model. A reload makes another; the rows of this one are answered by it."""
+
+    def __init__(self, name: str, bundle: Bundle, limits: Limits, metrics: Metrics, pool: Executor):
+        self.name, self.bundle, self.metrics, self.pool = name, bundle, metrics, pool
+        self.answers = bundle.answers
+        self.drift = Drift(bundle.reference)
+        self.thread = ThreadPoolExecutor(1, thread_name_prefix=f"run-{name}")
+        self.batcher = Batcher(self._run, self.thread, limits.batch, limits.queue)
+        self.media = [name for name, spec in bundle.config.inputs.items() if spec.kind in MEDIA]
+        self.longest = {
+            name: longest(spec)
+            for name, spec in bundle.config.inputs.items()
+            if bundle.columns[name].storage.ragged
+        }
+        self.stage = {stage: metrics.stage.labels(name, stage) for stage in STAGES}
+        self.cells = {
+            column: {s: metrics.cells.labels(name, column, s) for s in ("present", "absent", "bad")}
+            for column in bundle.config.inputs
+        }
+
+    async def answer(
+        self,
+        row: dict[str, Cell],
+        *,
+        probabilities: bool = True,
+        explain: bool = False,
+        patient: bool = False,
+    ) -> dict[str, Any]:
+        """One row as `mmbm predict` answers it; `error` and `column` if it can't be read."""
+        start = time.perf_counter()
+        decoded = await self._decode(row)
+        now = time.perf_counter()
+        self.stage["decode"].observe(now - start)
+        if decoded.column is not None:
+            self.cells[decoded.column]["bad"].inc()
+            return {"error": decoded.error, "column": decoded.column}
+        job = Job(decoded, probabilities, explain, now)
+        return await self.batcher.submit(job, self.size(decoded), patient)
+
+    async def _decode(self, row: dict[str, Cell]) -> Decoded:
+        """In the pool where there is media; a sentence and a few numbers are sooner done here."""
+        if not any(row.get(name) for name in self.media):
+            return decode_row(self.bundle, row, None)
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self.pool, decode_row, self.bundle, row, None)
+
+    def size(self, decoded: Decoded) -> float:
+        """The longest of a row's sounds and texts, as a part of the longest there may be."""
+        cells = ((decoded.cells[name], most) for name, most in self.longest.items())
+        return max((len(cell) / most for cell, most in cells if cell is not None), default=0.0)
+
+    def _run(self, jobs: Sequence[Job]) -> list[dict[str, Any]]:
+        """In the runner thread: a batch of rows -> their answers."""
+        start = time.perf_counter()
+        for job in jobs:
+            self.stage["queue"].observe(start - job.since)
+        batch = batched(self.bundle, [job.row for job in jobs])
+        encoded = self.bundle.runner.run("encode", flatten(batch, self.bundle.columns))
+        results: list[dict[str, Any]] = [{}] * len(jobs)
+        asked = {(job.probabilities, job.explain) for job in jobs}
+        for wish in asked:
+            rows = [i for i, job in enumerate(jobs) if (job.probabilities, job.explain) == wish]
+            some = encoded if len(asked) == 1 else {k: v[rows] for k, v in encoded.items()}
+            answered = answer_rows(self.bundle, self.answers, some, wish[0], 0.0, wish[1])
+            for i, answer in zip(rows, answered):
+                results[i] = {**answer, "error": None}
+        self.drift.add(batch, encoded)
+        for name, arrays in batch.items():
+            there = int(np.count_nonzero(arrays.present))
+            self.cells[name]["present"].inc(there)
+            self.cells[name]["absent"].inc(len(jobs) - there)
+        self.metrics.batch.labels(self.name).observe(len(jobs))
+        took = time.perf_counter() - start
+        for _ in jobs:
+            self.stage["run"].observe(took)
+        return results
+
+    def describe(self) -> dict[str, Any]:
+        """What it takes and answers, for a client to read."""
+        inputs = {
+            name: {"kind": spec.kind, **self.bundle.columns[name].describe()._asdict()}
+            for name, spec in self.bundle.config.inputs.items()
+        }
+        targets = {
+            name: {"kind": spec.kind, "values": self.bundle.columns[name].state.get("values")}
+            for name, spec in self.bundle.config.targets.items()
+        }
+        version = self.bundle.version
+        return {"model": self.name, "version": version, "inputs": inputs, "targets": targets}
+
+    def close(self) -> None:
+        self.thread.shutdown(wait=False)
+
+
+def open_bundle(path: Path, limits: Limits, threads: int | None) -> Bundle:
+    """Loaded, its golden rows answered as in training, and the server's limits on its cells.
+
+    Raises BundleError if an answer moved: then it isn't served.
+    """
+    bundle = load(path, threads=threads)
+    if not bundle.verify():
+        say(f"Note: {path} has no golden rows, so nothing shows that it answers as it was trained.")
+    bounds = {
+        "max_bytes": int(limits.megabytes * 1e6),
+        "max_pixels": limits.pixels,
+        "max_seconds": limits.clip_seconds,
+    }
+    for name, spec in bundle.config.inputs.items():
+        lower = {
+            key: min(bound, getattr(spec, key) or bound)
+            for key, bound in bounds.items()
+            if hasattr(spec, key)
+        }
+        bounded = spec.model_copy(update=lower)
+        bundle.columns[name] = kinds.build(bounded, bundle.columns[name].state)
+    return bundle
+
+
+def longest(spec: Any) -> int:
+    """Samples of a sound, or tokens of a text, that are kept at most."""
+    return max(1, int(spec.seconds * spec.rate)) if spec.kind == "audio" else spec.max_tokens
