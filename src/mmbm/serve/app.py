@@ -11,6 +11,8 @@ from fastapi import FastAPI, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, PlainTextResponse, StreamingResponse
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+from starlette.types import Receive
 
 from mmbm import __version__
 from mmbm.serve import openapi
@@ -41,6 +43,7 @@ def create(replicas: Replicas, limits: Limits, metrics: Metrics, lifespan: Any =
     app.add_exception_handler(Refusal, on_refusal(metrics))
     app.add_exception_handler(HTTPException, on_http)
     app.add_exception_handler(RequestValidationError, on_invalid)
+    app.add_exception_handler(ClientDisconnect, on_gone)
     app.add_exception_handler(500, on_crash)
 
     @app.get("/health/live", tags=["health"])
@@ -126,9 +129,21 @@ def handlers(replicas: Replicas, name: str, prefix: str, limits: Limits) -> tupl
             lines = answer_stream(replica, rows, wish, limits.batch, note)
             first = await anext(lines, b"")  # what is no table at all is refused with a status
             stream = resume(first, lines, stack.pop_all())
-        return StreamingResponse(stream, media_type="application/x-ndjson")
+        return Lines(stream, spool)
 
     return predict, batch
+
+
+class Lines(StreamingResponse):
+    """Looks for a client that goes away only after its body: both come from the same place."""
+
+    def __init__(self, lines: AsyncIterator[bytes], spool: Spool):
+        super().__init__(lines, media_type="application/x-ndjson")
+        self.spool = spool
+
+    async def listen_for_disconnect(self, receive: Receive) -> None:
+        await asyncio.wait([self.spool.filling])
+        await super().listen_for_disconnect(receive)
 
 
 async def answer_all(replica: Replica, rows: list[Row], wish: dict[str, bool]) -> list[dict]:
@@ -149,27 +164,33 @@ async def answer_stream(
     ahead: int,
     note: dict[str, Any],
 ) -> AsyncIterator[bytes]:
-    """A JSON line for each row, in order; at most `ahead` rows are under way."""
-    tasks: list[asyncio.Task] = []
+    """A JSON line for each row, in order, at once; at most `ahead` rows are under way."""
+    underway: asyncio.Queue[asyncio.Task | None] = asyncio.Queue()
+    room = asyncio.Semaphore(ahead)
+
+    async def read() -> None:
+        async for row in rows:
+            await room.acquire()
+            underway.put_nowait(asyncio.create_task(one(replica, row, wish)))
+
+    reader = asyncio.create_task(read())
+    reader.add_done_callback(lambda _: underway.put_nowait(None))
     note["rows"] = 0
     try:
-        async for row in rows:
-            tasks.append(asyncio.create_task(one(replica, row, wish)))
+        while task := await underway.get():
             note["rows"] += 1
-            while len(tasks) >= ahead or (tasks and tasks[0].done()):
-                yield await tasks.pop(0)
-        while tasks:
-            yield await tasks.pop(0)
-    except Refusal as refusal:  # the rows before it were answered
-        for task in tasks:
             yield await task
-        tasks.clear()
+            room.release()
+        reader.result()
+    except Refusal as refusal:  # the rows before it were answered
         if not note["rows"]:
             raise
         yield line({"error": refusal.message, "row": note["rows"] + 1})
     finally:
-        for task in tasks:
-            task.cancel()
+        reader.cancel()
+        while not underway.empty():
+            if task := underway.get_nowait():
+                task.cancel()
 
 
 async def one(replica: Replica, row: Row | Refusal, wish: dict[str, bool]) -> bytes:
@@ -214,6 +235,10 @@ async def on_invalid(request: Request, error: Any) -> Response:
     first = error.errors()[0]
     message = f"{first['loc'][-1]}: {first['msg']}"
     return refuse(Refusal(422, message, reason="parameter"), request.scope["mmbm"]["id"])
+
+
+async def on_gone(request: Request, error: Any) -> Response:
+    return Response(status_code=499)  # nobody reads it
 
 
 async def on_crash(request: Request, error: Any) -> Response:

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 from starlette.datastructures import UploadFile
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 
 from mmbm.bundle import Bundle
 from mmbm.columns import Cell
@@ -96,6 +96,8 @@ class Spool:
                 self.file.write(part)
                 self.size += len(part)
                 self.more.set()
+        except ClientDisconnect:
+            pass  # nobody reads the answers: the stream of them ends on its own
         finally:
             self.more.set()
 

@@ -1,0 +1,79 @@
+"""A real server in a process of its own, on a free port, stopped at the end."""
+
+import contextlib
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import httpx
+import pytest
+
+
+class Server(NamedTuple):
+    url: str
+    process: subprocess.Popen
+    log: Path  # stdout: a JSON line for each request
+    said: Path  # stderr
+
+    def get(self, path: str, **options) -> httpx.Response:
+        return httpx.get(self.url + path, **options)
+
+    def post(self, path: str, body=None, **options) -> httpx.Response:
+        if body is not None:
+            options["json"] = body
+        return httpx.post(self.url + path, timeout=60, **options)
+
+
+@contextlib.contextmanager
+def serving(folder: Path, *arguments, wait: bool = True) -> Iterator[Server]:
+    folder.mkdir(parents=True, exist_ok=True)
+    command = [sys.executable, "-m", "mmbm.cli", "serve", *map(str, arguments), "--port", "0"]
+    log, said = folder / "log.jsonl", folder / "stderr.txt"
+    with log.open("w") as out, said.open("w") as err:
+        process = subprocess.Popen(command, stdout=out, stderr=err)
+    try:
+        url = address(process, said)
+        if wait:
+            until(lambda: ready(url))
+        yield Server(url, process, log, said)
+    finally:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+
+
+def address(process: subprocess.Popen, said: Path) -> str:
+    def found():
+        assert process.poll() is None, said.read_text()
+        return re.search(r"at (http://\S+)/predict", said.read_text())
+
+    return until(found)[1]
+
+
+def ready(url: str) -> bool:
+    try:
+        return httpx.get(f"{url}/health/ready").status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+def until(condition, seconds: float = 30):
+    """What `condition` gives, once it is true."""
+    end = time.monotonic() + seconds
+    while not (value := condition()):
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.05)
+    return value
+
+
+@pytest.fixture(scope="session")
+def server(bundle_path, tmp_path_factory) -> Iterator[Server]:
+    with serving(tmp_path_factory.mktemp("server"), bundle_path) as running:
+        yield running
