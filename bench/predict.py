@@ -18,9 +18,9 @@ from made import picture, sentence, sound
 from side_by_side import Ratio, options, show, speed
 
 import mmbm
+from mmbm import predict
 from mmbm.bundle import Bundle
-from mmbm.columns import collate
-from mmbm.predict import CHUNK, Decoded, answer_rows, decode_row
+from mmbm.predict import CHUNK, Decoded, answer_rows, batched, decode_row
 from mmbm.runners import flatten
 
 FIRST = "import mmbm, sys; mmbm.load({path!r}).predict({row!r}); assert 'torch' not in sys.modules"
@@ -89,7 +89,7 @@ def batches(bundle: Bundle, rows: list[dict], turns: int) -> list[Ratio]:
 
     def answered(_: int) -> None:
         for part in decoded:
-            answer_rows(bundle, answers, part, False, 0.0, False)
+            answer_rows(bundle, answers, predict.encode(bundle, part), False, 0.0, False)
 
     def bare(_: int) -> None:
         for part in arrays:
@@ -109,12 +109,7 @@ def batches(bundle: Bundle, rows: list[dict], turns: int) -> list[Ratio]:
 
 
 def together(bundle: Bundle, part: list[Decoded]) -> dict[str, np.ndarray]:
-    columns = bundle.columns
-    fields = {
-        name: collate(columns[name].storage, [row.cells[name] for row in part])
-        for name in bundle.config.inputs
-    }
-    return flatten(fields, columns)
+    return flatten(batched(bundle, part), bundle.columns)
 
 
 def main() -> None:

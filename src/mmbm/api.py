@@ -72,8 +72,8 @@ def serve(
     limits: see `mmbm.serve.limits.Limits`.
     """
     try:
-        import fastapi  # noqa: F401
         import prometheus_client  # noqa: F401
+        import starlette  # noqa: F401
         import uvicorn  # noqa: F401
     except ModuleNotFoundError as error:
         raise MissingExtra("Serving", "serve") from error

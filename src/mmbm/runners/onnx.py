@@ -27,6 +27,8 @@ class OnnxRunner:
 
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3  # its warnings are about its own optimisations
+        # Threads that spin while they wait take the cores from decoding and from other sessions.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         if self.threads:
             options.intra_op_num_threads = self.threads
         session = onnxruntime.InferenceSession(

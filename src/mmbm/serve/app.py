@@ -7,14 +7,13 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from typing import Any
 
-from fastapi import FastAPI, Query, Request, Response
-from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse, PlainTextResponse, StreamingResponse
+from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
+from starlette.routing import Route
 from starlette.types import Receive
 
-from mmbm import __version__
 from mmbm.serve import openapi
 from mmbm.serve.body import PARQUET, Row, Spool, jsonl_rows, parquet_rows, read_rows
 from mmbm.serve.guard import or_gone, refuse
@@ -23,79 +22,67 @@ from mmbm.serve.metrics import Metrics
 from mmbm.serve.replica import Replica
 
 Replicas = dict[str, Replica]
-Explain = Query(False, description="Add each modality's contribution (its exact Shapley value).")
-Probabilities = Query(True, description="Add the probability of every class.")
 
 
-def create(replicas: Replicas, limits: Limits, metrics: Metrics, lifespan: Any = None) -> FastAPI:
+def create(replicas: Replicas, limits: Limits, metrics: Metrics, lifespan: Any = None) -> Starlette:
     """The routes over `replicas`, whose values may be exchanged while it runs. The first one is
     what /predict asks; each answers at /models/NAME/predict."""
-    first = next(iter(replicas))
-    app = FastAPI(
-        title=", ".join(replicas),
-        version=__version__,
-        description="Answers of mmbm bundles. Media are sent as data URIs, base64 or files.",
-        openapi_url="/openapi.json",
-        docs_url=None,
-        redoc_url=None,
-        lifespan=lifespan,
-    )
-    app.add_exception_handler(Refusal, on_refusal(metrics))
-    app.add_exception_handler(HTTPException, on_http)
-    app.add_exception_handler(RequestValidationError, on_invalid)
-    app.add_exception_handler(ClientDisconnect, on_gone)
-    app.add_exception_handler(500, on_crash)
 
-    @app.get("/health/live", tags=["health"])
-    async def live() -> dict[str, str]:
-        """The process answers."""
-        return {"status": "live"}
+    async def live(request: Request) -> Response:
+        return JSONResponse({"status": "live"})
 
-    @app.get("/health/ready", tags=["health"])
-    async def ready() -> dict[str, Any]:
-        """Every model's golden rows were answered as in training."""
-        return {"status": "ready", "models": {k: r.bundle.version for k, r in replicas.items()}}
+    async def ready(request: Request) -> Response:
+        """Golden rows were answered as in training before there was anything to ask."""
+        versions = {name: replica.bundle.version for name, replica in replicas.items()}
+        return JSONResponse({"status": "ready", "models": versions})
 
-    @app.get("/models", tags=["models"])
-    async def models() -> list[dict[str, Any]]:
-        """What each model takes and answers."""
-        return [replica.describe() for replica in replicas.values()]
+    async def models(request: Request) -> Response:
+        return JSONResponse([replica.describe() for replica in replicas.values()])
 
-    @app.get("/metrics", tags=["health"], response_class=PlainTextResponse)
-    async def page() -> Response:
-        """For Prometheus."""
+    async def document(request: Request) -> Response:
+        return JSONResponse(openapi.document(replicas))
+
+    async def page(request: Request) -> Response:
         for name, replica in replicas.items():
             metrics.queue.labels(name).set(len(replica.batcher.waiting))
             for column, index in replica.drift.index().items():
                 metrics.drift.labels(name, column).set(index)
         return PlainTextResponse(metrics.page(), media_type="text/plain; version=0.0.4")
 
-    for prefix, name in [("", first), *((f"/models/{name}", name) for name in replicas)]:
+    routes = [
+        Route("/health/live", live),
+        Route("/health/ready", ready),
+        Route("/models", models),
+        Route("/openapi.json", document),
+        Route("/metrics", page),
+    ]
+    for prefix, name in openapi.prefixes(replicas):
         predict, batch = handlers(replicas, name, prefix, limits)
-        examples = replicas[name]
-        app.post(f"{prefix}/predict", tags=[name], openapi_extra=openapi.predict(examples))(predict)
-        app.post(f"{prefix}/predict/batch", tags=[name], openapi_extra=openapi.batch(examples))(
-            batch
-        )
-    return app
+        routes.append(Route(f"{prefix}/predict", predict, methods=["POST"]))
+        routes.append(Route(f"{prefix}/predict/batch", batch, methods=["POST"]))
+    errors: Any = {
+        Refusal: on_refusal(metrics),
+        HTTPException: on_http,
+        ClientDisconnect: on_gone,
+        500: on_crash,
+    }
+    return Starlette(routes=routes, exception_handlers=errors, lifespan=lifespan)
 
 
 def handlers(replicas: Replicas, name: str, prefix: str, limits: Limits) -> tuple[Any, Any]:
     """`predict` and `batch` for one model."""
 
-    async def predict(
-        request: Request, explain: bool = Explain, probabilities: bool = Probabilities
-    ) -> Response:
+    async def predict(request: Request) -> Response:
         """One row, or a list of them, with any inputs left out: what is left out is absent."""
         replica, note = replicas[name], request.scope["mmbm"]
         note |= {"route": f"{prefix}/predict", "model": name}
+        wish = wishes(request)
         try:
             async with asyncio.timeout(limits.deadline):
                 start = time.perf_counter()
                 rows, single = await read_rows(request, replica.bundle, limits)
                 replica.stage["read"].observe(time.perf_counter() - start)
                 note["rows"] = len(rows)
-                wish = {"explain": explain, "probabilities": probabilities}
                 work = answer_all(replica, rows, wish)
                 answers = await or_gone(work, request.receive)
         except TimeoutError:
@@ -113,13 +100,11 @@ def handlers(replicas: Replicas, name: str, prefix: str, limits: Limits) -> tupl
             )
         return JSONResponse({**head, "answer": answers[0]})
 
-    async def batch(
-        request: Request, explain: bool = Explain, probabilities: bool = Probabilities
-    ) -> Response:
+    async def batch(request: Request) -> Response:
         """Many rows: JSON lines or a Parquet file in, one JSON line out for each row, in order."""
         replica, note = replicas[name], request.scope["mmbm"]
         note |= {"route": f"{prefix}/predict/batch", "model": name}
-        wish = {"explain": explain, "probabilities": probabilities}
+        wish = wishes(request)
         async with AsyncExitStack() as stack:
             spool = Spool(request.stream())
             stack.push_async_callback(spool.close)
@@ -132,6 +117,24 @@ def handlers(replicas: Replicas, name: str, prefix: str, limits: Limits) -> tupl
         return Lines(stream, spool)
 
     return predict, batch
+
+
+def wishes(request: Request) -> dict[str, bool]:
+    """The options of a query: `probabilities` (given unless false) and `explain`."""
+    said = dict(request.query_params)
+    chosen = {
+        "probabilities": said.pop("probabilities", "true"),
+        "explain": said.pop("explain", "false"),
+    }
+    for name, value in chosen.items():
+        if value not in ("true", "false"):
+            raise Refusal(422, f"{name} is true or false, not {value[:40]!r}.", reason="parameter")
+    if said:
+        raise Refusal(
+            422, f"There is no option {min(said)[:40]!r}: probabilities and explain are all.",
+            reason="parameter",
+        )  # fmt: skip
+    return {name: value == "true" for name, value in chosen.items()}
 
 
 class Lines(StreamingResponse):
@@ -229,12 +232,6 @@ async def on_http(request: Request, error: Any) -> Response:
     answer = refuse(refusal, request.scope["mmbm"]["id"])
     answer.headers.update(error.headers or {})
     return answer
-
-
-async def on_invalid(request: Request, error: Any) -> Response:
-    first = error.errors()[0]
-    message = f"{first['loc'][-1]}: {first['msg']}"
-    return refuse(Refusal(422, message, reason="parameter"), request.scope["mmbm"]["id"])
 
 
 async def on_gone(request: Request, error: Any) -> Response:

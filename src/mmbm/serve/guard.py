@@ -60,7 +60,8 @@ class Guard:
                 most = self.limits.megabytes
                 if scope["path"].endswith("/batch"):
                     most = self.limits.batch_megabytes
-                await self.app(scope, Bounded(receive, headers, most), sender)
+                bounded = Bounded(receive, headers, most, self.limits.deadline)
+                await self.app(scope, bounded, sender)
         finally:
             self.active -= 1
             self.metrics.active.dec()
@@ -117,20 +118,28 @@ class Sender:
 
 
 class Bounded:
-    """`receive` that refuses a body of more than `megabytes`; before reading, if it says so."""
+    """`receive` that refuses a body of more than `megabytes` (before reading, if it says so), or
+    one of which nothing comes for `patience` seconds."""
 
-    def __init__(self, receive: Receive, headers: dict[bytes, bytes], megabytes: float):
-        self.receive, self.most = receive, int(megabytes * 1e6)
-        self.size = 0
+    def __init__(
+        self, receive: Receive, headers: dict[bytes, bytes], megabytes: float, patience: float
+    ):
+        self.receive, self.most, self.patience = receive, int(megabytes * 1e6), patience
+        self.size, self.whole = 0, False
         length = headers.get(b"content-length", b"0")
         self.said = int(length) if length.isdigit() else 0
 
     async def __call__(self) -> Message:
         if self.said > self.most:
             raise self._too_large()
-        message = await self.receive()
+        try:
+            async with asyncio.timeout(None if self.whole else self.patience):
+                message = await self.receive()
+        except TimeoutError:
+            raise Refusal(408, "The body stopped coming.", reason="slow_body") from None
         if message["type"] == "http.request":
             self.size += len(message.get("body", b""))
+            self.whole = not message.get("more_body", False)
             if self.size > self.most:
                 raise self._too_large()
         return message

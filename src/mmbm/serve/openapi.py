@@ -3,20 +3,58 @@
 import base64
 import io
 import wave
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
+from mmbm import __version__
 from mmbm.columns import Cell
 from mmbm.serve.replica import Replica
 
 SMALL = 8000
 """Bytes of a golden cell that may stand in an example; instead of a larger one, a made one does."""
 
+Schema = dict[str, Any]
+PLAIN = {
+    "/health/live": ("The process answers.", "application/json"),
+    "/health/ready": (
+        "Every model's golden rows were answered as in training.",
+        "application/json",
+    ),
+    "/models": ("What each model takes and answers.", "application/json"),
+    "/metrics": ("Counts, latencies and drift of inputs, for Prometheus.", "text/plain"),
+}
 
-def predict(replica: Replica) -> dict[str, Any]:
-    """The request and answers of /predict, for FastAPI's `openapi_extra`."""
+
+def prefixes(names: Iterable[str]) -> list[tuple[str, str]]:
+    """(path prefix, model): the first model has a short one too."""
+    names = list(names)
+    return [("", names[0]), *((f"/models/{name}", name) for name in names)]
+
+
+def document(replicas: dict[str, Replica]) -> Schema:
+    """OpenAPI 3.1 (spec.openapis.org): a path for each model, with its own columns."""
+    paths: Schema = {
+        path: {"get": {"summary": text, "responses": {"200": said(text, kind)}}}
+        for path, (text, kind) in PLAIN.items()
+    }
+    for prefix, name in prefixes(replicas):
+        paths[f"{prefix}/predict"] = {"post": {"tags": [name], **predict(replicas[name])}}
+        paths[f"{prefix}/predict/batch"] = {"post": {"tags": [name], **batch(replicas[name])}}
+    about = "Answers of mmbm bundles. Media are sent as data URIs, base64 or files."
+    bearer = {"type": "http", "scheme": "bearer"}
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": ", ".join(replicas), "version": __version__, "description": about},
+        "paths": paths,
+        "components": {"securitySchemes": {"bearer": bearer}},
+        "security": [{}, {"bearer": []}],
+    }
+
+
+def predict(replica: Replica) -> Schema:
     row, example = schema(replica), example_row(replica)
     rows = {
         "type": "object",
@@ -24,43 +62,67 @@ def predict(replica: Replica) -> dict[str, Any]:
         "required": ["rows"],
         "additionalProperties": False,
     }
+    examples = {
+        "one row": {"value": example},
+        "several": {"value": {"rows": [example, {}]}},
+    }
     return {
+        "summary": "One row, or a list of them; what is left out of a row is absent.",
+        "parameters": OPTIONS,
         "requestBody": {
             "required": True,
             "content": {
-                "application/json": {
-                    "schema": {"anyOf": [row, rows]},
-                    "examples": {
-                        "one row": {"value": example},
-                        "several": {"value": {"rows": [example, {}]}},
-                    },
-                },
+                "application/json": {"schema": {"anyOf": [row, rows]}, "examples": examples},
                 "multipart/form-data": {"schema": form(replica)},
             },
         },
-        "responses": {"200": answers(), **refusals(400, 401, 413, 415, 422, 429, 503)},
+        "responses": {
+            "200": said("The answer, or the answers.", schema=answers()),
+            **refusals(400, 401, 413, 415, 422, 429, 503),
+        },
     }
 
 
-def batch(replica: Replica) -> dict[str, Any]:
-    lines = {"schema": {"type": "string", "description": "A row as JSON on each line."}}
-    file = {"schema": {"type": "string", "format": "binary"}}
-    content = {"application/x-ndjson": lines, "application/vnd.apache.parquet": file}
-    answered = {
-        "description": "A line for each row, in order.",
-        "content": {"application/x-ndjson": {"schema": {"type": "string"}}},
-    }
+def batch(replica: Replica) -> Schema:
+    lines = {"type": "string", "description": "A row as JSON on each line."}
+    file = {"type": "string", "format": "binary"}
     return {
-        "requestBody": {"required": True, "content": content},
-        "responses": {"200": answered, **refusals(400, 401, 413, 422, 503)},
+        "summary": "Many rows: JSON lines or a Parquet file; a JSON line for each row, in order.",
+        "parameters": OPTIONS,
+        "requestBody": {
+            "required": True,
+            "content": {
+                "application/x-ndjson": {"schema": lines},
+                "application/vnd.apache.parquet": {"schema": file},
+            },
+        },
+        "responses": {
+            "200": said("A line for each row, in order.", "application/x-ndjson"),
+            **refusals(400, 401, 413, 422, 503),
+        },
     }
+
+
+def option(name: str, default: bool, text: str) -> Schema:
+    flag = {"type": "boolean", "default": default}
+    return {"name": name, "in": "query", "schema": flag, "description": text}
+
+
+OPTIONS = [
+    option("probabilities", True, "Add the probability of every class."),
+    option("explain", False, "Add each modality's contribution (its exact Shapley value)."),
+]
+
+
+def said(text: str, kind: str = "application/json", schema: Schema | None = None) -> Schema:
+    return {"description": text, "content": {kind: {"schema": schema or {}}}}
 
 
 def schema(replica: Replica) -> dict[str, Any]:
     """A row: every input may be left out."""
     columns = replica.bundle.columns
     cells = {
-        name: {**columns[name].describe().schema, "nullable": True}
+        name: {"anyOf": [columns[name].describe().schema, {"type": "null"}]}
         for name in replica.bundle.config.inputs
     }
     return {"type": "object", "properties": cells, "additionalProperties": False}
@@ -89,10 +151,7 @@ def answers() -> dict[str, Any]:
         },
         "required": ["id", "model", "version"],
     }
-    return {
-        "description": "The answer, or answers.",
-        "content": {"application/json": {"schema": body}},
-    }
+    return body
 
 
 def refusals(*statuses: int) -> dict[str, Any]:
@@ -111,8 +170,7 @@ def refusals(*statuses: int) -> dict[str, Any]:
         "properties": {"error": error, "id": {"type": "string"}},
         "required": ["error", "id"],
     }
-    said = {"description": "Why not.", "content": {"application/json": {"schema": body}}}
-    return {str(status): said for status in statuses}
+    return {str(status): said("Why not.", schema=body) for status in statuses}
 
 
 # ── examples ─────────────────────────────────────────────────────────────────────────────────────

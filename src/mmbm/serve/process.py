@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.supervisors import Multiprocess
 
 from mmbm.errors import MmbmError
@@ -26,6 +27,8 @@ DRAIN = 30
 """Seconds that requests under way get to finish after SIGTERM."""
 IDLE = 65
 """Seconds that a connection may say nothing: longer than the 60 of usual load balancers."""
+HEAD = 10
+"""Seconds that a client has for the head of its request."""
 BACKLOG = 2048
 
 
@@ -92,6 +95,7 @@ def serve(service: Service, host: str, port: int, workers: int) -> None:
     options: dict[str, Any] = {
         "log_config": None, "access_log": False, "server_header": False, "backlog": BACKLOG,
         "timeout_keep_alive": IDLE, "timeout_graceful_shutdown": DRAIN, "ws": "none",
+        "proxy_headers": False, "http": Protocol,
     }  # fmt: skip
     if workers == 1:
         config = uvicorn.Config(service(), **options)
@@ -104,6 +108,36 @@ def serve(service: Service, host: str, port: int, workers: int) -> None:
         config = uvicorn.Config(service, factory=True, workers=workers, **options)
         say(f"Starting {workers} processes at {where}/predict")
         Workers(config, [listening]).run()
+
+
+class Protocol(HttpToolsProtocol):
+    """uvicorn's, but a client that begins a request and doesn't end its head isn't waited for."""
+
+    _late: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        self._wait()
+
+    def on_message_begin(self) -> None:
+        self._wait()
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        self._stop()
+        super().on_headers_complete()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop()
+        super().connection_lost(exc)
+
+    def _wait(self) -> None:
+        self._stop()
+        self._late = self.loop.call_later(HEAD, self.transport.close)
+
+    def _stop(self) -> None:
+        if self._late:
+            self._late.cancel()
 
 
 class Workers(Multiprocess):
