@@ -96,14 +96,17 @@ class Bundle:
 
     def golden(self) -> tuple[list[dict[str, Cell]], dict[str, np.ndarray]]:
         """Raw rows kept from the valid split, and what the trained model answered."""
-        folder = self.path / "golden"
-        rows = [json.loads(line) for line in self.read("golden/rows.jsonl").splitlines()]
+        folder, rows = self.path / "golden", self.golden_rows()
         for row in rows:
             for name, value in row.items():
                 if isinstance(value, dict):
                     row[name] = (folder / value["file"]).read_bytes()
         answers = json.loads(self.read("golden/answers.json"))
         return rows, {name: np.array(value, np.float32) for name, value in answers.items()}
+
+    def golden_rows(self) -> list[dict[str, Any]]:
+        """The golden rows as they are kept: media as {"file": name in golden/}."""
+        return [json.loads(line) for line in self.read("golden/rows.jsonl").splitlines()]
 
     def verify(self) -> int:
         """Answer the golden rows again; their number. Raises BundleError if an answer moved."""

@@ -11,7 +11,7 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import Receive
 
 from mmbm.serve import openapi
@@ -19,6 +19,7 @@ from mmbm.serve.body import PARQUET, Row, Spool, jsonl_rows, parquet_rows, read_
 from mmbm.serve.guard import or_gone, refuse
 from mmbm.serve.limits import Limits, Refusal
 from mmbm.serve.metrics import Metrics
+from mmbm.serve.playground import PATH, Playground
 from mmbm.serve.replica import Replica
 
 Replicas = dict[str, Replica]
@@ -49,7 +50,7 @@ def create(replicas: Replicas, limits: Limits, metrics: Metrics, lifespan: Any =
                 metrics.drift.labels(name, column).set(index)
         return PlainTextResponse(metrics.page(), media_type="text/plain; version=0.0.4")
 
-    routes = [
+    routes: list[BaseRoute] = [
         Route("/health/live", live),
         Route("/health/ready", ready),
         Route("/models", models),
@@ -60,6 +61,7 @@ def create(replicas: Replicas, limits: Limits, metrics: Metrics, lifespan: Any =
         predict, batch = handlers(replicas, name, prefix, limits)
         routes.append(Route(f"{prefix}/predict", predict, methods=["POST"]))
         routes.append(Route(f"{prefix}/predict/batch", batch, methods=["POST"]))
+    routes.append(Mount(PATH, Playground(replicas, limits)))
     errors: Any = {
         Refusal: on_refusal(metrics),
         HTTPException: on_http,
