@@ -5,6 +5,7 @@ Generated when a test runs, from fixed seeds; nothing binary is kept in the repo
 
 import base64
 import io
+import os
 import struct
 import zlib
 from pathlib import Path
@@ -107,6 +108,14 @@ def corpus(folder: Path) -> dict[str, Any]:
         "path: too long": folder / ("x" * 5000),
     }
     return cells
+
+
+def contents(folder: Path) -> dict[str, Any]:
+    """The corpus as it is sent over a network: what files hold instead of their paths."""
+    return {
+        name: cell.read_bytes() if isinstance(cell, Path) and os.path.isfile(cell) else cell
+        for name, cell in corpus(folder).items()
+    }
 
 
 def _pictures() -> dict[str, bytes]:

@@ -1,0 +1,104 @@
+"""Clients that send nonsense, stop half-way, go away or crawl: the service goes on."""
+
+import base64
+import json
+import socket
+import subprocess
+import time
+from collections import Counter
+
+import damaged
+import httpx
+import pytest
+from serve.conftest import Server, serving, until
+
+from mmbm.serve import process
+
+
+def connect(server: Server) -> socket.socket:
+    host, port = server.url.removeprefix("http://").split(":")
+    return socket.create_connection((host, int(port)), timeout=30)
+
+
+def still_answers(server: Server) -> None:
+    assert server.post("/predict", {"remark": "it looks red"}).status_code == 200
+
+
+def active(server: Server) -> float:
+    """Requests under way, this one not counted."""
+    lines = server.get("/metrics").text.splitlines()
+    return next(float(x.split()[1]) for x in lines if x.startswith("mmbm_requests_active ")) - 1
+
+
+def test_every_damaged_cell_is_answered_or_refused(server, tmp_path):
+    statuses: Counter[int] = Counter()
+    with httpx.Client(base_url=server.url, timeout=60) as client:
+        for name, raw in damaged.contents(tmp_path).items():
+            for column in ("photo", "speech", "remark", "speed", "place"):
+                if isinstance(raw, bytes):
+                    sent = (
+                        {"files": {column: raw}},
+                        {"json": {column: base64.b64encode(raw).decode()}},
+                    )
+                else:
+                    sent = ({"content": json.dumps({column: raw}, default=str).encode()},)
+                for one in sent:
+                    answer = client.post("/predict", **one)
+                    statuses[answer.status_code] += 1
+                    assert answer.status_code in (200, 400, 413, 422), (name, column, answer.text)
+    assert statuses[200]
+    assert statuses[422]
+    still_answers(server)
+
+
+def test_half_sent_uploads_and_clients_that_go_away_leave_nothing_behind(server):
+    until(lambda: active(server) == 0)
+    lines = [connect(server) for _ in range(20)]
+    for line in lines[:10]:
+        line.sendall(b"POST /predict HTTP/1.1\r\nhost: x\r\ncontent-length: 1000\r\n\r\n{")
+    for line in lines[10:]:
+        line.sendall(b"POST /predict/batch HTTP/1.1\r\nhost: x\r\ncontent-length: 999\r\n\r\n{}\n")
+    until(lambda: active(server) == 20)
+    still_answers(server)
+    for line in lines:
+        line.close()
+    until(lambda: active(server) == 0)
+    still_answers(server)
+
+
+@pytest.mark.slow
+def test_a_crowd_of_clients_that_never_end_their_heads_is_sent_away(bundle_path, tmp_path):
+    with serving(tmp_path / "run", bundle_path) as server:
+        lines = [connect(server) for _ in range(300)]
+        for line in lines:
+            line.sendall(b"POST /predict HTTP/1.1\r\nhost: x\r\nx-slow: ")
+        still_answers(server)
+        end = time.monotonic() + process.HEAD + 5
+        while lines and time.monotonic() < end:
+            for line in lines:
+                try:
+                    line.sendall(b"z")  # a byte now and then doesn't help
+                except OSError:
+                    line.close()
+            lines = [line for line in lines if line.fileno() >= 0]
+            time.sleep(0.5)
+        assert not lines
+        still_answers(server)
+
+
+@pytest.mark.slow
+def test_a_fuzzer_that_knows_the_schema_finds_no_answer_that_breaks_it(server):
+    """Schemathesis (schemathesis.io): valid and invalid requests, and what comes back."""
+    command = [
+        "schemathesis", "run", f"{server.url}/openapi.json", "--exclude-path-regex", "batch$",
+        "-c", "not_a_server_error,status_code_conformance,content_type_conformance",
+        "-c", "response_schema_conformance,unsupported_method",
+        "-n", "600", "--seed", "1", "--suppress-health-check", "all", "--warnings", "off",
+        "--phases", "examples,coverage,fuzzing", "--no-color",
+    ]  # fmt: skip
+    done = subprocess.run(command, capture_output=True, text=True, timeout=500)
+    assert done.returncode == 0, done.stdout[-5000:]
+    statuses = [json.loads(line)["status"] for line in server.log.read_text().splitlines()]
+    assert len(statuses) > 1000
+    assert max(statuses) < 500
+    still_answers(server)
