@@ -127,8 +127,14 @@ class ImageAugment(Spec):
 
 
 class AudioAugment(Spec):
-    """Random masks on the spectrogram, in training only (SpecAugment, Park et al. 2019)."""
+    """Random changes of the spectrogram, in training only: other voices, other tempi, and masks
+    (SpecAugment, Park et al. 2019)."""
 
+    warp: Fraction = 0.0
+    """Stretch or squeeze the mel axis by up to this part, as a longer or shorter vocal tract does
+    (Jaitly & Hinton 2013)."""
+    speed: Fraction = 0.0
+    """Play faster or slower by up to this part, at the same pitch (Ko et al. 2015)."""
     bands: Annotated[int, Field(ge=0)] = 8
     """Widest mask over mel bands; two masks a clip. 0: none."""
     frames: Fraction = 0.15

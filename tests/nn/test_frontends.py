@@ -17,7 +17,7 @@ from mmbm.config import (
     NumberSpec,
     TextSpec,
 )
-from mmbm.nn.batch import Field
+from mmbm.nn.batch import Features, Field
 from mmbm.nn.frontends.audio import LogMel, mel_filters
 from mmbm.nn.frontends.category import CategoryFrontend
 from mmbm.nn.frontends.image import ImageFrontend
@@ -281,6 +281,38 @@ def test_no_masks_when_they_are_turned_off():
     front = LogMel(AudioSpec(rate=RATE, augment=AudioAugment(bands=0, frames=0)), column())
     batch = example("audio", [4000, 2000])
     assert torch.equal(front.train()(batch).x, front.eval()(batch).x)
+
+
+def changed(batch: Field, **augment: float) -> Features:
+    torch.manual_seed(0)
+    spec = AudioSpec(rate=RATE, augment=AudioAugment(bands=0, frames=0, **augment))
+    return LogMel(spec, column()).train()(batch)
+
+
+def tones(hertz: float, seconds: list[float]) -> Field:
+    time = torch.arange(int(max(seconds) * RATE)) / RATE
+    wave = (8000 * torch.sin(2 * torch.pi * hertz * time)).to(torch.int16)
+    return field(wave.expand(len(seconds), -1).clone(), [int(s * RATE) for s in seconds])
+
+
+def test_warp_moves_a_tone_to_neighbouring_bands_differently_in_each_clip():
+    batch = tones(1500, [0.5] * 8)
+    plain, warped = changed(batch).x[:, 20].argmax(1), changed(batch, warp=0.2).x[:, 20].argmax(1)
+    assert len(set(warped.tolist())) > 3
+    assert ((warped / plain - 1).abs() <= 0.27).all()  # 0.2 either way, and half a band
+
+
+def test_speed_makes_clips_longer_and_shorter_and_leaves_the_pitch():
+    batch = tones(1500, [0.5] * 8)
+    plain, played = changed(batch), changed(batch, speed=0.2)
+    assert plain.keep is not None
+    assert played.keep is not None
+    ratio = played.keep.sum(1) / plain.keep.sum(1)
+    assert len(set(ratio.tolist())) > 3
+    assert ((ratio > 1 / 1.22) & (ratio < 1 / 0.78)).all()
+    middle = plain.keep.sum(1).min() // 2
+    assert torch.equal(played.x[:, middle].argmax(1), plain.x[:, middle].argmax(1))
+    assert not played.x[~played.keep].any()
 
 
 # ── number, category, labels, text ───────────────────────────────────────────────────────────────

@@ -140,7 +140,7 @@ def reversal(keep: Tensor) -> Tensor:
 
 
 def along_time(x: Tensor, index: Tensor) -> Tensor:  # [B, T, D], [B, T]
-    return x.gather(1, index[..., None].expand(x.shape))
+    return x.gather(1, index[..., None].expand(-1, -1, x.shape[2]))
 
 
 class Attention(nn.Module):

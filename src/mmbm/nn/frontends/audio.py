@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from mmbm.columns import Column
 from mmbm.config import AudioSpec
 from mmbm.nn.batch import Features, Field
-from mmbm.nn.layers import in_float32, valid
+from mmbm.nn.layers import along_time, in_float32, valid
 
 WINDOW, HOP = 0.025, 0.010  # seconds, usual for speech
 FLOOR = 1e-5
@@ -41,7 +41,12 @@ class LogMel(nn.Module):
         x = F.conv1d(x[:, None], self.basis, stride=self.hop)  # [B, 2K, T']
         real, imaginary = x.square().chunk(2, dim=1)
         x = (self.mel @ (real + imaginary) + FLOOR).log().transpose(1, 2)  # [B, T', bands]
-        keep = valid(field.lengths // self.hop + 1, x.shape[1])
+        frames = field.lengths // self.hop + 1  # [B]
+        if self.training and self.augment.warp:
+            x = warp(x, self.augment.warp)
+        if self.training and self.augment.speed:
+            x, frames = speed(x, frames, self.augment.speed)
+        keep = valid(frames, x.shape[1])
         x = normalise(x, keep)
         if self.training:
             x = mask_bands(x, self.augment.bands)
@@ -57,6 +62,34 @@ def normalise(x: Tensor, keep: Tensor) -> Tensor:
     x = (x - mean) * mask
     var = x.square().sum((1, 2), keepdim=True) / count
     return x * torch.rsqrt(var + 0.01)  # silence stays zero instead of becoming loud noise
+
+
+def warp(x: Tensor, most: float) -> Tensor:
+    """Each clip's bands moved up or down in proportion, by up to `most`; the last one is repeated
+    (vocal tract length perturbation, Jaitly & Hinton 2013). [B, T', bands]"""
+    factor = 1 + most * (2 * torch.rand(len(x), 1, device=x.device) - 1)
+    place = torch.arange(x.shape[2], device=x.device) * factor  # [B, bands]
+    return between(x.transpose(1, 2), place).transpose(1, 2)
+
+
+def speed(x: Tensor, frames: Tensor, most: float) -> tuple[Tensor, Tensor]:
+    """Each clip played faster or slower, by up to `most` (Ko et al. 2015): x [B, T'', bands], and
+    how many of its frames are valid [B]."""
+    factor = 1 + most * (2 * torch.rand(len(x), 1, device=x.device) - 1)
+    longest = math.ceil((x.shape[1] - 1) / (1 - most)) + 1
+    place = torch.arange(longest, device=x.device) * factor  # [B, T'']
+    last = (frames - 1)[:, None]
+    return between(x, place.minimum(last)), ((last / factor).floor().long() + 1)[:, 0]
+
+
+def between(x: Tensor, place: Tensor) -> Tensor:
+    """Rows of x [B, N, D] at fractional places [B, M], linearly between the two nearest."""
+    place = place.clamp(0, x.shape[1] - 1)
+    low = place.floor()
+    part = (place - low)[..., None]
+    index = low.long()
+    above = (index + 1).clamp(max=x.shape[1] - 1)
+    return along_time(x, index) * (1 - part) + along_time(x, above) * part
 
 
 def mask_bands(x: Tensor, widest: int) -> Tensor:
