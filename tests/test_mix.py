@@ -2,8 +2,11 @@
 
 import numpy as np
 import pytest
+import torch
 
 from mmbm.nn.mix import PRIOR_WEIGHT, Truth, choose, mix
+from mmbm.predict import decode_row, encode
+from mmbm.runners.torch import TorchRunner
 
 
 def answers(rows: int, quality: list[float], seed: int = 0):
@@ -63,6 +66,35 @@ def test_the_fused_answer_decides_where_a_row_lacks_what_was_chosen():
     available = everything(candidates)
     available[1] = False
     assert mix(weights, candidates, available) == pytest.approx(candidates[0], abs=0.01)
+
+
+def test_the_fused_answer_without_a_modality_is_one_to_choose(bundle):
+    """As if it were absent; and what the mix has no use for is not computed, with no difference."""
+    from mmbm.nn.restore import restore
+
+    model = restore(bundle)
+    rows = [{"remark": "it looks red", "speed": 20.0, "place": "town1"}, {"speed": 1.0}, {}]
+    decoded = [decode_row(bundle, row, None) for row in rows]
+    tokens = encode(bundle, decoded)
+    target = model.targets["label"]
+    names = list(model.modalities)
+    target.weights.zero_()
+    target.weights[1 + len(names) + names.index("table")] = 1.0  # fused without the table
+    target.weights[-1] = PRIOR_WEIGHT
+    model.settle()
+    assert "table" in model.left_out
+    runner = TorchRunner(model)
+    without = runner.run("candidates", tokens)
+    here = without["label.available"][:, 1 + len(names) + names.index("table")]
+    assert here.tolist() == [True, False, False]  # nothing but the table is no answer without it
+    hidden = {**tokens, "table.known": np.zeros(3, bool)}
+    fused = runner.run("candidates", hidden)["label.answers"][:, 0]
+    answered = runner.run("answer", tokens)["label"]
+    temper = target.fused.temper
+    expected = temper(torch.from_numpy(fused[:1]), target.temperature).numpy()
+    assert answered[:1] == pytest.approx(expected, abs=1e-5)
+    model.left_out = names  # all of them, at more cost: the same answers
+    assert runner.run("answer", tokens)["label"] == pytest.approx(answered, abs=1e-6)
 
 
 def test_numbers_are_mixed_by_squared_error():

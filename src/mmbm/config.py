@@ -131,7 +131,7 @@ class AudioAugment(Spec):
     (SpecAugment, Park et al. 2019)."""
 
     warp: Fraction = 0.0
-    """Stretch or squeeze the mel axis by up to this part, as a longer or shorter vocal tract does
+    """Raise or lower all frequencies by up to this part, as a shorter or longer vocal tract does
     (Jaitly & Hinton 2013)."""
     speed: Fraction = 0.0
     """Play faster or slower by up to this part, at the same pitch (Ko et al. 2015)."""

@@ -44,6 +44,7 @@ def cross_validate(config: Config, run: Run, table: Any = None) -> Bundle:
     state = learn(config, everything, run)
     for name, target in state.model.targets.items():
         target.adopt([model.targets[name] for model in models])
+    state.model.settle()
     return write(config, everything, state.model, run, {}, scores)
 
 

@@ -130,6 +130,7 @@ def fit_mix(config: Config, data: Data, state: TrainState) -> None:
         answers = outputs[f"{name}.answers"][has].swapaxes(0, 1)
         available = outputs[f"{name}.available"][has].T
         target.fit(answers, available, Truth(config.targets[name].kind, truth[has]))
+    state.model.settle()
 
 
 def write(

@@ -18,7 +18,7 @@ from mmbm.config import (
     TextSpec,
 )
 from mmbm.nn.batch import Features, Field
-from mmbm.nn.frontends.audio import LogMel, mel_filters
+from mmbm.nn.frontends.audio import LogMel, mel_filters, to_hertz, to_mel
 from mmbm.nn.frontends.category import CategoryFrontend
 from mmbm.nn.frontends.image import ImageFrontend
 from mmbm.nn.frontends.labels import LabelsFrontend
@@ -299,7 +299,9 @@ def test_warp_moves_a_tone_to_neighbouring_bands_differently_in_each_clip():
     batch = tones(1500, [0.5] * 8)
     plain, warped = changed(batch).x[:, 20].argmax(1), changed(batch, warp=0.2).x[:, 20].argmax(1)
     assert len(set(warped.tolist())) > 3
-    assert ((warped / plain - 1).abs() <= 0.27).all()  # 0.2 either way, and half a band
+    step = to_mel(torch.tensor(RATE / 2)) / 65  # between two of 64 bands
+    hertz = to_hertz(step * (warped + 1)) / to_hertz(step * (plain + 1))
+    assert ((hertz - 1).abs() <= 0.25).all()  # 0.2 either way, and half a band
 
 
 def test_speed_makes_clips_longer_and_shorter_and_leaves_the_pitch():

@@ -1,10 +1,12 @@
-"""One target: its fused answer, the answer of each modality alone, the prior, and the mix of all.
+"""One target: its fused answer, those without or with only one modality, the prior, and their mix.
 
-While the model trains, every modality also learns to answer alone through a small head. After
-training, `fit` chooses on the valid split a convex mix of all those answers (greedy ensemble
-selection with replacement, Caruana et al. 2004, cross-fitted) and then a temperature (Guo et al.
-2017). The mix is part of the exported graph. A modality that is absent from a row has no say in it,
-so a row with nothing present gets the prior.
+While the model trains, every modality also learns to answer alone through a small head, and is
+hidden now and then. After training, `fit` chooses on the valid split a convex mix of the fused
+answer, the answers of each modality alone, the fused answers that don't see one of the modalities
+(one that misleads then does no harm), and the prior: greedy ensemble selection with replacement
+(Caruana et al. 2004), cross-fitted; and then a temperature (Guo et al. 2017). The mix is part of
+the exported graph. A modality that is absent from a row has no say in it, so a row with nothing
+present gets the prior.
 """
 
 from typing import Any, NamedTuple
@@ -32,10 +34,11 @@ class Context(NamedTuple):
     inputs: dict[str, Tokens]  # by modality, as encoded
     present: dict[str, Tensor]  # by modality, [B] bool
     fused: Fused
+    without: dict[str, Fused]  # fused as if this modality were absent; those the mix has a use for
 
 
 class Target(nn.Module):
-    weights: Tensor  # [K]: fused, each modality, prior
+    weights: Tensor  # [K]: fused, each modality alone, fused without each modality, prior
     temperature: Tensor  # []
 
     def __init__(self, spec: AnyTargetSpec, column: Column, width: int, modalities: list[str]):
@@ -46,7 +49,7 @@ class Target(nn.Module):
         self.fused: Any = make(spec, column, width)
         self.pools = nn.ModuleList(Pool(width) for _ in modalities)
         self.alone = nn.ModuleList(make(spec, column, width) for _ in modalities)
-        weights = torch.zeros(2 + len(modalities))
+        weights = torch.zeros(2 + 2 * len(modalities))
         weights[0], weights[-1] = 1.0, PRIOR_WEIGHT
         self.register_buffer("weights", weights)
         self.register_buffer("temperature", torch.tensor(1.0))
@@ -64,11 +67,26 @@ class Target(nn.Module):
         """All answers [K, B, C] and which of them each row has [K, B]."""
         fused = self.fused.answer(self.fused(context.fused.pooled))  # [B, C]
         alone = [self.fused.answer(raw) for raw in self._alone(context).values()]
+        without = [
+            self.fused.answer(self.fused(context.without[name].pooled))
+            if name in context.without
+            else fused  # it has no weight, or isn't to be had
+            for name in self.modalities
+        ]
         prior = self.fused.prior.expand_as(fused)
-        present = [context.present[name] for name in self.modalities]
-        some = torch.stack(present).any(0)
-        available = torch.stack([some, *present, torch.ones_like(some)])
-        return torch.stack([fused, *alone, prior]), available
+        present = torch.stack([context.present[name] for name in self.modalities])  # [M, B]
+        some = present.any(0)
+        others = [
+            (present.sum(0) - one.long() > 0) & (name in context.without)
+            for name, one in zip(self.modalities, present)
+        ]
+        available = torch.stack([some, *present, *others, torch.ones_like(some)])
+        return torch.stack([fused, *alone, *without, prior]), available
+
+    def left_out(self) -> list[str]:
+        """The modalities whose absence has a weight in the mix."""
+        first = 1 + len(self.modalities)
+        return [name for i, name in enumerate(self.modalities, first) if self.weights[i] > 0]
 
     def forward(self, context: Context) -> Tensor:
         """The mixed, tempered answer [B, C]."""

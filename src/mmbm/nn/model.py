@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from mmbm.columns import Columns
 from mmbm.config import AudioSpec, Config, ImageSpec, MediaSpec, OwnSpec, TextSpec
 from mmbm.errors import ConfigError
-from mmbm.nn.batch import Field, Tokens
+from mmbm.nn.batch import Field, Fused, Tokens
 from mmbm.nn.encoders.table import Table
 from mmbm.nn.mix import Context, Target
 from mmbm.registry import ENCODERS, FRONTENDS, FUSIONS, find
@@ -33,6 +33,7 @@ class Model(nn.Module):
         )
         self.auxiliary = config.train.auxiliary
         self.drop = config.fusion.drop
+        self.left_out = names if len(names) > 1 else []  # fused without them too: see `settle`
 
     def encode(self, batch: Batch) -> tuple[dict[str, Tokens], dict[str, Tensor]]:
         """Tokens and presence [B] of every modality."""
@@ -46,9 +47,21 @@ class Model(nn.Module):
     def context(self, tokens: dict[str, Tokens], present: dict[str, Tensor]) -> Context:
         """Fusion sees a learned token where a modality is absent (or hidden, while training)."""
         seen = self.hide(present) if self.training else present
+        left_out = [] if self.training else self.left_out
+        without = {
+            name: self.fuse(tokens, {**seen, name: torch.zeros_like(seen[name])})
+            for name in left_out
+        }
+        return Context(tokens, present, self.fuse(tokens, seen), without)
+
+    def fuse(self, tokens: dict[str, Tokens], seen: dict[str, Tensor]) -> Fused:
         stand_in = dict(zip(self.modalities, self.absent))
-        shown = {name: where(seen[name], t, stand_in[name]) for name, t in tokens.items()}
-        return Context(tokens, present, self.fusion(shown))
+        return self.fusion({n: where(seen[n], t, stand_in[n]) for n, t in tokens.items()})
+
+    def settle(self) -> None:
+        """From now on compute only what the mixes of the targets have a use for."""
+        used = {name for _, target in self.targets.items() for name in target.left_out()}
+        self.left_out = [name for name in self.modalities if name in used]
 
     def answer(self, tokens: dict[str, Tokens], present: dict[str, Tensor]) -> dict[str, Tensor]:
         context = self.context(tokens, present)

@@ -20,6 +20,8 @@ def restore(bundle: Bundle) -> Model | Ensemble:
     if many:
         model = Ensemble([Model(bundle.config, bundle.columns) for _ in range(many)])
     model.load_state_dict(load_file(bundle.path / "weights.safetensors"))
+    for member in model.members if isinstance(model, Ensemble) else [model]:
+        member.settle()
     return model.eval()
 
 

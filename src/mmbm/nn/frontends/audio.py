@@ -27,6 +27,7 @@ class LogMel(nn.Module):
         super().__init__()
         self.features = spec.bands
         self.augment = spec.augment
+        self.rate = spec.rate
         self.window = max(2, 2 * round(spec.rate * WINDOW / 2))
         self.hop = max(1, round(spec.rate * HOP))
         points, mel = mel_filters(spec.rate, self.window, spec.bands)
@@ -43,7 +44,7 @@ class LogMel(nn.Module):
         x = (self.mel @ (real + imaginary) + FLOOR).log().transpose(1, 2)  # [B, T', bands]
         frames = field.lengths // self.hop + 1  # [B]
         if self.training and self.augment.warp:
-            x = warp(x, self.augment.warp)
+            x = warp(x, self.augment.warp, self.rate)
         if self.training and self.augment.speed:
             x, frames = speed(x, frames, self.augment.speed)
         keep = valid(frames, x.shape[1])
@@ -64,11 +65,14 @@ def normalise(x: Tensor, keep: Tensor) -> Tensor:
     return x * torch.rsqrt(var + 0.01)  # silence stays zero instead of becoming loud noise
 
 
-def warp(x: Tensor, most: float) -> Tensor:
-    """Each clip's bands moved up or down in proportion, by up to `most`; the last one is repeated
-    (vocal tract length perturbation, Jaitly & Hinton 2013). [B, T', bands]"""
+def warp(x: Tensor, most: float, rate: int) -> Tensor:
+    """Each clip's frequencies multiplied by 1 ± `most`; the highest band is repeated where nothing
+    is above it (vocal tract length perturbation, Jaitly & Hinton 2013). [B, T', bands]"""
+    bands = x.shape[2]
     factor = 1 + most * (2 * torch.rand(len(x), 1, device=x.device) - 1)
-    place = torch.arange(x.shape[2], device=x.device) * factor  # [B, bands]
+    step = to_mel(torch.tensor(rate / 2)) / (bands + 1)  # between the centres of two bands
+    centre = to_hertz(step * torch.arange(1, bands + 1)).to(x.device)
+    place = to_mel(centre * factor) / step.to(x.device) - 1  # [B, bands]
     return between(x.transpose(1, 2), place).transpose(1, 2)
 
 
@@ -126,14 +130,22 @@ def fourier(window: int, points: int) -> Tensor:
     return torch.cat([hann * angle.cos(), -hann * angle.sin()]).float()[:, None]
 
 
-def mel_filters(rate: int, window: int, bands: int) -> tuple[int, Tensor]:
-    """DFT points, and triangles [bands, points/2+1] evenly spaced in mel = 2595·log10(1 + f/700).
+def to_mel(hertz: Tensor) -> Tensor:
+    """HTK's formula (O'Shaughnessy 1987)."""
+    return 2595 * torch.log10(1 + hertz / 700)
 
-    The formula is HTK's (O'Shaughnessy 1987). The points grow until no band falls between two bins.
+
+def to_hertz(mel: Tensor) -> Tensor:
+    return 700 * (10 ** (mel / 2595) - 1)
+
+
+def mel_filters(rate: int, window: int, bands: int) -> tuple[int, Tensor]:
+    """DFT points, and triangles [bands, points/2+1] evenly spaced in mel.
+
+    The points grow until no band falls between two bins.
     """
-    top = 2595 * math.log10(1 + rate / 2 / 700)
-    mels = torch.linspace(0, top, bands + 2, dtype=torch.float64)
-    edges = 700 * (10 ** (mels / 2595) - 1)  # Hz, [bands + 2]
+    top = to_mel(torch.tensor(rate / 2, dtype=torch.float64)).item()
+    edges = to_hertz(torch.linspace(0, top, bands + 2, dtype=torch.float64))  # Hz, [bands + 2]
     low, centre, high = edges[:-2, None], edges[1:-1, None], edges[2:, None]
     points = 2 ** math.ceil(math.log2(window))
     while True:
