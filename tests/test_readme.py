@@ -1,5 +1,6 @@
 """Every command and Python block of both READMEs runs, at a smaller size."""
 
+import contextlib
 import os
 import re
 import shlex
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from serve.conftest import serving
 
 from mmbm.configfile import parse
 
@@ -62,13 +64,22 @@ def test_links_lead_to_files(readme):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("readme", READMES)
-def test_commands_and_python_blocks_run(readme, folder):
-    for command in commands(readme):
-        if command.startswith("make "):
-            target = command.split()[1]
-            assert f"\n{target}:" in (ROOT / "Makefile").read_text(), command
-        else:
-            run(folder, command + " --set train.epochs=1" * command.startswith("mmbm train"))
-    for block in blocks(readme, "python"):
-        (folder / "block.py").write_text(block, encoding="utf-8")
-        run(folder, f"{sys.executable} block.py")
+def test_commands_and_python_blocks_run(readme, folder, tmp_path):
+    """The server of `mmbm serve` goes on, on a port of its own, while the rest is done."""
+    port = "8000"
+    with contextlib.ExitStack() as stack:
+        for command in commands(readme):
+            name, *arguments = shlex.split(command)
+            if name == "make":
+                assert f"\n{arguments[0]}:" in (ROOT / "Makefile").read_text(), command
+            elif arguments[0] == "serve":
+                bundle = folder / arguments[1]
+                port = stack.enter_context(serving(tmp_path, bundle)).url.rpartition(":")[2]
+            elif name == "curl":
+                run(folder, command.replace("localhost:8000", f"localhost:{port}") + " --fail")
+            else:
+                run(folder, command + " --set train.epochs=1" * (arguments[0] == "train"))
+        for block in blocks(readme, "python"):
+            text = block.replace("localhost:8000", f"localhost:{port}")
+            (folder / "block.py").write_text(text, encoding="utf-8")
+            run(folder, f"{sys.executable} block.py")
