@@ -140,3 +140,9 @@ def test_table_columns_form_one_modality_and_media_their_own():
         "table": ["age", "town"],
         "sensors": ["x"],
     }
+
+
+def test_a_modality_that_is_hidden_in_training_must_be_there():
+    drop = {**SMALL, "fusion": {"drop": {"tabel": 0.5}}}
+    with pytest.raises(ConfigError, match=r"fusion\.drop: 'tabel' is no modality"):
+        parse(drop)

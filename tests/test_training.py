@@ -214,3 +214,16 @@ def test_an_empty_category_has_an_index_to_trace_with():
     columns = kinds.build_all(config, states)
     args, _ = example(Model(config, columns), columns, None)
     assert args["place"].max() == 0
+
+
+def test_each_modality_is_hidden_as_often_as_the_config_says(bundle_path):
+    bundle = load(bundle_path)
+    fusion = bundle.config.fusion.model_copy(update={"drop": {"photo": 0.5, "remark": 0.0}})
+    config = bundle.config.model_copy(update={"fusion": fusion})
+    model = Model(config, bundle.columns)
+    torch.manual_seed(0)
+    seen = model.hide({name: torch.ones(4000, dtype=torch.bool) for name in model.modalities})
+    hidden = {name: 1 - float(rows.float().mean()) for name, rows in seen.items()}
+    assert hidden["remark"] == 0
+    assert hidden["photo"] == pytest.approx(0.5, abs=0.05)
+    assert hidden["table"] == pytest.approx(0.2, abs=0.05)  # the usual chance

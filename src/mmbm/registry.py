@@ -33,9 +33,11 @@ ENCODERS = {
     "cnn": "mmbm.nn.encoders.cnn:CNN",
     "rnn": "mmbm.nn.encoders.rnn:RNN",
     "transformer": "mmbm.nn.encoders.transformer:Transformer",
+    "bag": "mmbm.nn.encoders.bag:Bag",
 }
 FUSIONS = {
     "concat": "mmbm.nn.fusion.concat:Concat",
+    "sum": "mmbm.nn.fusion.sum:Sum",
     "gated": "mmbm.nn.fusion.gated:Gated",
     "transformer": "mmbm.nn.fusion.transformer:TransformerFusion",
     "bottleneck": "mmbm.nn.fusion.bottleneck:Bottleneck",

@@ -11,6 +11,7 @@ from mmbm.config import (
     ConcatSpec,
     GatedSpec,
     LowRankSpec,
+    SumSpec,
     TransformerFusionSpec,
 )
 from mmbm.errors import ConfigError
@@ -21,6 +22,7 @@ from mmbm.registry import FUSIONS, find
 WIDTH = 32
 SPECS = {
     "concat": ConcatSpec(width=WIDTH),
+    "sum": SumSpec(width=WIDTH),
     "gated": GatedSpec(width=WIDTH),
     "transformer": TransformerFusionSpec(width=WIDTH),
     "bottleneck": BottleneckSpec(width=WIDTH),
@@ -124,6 +126,8 @@ def test_trains_in_bfloat16(kind):
 
 def test_learns_what_only_two_modalities_together_tell(kind):
     """Exclusive or: each modality alone is a coin toss."""
+    if kind == "sum":
+        pytest.skip("adds what each says, on purpose: see below")
     names = ["left", "right"]
     fusion = make(kind, names).train()
     torch.manual_seed(1)
@@ -140,6 +144,18 @@ def test_learns_what_only_two_modalities_together_tell(kind):
         optimizer.step()
     right_answers = (head(fusion.eval()(batch).pooled).argmax(1) == left ^ right).sum()
     assert right_answers == 32
+
+
+def test_a_sum_adds_what_each_modality_says_whatever_the_others_are():
+    fusion = make("sum")
+    batch, other = (example(NAMES, [5], [2], [1]) for _ in range(2))
+
+    def step(**rest: Tokens) -> torch.Tensor:
+        """What a change of the photo changes."""
+        before, after = batch | rest, batch | rest | {"photo": other["photo"]}
+        return fusion(after).pooled - fusion(before).pooled
+
+    assert torch.allclose(step(), step(type=other["type"]), atol=1e-5)
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from mmbm.columns import Columns
-from mmbm.config import AudioSpec, Config, ImageSpec, MediaSpec, OwnSpec, TextSpec
+from mmbm.config import DROP, AudioSpec, Config, ImageSpec, MediaSpec, OwnSpec, TextSpec
 from mmbm.errors import ConfigError
 from mmbm.nn.batch import Field, Fused, Tokens
 from mmbm.nn.encoders.table import Table
@@ -32,7 +32,8 @@ class Model(nn.Module):
             {k: Target(spec, columns[k], width, names) for k, spec in config.targets.items()}
         )
         self.auxiliary = config.train.auxiliary
-        self.drop = config.fusion.drop
+        drop = config.fusion.drop
+        self.drop = [drop.get(n, DROP) if isinstance(drop, dict) else drop for n in names]
         self.left_out = names if len(names) > 1 else []  # fused without them too: see `settle`
 
     def encode(self, batch: Batch) -> tuple[dict[str, Tokens], dict[str, Tensor]]:
@@ -78,7 +79,8 @@ class Model(nn.Module):
     def hide(self, present: dict[str, Tensor]) -> dict[str, Tensor]:
         """Modality dropout per row; a row never loses all it has."""
         known = torch.stack(list(present.values()))  # [M, B]
-        seen = known & (torch.rand(known.shape, device=known.device) >= self.drop)
+        drop = torch.tensor(self.drop, device=known.device)[:, None]
+        seen = known & (torch.rand(known.shape, device=known.device) >= drop)
         seen = torch.where(seen.any(0), seen, known)
         return dict(zip(present, seen))
 
