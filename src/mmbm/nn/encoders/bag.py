@@ -16,7 +16,7 @@ class Bag(nn.Module):
         super().__init__()
         if layout != "tokens":
             raise ConfigError(
-                f"encoder bag reads text, not {layout}; cnn and transformer read pictures and sound."
+                f"encoder bag reads text, not {layout}; cnn and transformer read that too."
             )
         self.width = features
         self.dropout = nn.Dropout(spec.dropout)
