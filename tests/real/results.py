@@ -3,6 +3,7 @@
 python tests/real/results.py [TASK …]      only these; the other rows of the table are kept
 """
 
+import csv
 import json
 import subprocess
 import sys
@@ -10,7 +11,11 @@ import time
 from pathlib import Path
 from typing import Any
 
-from sets import TASKS, Task
+import numpy as np
+from sets import DATA, TASKS, Task
+
+import mmbm
+from mmbm.bundle import Bundle
 
 ROOT = Path(__file__).parents[2]
 RUNS = ROOT / "runs" / "results"
@@ -20,73 +25,104 @@ HEAD = """# Results on real data
 
 Each row is `mmbm init`, then `mmbm train` with the settings shown, on the sets that the data
 folder's own READMEs describe. The score is accuracy on the test split with its 95 % bootstrap
-interval (of the first seed where there are several, then mean and standard deviation over seeds).
-*Best single* is the best modality trained alone with the same budget (`--baselines`). Minutes are
-of one run with its baselines, on two cores. Written by `make results` (`tests/real/results.py`).
+interval; where there are several seeds, their mean and standard deviation first. *Best single* is
+the best modality trained alone with the same settings and budget, *gain* what the whole is better,
+mean over the seeds, with its paired 95 % interval over the test rows. Minutes are of one run with
+those single modalities, on two shared cores. Written by `make results` (`tests/real/results.py`).
 
-| task | inputs | settings | test rows | score | best single | promise | minutes |
-|---|---|---|---|---|---|---|---|
+| task | inputs | settings | test rows | score | promise | best single | gain | minutes |
+|---|---|---|---|---|---|---|---|---|
 """
 
 
-def mmbm(*arguments: str) -> str:
-    command = [sys.executable, "-m", "mmbm.cli", *arguments]
-    return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
-
-
 def measure(name: str, task: Task) -> dict[str, Any]:
-    """Scores per seed: {"scores": […], "valid": […], "single": {modality: […]}, …}."""
-    scores, valid, single, reports, start = [], [], {}, [], time.monotonic()
+    """Test scores of every seed, of the whole and of each modality trained alone."""
+    right: list[np.ndarray] = []
+    alone: dict[str, list[np.ndarray]] = {}
+    reports, valid, start = [], [], time.monotonic()
     for seed in range(1, task.seeds + 1):
-        report, metrics = train(name, task, task.only, seed)
-        reports.append(report)
-        scores.append(report["accuracy"])
+        bundle = train(name, task, task.only, seed)
+        metrics = bundle.metrics
+        reports.append(metrics["test"])
         valid.append(metrics["valid"]["targets"][task.target]["accuracy"])
-        for modality, score in metrics["test"].get("baselines", {}).items():
-            single.setdefault(modality, []).append(score[task.target])
+        right.append(correct(bundle, task))
+        run = bundle.path.parent
+        for modality in metrics["test"].get("baselines", {}):
+            single = mmbm.load(run.with_name(f"{run.name}-{modality}") / "bundle")
+            alone.setdefault(modality, []).append(correct(single, task))
         for modality in task.alone:
-            alone, _ = train(f"{name}-{modality}", task, (modality,), seed)
-            single.setdefault(modality, []).append(alone["accuracy"])
+            single = train(f"{name}-{modality}", task, (modality,), seed)
+            alone.setdefault(modality, []).append(correct(single, task))
     minutes = (time.monotonic() - start) / 60 / task.seeds
+    best = max(alone, key=lambda m: np.mean(alone[m]), default=None)
     return {
-        "rows": reports[0]["rows"], "scores": scores, "valid": valid, "single": single,
-        "interval": reports[0]["interval"], "minutes": round(minutes, 1),
-    }  # fmt: skip
+        "rows": reports[0]["rows"],
+        "scores": [float(r.mean()) for r in right],
+        "interval": reports[0]["targets"][task.target]["interval"],
+        "valid": valid,
+        "best": best,
+        "single": float(np.mean(alone[best])) if best else None,
+        "gain": gain(right, alone[best]) if best else None,
+        "minutes": round(minutes, 1),
+    }
 
 
-def train(
-    name: str, task: Task, inputs: tuple[str, ...], seed: int
-) -> tuple[dict[str, Any], dict[str, Any]]:
-    """`mmbm init` and `mmbm train`: the target's test metrics, and all the bundle's metrics."""
+def train(name: str, task: Task, inputs: tuple[str, ...], seed: int) -> Bundle:
+    """`mmbm init` and `mmbm train` with these inputs."""
     config, run = RUNS / f"{name}.yaml", RUNS / f"{name}-seed{seed}-{int(time.time())}"
-    mmbm("init", *task.init(inputs), "-o", str(config))
-    left_out = {f"inputs.{column}." for column in task.only if column not in inputs}
-    settings = [s for s in task.settings if not s.startswith(tuple(left_out) or "-")]
+    command("init", *task.init(inputs), "-o", str(config))
+    left_out = tuple(f"inputs.{c}{end}" for c in task.only if c not in inputs for end in ".=")
+    settings = [s for s in task.settings if not s.startswith(left_out)]
+    if len(inputs) == 1:  # nothing to fuse or to hide
+        settings = [s for s in settings if not s.startswith("fusion")]
     sets = [x for s in (*settings, f"train.seed={seed}") for x in ("--set", s)]
     more = ["--baselines"] * task.baselines
-    report = json.loads(mmbm("train", str(config), "--run", str(run), *sets, *more, "--json"))
-    metrics = json.loads((run / "bundle" / "metrics.json").read_text())
-    return report["targets"][task.target], metrics
+    command("train", str(config), "--run", str(run), *sets, *more, "--json")
+    return mmbm.load(run / "bundle")
+
+
+def command(*arguments: str) -> None:
+    run = [sys.executable, "-m", "mmbm.cli", *arguments]
+    subprocess.run(run, check=True, stdout=subprocess.DEVNULL)
+
+
+def correct(bundle: Bundle, task: Task) -> np.ndarray:
+    """Which test rows are answered right. [N] bool"""
+    with (DATA / task.folder / "data.csv").open(encoding="utf-8-sig", newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["split"] == "test"]
+    cells = [{name: row[name] for name in bundle.config.inputs} for row in rows]
+    answers = bundle.predict(cells, root=DATA / task.folder)
+    return np.array([a[task.target] == row[task.target] for a, row in zip(answers, rows)])
+
+
+def gain(right: list[np.ndarray], alone: list[np.ndarray]) -> list[float]:
+    """Accuracy of the whole less that of the single modality, mean over the seeds, with its paired
+    95 % bootstrap interval over the test rows: [mean, low, high]."""
+    each = np.mean([a.astype(float) - b for a, b in zip(right, alone)], axis=0)  # [N]
+    draws = np.random.default_rng(0).integers(0, len(each), (2000, len(each)))
+    low, high = np.quantile(each[draws].mean(1), [0.025, 0.975])
+    return [float(each.mean()), float(low), float(high)]
 
 
 def row(name: str, task: Task, result: dict[str, Any]) -> str:
-    mean = sum(result["scores"]) / len(result["scores"])
+    scores = np.array(result["scores"])
     low, high = result["interval"]
-    score = f"{result['scores'][0]:.3f} ({low:.3f} – {high:.3f})"
+    score = f"{scores[0]:.3f} ({low:.3f} – {high:.3f})"
     if task.seeds > 1:
-        spread = (sum((s - mean) ** 2 for s in result["scores"]) / (task.seeds - 1)) ** 0.5
-        score += f"; {task.seeds} seeds {mean:.3f} ± {spread:.3f}"
+        score = f"**{scores.mean():.3f}** ± {scores.std(ddof=1):.3f}; first {score}"
     if task.valid:
-        score += f"; {task.valid} {sum(result['valid']) / len(result['valid']):.3f}"
-    means = {modality: sum(s) / len(s) for modality, s in result["single"].items()}
-    best = max(means, key=lambda m: means[m]) if means else None
-    single = f"{best} {means[best]:.3f}" if best else "–"
+        score += f"; {task.valid} {np.mean(result['valid']):.3f}"
+    single = gained = "–"
+    if result["best"]:
+        single = f"{result['best']} {result['single']:.3f}"
+        mean, low, high = result["gain"]
+        gained = f"{mean:+.3f} ({low:+.3f} – {high:+.3f})"
     promise = "–" if task.promise is None else f"≥ {task.promise}"
     inputs = ", ".join(task.only) + (f"; {task.note}" if task.note else "")
     settings = "<br>".join(f"`{s}`" for s in task.settings) or "–"
     return (
         f"| {task.folder} `{task.target}` | {inputs} | {settings} | {result['rows']} | {score} | "
-        f"{single} | {promise} | {result['minutes']} |"
+        f"{promise} | {single} | {gained} | {result['minutes']} |"
     )
 
 
