@@ -7,13 +7,14 @@ that ends in .onnx is for those who don't use mmbm at the other end.
 
 import json
 import shutil
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from mmbm import bundle as bundles
 from mmbm.bundle import MANIFEST, Bundle
 from mmbm.errors import BundleError, MmbmError
-from mmbm.export.verify import TOLERANCES, Moved, check, scales
+from mmbm.export.verify import TOLERANCES, Moved, answers, check, scales
 from mmbm.registry import EXPORTS, find
 
 PRECISIONS = {
@@ -22,6 +23,16 @@ PRECISIONS = {
     "litert": ("float32",),
 }
 Report = dict[str, Any]
+
+
+class Exported(NamedTuple):
+    """Where it is, and what was measured."""
+
+    path: Path
+    report: Report
+
+    def __str__(self) -> str:
+        return "\n".join(sentences(self.report))
 
 
 def export(
@@ -34,7 +45,7 @@ def export(
     table: Any = None,
     split: str | None = "test",
     external: bool = False,
-) -> "Bundle | Path":
+) -> "Exported":
     """Write the bundle for another runtime; nothing is written if an answer moves too far.
 
     to: onnx, openvino or litert.
@@ -62,8 +73,9 @@ def export(
             raise MmbmError(
                 f"{output} is a file for --to onnx, which mmbm doesn't evaluate: name a folder."
             )
-        write(bundle, output, precision, bound, external)
-        return output
+        moved = write(bundle, output, precision, bound, external)
+        origin = {"from": bundle.version, "to": to, "precision": precision}
+        return Exported(output, {**origin, **moved.report()})
     if external or (to, precision) == ("onnx", "float32"):
         raise MmbmError(
             f"{bundle.path} has these graphs already. Name a file (-o model.onnx) to have them as "
@@ -71,7 +83,8 @@ def export(
             if not external
             else "External weights are for one file: name it (-o model.onnx)."
         )
-    return write_bundle(bundle, to, output, precision, bound, table, split)
+    report = write_bundle(bundle, to, output, precision, bound, table, split)
+    return Exported(output, report)
 
 
 def check_asked(bundle: Bundle, to: str, precision: str) -> None:
@@ -95,7 +108,7 @@ def write_bundle(
     bound: float,
     table: Any,
     split: str | None,
-) -> Bundle:
+) -> Report:
     """Beside its place, then moved there: it is whole or absent."""
     if output.exists() and not (output / MANIFEST).is_file() and any(output.iterdir()):
         raise MmbmError(f"{output} is not empty and no bundle: it is left as it is.")
@@ -112,17 +125,16 @@ def write_bundle(
         origin = {"from": bundle.version, "to": to, "precision": precision}
         bundles.seal(part, bundle.config, tolerance, runner=to, export=origin)
         made = bundles.load(part)
-        moved = check(bundle, made.runner, bound)
+        moved = check(bundle, partial(answers, made.runner), bound)
         made.verify()
         report = {**origin, **moved.report(), **compare(bundle, made, table, split)}
         describe(part, bundle, report)
         bundles.seal(part, bundle.config, tolerance, runner=to, export=origin)
-        del made
         shutil.rmtree(output, ignore_errors=True)
         part.rename(output)
     finally:
         shutil.rmtree(part, ignore_errors=True)
-    return bundles.load(output)
+    return report
 
 
 def compare(bundle: Bundle, made: Bundle, table: Any, split: str | None) -> Report:
@@ -167,6 +179,3 @@ def sentences(report: Report) -> list[str]:
                 rows = report["table"]["rows"]
                 said.append(f"{name}: {metric} {before:.4f} before, {after:.4f} after ({rows} rows).")
     return said
-
-
-__all__ = ["export", "sentences"]

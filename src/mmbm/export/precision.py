@@ -38,11 +38,16 @@ def lower(model: Any, precision: str) -> Any:
     kept = frontends(model)
     with quiet():
         if precision == "float16":
+            from onnxruntime.quantization.onnx_model import ONNXModel
             from onnxruntime.transformers.float16 import convert_float_to_float16
 
-            return convert_float_to_float16(
+            model = convert_float_to_float16(
                 model, keep_io_types=True, node_block_list=kept, op_block_list=WIDE
             )
+            ordered = ONNXModel(model)  # the converter adds casts at the end, after their use
+            ordered.topological_sort()
+            del ordered.model.graph.value_info[:]  # types of before
+            return ordered.model
         if precision == "int8":
             return quantized(model, kept)
     return model

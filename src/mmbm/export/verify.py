@@ -1,6 +1,6 @@
 """How far an exported model's answers are from the bundle's: on its golden rows, in many shapes."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,15 +48,15 @@ class Moved:
         return said
 
 
-def check(bundle: Bundle, runner: Runner, bound: float) -> Moved:
-    """Run the bundle and `runner` on the same batches. Raises BundleError if an answer moves
-    farther than `bound`, or if there are no golden rows to run."""
+def check(bundle: Bundle, exported: Callable[[Named], Named], bound: float) -> Moved:
+    """Answer the same batches by the bundle and by what was exported. Raises BundleError if an
+    answer moves farther than `bound`, or if there are no golden rows to run."""
     rows, scale = golden(bundle), scales(bundle)
     farthest = dict.fromkeys(bundle.config.targets, 0.0)
     count = 0
     for label, batch in batches(bundle, rows):
         arrays = flatten(batched(bundle, batch), bundle.columns)
-        ours, theirs = (answers(r, arrays) for r in (bundle.runner, runner))
+        ours, theirs = answers(bundle.runner, arrays), exported(arrays)
         for name, mine in ours.items():
             moved = float(np.abs(mine - theirs[name]).max()) / scale[name]
             if not moved <= bound:
@@ -68,7 +68,7 @@ def check(bundle: Bundle, runner: Runner, bound: float) -> Moved:
             farthest[name] = max(farthest[name], moved)
         count += 1
     arrays = flatten(batched(bundle, rows), bundle.columns)
-    before, after = (answers(r, arrays) for r in (bundle.runner, runner))
+    before, after = answers(bundle.runner, arrays), exported(arrays)
     same = {}
     for name, answer in bundle.answers.items():
         if bundle.config.targets[name].kind != "number":
