@@ -222,6 +222,22 @@ def export(
 
 
 @app.command()
+def package(
+    bundle: BundlePath,
+    output: Annotated[Path, typer.Option("-o", help="Folder to write.")],
+    name: Annotated[str | None, typer.Option(help="The model's; the run's if not given.")] = None,
+    wheel: Annotated[Path | None, typer.Option(help="A wheel of mmbm to install.")] = None,
+) -> None:
+    """A folder to build a container of: Dockerfile, compose file, Kubernetes manifests."""
+    from mmbm.bundle import load
+    from mmbm.package import package as write
+    from mmbm.progress import say
+
+    write(load(bundle, verify=True), output, name, wheel)
+    say(f"Wrote {output}. Next: docker compose -f {output / 'compose.yaml'} up --build")
+
+
+@app.command()
 def demo(
     folder: Annotated[Path, typer.Option(help="Where dataset, config and run go.")] = Path("demo"),
     rows: Annotated[int, typer.Option(min=50, help="Rows to make.")] = 6000,
