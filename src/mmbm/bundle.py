@@ -202,7 +202,9 @@ def choose_runner(path: Path, manifest: dict[str, Any], asked: str | None) -> st
     possible = [own] if exported else ["onnx", "openvino"]
     for name in (own, asked or own):
         if name not in RUNNERS:  # never looked up elsewhere: a manifest imports nothing
-            raise BundleError(f"{path}: there is no runner {name!r}; runners: {', '.join(RUNNERS)}.")
+            raise BundleError(
+                f"{path}: there is no runner {name!r}; runners: {', '.join(RUNNERS)}."
+            )
     if asked and asked not in possible:
         raise BundleError(
             f"{path} holds graphs for {own}, which {asked} can't run. "

@@ -91,13 +91,9 @@ def check_asked(bundle: Bundle, to: str, precision: str) -> None:
     if to not in EXPORTS:
         raise MmbmError(f"There is no format {to!r}; formats: {', '.join(EXPORTS)}.")
     if precision not in PRECISIONS[to]:
-        raise MmbmError(
-            f"{to} is exported in {' or '.join(PRECISIONS[to])}, not in {precision!r}."
-        )
+        raise MmbmError(f"{to} is exported in {' or '.join(PRECISIONS[to])}, not in {precision!r}.")
     if "runner" in bundle.manifest:
-        raise BundleError(
-            f"{bundle.path} was itself exported: export the bundle it was made from."
-        )
+        raise BundleError(f"{bundle.path} was itself exported: export the bundle it was made from.")
 
 
 def write_bundle(
@@ -177,5 +173,7 @@ def sentences(report: Report) -> list[str]:
         for metric, (before, after) in changes.items():
             if before is not None and after is not None:
                 rows = report["table"]["rows"]
-                said.append(f"{name}: {metric} {before:.4f} before, {after:.4f} after ({rows} rows).")
+                said.append(
+                    f"{name}: {metric} {before:.4f} before, {after:.4f} after ({rows} rows)."
+                )
     return said

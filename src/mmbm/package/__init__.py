@@ -1,10 +1,10 @@
 """A bundle as a folder that a container engine builds and a cluster runs.
 
-    bundle/           as it is, readable by any user
-    Dockerfile        slim base, `mmbm[serve]` only, not root, health check
-    constraints.txt   the versions of mmbm's packages here, so that there are no others there
-    mmbm-….whl        mmbm itself, if it wasn't installed from a package index
-    compose.yaml · kubernetes.yaml
+bundle/           as it is, readable by any user
+Dockerfile        slim base, `mmbm[serve]` only, not root, health check
+constraints.txt   the versions of mmbm's packages here, so that there are no others there
+mmbm-….whl        mmbm itself, if it wasn't installed from a package index
+compose.yaml · kubernetes.yaml
 """
 
 import json
@@ -27,7 +27,9 @@ EXTRAS = {"onnx": "serve", "openvino": "serve,openvino", "litert": "serve,litert
 """What the image installs, by the runner of the bundle."""
 
 
-def package(bundle: Bundle, folder: Path, name: str | None = None, wheel: Path | None = None) -> None:
+def package(
+    bundle: Bundle, folder: Path, name: str | None = None, wheel: Path | None = None
+) -> None:
     """Write the folder. `name` is the model's, in the image and in its address; `wheel` a wheel of
     mmbm to install instead of the one that is installed here."""
     name = name or default_name(bundle)
