@@ -1,4 +1,4 @@
-"""What a container of a bundle weighs: the packages that its Dockerfile installs, in a fresh place."""
+"""What a container of a bundle weighs: what its Dockerfile installs, in a fresh place."""
 
 import argparse
 import json

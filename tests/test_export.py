@@ -52,7 +52,7 @@ def test_an_exported_bundle_answers_as_its_origin_whatever_the_batch(variant, ex
 
 
 def test_the_battery_has_every_shape_that_a_graph_may_not_be_made_for(bundle):
-    seen = {label: rows for label, rows in batches(bundle, golden(bundle))}
+    seen = dict(batches(bundle, golden(bundle)))
     sizes = {len(rows) for rows in seen.values()}
     assert {1, 4, 17, 64} <= sizes
     texts = [

@@ -1,4 +1,4 @@
-"""What `mmbm package` writes: linted, and the Dockerfile's own steps done without a container engine."""
+"""What `mmbm package` writes: linted, and the Dockerfile's steps done without an engine."""
 
 import contextlib
 import json
@@ -213,7 +213,7 @@ def test_the_steps_of_the_dockerfile_lead_to_a_service_that_answers(image, folde
 @pytest.mark.slow
 def test_what_may_be_left_out_may_be_left_out(image, folder, bundle, table):
     """As bench/size.py says: WAV is still heard without FFmpeg, and nothing else needs the rest."""
-    work, venv = image
+    _, venv = image
     spare = ["av", "hf-xet", "uvloop"]
     subprocess.run([venv / "bin" / "pip", "uninstall", "-q", "-y", *spare], check=True)
     with running(image, folder) as url, (table.parent / "media" / "0.wav").open("rb") as sound:

@@ -36,7 +36,7 @@ MANIFEST = "manifest.json"
 
 
 class Bundle:
-    """An opened bundle. `predict` and `evaluate` run its graphs, on onnxruntime if not said otherwise."""
+    """An opened bundle. `predict` and `evaluate` run its graphs, mostly on onnxruntime."""
 
     def __init__(
         self,

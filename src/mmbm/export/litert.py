@@ -1,5 +1,5 @@
-"""torch -> LiteRT (TensorFlow Lite). It knows no dynamic axes, so every graph is there in a few fixed
-sizes that share their weights; the runner pads to one that fits, which never changes an answer."""
+"""torch -> LiteRT (TensorFlow Lite). It knows no dynamic axes, so every graph is there in a few
+fixed sizes that share their weights; the runner pads to one that fits, which changes no answer."""
 
 import contextlib
 import copy
@@ -36,7 +36,7 @@ is a recurrence there are fewer sizes: the converter takes seconds for a hundred
 def convert(bundle: Bundle, folder: Path, precision: str) -> None:
     """One file for each graph, and what the runner must know of them."""
     try:
-        import litert_torch
+        import litert_torch  # type: ignore[import-not-found]
     except ModuleNotFoundError as error:
         raise MissingExtra("Export to litert", "litert") from error
     model = restore(bundle)
@@ -152,7 +152,7 @@ class SplitNumber(nn.Module):
 
 
 class Unrolled(nn.Module):
-    """`Recurrence` step by step. Backwards, a row's state stays zero until its own last position."""
+    """`Recurrence` step by step. Backwards, a row's state is zero until its own last position."""
 
     def __init__(self, recurrence: Recurrence):
         super().__init__()
@@ -172,7 +172,8 @@ class Unrolled(nn.Module):
             here = torch.stack([g[:, time] for g, time in zip(given, times)])  # [n, B, gates*H]
             shown = torch.stack([mask[:, time] for time in times])  # [n, B, 1]
             before = torch.bmm(state[0], weight) + bias
-            state = tuple(s * shown for s in self.step(here, before, state))
+            h, c = self.step(here, before, state)
+            state = h * shown, c * shown
             outputs.append(state[0])
         ways = [torch.stack([h[0] for h in outputs], 1)]  # [B, T, H]
         if len(layers) == 2:

@@ -6,6 +6,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from mmbm.bundle import Bundle
 from mmbm.export.precision import GRAPHS, lower, onnx, read
 from mmbm.export.verify import Moved, check
@@ -27,7 +29,7 @@ ANSWERS = {
 
 
 def write(bundle: Bundle, file: Path, precision: str, bound: float, external: bool) -> Moved:
-    """Write the graph and check it: beside its place, then moved there. See `mmbm.export.export`."""
+    """Write the graph beside its place, check it, and move it there; see `mmbm.export.export`."""
     model = merged(bundle, precision)
     document(model, bundle)
     file.parent.mkdir(parents=True, exist_ok=True)
@@ -97,8 +99,11 @@ def meanings(bundle: Bundle) -> tuple[dict[str, Any], dict[str, Any]]:
             "kind": spec.kind,
             "means": MEANS[spec.kind],
             "dtype": columns[name].storage.dtype,
-            "shape": ["batch", *["length"] * columns[name].storage.ragged]
-            + list(columns[name].storage.shape),
+            "shape": [
+                "batch",
+                *(["length"] if columns[name].storage.ragged else []),
+                *columns[name].storage.shape,
+            ],
             "spec": spec.model_dump(mode="json", exclude={"encoder", "augment"}),
             "state": columns[name].state,
         }
@@ -130,4 +135,4 @@ class Whole:
     def answers(self, arrays: Named) -> Named:
         names = [value.name for value in self.session.get_outputs()]
         inputs = {value.name: arrays[value.name] for value in self.session.get_inputs()}
-        return dict(zip(names, self.session.run(names, inputs)))
+        return dict(zip(names, map(np.asarray, self.session.run(names, inputs))))

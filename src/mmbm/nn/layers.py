@@ -3,6 +3,7 @@
 import functools
 import math
 from collections.abc import Callable
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -113,7 +114,7 @@ class Recurrence(nn.Module):
             parts = layer.get_parameter(f"{name}_l0").chunk(len(GATES[self.cell]))
             return torch.cat([parts[i] for i in GATES[self.cell]])[None]
 
-        options = {"hidden_size": self.hidden}
+        options: dict[str, Any] = {"hidden_size": self.hidden}
         if self.cell == "gru":
             options["linear_before_reset"] = 1
         y = torch.onnx.ops.symbolic(

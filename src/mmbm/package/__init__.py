@@ -60,7 +60,7 @@ def package(
         "wanted": wanted,
     }
     for file in TEMPLATES:
-        text = resources.files(__package__).joinpath(file).read_text(encoding="utf-8")
+        text = resources.files("mmbm.package").joinpath(file).read_text(encoding="utf-8")
         (folder / file).write_text(Template(text).substitute(values), encoding="utf-8")
 
 

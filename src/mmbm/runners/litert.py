@@ -83,7 +83,7 @@ class LiteRTRunner:
     def _open(self, graph: str) -> Any:
         if graph not in self._interpreters:
             try:
-                from ai_edge_litert.interpreter import Interpreter
+                from ai_edge_litert.interpreter import Interpreter  # type: ignore[import-not-found]
             except ModuleNotFoundError as error:
                 raise MissingExtra("The runner litert", "litert") from error
             file = str(self.folder / f"{graph}.tflite")

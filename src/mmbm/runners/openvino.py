@@ -1,4 +1,4 @@
-"""OpenVINO: graphs of an `openvino` bundle, or the ONNX graphs of an ordinary one, on Intel's runtime."""
+"""OpenVINO: its own graphs in an exported bundle, or the ONNX graphs of an ordinary one."""
 
 import threading
 from pathlib import Path
