@@ -55,12 +55,11 @@ def convert(bundle: Bundle, folder: Path, precision: str) -> None:
     with quiet(), torch.no_grad():
         for (batch, level), given in args.items():
             tokens = encode(*(split(value) for value in given.values()))
-            if batch == 1:
+            encoders.signature(signature(batch, level), encode, tuple(map(split, given.values())))
+            if level == len(levels) - 1:  # one size does for `answer`: tokens are few and cheap
+                answers.signature(signature(batch, 0), answer, tokens)
                 named = zip(between, tokens)
-                sizes["answer"].append({n: t.shape[1] for n, t in named if t.ndim > 1})
-            name = signature(batch, level)
-            encoders.signature(name, encode.eval(), tuple(map(split, given.values())))
-            answers.signature(name, answer.eval(), tokens)
+                sizes["answer"] = [{n: t.shape[1] for n, t in named if t.ndim > 1}]
         encoders.convert().export(str(folder / "encode.tflite"))
         answers.convert().export(str(folder / "answer.tflite"))
     targets = list(model.targets.names)
@@ -165,19 +164,18 @@ class Unrolled(nn.Module):
         given = [x @ layer.weight_ih_l0.T + layer.bias_ih_l0 for layer in layers]
         weight = torch.stack([layer.weight_hh_l0.T for layer in layers])  # [n, H, gates*H]
         bias = torch.stack([layer.bias_hh_l0[None] for layer in layers])  # [n, 1, gates*H]
-        state = (x.new_zeros(len(layers), x.shape[0], self.recurrence.hidden),) * 2  # [n, B, H]
+        h = c = x.new_zeros(len(layers), x.shape[0], self.recurrence.hidden)  # [n, B, H]
         outputs = []
         for t in range(x.shape[1]):  # forwards at t and backwards at -1-t in one step
             times = (t, -1 - t)[: len(layers)]
             here = torch.stack([g[:, time] for g, time in zip(given, times)])  # [n, B, gates*H]
             shown = torch.stack([mask[:, time] for time in times])  # [n, B, 1]
-            before = torch.bmm(state[0], weight) + bias
-            h, c = self.step(here, before, state)
-            state = h * shown, c * shown
-            outputs.append(state[0])
-        ways = [torch.stack([h[0] for h in outputs], 1)]  # [B, T, H]
+            before = torch.bmm(h, weight) + bias
+            h, c = (state * shown for state in self.step(here, before, (h, c)))
+            outputs.append(h)
+        ways = [torch.stack([both[0] for both in outputs], 1)]  # [B, T, H]
         if len(layers) == 2:
-            ways.append(torch.stack([h[1] for h in reversed(outputs)], 1))
+            ways.append(torch.stack([both[1] for both in reversed(outputs)], 1))
         return torch.cat(ways, -1) * mask
 
 

@@ -85,7 +85,7 @@ class LiteRTRunner:
             try:
                 from ai_edge_litert.interpreter import Interpreter  # type: ignore[import-not-found]
             except ModuleNotFoundError as error:
-                raise MissingExtra("The runner litert", "litert") from error
+                raise MissingExtra("The runner litert", "litert-runner") from error
             file = str(self.folder / f"{graph}.tflite")
             self._interpreters[graph] = Interpreter(file, num_threads=self.threads)
         return self._interpreters[graph]
