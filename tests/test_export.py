@@ -4,10 +4,12 @@ import json
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import onnx
 import pytest
+from serve.conftest import serving
 
 import mmbm
 from mmbm.bundle import MANIFEST
@@ -325,3 +327,16 @@ bundle.export("onnx", {str(tmp_path / "model.onnx")!r}, precision="int8")
 assert "torch" not in sys.modules
 """
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("exported_to", ["openvino", None])
+def test_a_server_runs_on_the_runtime_that_is_asked_for(
+    exported_to, exported, bundle_path, bundle, tmp_path
+):
+    row = {"remark": "it looks red", "speed": 20}
+    path = exported["openvino", "float32"].path if exported_to else bundle_path
+    with serving(tmp_path, path, *([] if exported_to else ["--runner", "openvino"])) as server:
+        answer = server.post("/predict", row).json()["answer"]
+        assert "openvino" in Path(f"/proc/{server.process.pid}/maps").read_text()
+    (expected,) = bundle.predict(row)
+    assert answer["label.confidence"] == pytest.approx(expected["label.confidence"], abs=1e-5)
