@@ -206,11 +206,9 @@ def choose_runner(path: Path, manifest: dict[str, Any], asked: str | None) -> st
                 f"{path}: there is no runner {name!r}; runners: {', '.join(RUNNERS)}."
             )
     if asked and asked not in possible:
-        raise BundleError(
-            f"{path} holds graphs for {own}, which {asked} can't run. "
-            + ("Use the bundle it was exported from." if exported else "")
-            + ("" if exported else f"Export it first: mmbm export {path} --to {asked}")
-        )
+        export = f"Export it first: mmbm export {path} --to {asked}"
+        cure = "Use the bundle it was exported from." if exported else export
+        raise BundleError(f"{path} holds graphs for {own}, which {asked} can't run. {cure}")
     return asked or own
 
 

@@ -62,9 +62,9 @@ def export(
     check_asked(bundle, to, precision)
     bound = TOLERANCES[precision] if tolerance is None else tolerance
     if output is None:
-        short = to if precision == "float32" else f"{to}-{precision}"
-        output = bundle.path.resolve().with_name(f"{bundle.path.resolve().name}-{short}")
-        output = output.with_suffix(".onnx") if (to, precision) == ("onnx", "float32") else output
+        path, exact = bundle.path.resolve(), precision == "float32"
+        name = f"{path.name}-{to}" if exact else f"{path.name}-{to}-{precision}"
+        output = path.with_name(f"{name}.onnx" if exact and to == "onnx" else name)
     output = Path(output)
     if output.suffix == ".onnx":
         from mmbm.export.onefile import write
@@ -76,12 +76,12 @@ def export(
         moved = write(bundle, output, precision, bound, external)
         origin = {"from": bundle.version, "to": to, "precision": precision}
         return Exported(output, {**origin, **moved.report()})
-    if external or (to, precision) == ("onnx", "float32"):
+    if external:
+        raise MmbmError("External weights are for one file: name it (-o model.onnx).")
+    if (to, precision) == ("onnx", "float32"):
         raise MmbmError(
             f"{bundle.path} has these graphs already. Name a file (-o model.onnx) to have them as "
             "one graph, or choose --precision float16 or int8."
-            if not external
-            else "External weights are for one file: name it (-o model.onnx)."
         )
     report = write_bundle(bundle, to, output, precision, bound, table, split)
     return Exported(output, report)
@@ -158,16 +158,15 @@ def describe(folder: Path, bundle: Bundle, report: Report) -> None:
     metrics["export"] = report
     text = json.dumps(metrics, indent=1, ensure_ascii=False)
     (folder / "metrics.json").write_text(text, encoding="utf-8")
+    whose = f"The metrics above are those of bundle {report['from']}, as it was trained."
+    lines = [f"- {sentence}" for sentence in sentences(report)]
     with (folder / "README.md").open("a", encoding="utf-8") as card:
-        card.write("\n".join(["", "## Exported", "", *sentences(report), ""]))
+        card.write("\n".join(["", "## Exported", "", whose, "", *lines, ""]))
 
 
 def sentences(report: Report) -> list[str]:
     """What an export moved, in plain words."""
-    said = [
-        f"Made for {report['to']} in {report['precision']} from bundle {report['from']}, whose "
-        "metrics are those above."
-    ]
+    said = [f"Made for {report['to']} in {report['precision']} from bundle {report['from']}."]
     said += Moved.sentences(report)
     for name, changes in report.get("table", {}).get("targets", {}).items():
         for metric, (before, after) in changes.items():
