@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from mmbm.bundle import Bundle
-from mmbm.export.precision import GRAPHS, lower, onnx, read
+from mmbm.export.precision import lower, onnx, read
 from mmbm.export.verify import Moved, check
-from mmbm.runners import Named
+from mmbm.runners import GRAPHS, Named
 
 MEANS = {
     "image": "pixels, row by row, of the picture resized as `spec` says",

@@ -4,9 +4,8 @@ from pathlib import Path
 
 from mmbm.bundle import Bundle
 from mmbm.errors import MissingExtra
+from mmbm.runners import GRAPHS
 from mmbm.runners.openvino import SINK
-
-GRAPHS = ("encode", "answer")
 
 
 def convert(bundle: Bundle, folder: Path, precision: str) -> None:

@@ -9,8 +9,8 @@ from typing import Any
 
 from mmbm.bundle import Bundle
 from mmbm.errors import MissingExtra
+from mmbm.runners import GRAPHS
 
-GRAPHS = ("encode", "answer")
 SCOPES = "pkg.torch.onnx.name_scopes"
 """Metadata that torch's exporter leaves at a node: the modules it comes from."""
 
