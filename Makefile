@@ -10,7 +10,7 @@ BIN := .venv/bin
 	$(BIN)/pip install -q --disable-pip-version-check -e ".[dev]"
 	touch $@
 
-.PHONY: demo test test-slow check bench results clean
+.PHONY: demo test test-slow test-litert check bench results clean
 demo: .venv/ready
 	$(BIN)/mmbm demo
 
@@ -19,6 +19,16 @@ test: .venv/ready check
 
 test-slow: .venv/ready
 	$(BIN)/python -m pytest -m slow
+
+# LiteRT's converter wants older packages than the rest: an environment of its own.
+.venv-litert/ready: pyproject.toml
+	test -d .venv-litert || $(PYTHON) -m venv .venv-litert
+	.venv-litert/bin/pip install -q --disable-pip-version-check "$(TORCH)"
+	.venv-litert/bin/pip install -q --disable-pip-version-check -e ".[litert]" pytest pytest-timeout
+	touch $@
+
+test-litert: .venv-litert/ready
+	.venv-litert/bin/python -m pytest -m "slow or not slow" tests/test_export_litert.py
 
 check: .venv/ready
 	$(BIN)/ruff check .
@@ -33,4 +43,4 @@ results: .venv/ready
 	$(BIN)/python tests/real/results.py
 
 clean:
-	rm -rf .venv runs demo .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-litert runs demo .pytest_cache .ruff_cache .hypothesis

@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -88,6 +89,7 @@ def test_there_is_no_pickle_and_no_absolute_path_in_a_bundle(bundle_path, table)
             raw = file.read_bytes()
             assert raw[:2] != b"\x80\x04", file
             assert str(table.parent).encode() not in raw, file
+            assert str(Path(mmbm.__file__).parent).encode() not in raw, file
 
 
 def test_predicting_imports_no_torch(bundle_path, table):

@@ -207,3 +207,40 @@ cli.main()
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert (done.returncode, done.stderr.strip()) == (130, "mmbm: interrupted.")
+
+
+def test_export_says_what_moved_and_where_it_is(bundle_path, table, tmp_path):
+    options = ["--precision", "int8", "-o", tmp_path / "int8", "--table", table]
+    done = mmbm("export", bundle_path, "--to", "onnx", *options)
+    assert "label: moved by" in done.stdout
+    assert "amount: rmse" in done.stdout
+    assert f"Wrote {tmp_path / 'int8'}" in done.stdout
+    rows = mmbm("predict", tmp_path / "int8", table, "--verify").stdout.splitlines()
+    assert len(rows) == 96
+    done = mmbm("export", bundle_path, "--to", "onnx", "-o", tmp_path / "model.onnx", "--json")
+    assert json.loads(done.stdout)["precision"] == "float32"
+
+
+def test_export_and_runner_mistakes_are_one_sentence(bundle_path, table, tmp_path):
+    told = message("export", bundle_path, "--to", "tflite")
+    assert "formats: onnx, openvino, litert" in told
+    options = ["--precision", "int8", "--tolerance", "0", "-o", tmp_path / "out"]
+    assert "more than its tolerance 0" in message("export", bundle_path, "--to", "onnx", *options)
+    assert "mmbm export" in message("predict", bundle_path, table, "--runner", "litert")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_runner_of_ones_own_choice_predicts_and_evaluates(bundle_path, table):
+    ours, theirs = (
+        [
+            json.loads(row)
+            for row in mmbm("predict", bundle_path, table, *options).stdout.split("\n")
+            if row
+        ]
+        for options in ([], ["--runner", "openvino"])
+    )
+    assert [row["label"] for row in ours] == [row["label"] for row in theirs]
+    report = json.loads(
+        mmbm("evaluate", bundle_path, table, "--runner", "openvino", "--json").stdout
+    )
+    assert report["rows"] == 12

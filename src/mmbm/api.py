@@ -65,6 +65,7 @@ def serve(
     threads: int | None = None,
     token_file: Path | None = None,
     log: bool = True,
+    runner: str | None = None,
     **limits: Any,
 ) -> None:
     """Serve a bundle, or several as `models=["NAME=PATH", …]`, until the process is told to stop.
@@ -91,7 +92,7 @@ def serve(
     if not named:
         raise ConfigError("Give a bundle to serve, or several as --model NAME=BUNDLE.")
     token = process.read_token(token_file)
-    service = process.Service(named, Limits(**limits), token, threads, log)
+    service = process.Service(named, Limits(**limits), token, threads, log, runner)
     process.serve(service, host, port, workers)
 
 

@@ -4,7 +4,7 @@
     config.yaml          resolved: every default written out
     columns.json         what each column learned
     weights.safetensors
-    graphs/              encode.onnx, answer.onnx
+    graphs/              encode.onnx, answer.onnx; or another runner's, in an exported bundle
     golden/              a few valid rows and the answers training gave for them
     reference.json       how inputs were distributed, to see whether they drift
     metrics.json · README.md
@@ -28,6 +28,7 @@ from mmbm.answers import Answer
 from mmbm.columns import Cell, Columns
 from mmbm.config import Config, OwnSpec
 from mmbm.errors import BundleError
+from mmbm.registry import RUNNERS, find
 from mmbm.runners import Runner
 
 FORMAT = 1
@@ -35,7 +36,7 @@ MANIFEST = "manifest.json"
 
 
 class Bundle:
-    """An opened bundle. `predict` and `evaluate` run its graphs on onnxruntime."""
+    """An opened bundle. `predict` and `evaluate` run its graphs, mostly on onnxruntime."""
 
     def __init__(
         self,
@@ -43,8 +44,10 @@ class Bundle:
         manifest: dict[str, Any],
         threads: int | None = None,
         allow: frozenset[str] = frozenset(),
+        runner: str | None = None,
     ):
         self.path, self.manifest, self.threads, self.allow = path, manifest, threads, allow
+        self.runs_on = choose_runner(path, manifest, runner)
         self.config: Config = configfile.parse(
             yaml.safe_load(self.read("config.yaml")), str(path / "config.yaml"), base=path
         )
@@ -71,9 +74,9 @@ class Bundle:
     @property
     def runner(self) -> Runner:
         if self._runner is None:
-            from mmbm.runners.onnx import OnnxRunner
-
-            self._runner = OnnxRunner(self.path / "graphs", self.threads)
+            make = find(RUNNERS, self.runs_on)
+            self._runner = make(self.path / "graphs", self.threads)
+        assert self._runner is not None
         return self._runner
 
     @property
@@ -93,6 +96,12 @@ class Bundle:
         from mmbm.predict import evaluate_table
 
         return evaluate_table(self, table, split)
+
+    def export(self, to: str, output: str | Path | None = None, **options: Any) -> Any:
+        """The same model for another runtime, verified: see `mmbm.export.export`."""
+        from mmbm.export import export
+
+        return export(self, to, output, **options)
 
     def golden(self) -> tuple[list[dict[str, Cell]], dict[str, np.ndarray]]:
         """Raw rows kept from the valid split, and what the trained model answered."""
@@ -127,9 +136,17 @@ class Bundle:
 
 
 def load(
-    path: str | Path, *, verify: bool = False, allow: Iterable[str] = (), threads: int | None = None
+    path: str | Path,
+    *,
+    verify: bool = False,
+    allow: Iterable[str] = (),
+    threads: int | None = None,
+    runner: str | None = None,
 ) -> Bundle:
     """Open a bundle: hashes checked, a newer format refused. `verify` replays the golden rows.
+
+    runner: `openvino` runs an ordinary bundle's ONNX graphs on OpenVINO instead of onnxruntime. An
+        exported bundle names its own runner.
 
     A bundle may name a user's own classes; running its graphs never imports them. `allow` lists the
     packages they may be imported from where the torch model is rebuilt (`train --from`).
@@ -138,7 +155,7 @@ def load(
     manifest = read_manifest(path)
     check_hashes(path, manifest)
     try:
-        bundle = Bundle(path, manifest, threads, frozenset(allow))
+        bundle = Bundle(path, manifest, threads, frozenset(allow), runner)
         if verify:
             bundle.verify()
     except (KeyError, ValueError, yaml.YAMLError) as error:
@@ -178,6 +195,23 @@ def check_hashes(path: Path, manifest: dict[str, Any]) -> None:
             )
 
 
+def choose_runner(path: Path, manifest: dict[str, Any], asked: str | None) -> str:
+    """The runner that is asked for, or the bundle's own. Raises BundleError if it can't run it."""
+    exported = "runner" in manifest  # its graphs are made for this runner only
+    own = manifest["runner"] if exported else "onnx"
+    possible = [own] if exported else ["onnx", "openvino"]
+    for name in (own, asked or own):
+        if name not in RUNNERS:  # never looked up elsewhere: a manifest imports nothing
+            raise BundleError(
+                f"{path}: there is no runner {name!r}; runners: {', '.join(RUNNERS)}."
+            )
+    if asked and asked not in possible:
+        export = f"Export it first: mmbm export {path} --to {asked}"
+        cure = "Use the bundle it was exported from." if exported else export
+        raise BundleError(f"{path} holds graphs for {own}, which {asked} can't run. {cure}")
+    return asked or own
+
+
 def sha256(file: Path) -> str:
     with file.open("rb") as opened:
         return hashlib.file_digest(opened, "sha256").hexdigest()
@@ -206,8 +240,6 @@ def write(
 
     `fill(folder)` writes weights and graphs and returns the metrics; `card(metrics)` is the card.
     """
-    from mmbm import __version__
-
     part = path.with_name(path.name + ".part")
     shutil.rmtree(part, ignore_errors=True)
     (part / "golden").mkdir(parents=True)
@@ -226,17 +258,25 @@ def write(
     metrics = fill(part)
     _text(part / "metrics.json", json.dumps(metrics, indent=1, ensure_ascii=False))
     _text(part / "README.md", card(metrics))
-    files = sorted(p for p in part.rglob("*") if p.is_file())
+    seal(part, config, tolerance)
+    shutil.rmtree(path, ignore_errors=True)
+    part.rename(path)
+
+
+def seal(folder: Path, config: Config, tolerance: dict[str, float], **more: Any) -> None:
+    """Write the manifest of a folder that is otherwise whole."""
+    from mmbm import __version__
+
+    files = sorted(p for p in folder.rglob("*") if p.is_file() and p.name != MANIFEST)
     manifest = {
         "format": FORMAT,
         "mmbm": __version__,
         "requires": foreign_names(config),
+        **more,
         "tolerance": tolerance,
-        "files": {str(p.relative_to(part).as_posix()): sha256(p) for p in files},
+        "files": {str(p.relative_to(folder).as_posix()): sha256(p) for p in files},
     }
-    _text(part / MANIFEST, json.dumps(manifest, indent=1))
-    shutil.rmtree(path, ignore_errors=True)
-    part.rename(path)
+    _text(folder / MANIFEST, json.dumps(manifest, indent=1))
 
 
 def _without_files(config: Config) -> Config:

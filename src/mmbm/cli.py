@@ -18,6 +18,9 @@ app = typer.Typer(
 ConfigPath = Annotated[Path, typer.Argument(help="A YAML config.")]
 BundlePath = Annotated[Path, typer.Argument(help="A bundle folder.")]
 Set = Annotated[list[str] | None, typer.Option("--set", help="Override a setting: train.epochs=5.")]
+Runner = Annotated[
+    str | None, typer.Option(help="onnx, openvino or litert; the bundle's own if not given.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
 
 
@@ -108,12 +111,13 @@ def evaluate(
     bundle: BundlePath,
     table: Annotated[Path | None, typer.Argument(help="Measure on this table.")] = None,
     split: Annotated[str, typer.Option(help="train, valid, test or all.")] = "test",
+    runner: Runner = None,
     json_: Json = False,
 ) -> None:
     """Metrics with intervals, and the main metric for every subset of modalities."""
     from mmbm.bundle import load
 
-    opened = load(bundle)
+    opened = load(bundle, runner=runner)
     report(opened.evaluate(table, None if split == "all" else split), opened, json_)
 
 
@@ -128,6 +132,7 @@ def predict(
     explain: Annotated[bool, typer.Option(help="Add each modality's Shapley value.")] = False,
     without: Annotated[list[str] | None, typer.Option(help="Answer without this input.")] = None,
     verify: Annotated[bool, typer.Option(help="Replay the golden rows first.")] = False,
+    runner: Runner = None,
 ) -> None:
     """Answers: one row out for each row in, in order."""
     from mmbm.bundle import load
@@ -138,7 +143,7 @@ def predict(
         raise typer.BadParameter("Give a table or cells (--cell photo=p.jpg), one of the two.")
     rows = parse_cells(cell) if cell else table
     answers = answer(
-        load(bundle, verify=verify), rows, probabilities=probabilities,
+        load(bundle, verify=verify, runner=runner), rows, probabilities=probabilities,
         min_confidence=min_confidence, explain=explain, without=without or (),
     )  # fmt: skip
     failed = write_rows(answers, output)
@@ -160,6 +165,7 @@ def serve(
     threads: Annotated[
         int | None, typer.Option(min=1, help="Cores one batch runs on; all if not given.")
     ] = None,
+    runner: Runner = None,
     token_file: Annotated[Path | None, typer.Option(help="Its text is a bearer token.")] = None,
     log: Annotated[bool, typer.Option(help="A JSON line for each request, on stdout.")] = True,
     max_megabytes: Annotated[float, typer.Option(help="Largest body of a request.")] = 32,
@@ -182,8 +188,53 @@ def serve(
     }  # fmt: skip
     run_server(
         bundle, models=model or (), host=host, port=port, workers=workers, threads=threads,
-        token_file=token_file, log=log, **limits,
+        token_file=token_file, log=log, runner=runner, **limits,
     )  # fmt: skip
+
+
+@app.command()
+def export(
+    bundle: BundlePath,
+    to: Annotated[str, typer.Option(help="onnx, openvino or litert.")],
+    output: Annotated[
+        Path | None, typer.Option("-o", help="Folder of the new bundle, or a file: model.onnx.")
+    ] = None,
+    precision: Annotated[str, typer.Option(help="float32, float16 or int8.")] = "float32",
+    tolerance: Annotated[
+        float | None, typer.Option(min=0, help="How far a probability may move.")
+    ] = None,
+    table: Annotated[Path | None, typer.Option(help="Measure metrics on it too.")] = None,
+    split: Annotated[str, typer.Option(help="Of the table: train, valid, test or all.")] = "test",
+    external: Annotated[bool, typer.Option(help="The file's weights in one beside it.")] = False,
+    allow: Annotated[
+        list[str] | None, typer.Option(help="Package the bundle may import from (litert).")
+    ] = None,
+    json_: Json = False,
+) -> None:
+    """The model for another runtime, checked against the bundle, or nothing if answers move."""
+    from mmbm.bundle import load
+
+    made = load(bundle, allow=allow or ()).export(
+        to, output, precision=precision, tolerance=tolerance, table=table,
+        split=None if split == "all" else split, external=external,
+    )  # fmt: skip
+    print(json.dumps(made.report, ensure_ascii=False) if json_ else f"{made}\nWrote {made.path}")
+
+
+@app.command()
+def package(
+    bundle: BundlePath,
+    output: Annotated[Path, typer.Option("-o", help="Folder to write.")],
+    name: Annotated[str | None, typer.Option(help="The model's; the run's if not given.")] = None,
+    wheel: Annotated[Path | None, typer.Option(help="A wheel of mmbm to install.")] = None,
+) -> None:
+    """A folder to build a container of: Dockerfile, compose file, Kubernetes manifests."""
+    from mmbm.bundle import load
+    from mmbm.package import package as write
+    from mmbm.progress import say
+
+    write(load(bundle, verify=True), output, name, wheel)
+    say(f"Wrote {output}. Next: docker compose -f {output / 'compose.yaml'} up --build")
 
 
 @app.command()

@@ -48,6 +48,16 @@ HEADS = {
     "number": "mmbm.nn.heads.number:NumberHead",
     "labels": "mmbm.nn.heads.labels:LabelsHead",
 }
+RUNNERS = {
+    "onnx": "mmbm.runners.onnx:OnnxRunner",
+    "openvino": "mmbm.runners.openvino:OpenVINORunner",
+    "litert": "mmbm.runners.litert:LiteRTRunner",
+}
+EXPORTS = {
+    "onnx": "mmbm.export.precision:convert",
+    "openvino": "mmbm.export.openvino:convert",
+    "litert": "mmbm.export.litert:convert",
+}
 
 
 def find(registry: dict[str, str], kind: str) -> Any:

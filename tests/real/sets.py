@@ -15,7 +15,7 @@ FEW = (
     "train.lr=0.0007",
     "train.clip=10",
 )
-"""Two thousand rows: see docs/decisions/020."""
+"""Two thousand rows: see docs/decisions/018."""
 
 
 class Task(NamedTuple):

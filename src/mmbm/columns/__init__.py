@@ -90,3 +90,8 @@ def collate(storage: Storage, values: Sequence[np.ndarray | None]) -> Arrays:
         if value is not None:
             batch[row, : len(value)] = value
     return Arrays(batch, lengths, present)
+
+
+def longest(spec: Any) -> int:
+    """Samples of a sound, or tokens of a text, that are kept at most."""
+    return max(1, round(spec.seconds * spec.rate)) if spec.kind == "audio" else spec.max_tokens

@@ -1,1 +1,178 @@
-"""A trained model as files that other runtimes run, verified against the model itself."""
+"""A trained model as files that other runtimes run, verified against the model itself.
+
+`export` makes of a bundle another bundle, whose graphs are in another format or precision and whose
+manifest names the runner that runs them: predict, evaluate and serve work with it unchanged. A file
+that ends in .onnx is for those who don't use mmbm at the other end.
+"""
+
+import json
+import shutil
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from mmbm import bundle as bundles
+from mmbm.bundle import MANIFEST, Bundle
+from mmbm.errors import BundleError, MmbmError
+from mmbm.export.verify import TOLERANCES, Moved, answers, check, scales
+from mmbm.registry import EXPORTS, find
+
+PRECISIONS = {
+    "onnx": ("float32", "float16", "int8"),
+    "openvino": ("float32", "float16"),
+    "litert": ("float32",),
+}
+Report = dict[str, Any]
+
+
+class Exported(NamedTuple):
+    """Where it is, and what was measured."""
+
+    path: Path
+    report: Report
+
+    def __str__(self) -> str:
+        return "\n".join(sentences(self.report))
+
+
+def export(
+    bundle: Bundle,
+    to: str,
+    output: str | Path | None = None,
+    *,
+    precision: str = "float32",
+    tolerance: float | None = None,
+    table: Any = None,
+    split: str | None = "test",
+    external: bool = False,
+) -> "Exported":
+    """Write the bundle for another runtime; nothing is written if an answer moves too far.
+
+    to: onnx, openvino or litert.
+    output: folder of the new bundle, or with `to="onnx"` a file that ends in .onnx: one graph from
+        raw columns to answers. BUNDLE-FORMAT beside the bundle if not given.
+    precision: float32; float16; int8 (weights and, as they come, activations).
+    tolerance: how far a probability (a number: in standard deviations) may move.
+    table: measure the metrics on it (its `split`) before and after.
+    external: the file's weights in a file beside it, as a graph of more than 2 GB needs.
+
+    Raises BundleError if an answer moves farther than the tolerance, MissingExtra if the format's
+    packages aren't there, MmbmError for a format or precision that there isn't.
+    """
+    check_asked(bundle, to, precision)
+    bound = TOLERANCES[precision] if tolerance is None else tolerance
+    if output is None:
+        path, exact = bundle.path.resolve(), precision == "float32"
+        name = f"{path.name}-{to}" if exact else f"{path.name}-{to}-{precision}"
+        output = path.with_name(f"{name}.onnx" if exact and to == "onnx" else name)
+    output = Path(output)
+    if output.suffix == ".onnx":
+        from mmbm.export.onefile import write
+
+        if to != "onnx" or table is not None:
+            raise MmbmError(
+                f"{output} is a file for --to onnx, which mmbm doesn't evaluate: name a folder."
+            )
+        moved = write(bundle, output, precision, bound, external)
+        origin = {"from": bundle.version, "to": to, "precision": precision}
+        return Exported(output, {**origin, **moved.report()})
+    if external:
+        raise MmbmError("External weights are for one file: name it (-o model.onnx).")
+    if (to, precision) == ("onnx", "float32"):
+        raise MmbmError(
+            f"{bundle.path} has these graphs already. Name a file (-o model.onnx) to have them as "
+            "one graph, or choose --precision float16 or int8."
+        )
+    report = write_bundle(bundle, to, output, precision, bound, table, split)
+    return Exported(output, report)
+
+
+def check_asked(bundle: Bundle, to: str, precision: str) -> None:
+    if to not in EXPORTS:
+        raise MmbmError(f"There is no format {to!r}; formats: {', '.join(EXPORTS)}.")
+    if precision not in PRECISIONS[to]:
+        raise MmbmError(f"{to} is exported in {' or '.join(PRECISIONS[to])}, not in {precision!r}.")
+    if "runner" in bundle.manifest:
+        raise BundleError(f"{bundle.path} was itself exported: export the bundle it was made from.")
+
+
+def write_bundle(
+    bundle: Bundle,
+    to: str,
+    output: Path,
+    precision: str,
+    bound: float,
+    table: Any,
+    split: str | None,
+) -> Report:
+    """Beside its place, then moved there: it is whole or absent."""
+    if output.exists() and not (output / MANIFEST).is_file() and any(output.iterdir()):
+        raise MmbmError(f"{output} is not empty and no bundle: it is left as it is.")
+    if output.resolve() == bundle.path.resolve():
+        raise MmbmError(f"{output} is the bundle itself: choose another folder.")
+    part = output.with_name(output.name + ".part")
+    shutil.rmtree(part, ignore_errors=True)
+    try:
+        leave = shutil.ignore_patterns("graphs", "weights.safetensors", MANIFEST)
+        shutil.copytree(bundle.path, part, ignore=leave)
+        (part / "graphs").mkdir()
+        find(EXPORTS, to)(bundle, part / "graphs", precision)
+        tolerance = {name: bound * scale for name, scale in scales(bundle).items()}
+        origin = {"from": bundle.version, "to": to, "precision": precision}
+        bundles.seal(part, bundle.config, tolerance, runner=to, export=origin)
+        made = bundles.load(part)
+        moved = check(bundle, partial(answers, made.runner), bound)
+        made.verify()
+        report = {**origin, **moved.report(), **compare(bundle, made, table, split)}
+        describe(part, bundle, report)
+        bundles.seal(part, bundle.config, tolerance, runner=to, export=origin)
+        shutil.rmtree(output, ignore_errors=True)
+        part.rename(output)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+    return report
+
+
+def compare(bundle: Bundle, made: Bundle, table: Any, split: str | None) -> Report:
+    """Metrics on a table before and after, if one is given."""
+    if table is None:
+        return {}
+    before, after = (one.evaluate(table, split) for one in (bundle, made))
+    mains = {name: answer.main.name for name, answer in bundle.answers.items()}
+    changes = {
+        name: {main: [report["targets"][name].get(main) for report in (before, after)]}
+        for name, main in mains.items()
+    }
+    return {"table": {"rows": after["rows"], "split": split, "targets": changes, "after": after}}
+
+
+def describe(folder: Path, bundle: Bundle, report: Report) -> None:
+    """Metrics and card say what was measured on what. In a lower precision the metrics of the
+    bundle it was made from are another model's: `evaluate` doesn't show them as this one's."""
+    metrics = dict(bundle.metrics)
+    measured = report.get("table", {})
+    if report["precision"] != "float32":
+        metrics = {"before_export": metrics}
+    if measured:
+        metrics[measured["split"] or "all"] = measured.pop("after")
+    metrics["export"] = report
+    text = json.dumps(metrics, indent=1, ensure_ascii=False)
+    (folder / "metrics.json").write_text(text, encoding="utf-8")
+    whose = f"The metrics above are those of bundle {report['from']}, as it was trained."
+    lines = [f"- {sentence}" for sentence in sentences(report)]
+    with (folder / "README.md").open("a", encoding="utf-8") as card:
+        card.write("\n".join(["", "## Exported", "", whose, "", *lines, ""]))
+
+
+def sentences(report: Report) -> list[str]:
+    """What an export moved, in plain words."""
+    said = [f"Made for {report['to']} in {report['precision']} from bundle {report['from']}."]
+    said += Moved.sentences(report)
+    for name, changes in report.get("table", {}).get("targets", {}).items():
+        for metric, (before, after) in changes.items():
+            if before is not None and after is not None:
+                rows = report["table"]["rows"]
+                said.append(
+                    f"{name}: {metric} {before:.4f} before, {after:.4f} after ({rows} rows)."
+                )
+    return said

@@ -12,6 +12,8 @@ from torch import Tensor, nn
 from mmbm.errors import BundleError
 
 Axes = dict[int, torch.export.Dim]
+SCOPES = "pkg.torch.onnx.name_scopes"
+"""Metadata of a node: the modules it comes from, outermost first."""
 
 
 def to_onnx(
@@ -32,14 +34,12 @@ def to_onnx(
         program = torch.onnx.export(
             Positional(module),
             tuple(args.values()),
-            str(path),
             dynamo=True,
             opset_version=20,
             dynamic_shapes=(tuple(axes.get(name, {}) for name in args),),
             input_names=list(args),
             output_names=outputs,
             verbose=False,
-            external_data=False,
         )
     assert program is not None  # dynamo=True returns one
     for name, given in zip(args, program.model.graph.inputs):
@@ -52,6 +52,12 @@ def to_onnx(
                     "(len(x) or int(x.shape[0]) instead of x.shape[0]), or the example is so short "
                     "that strides reduce it to 1."
                 )
+    for node in program.model.graph:  # of how each node came about, only which module it is of:
+        scopes = node.metadata_props.get(SCOPES)  # the rest has paths of this machine
+        node.metadata_props.clear()
+        if scopes:
+            node.metadata_props[SCOPES] = scopes
+    program.save(str(path), external_data=False)
 
 
 @contextlib.contextmanager

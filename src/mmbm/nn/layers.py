@@ -3,6 +3,7 @@
 import functools
 import math
 from collections.abc import Callable
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -99,38 +100,37 @@ class Recurrence(nn.Module):
         )
 
     def forward(self, x: Tensor, keep: Tensor) -> Tensor:  # [B, T, F], [B, T] -> [B, T, n*H]
-        if torch.compiler.is_exporting():
-            return self.export(x, keep) * keep[..., None]
-        out = [self.directions[0](x)[0]]
+        run = self.operator if torch.compiler.is_exporting() else lambda layer, x: layer(x)[0]
+        out = [run(self.directions[0], x)]
         if len(self.directions) == 2:
             back = reversal(keep)  # [B, T]
-            out.append(along_time(self.directions[1](along_time(x, back))[0], back))
+            out.append(along_time(run(self.directions[1], along_time(x, back)), back))
         return torch.cat(out, -1) * keep[..., None]
 
-    def export(self, x: Tensor, keep: Tensor) -> Tensor:
-        """The same as one ONNX operator, which takes the lengths itself."""
+    def operator(self, layer: nn.Module, x: Tensor) -> Tensor:  # [B, T, F] -> [B, T, H]
+        """The same as one ONNX operator. It is not told the lengths: some runtimes ignore them."""
 
-        def gates(direction: nn.Module, name: str) -> Tensor:
-            parts = direction.get_parameter(f"{name}_l0").chunk(len(GATES[self.cell]))
-            return torch.cat([parts[i] for i in GATES[self.cell]])
+        def gates(name: str) -> Tensor:
+            parts = layer.get_parameter(f"{name}_l0").chunk(len(GATES[self.cell]))
+            return torch.cat([parts[i] for i in GATES[self.cell]])[None]
 
-        w = torch.stack([gates(d, "weight_ih") for d in self.directions])
-        r = torch.stack([gates(d, "weight_hh") for d in self.directions])
-        biases = [(gates(d, "bias_ih"), gates(d, "bias_hh")) for d in self.directions]
-        bias = torch.stack([torch.cat(pair) for pair in biases])
-        both = len(self.directions) == 2
-        options = {"hidden_size": self.hidden, "direction": "bidirectional" if both else "forward"}
+        options: dict[str, Any] = {"hidden_size": self.hidden}
         if self.cell == "gru":
             options["linear_before_reset"] = 1
         y = torch.onnx.ops.symbolic(
             self.cell.upper(),
-            [x.transpose(0, 1), w, r, bias, keep.sum(1).to(torch.int32)],
+            [
+                x.transpose(0, 1),
+                gates("weight_ih"),
+                gates("weight_hh"),
+                torch.cat([gates("bias_ih"), gates("bias_hh")], 1),
+            ],
             options,
             dtype=x.dtype,
-            shape=[x.shape[1], len(self.directions), x.shape[0], self.hidden],
+            shape=[x.shape[1], 1, x.shape[0], self.hidden],
             version=20,
         )
-        return y.permute(2, 0, 1, 3).flatten(2)  # [B, T, n*H]
+        return y.squeeze(1).transpose(0, 1)
 
 
 def reversal(keep: Tensor) -> Tensor:

@@ -14,6 +14,7 @@ from mmbm.nn.model import Model
 def restore(bundle: Bundle) -> Model | Ensemble:
     """Raises BundleError if the bundle names a class whose package the caller didn't allow."""
     check_allowed(bundle)
+    check_weights(bundle)
     split = bundle.config.data.split
     many = split.folds if isinstance(split, SplitSpec) and split.then == "ensemble" else None
     model = Model(bundle.config, bundle.columns)
@@ -33,6 +34,13 @@ def check_allowed(bundle: Bundle) -> None:
                 f"{bundle.path} names the class {name!r}. Importing it runs its code: if you "
                 f"trust it, allow that with --allow {package}, or load(path, allow=[{package!r}])."
             )
+
+
+def check_weights(bundle: Bundle) -> None:
+    if not (bundle.path / "weights.safetensors").exists():
+        raise BundleError(
+            f"{bundle.path} was exported and has no weights: use the bundle it was made from."
+        )
 
 
 def check_start(config: Config, start: Bundle) -> None:
@@ -58,6 +66,7 @@ def check_start(config: Config, start: Bundle) -> None:
 def start_from(model: Model, start: Bundle, columns: Columns) -> None:
     """Copy the bundle's weights; rows of classes it doesn't know stay as they were initialised."""
     check_allowed(start)
+    check_weights(start)
     ours, theirs = model.state_dict(), load_file(start.path / "weights.safetensors")
     missing = sorted(set(ours) - set(theirs))
     if missing:

@@ -12,6 +12,7 @@ import numpy as np
 from mmbm.columns import Arrays, Columns
 
 Named = dict[str, np.ndarray]
+GRAPHS = ("encode", "answer")
 
 
 class Runner(Protocol):

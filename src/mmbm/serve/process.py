@@ -41,6 +41,7 @@ class Service:
     token: str | None = None
     threads: int | None = None
     log: bool = True
+    runner: str | None = None
 
     def __call__(self) -> Any:
         """The ASGI app, once every bundle's golden rows were answered: uvicorn's app factory."""
@@ -57,7 +58,7 @@ class Service:
         threads = self.threads or cores()
 
         def replica(name: str) -> Replica:
-            bundle = open_bundle(self.models[name], self.limits, threads)
+            bundle = open_bundle(self.models[name], self.limits, threads, self.runner)
             metrics.model.labels(name, bundle.version).set(1)
             return Replica(name, bundle, self.limits, metrics, pool)
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from mmbm import columns as kinds
 from mmbm.bundle import Bundle, load
-from mmbm.columns import Cell
+from mmbm.columns import Cell, longest
 from mmbm.drift import Drift
 from mmbm.predict import Decoded, answer_rows, batched, decode_row
 from mmbm.prepare import MEDIA
@@ -128,12 +128,14 @@ class Replica:
         self.thread.shutdown(wait=False)
 
 
-def open_bundle(path: Path, limits: Limits, threads: int | None) -> Bundle:
+def open_bundle(
+    path: Path, limits: Limits, threads: int | None, runner: str | None = None
+) -> Bundle:
     """Loaded, its golden rows answered as in training, and the server's limits on its cells.
 
     Raises BundleError if an answer moved: then it isn't served.
     """
-    bundle = load(path, threads=threads)
+    bundle = load(path, threads=threads, runner=runner)
     if not bundle.verify():
         say(f"Note: {path} has no golden rows, so nothing shows that it answers as it was trained.")
     bounds = {
@@ -150,8 +152,3 @@ def open_bundle(path: Path, limits: Limits, threads: int | None) -> Bundle:
         bounded = spec.model_copy(update=lower)
         bundle.columns[name] = kinds.build(bounded, bundle.columns[name].state)
     return bundle
-
-
-def longest(spec: Any) -> int:
-    """Samples of a sound, or tokens of a text, that are kept at most."""
-    return max(1, int(spec.seconds * spec.rate)) if spec.kind == "audio" else spec.max_tokens

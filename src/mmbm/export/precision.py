@@ -1,0 +1,94 @@
+"""ONNX graphs in a lower precision. Frontends keep float32: they measure, and are small."""
+
+import contextlib
+import logging
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from mmbm.bundle import Bundle
+from mmbm.errors import MissingExtra
+from mmbm.runners import GRAPHS
+
+SCOPES = "pkg.torch.onnx.name_scopes"
+"""Metadata that torch's exporter leaves at a node: the modules it comes from."""
+
+
+def convert(bundle: Bundle, folder: Path, precision: str) -> None:
+    for graph in GRAPHS:
+        model = read(bundle.path / "graphs" / f"{graph}.onnx")
+        onnx().save(lower(model, precision), str(folder / f"{graph}.onnx"))
+
+
+def onnx() -> Any:
+    try:
+        import onnx
+    except ModuleNotFoundError as error:
+        raise MissingExtra("Export to onnx", "export") from error
+    return onnx
+
+
+def read(file: Path) -> Any:
+    return onnx().load(str(file))
+
+
+def lower(model: Any, precision: str) -> Any:
+    """A model [float32] -> the same model in `precision`; inputs and outputs keep their types."""
+    kept = frontends(model)
+    with quiet():
+        if precision == "float16":
+            from onnxruntime.quantization.onnx_model import ONNXModel
+            from onnxruntime.transformers.float16 import convert_float_to_float16
+
+            model = convert_float_to_float16(
+                model, keep_io_types=True, node_block_list=kept, op_block_list=WIDE
+            )
+            ordered = ONNXModel(model)  # the converter adds casts at the end, after their use
+            ordered.topological_sort()
+            del ordered.model.graph.value_info[:]  # types of before
+            return ordered.model
+        if precision == "int8":
+            return quantized(model, kept)
+    return model
+
+
+WIDE = ["Range", "Mod", "Pow", "ReduceSum", "Log", "Softmax"]
+"""Operators that stay float32 in float16: sums over many positions overflow or lose digits."""
+
+
+def quantized(model: Any, kept: list[str]) -> Any:
+    """Weights as int8, one scale a channel; activations are quantised as they come."""
+    import tempfile
+
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "int8.onnx"
+        quantize_dynamic(
+            model, file, weight_type=QuantType.QInt8, per_channel=True, nodes_to_exclude=kept
+        )
+        return read(file)
+
+
+def frontends(model: Any) -> list[str]:
+    """Names of the nodes that come from a frontend."""
+    return [
+        node.name
+        for node in model.graph.node
+        if any(p.key == SCOPES and ".frontend" in p.value for p in node.metadata_props)
+    ]
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Without the advice to prepare the model in ways that are for static quantisation."""
+    root = logging.getLogger()
+    level = root.level
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        root.setLevel(logging.ERROR)
+        try:
+            yield
+        finally:
+            root.setLevel(level)

@@ -1,0 +1,136 @@
+"""How far an exported model's answers are from the bundle's: on its golden rows, in many shapes."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from mmbm.bundle import Bundle
+from mmbm.columns import longest
+from mmbm.errors import BundleError
+from mmbm.predict import Decoded, batched, decode_row
+from mmbm.runners import Named, Runner, flatten
+
+TOLERANCES = {"float32": 1e-4, "float16": 0.01, "int8": 0.05}
+"""How far an answer may move if not said otherwise: a probability, or a number in its standard
+deviations. float16 has 11 bits, int8 8; each layer rounds to them."""
+ODD, LARGE = 17, 64  # rows
+
+
+@dataclass
+class Moved:
+    """The farthest that each target's answer moved, in what its tolerance is measured in."""
+
+    rows: int
+    batches: int
+    bound: float
+    farthest: dict[str, float]
+    same: dict[str, float]  # part of the answers to golden rows that are the same class or labels
+
+    def report(self) -> dict[str, Any]:
+        return {
+            "golden_rows": self.rows, "batches": self.batches, "tolerance": self.bound,
+            "moved": self.farthest, "same": self.same,
+        }  # fmt: skip
+
+    @staticmethod
+    def sentences(report: dict[str, Any]) -> list[str]:
+        where = f"{report['golden_rows']} golden rows in {report['batches']} batches"
+        said = [
+            f"{name}: moved by {moved:.2g} at most (tolerance {report['tolerance']:g}) on {where}."
+            for name, moved in report["moved"].items()
+        ]
+        said += [
+            f"{name}: {same:.0%} of the golden rows have the same answer."
+            for name, same in report["same"].items()
+        ]
+        return said
+
+
+def check(bundle: Bundle, exported: Callable[[Named], Named], bound: float) -> Moved:
+    """Answer the same batches by the bundle and by what was exported. Raises BundleError if an
+    answer moves farther than `bound`, or if there are no golden rows to run."""
+    rows, scale = golden(bundle), scales(bundle)
+    farthest = dict.fromkeys(bundle.config.targets, 0.0)
+    count = 0
+    for label, batch in batches(bundle, rows):
+        arrays = flatten(batched(bundle, batch), bundle.columns)
+        ours, theirs = answers(bundle.runner, arrays), exported(arrays)
+        for name, mine in ours.items():
+            moved = float(np.abs(mine - theirs[name]).max()) / scale[name]
+            if not moved <= bound:
+                raise BundleError(
+                    f"The exported model moves {name!r} by {moved:.2g}, more than its tolerance "
+                    f"{bound:g}, {label}. Nothing was written. Choose a higher precision, or say "
+                    "how far answers may move: --tolerance."
+                )
+            farthest[name] = max(farthest[name], moved)
+        count += 1
+    arrays = flatten(batched(bundle, rows), bundle.columns)
+    before, after = answers(bundle.runner, arrays), exported(arrays)
+    same = {}
+    for name, answer in bundle.answers.items():
+        if bundle.config.targets[name].kind != "number":
+            pairs = zip(answer.rows(before[name]), answer.rows(after[name]))
+            same[name] = float(np.mean([a["value"] == b["value"] for a, b in pairs]))
+    return Moved(len(rows), count, bound, farthest, same)
+
+
+def answers(runner: Runner, arrays: Named) -> Named:
+    return runner.run("answer", runner.run("encode", arrays))
+
+
+def golden(bundle: Bundle) -> list[Decoded]:
+    rows, _ = bundle.golden()
+    decoded = [decode_row(bundle, row, None) for row in rows]
+    for row in decoded:
+        if row.error:
+            raise BundleError(f"{bundle.path}: a golden row can't be read any more: {row.error}")
+    if not decoded:
+        raise BundleError(
+            f"{bundle.path} has no golden rows, so an export of it can't be verified. Train with "
+            "train.golden: 16."
+        )
+    return decoded
+
+
+def scales(bundle: Bundle) -> dict[str, float]:
+    """What a difference is divided by: a number's spread in training, 1 for probabilities."""
+    return {
+        name: bundle.columns[name].state["std"] if spec.kind == "number" else 1.0
+        for name, spec in bundle.config.targets.items()
+    }
+
+
+def batches(bundle: Bundle, rows: list[Decoded]) -> Iterator[tuple[str, list[Decoded]]]:
+    """The golden rows alone and together, short and long, whole and with parts absent."""
+    for row in rows:
+        yield "for one row", [row]
+    for size in (len(rows), ODD, LARGE):
+        yield f"in a batch of {size}", [rows[i % len(rows)] for i in range(size)]
+    ragged = [name for name in bundle.config.inputs if bundle.columns[name].storage.ragged]
+    if ragged:
+        shortest = [resized(row, dict.fromkeys(ragged, 1)) for row in rows]
+        most = {name: longest(bundle.config.inputs[name]) for name in ragged}
+        yield "where sounds and texts are shortest", shortest
+        yield "where sounds and texts are longest", [resized(rows[0], most)]
+        yield "where a long row goes with a short one", [resized(rows[-1], most), shortest[0]]
+    modalities = bundle.config.modalities()
+    for name, columns in modalities.items():
+        yield f"where {name} is absent", [without(row, columns) for row in rows]
+    everything = [column for columns in modalities.values() for column in columns]
+    yield "where everything is absent", [without(row, everything) for row in rows]
+
+
+def resized(row: Decoded, lengths: dict[str, int]) -> Decoded:
+    """The row with its cells cut, or repeated, to these lengths; what is absent becomes zeros."""
+    cells = dict(row.cells)
+    for name, length in lengths.items():
+        cell = cells[name]
+        cells[name] = np.zeros(length, np.int16) if cell is None else np.resize(cell, length)
+    return Decoded(cells, None)
+
+
+def without(row: Decoded, columns: list[str]) -> Decoded:
+    return Decoded({k: None if k in columns else v for k, v in row.cells.items()}, None)
