@@ -58,6 +58,19 @@ def test_a_truncated_file_is_named(copy):
         mmbm.load(copy)
 
 
+@pytest.mark.parametrize("name", ["graphs/encode.onnx", "metrics.json", "columns.json"])
+def test_a_file_that_was_damaged_before_its_hash_was_taken_is_a_sentence(copy, name):
+    (copy / name).write_bytes(b"\x00 nonsense {")
+    rehash(copy)
+    with pytest.raises(BundleError, match=r"damaged|fit together|no graph that onnxruntime"):
+        open_whole(copy)
+
+
+def open_whole(path):
+    bundle = mmbm.load(path, verify=True)
+    return bundle.evaluate()
+
+
 def test_a_missing_file_is_named(copy):
     (copy / "columns.json").unlink()
     with pytest.raises(BundleError, match=r"columns\.json is missing"):

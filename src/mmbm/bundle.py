@@ -62,14 +62,20 @@ class Bundle:
     def read(self, name: str) -> str:
         return (self.path / name).read_text(encoding="utf-8")
 
+    def read_json(self, name: str) -> Any:
+        try:
+            return json.loads(self.read(name))
+        except ValueError as error:
+            raise BundleError(f"{self.path / name} is damaged: {error}") from error
+
     @property
     def metrics(self) -> dict[str, Any]:
-        return json.loads(self.read("metrics.json"))
+        return self.read_json("metrics.json")
 
     @property
     def reference(self) -> dict[str, Any]:
         """How inputs were distributed in training: see `mmbm.drift`."""
-        return json.loads(self.read("reference.json"))
+        return self.read_json("reference.json")
 
     @property
     def runner(self) -> Runner:
@@ -110,7 +116,7 @@ class Bundle:
             for name, value in row.items():
                 if isinstance(value, dict):
                     row[name] = (folder / value["file"]).read_bytes()
-        answers = json.loads(self.read("golden/answers.json"))
+        answers = self.read_json("golden/answers.json")
         return rows, {name: np.array(value, np.float32) for name, value in answers.items()}
 
     def golden_rows(self) -> list[dict[str, Any]]:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
+from mmbm.errors import BundleError
 from mmbm.runners import Named
 
 
@@ -24,6 +25,7 @@ class OnnxRunner:
 
     def _open(self, graph: str):
         import onnxruntime
+        from onnxruntime.capi import onnxruntime_pybind11_state as errors  # type: ignore
 
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3  # its warnings are about its own optimisations
@@ -31,9 +33,19 @@ class OnnxRunner:
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         if self.threads:
             options.intra_op_num_threads = self.threads
-        session = onnxruntime.InferenceSession(
-            str(self.folder / f"{graph}.onnx"), options, providers=["CPUExecutionProvider"]
-        )
+        file = str(self.folder / f"{graph}.onnx")
+        try:
+            session = onnxruntime.InferenceSession(
+                file, options, providers=["CPUExecutionProvider"]
+            )
+        except (
+            errors.Fail, errors.InvalidGraph, errors.InvalidProtobuf, errors.NoSuchFile,
+            errors.NotImplemented,
+        ) as error:  # fmt: skip
+            raise BundleError(
+                f"{file} is no graph that onnxruntime {onnxruntime.__version__} can run: {error}. "
+                "Copy the bundle again, or upgrade: pip install -U onnxruntime"
+            ) from error
         inputs = [i.name for i in session.get_inputs()]
         self._sessions[graph] = session, inputs, [o.name for o in session.get_outputs()]
         return self._sessions[graph]
