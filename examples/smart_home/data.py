@@ -19,12 +19,12 @@ from itertools import permutations
 from pathlib import Path
 from typing import NamedTuple
 
+import drawing
 import numpy as np
 import soxr
-
-import drawing
 from commands import DEVICES, INTENTS, Command, Room
 from drawing import Look
+
 from mmbm.demo.dataset import PARTS, divide
 from mmbm.demo.speech import ACCENTS, VOICES, Espeak, trim
 

@@ -1,13 +1,12 @@
-"""Rooms as a camera sees them: five places along a wall, each with a device, other things or nothing."""
+"""Rooms as a camera sees them: five places along a wall, with devices, other things or nothing."""
 
 import colorsys
 from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFilter
-
 from commands import Room
+from PIL import Image, ImageDraw, ImageFilter
 
 WIDTH, HEIGHT = 160, 120  # pixels
 PLACE = 32  # pixels of the wall's width for each of five places
@@ -84,11 +83,13 @@ def fan(canvas: Draw, x: float, own: np.random.Generator, on: bool, hour: int) -
 
 def tv(canvas: Draw, x: float, own: np.random.Generator, on: bool, hour: int) -> None:
     y, half = own.uniform(52, 62), own.uniform(13, 15)
-    canvas.rectangle((x - 12, y + 20, x + 12, y + 36), fill=colour(0.08, 0.5, own.uniform(0.3, 0.5)))
+    wood = colour(0.08, 0.5, own.uniform(0.3, 0.5))
+    canvas.rectangle((x - 12, y + 20, x + 12, y + 36), fill=wood)
     canvas.rectangle((x - half, y, x + half, y + 18), fill=(20, 20, 22))
     screen = (x - half + 2, y + 2, x + half - 2, y + 16)
     if on:
-        sky, ground = colour(own.uniform(0.5, 0.65), 0.5, 1), colour(own.uniform(0.2, 0.4), 0.8, 0.8)
+        sky = colour(own.uniform(0.5, 0.65), 0.5, 1)
+        ground = colour(own.uniform(0.2, 0.4), 0.8, 0.8)
         canvas.rectangle(screen, fill=sky)
         canvas.rectangle((screen[0], y + 10, screen[2], screen[3]), fill=ground)
     else:

@@ -11,14 +11,13 @@ import json
 import threading
 from typing import Any
 
-import numpy as np
-from paho.mqtt.client import Client, MQTTMessage
-
 import data
 import drawing
+import numpy as np
 from commands import COLDEST, WARMEST, Room
 from drawing import Look
 from mqtt import DISCOVERY, connect
+from paho.mqtt.client import Client, MQTTMessage
 
 COMPONENTS = {
     "lamp": "light",
@@ -46,9 +45,8 @@ class Home:
             f"home-{node}",
             on_message=self.obey,
             subscribe=[f"{self.base}/+/set"],
-            will=(self.availability, "offline"),
+            availability=self.availability,
         )
-        self.publish(self.availability, "online")
 
     @property
     def availability(self) -> str:
@@ -58,9 +56,10 @@ class Home:
         """What was there before leaves Home Assistant by an empty config."""
         with self.lock:
             before = self.entities()
+            gone = self.room.on.keys() - room.on.keys()
             self.look, self.room, self.set_to = look, room, None
             now = self.entities()
-            for topic in before.keys() - now.keys():
+            for topic in [*(before.keys() - now.keys()), *(f"{self.base}/{name}" for name in gone)]:
                 self.publish(topic, "")
             for topic, config in now.items():
                 self.publish(topic, json.dumps(config, ensure_ascii=False))

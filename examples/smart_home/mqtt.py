@@ -19,11 +19,12 @@ def connect(
     name: str,
     on_message: Callable,
     subscribe: Sequence[str],
-    will: tuple[str, str] | None = None,
+    availability: str | None = None,
 ) -> Client:
     """A client that has subscribed, and does so again whenever the connection was lost.
 
-    will: topic and retained payload that the broker publishes if this client is gone.
+    availability: a topic that says `online` while the client is connected, and `offline`, by its
+    last will, when it is gone.
     """
     client = Client(CallbackAPIVersion.VERSION2, client_id=name)
     ready, refused = threading.Event(), []
@@ -34,12 +35,14 @@ def connect(
             ready.set()
         else:
             client.subscribe([(topic, 1) for topic in subscribe])
+            if availability:
+                client.publish(availability, "online", qos=1, retain=True)
 
     client.on_connect = on_connect
     client.on_subscribe = lambda *_: ready.set()
     client.on_message = on_message
-    if will:
-        client.will_set(*will, qos=1, retain=True)
+    if availability:
+        client.will_set(availability, "offline", qos=1, retain=True)
     try:
         client.connect(host, port)
     except OSError as error:

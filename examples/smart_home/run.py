@@ -1,4 +1,4 @@
-"""All of it, end to end: dataset, training, server, broker, home; then strangers speak in new rooms.
+"""All of it: dataset, training, server, broker, home; then strangers speak in rooms never seen.
 
     python run.py --folder home
 
@@ -22,15 +22,15 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
+import data
 import numpy as np
 import yaml
-
-import data
-import mmbm
 from commands import Command, after
-from data import HERTZ, Scene
+from data import Scene
 from home import Home
 from listen import PATIENCE, Heard, House, listen
+
+import mmbm
 from mmbm.errors import MmbmError
 from mmbm.subsets import all_subsets
 
@@ -187,7 +187,7 @@ def milliseconds(outcomes: list[Outcome]) -> dict[str, tuple[float, float]]:
 
 
 def all_three(bundle: mmbm.Bundle, folder: Path) -> dict[str, float]:
-    """Modalities -> the share of test rows with all three targets right, of clips as in training."""
+    """Modalities -> share of the test rows, cut as in training, with all three targets right."""
     with (folder / "data.csv").open(encoding="utf-8") as file:
         test = [row for row in csv.DictReader(file) if row["split"] == "test"]
     modalities, scores = bundle.config.modalities(), {}
