@@ -22,8 +22,9 @@ from typing import NamedTuple
 import drawing
 import numpy as np
 import soxr
-from commands import DEVICES, INTENTS, Command, Room
+from commands import DEVICES, INTENTS, SWITCHED, Command, Room
 from drawing import Look
+from PIL import Image, ImageFilter
 
 from mmbm.demo.dataset import PARTS, divide
 from mmbm.demo.speech import ACCENTS, VOICES, Espeak, trim
@@ -182,7 +183,7 @@ def save(file: Path, samples: np.ndarray) -> None:
 
 COLUMNS = (
     *("picture", "sound", "temperature", "light", "hour"),
-    *("device", "action", "value", "split", "intent", "sentence", "voice"),
+    *("device", "action", "value", "asked", "seen", "split", "sentence", "voice"),
 )
 
 
@@ -192,10 +193,17 @@ def rows(scenes: Iterable[Scene]) -> list[tuple]:
         (
             *(f"media/{number:05}.jpg", f"media/{number:05}.wav"),
             *(scene.room.temperature, scene.room.light, scene.room.hour),
-            *(*scene.command, scene.split, scene.intent, scene.sentence, scene.voice),
+            *(*scene.command, scene.intent, ";".join(seen(scene.room))),
+            *(scene.split, scene.sentence, scene.voice),
         )
         for number, scene in enumerate(scenes)
     ]
+
+
+def seen(room: Room) -> list[str]:
+    """Labels: the devices that are there, and those that run."""
+    running = [f"{name} on" for name in SWITCHED if room.on.get(name)]
+    return [*room.on, *running, *(["curtain open"] if room.on.get("curtain") else [])]
 
 
 def make(folder: Path, count: int, seed: int) -> list[Scene]:
@@ -217,10 +225,28 @@ def make(folder: Path, count: int, seed: int) -> list[Scene]:
     return scenes
 
 
+def show(file: Path) -> None:
+    """Two rooms, above as they are and below with every device switched: a PNG."""
+    generator, pool = np.random.default_rng(11), pools(7)["test"]
+    sheet = Image.new("RGB", (2 * drawing.WIDTH, 2 * drawing.HEIGHT))
+    for i in range(2):
+        shape, now = look(pool, generator), room(generator)
+        other = now._replace(on={name: not running for name, running in now.on.items()})
+        for j, one in enumerate((now, other)):
+            picture = drawing.draw(shape, one, np.random.default_rng(i))
+            sheet.paste(picture, (i * drawing.WIDTH, j * drawing.HEIGHT))
+    smooth = sheet.filter(ImageFilter.MedianFilter(3))  # grain makes a PNG large
+    smooth.quantize(128, dither=Image.Dither.NONE).save(file, optimize=True)
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--folder", type=Path, required=True)
+    parser.add_argument("--folder", type=Path, default=Path("home"))
     parser.add_argument("--rows", type=int, default=8000)
     parser.add_argument("--seed", type=int, default=7)
+    parser.add_argument("--show", type=Path, help="only draw some rooms, into this PNG")
     given = parser.parse_args()
-    make(given.folder, given.rows, given.seed)
+    if given.show:
+        show(given.show)
+    else:
+        make(given.folder, given.rows, given.seed)
