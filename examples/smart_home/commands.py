@@ -10,7 +10,7 @@ from typing import NamedTuple
 DEVICES = ("lamp", "fan", "tv", "curtain", "thermostat")
 SWITCHED = ("lamp", "fan", "tv")
 """What `it` may be, and what is turned off for the night."""
-COLDEST, WARMEST = 16, 28
+COLDEST, WARMEST = 16, 26
 """°C that the thermostat can be set to."""
 DIM = 300
 """Lux below which one can't read (EN 12464-1 asks for 300 to 500 at a desk)."""
@@ -220,3 +220,9 @@ INTENTS = {
         ),
     ),
 }
+
+DEPENDING = (
+    *("it off", "warmer", "cooler", "three degrees warmer", "three degrees cooler"),
+    *("too dark", "read", "good night"),
+)
+"""Intents whose command takes more of the room than whether one device is there."""

@@ -22,7 +22,7 @@ from typing import NamedTuple
 import drawing
 import numpy as np
 import soxr
-from commands import DEVICES, INTENTS, SWITCHED, Command, Room
+from commands import DEPENDING, DEVICES, INTENTS, SWITCHED, Command, Room
 from drawing import Look
 from PIL import Image, ImageFilter
 
@@ -75,8 +75,11 @@ def pools(seed: int) -> dict[str, Pools]:
 def draw(
     pool: Pools, split: str, rows: int, generator: np.random.Generator, new: bool = False
 ) -> list[Scene]:
-    """Every intent equally often. `new`: in sentences that are never trained on."""
-    names = list(INTENTS)
+    """Every intent equally often, but those that depend on more of the room twice as often.
+
+    new: in sentences that are never trained on.
+    """
+    names = [*INTENTS, *DEPENDING]
     scenes = []
     for i in range(rows):
         language = str(generator.choice(list(ACCENTS)))
@@ -107,7 +110,7 @@ def room(generator: np.random.Generator) -> Room:
     dim = generator.random() < 0.5
     return Room(
         on={name: bool(generator.random() < ON) for name in there},
-        temperature=int(generator.integers(15, 30)),
+        temperature=int(generator.integers(17, 26)),
         light=int(generator.uniform(5, 200) if dim else generator.uniform(450, 2000)),
         hour=int(generator.integers(24)),
     )
@@ -137,14 +140,14 @@ def record(
     size = 2 ** int(np.ceil(np.log2(count + HERTZ // 2)))
     time = np.arange(HERTZ // 2) / HERTZ
     echo = generator.normal(0, 1, len(time)) * np.exp(-6.9 * time / generator.uniform(0.1, 0.4))
-    echo *= generator.uniform(0, 0.5) / np.sqrt(np.square(echo).sum())
+    echo *= generator.uniform(0, 0.3) / np.sqrt(np.square(echo).sum())
     echo[0] = 1  # the direct way
     clean = np.zeros(size)
     clean[round(before * HERTZ) :][: len(said)] = said
     heard = np.fft.irfft(np.fft.rfft(clean) * np.fft.rfft(echo, size), size)[:count]
     noise = background(size, generator)[:count]
     loudness = np.sqrt(np.square(heard).sum() / len(said))
-    noise *= loudness * 10 ** (-generator.uniform(12, 35) / 20)  # dB below the speech
+    noise *= loudness * 10 ** (-generator.uniform(18, 40) / 20)  # dB below the speech
     mixed = heard + noise
     mixed *= 32767 * 10 ** (-generator.uniform(1, 18) / 20) / np.abs(mixed).max()
     return np.rint(mixed).astype(np.int16)

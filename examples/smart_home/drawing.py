@@ -39,7 +39,7 @@ def draw(look: Look, room: Room, grain: np.random.Generator) -> Image.Image:
             OTHERS[own.integers(len(OTHERS))](canvas, x, own)
     blurred = picture.filter(ImageFilter.GaussianBlur(0.6))
     pixels = np.asarray(blurred, np.float32) * grain.uniform(0.7, 1.05)
-    pixels += grain.normal(0, 5, pixels.shape)
+    pixels += grain.normal(0, 4, pixels.shape)
     return Image.fromarray(pixels.clip(0, 255).astype(np.uint8))
 
 
@@ -54,7 +54,7 @@ def around(x: float, y: float, radius: float) -> Box:
 
 def lamp(canvas: Draw, x: float, own: np.random.Generator, on: bool, hour: int) -> None:
     top, foot = own.uniform(30, 48), own.uniform(92, 104)
-    shade = (255, 235, 130) if on else colour(own.uniform(), 0.35, 0.45)
+    shade = (255, 235, 130) if on else colour(0.5, 0.95, own.uniform(0.35, 0.5))
     if on:
         for radius, alpha in ((20, 50), (15, 90)):
             canvas.ellipse(around(x, top + 8, radius), fill=(255, 245, 170, alpha))
@@ -65,15 +65,13 @@ def lamp(canvas: Draw, x: float, own: np.random.Generator, on: bool, hour: int) 
 
 def fan(canvas: Draw, x: float, own: np.random.Generator, on: bool, hour: int) -> None:
     y, radius, foot = own.uniform(48, 60), own.uniform(11, 14), own.uniform(94, 104)
-    blades = colour(own.uniform(), 0.6, 0.7)
-    canvas.line((x, y, x, foot), fill=(90, 90, 95), width=3)
-    canvas.rectangle((x - 8, foot - 3, x + 8, foot), fill=(90, 90, 95))
-    canvas.ellipse(around(x, y, radius), fill=(225, 230, 235), outline=(70, 70, 75))
-    if on:  # a blur, and air that moves
-        canvas.ellipse(around(x, y, radius - 2), fill=(*blades, 120))
-        canvas.ellipse(around(x, y, radius * 0.6), fill=(*blades, 120))
-        for dy in (-6, 0, 6):
-            canvas.arc((x + 6, y + dy - 3, x + 18, y + dy + 3), 180, 360, fill=(255, 255, 255))
+    blades = colour(own.uniform(0.5, 0.7), 0.9, 0.8)
+    canvas.line((x, y, x, foot), fill=(60, 60, 65), width=3)
+    canvas.rectangle((x - 8, foot - 3, x + 8, foot), fill=(60, 60, 65))
+    canvas.ellipse(around(x, y, radius), fill=(235, 240, 245), outline=(40, 40, 45), width=2)
+    if on:  # a blur over the whole cage
+        canvas.ellipse(around(x, y, radius - 2), fill=(*blades, 190))
+        canvas.ellipse(around(x, y, radius * 0.6), fill=(*blades, 230))
     else:
         turn = own.uniform(0, 120)
         for angle in (turn, turn + 120, turn + 240):
@@ -97,7 +95,7 @@ def tv(canvas: Draw, x: float, own: np.random.Generator, on: bool, hour: int) ->
 
 
 def curtain(canvas: Draw, x: float, own: np.random.Generator, on: bool, hour: int) -> None:
-    top, cloth = own.uniform(12, 20), colour(own.uniform(), 0.55, own.uniform(0.5, 0.8))
+    top, cloth = own.uniform(12, 20), colour(own.uniform(0.9, 1.05), 0.75, own.uniform(0.5, 0.8))
     bottom = top + own.uniform(44, 54)
     outside = (165, 210, 245) if 7 <= hour < 18 else (25, 30, 65)
     canvas.rectangle((x - 13, top, x + 13, bottom - 6), fill=outside, outline=(250, 250, 250))
@@ -112,12 +110,10 @@ def curtain(canvas: Draw, x: float, own: np.random.Generator, on: bool, hour: in
 
 
 def thermostat(canvas: Draw, x: float, own: np.random.Generator, on: bool, hour: int) -> None:
-    """An air conditioner with a display."""
+    """A panel with a glowing display."""
     y, half = own.uniform(14, 26), own.uniform(13, 15)
-    canvas.rounded_rectangle((x - half, y, x + half, y + 13), 3, (248, 248, 250), (120, 120, 125))
-    for line in (8, 10):
-        canvas.line((x - half + 3, y + line, x + half - 3, y + line), fill=(120, 125, 130))
-    canvas.rectangle((x + 3, y + 2, x + 10, y + 6), fill=(40, 190, 90))
+    canvas.rounded_rectangle((x - half, y, x + half, y + 16), 3, (30, 30, 32), (250, 250, 250))
+    canvas.rectangle((x - 9, y + 4, x + 9, y + 12), fill=(255, 130, 0))
 
 
 def plant(canvas: Draw, x: float, own: np.random.Generator) -> None:

@@ -235,7 +235,7 @@ def listen(
         begun = time.perf_counter()
         row = {"sound": wav(utterance.samples), "hour": hour(), **house.inputs()}
         (answer,) = client.predict(row)
-        if "error" in answer:
+        if answer.get("error"):
             raise MmbmError(f"The server can't answer: {answer['error']}")
         answered = time.perf_counter() - begun
         command = Command(*(str(answer[name]) for name in Command._fields))

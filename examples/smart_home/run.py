@@ -204,7 +204,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--folder", type=Path, required=True, help="where all of it goes")
     parser.add_argument("--rows", type=int, default=8000)
-    parser.add_argument("--scenes", type=int, default=340, help="in the stream")
+    parser.add_argument("--scenes", type=int, default=300, help="in the stream")
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--set", action="append", metavar="KEY=VALUE", help="as of mmbm train")
     given = parser.parse_args()
