@@ -144,15 +144,17 @@ def test_switching_a_device_changes_only_its_place_in_the_picture():
         )
         for tv in (True, False)
     )
-    places = np.flatnonzero((on != off).any((0, 2))) // drawing.PLACE
-    assert set(places) == {2}
+    changed = np.flatnonzero((on != off).any((0, 2)))
+    reach = 4  # pixels that a device may stand beside its place
+    assert changed.min() >= 2 * drawing.PLACE - reach
+    assert changed.max() < 3 * drawing.PLACE + reach
 
 
 # ── listening ────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_every_sentence_of_a_stream_is_cut_out_once_with_the_margins_of_training(tmp_path):
-    scenes = drawn("test", 17)
+    scenes = run.strangers(25, seed=7)
     run.write_stream(scenes, tmp_path / "stream.wav")
     with (tmp_path / "stream.wav").open("rb") as stream:
         found = list(listen.utterances(stream))
@@ -255,8 +257,9 @@ def test_a_home_that_died_is_offline(port):
     said, news = [], threading.Event()
 
     def hear(client, userdata, message) -> None:
-        said.append(message.payload.decode())
-        news.set()
+        if message.topic == home.availability:  # amqtt 0.12 greets with topics of others, too
+            said.append(message.payload.decode())
+            news.set()
 
     home = Home(run.HOST, port, node="cellar")
     listener = connect(run.HOST, port, "test", hear, [home.availability])
@@ -279,7 +282,7 @@ def test_strangers_in_new_rooms_are_understood_and_obeyed(tmp_path):
     data.make(tmp_path / "home", 8000, seed=7)
     bundle = mmbm.train(tmp_path / "home" / "config.yaml", run=tmp_path / "run")
     with run.broker(tmp_path) as port, run.server(bundle.path, tmp_path) as url:
-        outcomes = run.play(drawn("test", 204), tmp_path / "stream.wav", url, port)
+        outcomes = run.play(run.strangers(200, seed=7), tmp_path / "stream.wav", url, port)
     assert run.share(outcomes) >= 0.95
     assert run.milliseconds(outcomes).keys() == {"end of speech", "answer", "home"}
     whole = "+".join(bundle.config.modalities())

