@@ -277,7 +277,7 @@ def test_a_home_that_died_is_offline(port):
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(1200)
+@pytest.mark.timeout(2400)
 def test_strangers_in_new_rooms_are_understood_and_obeyed(tmp_path):
     data.make(tmp_path / "home", 8000, seed=7)
     bundle = mmbm.train(tmp_path / "home" / "config.yaml", run=tmp_path / "run")

@@ -53,14 +53,15 @@ def around(x: float, y: float, radius: float) -> Box:
 
 
 def lamp(canvas: Draw, x: float, own: np.random.Generator, on: bool, hour: int) -> None:
-    top, foot = own.uniform(30, 48), own.uniform(92, 104)
-    shade = (255, 235, 130) if on else colour(0.5, 0.95, own.uniform(0.35, 0.5))
+    top, foot = own.uniform(30, 46), own.uniform(94, 106)
+    shade = (255, 225, 40) if on else colour(0.5, 1, own.uniform(0.25, 0.4))
     if on:
-        for radius, alpha in ((20, 50), (15, 90)):
-            canvas.ellipse(around(x, top + 8, radius), fill=(255, 245, 170, alpha))
-    canvas.line((x, top + 14, x, foot), fill=(60, 50, 45), width=2)
-    canvas.ellipse((x - 7, foot - 2, x + 7, foot + 2), fill=(60, 50, 45))
-    canvas.polygon([(x - 5, top), (x + 5, top), (x + 10, top + 15), (x - 10, top + 15)], fill=shade)
+        for radius, alpha in ((22, 70), (17, 120)):
+            canvas.ellipse(around(x, top + 9, radius), fill=(255, 245, 140, alpha))
+    canvas.line((x, top + 18, x, foot), fill=(20, 20, 20), width=3)
+    canvas.ellipse((x - 9, foot - 3, x + 9, foot + 3), fill=(20, 20, 20))
+    corners = [(x - 8, top), (x + 8, top), (x + 14, top + 19), (x - 14, top + 19)]
+    canvas.polygon(corners, fill=shade, outline=(20, 20, 20))
 
 
 def fan(canvas: Draw, x: float, own: np.random.Generator, on: bool, hour: int) -> None:

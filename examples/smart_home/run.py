@@ -228,13 +228,13 @@ def main() -> None:
     bundle = mmbm.load(folder / "run" / "bundle")
     print("All three targets right, test rows:")
     for subset, score in all_three(bundle, folder).items():
-        print(f"  {subset:28} {score:.3f}")
+        print(f"  {subset:30} {score:.3f}")
     with broker(folder) as port, server(bundle.path, folder) as url:
         print("Commands understood and done, from the stream, in voices and rooms never met:")
         for name, new in (("known sentences", False), ("new sentences", True)):
             scenes = strangers(given.scenes, given.seed, new)
             outcomes = play(scenes, folder / f"{name.replace(' ', '-')}.wav", url, port)
-            print(f"  {name:28} {share(outcomes):.3f} of {len(outcomes)}")
+            print(f"  {name:30} {share(outcomes):.3f} of {len(outcomes)}")
             for one in outcomes:
                 if not one.right:
                     said = f"{one.scene.sentence} ({one.scene.voice})"
@@ -244,7 +244,7 @@ def main() -> None:
                 times = milliseconds(outcomes)
     print("Milliseconds (median, 95th percentile):")
     for stage, (median, most) in times.items():
-        print(f"  {stage:28} {median:6.0f} {most:6.0f}")
+        print(f"  {stage:30} {median:6.0f} {most:6.0f}")
 
 
 if __name__ == "__main__":
