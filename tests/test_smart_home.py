@@ -236,6 +236,14 @@ def test_the_thermostat_is_set(house, home):
     assert home.room.on == EVERYTHING
 
 
+@pytest.mark.parametrize(
+    "answers", [("lamp", "refuse", "none"), ("tv", "open", "none"), ("thermostat", "set", "none")]
+)
+def test_answers_that_do_not_fit_each_other_are_not_sent(house, answers):
+    with pytest.raises(listen.Undone, match="makes no sense"):
+        house.orders(Command(*answers))
+
+
 def test_what_a_device_does_not_understand_changes_nothing(house, home, monkeypatch):
     monkeypatch.setattr(listen, "PATIENCE", 0.3)
     for topic, payload in (("lamp", "BRIGHTER"), ("thermostat", "99")):

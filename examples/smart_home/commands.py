@@ -222,7 +222,7 @@ INTENTS = {
 }
 
 DEPENDING = (
-    *("it off", "warmer", "cooler", "three degrees warmer", "three degrees cooler"),
+    *("it off", "it off", "warmer", "cooler", "three degrees warmer", "three degrees cooler"),
     *("too dark", "read", "good night"),
 )
-"""Intents whose command takes more of the room than whether one device is there."""
+"""Intents whose command takes more than whether one device is there; `it` takes most."""

@@ -155,11 +155,14 @@ class House:
         }
 
     def orders(self, command: Command) -> list[Order]:
+        """Raises Undone where the three answers don't fit each other, or this room."""
+        if command.device == "none":
+            return []
+        if not fits(command):
+            raise Undone(f"{' '.join(command)} makes no sense")
         if command.device == "all":
             running = [c for c in self.entities if c[0] in ("light", "fan", "switch")]
             return [order(self.entities[key], "off") for key in running]
-        if command.device == "none":
-            return []
         wanted = COMPONENTS[command.device]
         found = [config for (component, _), config in self.entities.items() if component == wanted]
         if not found:
@@ -199,6 +202,15 @@ PAYLOADS = {  # action -> key and default of its payload, then of the state afte
     "open": ("payload_open", "OPEN", "state_open", "open"),
     "close": ("payload_close", "CLOSE", "state_closed", "closed"),
 }
+
+
+def fits(command: Command) -> bool:
+    """The three targets are answered one by one; a lamp can't be opened."""
+    actions = {"all": ["off"], "curtain": ["open", "close"], "thermostat": ["set"]}
+    return (
+        command.action in actions.get(command.device, ["on", "off"])
+        and (command.action == "set") == command.value.isdecimal()
+    )
 
 
 def order(config: dict[str, Any], action: str, value: str = "none") -> Order:
