@@ -296,4 +296,4 @@ def test_strangers_in_new_rooms_are_understood_and_obeyed(tmp_path):
     whole = "+".join(bundle.config.modalities())
     scores = run.all_three(bundle, tmp_path / "home")
     assert scores.pop(whole) >= 0.95
-    assert max(scores.values()) <= 0.85
+    assert max(scores.values()) <= 0.93
