@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 
 import mmbm
 from mmbm.bundle import Bundle
-from mmbm.demo.dataset import Row, make
-from mmbm.demo.speech import WORDS, language_of
+from mmbm.demo.dataset import WORDS, Row, make
+from mmbm.demo.speech import language_of
 from mmbm.errors import Interrupted, MissingExtra
 from mmbm.progress import say
 

@@ -15,11 +15,15 @@ import numpy as np
 from PIL import Image
 
 from mmbm.demo.questions import OPERATIONS
-from mmbm.demo.speech import ACCENTS, VOICES, Utterance, speak
+from mmbm.demo.speech import ACCENTS, VOICES, Utterance, language_of, speak
 from mmbm.errors import MmbmError
 
 PARTS = {"train": 0.8, "valid": 0.08, "test": 0.12}
 """Of the rows, of the handwritten originals and of the voices."""
+WORDS = {
+    "en": ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"),
+    "cmn": tuple("零一二三四五六七八九"),
+}
 SIDE = 32  # pixels; the originals have 8
 CONFIG = Path(__file__).with_name("config.yaml")
 
@@ -139,4 +143,5 @@ def handwriting(original: np.ndarray, generator: np.random.Generator) -> Image.I
 
 def utterance(folder: Path, row: Row, generator: np.random.Generator) -> Utterance:
     rate, pitch = generator.integers(140, 200), generator.integers(35, 66)
-    return Utterance(str(folder / row.sound), row.heard, row.voice, int(rate), int(pitch))
+    word = WORDS[language_of(row.voice)][row.heard]
+    return Utterance(str(folder / row.sound), word, row.voice, int(rate), int(pitch))

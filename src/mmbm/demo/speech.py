@@ -1,4 +1,4 @@
-"""Digits spoken by espeak-ng, an open-source synthesiser that a wheel brings (espeakng-loader)."""
+"""Speech by espeak-ng, an open-source synthesiser that a wheel brings (espeakng-loader)."""
 
 import ctypes
 import multiprocessing
@@ -11,10 +11,6 @@ import numpy as np
 
 from mmbm.errors import MmbmError
 
-WORDS = {
-    "en": ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"),
-    "cmn": tuple("零一二三四五六七八九"),
-}
 ACCENTS = {
     "en": ("en", "en-us", "en-gb-scotland", "en-gb-x-rp"),
     "cmn": ("cmn",),
@@ -37,7 +33,7 @@ QUIET = 0.01
 
 class Utterance(NamedTuple):
     file: str  # where its wav goes
-    digit: int
+    text: str  # in the language of the voice
     voice: str  # accent+variant, as espeak-ng names it
     rate: int  # words per minute
     pitch: int  # 0 to 100; 50 is usual
@@ -61,8 +57,7 @@ def speak(utterances: Iterable[Utterance]) -> None:
 def write_all(utterances: list[Utterance]) -> None:
     espeak = Espeak()
     for one in utterances:
-        word = WORDS[language_of(one.voice)][one.digit]
-        samples = espeak.say(word, one.voice, one.rate, one.pitch)
+        samples = espeak.say(one.text, one.voice, one.rate, one.pitch)
         with wave.open(one.file, "wb") as file:
             file.setparams((1, 2, espeak.hertz, 0, "NONE", ""))  # one channel of two bytes
             file.writeframes(trim(samples).astype("<i2").tobytes())
@@ -82,12 +77,10 @@ class Espeak:
             self.library = ctypes.CDLL(espeakng_loader.get_library_path())
             data = espeakng_loader.get_data_path()
         except (OSError, RuntimeError) as error:
-            raise MmbmError(
-                f"espeak-ng, which speaks the demo's digits, can't be loaded: {error}"
-            ) from error
+            raise MmbmError(f"espeak-ng, which speaks, can't be loaded: {error}") from error
         self.hertz = self.library.espeak_Initialize(SYNCHRONOUS, 0, data.encode(), 0)
         if self.hertz <= 0:
-            raise MmbmError(f"espeak-ng, which speaks the demo's digits, can't start from {data}.")
+            raise MmbmError(f"espeak-ng, which speaks, can't start from {data}.")
         self.parts: list[np.ndarray] = []
         kind = ctypes.CFUNCTYPE(
             ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.c_void_p
