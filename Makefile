@@ -10,7 +10,7 @@ BIN := .venv/bin
 	$(BIN)/pip install -q --disable-pip-version-check -e ".[dev]"
 	touch $@
 
-.PHONY: demo test test-slow test-litert check bench results clean
+.PHONY: demo test test-slow test-litert check bench bench-serve results clean
 demo: .venv/ready
 	$(BIN)/mmbm demo
 
@@ -38,6 +38,12 @@ check: .venv/ready
 
 bench: .venv/ready
 	for script in train prepare predict startup; do $(BIN)/python bench/$$script.py || exit 1; done
+
+# On the demo's bundle (`make demo`): about 20 minutes.
+bench-serve: .venv/ready
+	$(BIN)/pip install -q --disable-pip-version-check litserve
+	$(BIN)/python bench/serve.py demo/run/bundle demo/data.csv
+	$(BIN)/python bench/faults.py demo/run/bundle demo/data.csv
 
 results: .venv/ready
 	$(BIN)/python tests/real/results.py
