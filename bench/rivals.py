@@ -1,9 +1,11 @@
 """The same bundle served in two other ways, to compare with `mmbm serve`.
 
-python bench/rivals.py plain BUNDLE PORT       FastAPI, one request at a time through the graphs
-python bench/rivals.py litserve BUNDLE PORT    LitServe with its batching
+python bench/rivals.py plain BUNDLE PORT 1       FastAPI, one request at a time through the graphs
+python bench/rivals.py litserve BUNDLE PORT 2    LitServe with its batching: a process for HTTP and
+                                                 one for the model
 """
 
+import os
 import sys
 from typing import Annotated
 
@@ -18,17 +20,27 @@ def answer(bundle: Bundle, rows: list[Decoded]) -> list[dict]:
     return answer_rows(bundle, bundle.answers, encode(bundle, rows), True, 0.0, False)
 
 
-def plain(path: str, port: int) -> None:
-    import uvicorn
+def endpoint():
+    """The app of one process; uvicorn calls this in each."""
     from fastapi import Body, FastAPI
 
-    app, bundle = FastAPI(), mmbm.load(path, threads=THREADS)
+    app, bundle = FastAPI(), mmbm.load(os.environ["BUNDLE"], threads=THREADS)
 
     @app.post("/predict")
     def predict(row: Annotated[dict, Body()]) -> dict:
         return answer(bundle, [decode_row(bundle, row, None)])[0]
 
-    uvicorn.run(app, port=port, log_level="error", access_log=False)
+    return app
+
+
+def plain(path: str, port: int, processes: int) -> None:
+    import uvicorn
+
+    os.environ["BUNDLE"] = path
+    uvicorn.run(
+        "rivals:endpoint", factory=True, port=port, workers=processes, log_level="error",
+        access_log=False,
+    )  # fmt: skip
 
 
 class Rows:
@@ -62,7 +74,8 @@ if sys.argv[1:2] == ["litserve"] or __name__ != "__main__":
         pass
 
 
-def lit(path: str, port: int) -> None:
+def lit(path: str, port: int, processes: int) -> None:
+    assert processes == 2, "one answers HTTP, one runs the model"
     api = API(max_batch_size=32, batch_timeout=0.002)
     api.path = path
     server = litserve.LitServer(api, accelerator="cpu", track_requests=False)
@@ -70,5 +83,5 @@ def lit(path: str, port: int) -> None:
 
 
 if __name__ == "__main__":
-    kind, path, port = sys.argv[1:]
-    {"plain": plain, "litserve": lit}[kind](path, int(port))
+    kind, path, port, processes = sys.argv[1:]
+    {"plain": plain, "litserve": lit}[kind](path, int(port), int(processes))

@@ -1,9 +1,8 @@
 """`mmbm serve` beside other ways to serve the same bundle, with the same requests.
 
 Against the bare graphs in a loop (1 client), a plain FastAPI endpoint without batching, and
-LitServe (`pip install litserve`), in turns. Then ten times more clients than it can answer, and the
-time and
-memory that starting takes.
+LitServe (`pip install litserve`), in turns, with as many processes on both sides. And with ten
+times more clients than it can answer, and the time and memory that starting takes.
 """
 
 import base64
@@ -28,6 +27,8 @@ import mmbm
 from mmbm.predict import answer_rows, decode_row, encode
 
 HERE = Path(__file__).parent
+RIVALS = (("plain", 1, 1.5), ("plain", 2, 1.5), ("litserve", 2, 1.2))
+"""What, in how many processes, and how many times its answers per second are promised."""
 
 
 def requests(bundle: Any, table: Path, count: int) -> tuple[list[bytes], list[dict]]:
@@ -87,8 +88,9 @@ def ours(bundle: Path, *more: str) -> Callable[[int], list[str]]:
     ]  # fmt: skip
 
 
-def rival(kind: str, bundle: Path) -> Callable[[int], list[str]]:
-    return lambda port: [sys.executable, str(HERE / "rivals.py"), kind, str(bundle), str(port)]
+def rival(kind: str, bundle: Path, processes: int) -> Callable[[int], list[str]]:
+    script = [sys.executable, str(HERE / "rivals.py"), kind, str(bundle)]
+    return lambda port: [*script, str(port), str(processes)]
 
 
 def load(url: str, bodies: Path, clients: int, seconds: float) -> dict[str, Any]:
@@ -179,13 +181,15 @@ def main() -> None:
         bodies.write_bytes(pickle.dumps(made))
         memory = psutil.Process(mine.process.pid).memory_info().rss / 1e6
         added = one_client(mine, given.bundle, rows, bodies, given)
-        for kind, promised in (("plain", 1.5), ("litserve", 1.2)):
-            with running(rival(kind, given.bundle), made[0]) as other:
-                for clients in (16, 64):
-                    name = f"{clients} clients, mmbm / {kind}"
-                    ratios.append(against(name, mine, other, bodies, clients, promised, given))
         busy = load(mine.url, bodies, 64, given.seconds)
         crowded = overload(given.bundle, bodies, made[0], given)
+        for kind, processes, promised in RIVALS:
+            workers = ours(given.bundle, "--no-log", "--workers", str(processes))
+            theirs = rival(kind, given.bundle, processes)
+            with running(workers, made[0]) as server, running(theirs, made[0]) as other:
+                for clients in (16, 64):
+                    name = f"{clients} clients, mmbm / {kind}, {processes} processes each"
+                    ratios.append(against(name, server, other, bodies, clients, promised, given))
     facts = {
         "ready": f"{mine.seconds:.2f} s from start to first answer (promised ≤ 2 s)",
         "memory": f"{memory:.0f} MB after it (promised ≤ 300 MB)",
