@@ -92,8 +92,8 @@ def serve(
     if not named:
         raise ConfigError("Give a bundle to serve, or several as --model NAME=BUNDLE.")
     token = process.read_token(token_file)
-    service = process.Service(named, Limits(**limits), token, threads, log, runner)
-    process.serve(service, host, port, workers)
+    service = process.Service(named, Limits(**limits), token, threads, log, runner, workers)
+    process.serve(service, host, port)
 
 
 def read(config: Any, table: Any, overrides: list[str] | None) -> tuple[Config, str]:

@@ -163,7 +163,8 @@ def serve(
     port: Annotated[int, typer.Option(help="0: any free one.")] = 8000,
     workers: Annotated[int, typer.Option(min=1, help="Processes that share the port.")] = 1,
     threads: Annotated[
-        int | None, typer.Option(min=1, help="Cores one batch runs on; all if not given.")
+        int | None,
+        typer.Option(min=1, help="Cores of a batch; all, shared among workers."),
     ] = None,
     runner: Runner = None,
     token_file: Annotated[Path | None, typer.Option(help="Its text is a bearer token.")] = None,

@@ -191,6 +191,7 @@ def test_several_processes_share_a_port_and_one_that_dies_is_replaced(bundle_pat
         now = until(lambda: len(w := children(server.process.pid)) >= 2 and w)
         assert workers[0] not in now
         until(lambda: total(server) >= len(answered) - 1000)
+        assert "without --workers" in server.get("/playground/").text
 
 
 def total(server) -> float:

@@ -12,20 +12,22 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import BaseRoute, Mount, Route
-from starlette.types import Receive
+from starlette.types import ASGIApp, Receive
 
 from mmbm.serve import openapi
 from mmbm.serve.body import PARQUET, Row, Spool, jsonl_rows, parquet_rows, read_rows
 from mmbm.serve.guard import or_gone, refuse
 from mmbm.serve.limits import Limits, Refusal
 from mmbm.serve.metrics import Metrics
-from mmbm.serve.playground import PATH, Playground
+from mmbm.serve.playground import PATH
 from mmbm.serve.replica import Replica
 
 Replicas = dict[str, Replica]
 
 
-def create(replicas: Replicas, limits: Limits, metrics: Metrics, lifespan: Any = None) -> Starlette:
+def create(
+    replicas: Replicas, limits: Limits, metrics: Metrics, playground: ASGIApp, lifespan: Any = None
+) -> Starlette:
     """The routes over `replicas`, whose values may be exchanged while it runs. The first one is
     what /predict asks; each answers at /models/NAME/predict."""
 
@@ -61,7 +63,7 @@ def create(replicas: Replicas, limits: Limits, metrics: Metrics, lifespan: Any =
         predict, batch = handlers(replicas, name, prefix, limits)
         routes.append(Route(f"{prefix}/predict", predict, methods=["POST"]))
         routes.append(Route(f"{prefix}/predict/batch", batch, methods=["POST"]))
-    routes.append(Mount(PATH, Playground(replicas, limits)))
+    routes.append(Mount(PATH, playground))
     errors: Any = {
         Refusal: on_refusal(metrics),
         HTTPException: on_http,

@@ -75,6 +75,13 @@ class Playground:
         await started.wait()
 
 
+async def several_processes(scope: Scope, receive: Receive, send: Send) -> None:
+    """Instead of the playground where requests of one page may come to any of them."""
+    scope["mmbm"]["route"] = PATH
+    text = "The playground needs a server of one process: start it without --workers."
+    await PlainTextResponse(text, 404)(scope, receive, send)
+
+
 def build(replicas: dict[str, Replica], limits: Limits) -> Any:
     """Gradio's app, mounted at PATH. Raises ModuleNotFoundError without the extra."""
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read when gradio is imported

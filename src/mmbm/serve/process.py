@@ -42,6 +42,7 @@ class Service:
     threads: int | None = None
     log: bool = True
     runner: str | None = None
+    workers: int = 1
 
     def __call__(self) -> Any:
         """The ASGI app, once every bundle's golden rows were answered: uvicorn's app factory."""
@@ -50,12 +51,14 @@ class Service:
         from mmbm.serve.app import create
         from mmbm.serve.guard import Guard
         from mmbm.serve.metrics import Metrics
+        from mmbm.serve.playground import Playground, several_processes
         from mmbm.serve.replica import Replica, open_bundle
 
         disable_created_metrics()  # a second series for each, of when it began
         metrics = Metrics()
-        pool = ThreadPoolExecutor(cores(), thread_name_prefix="decode")
-        threads = self.threads or cores()
+        share = max(1, cores() // self.workers)
+        pool = ThreadPoolExecutor(share, thread_name_prefix="decode")
+        threads = self.threads or share
 
         def replica(name: str) -> Replica:
             bundle = open_bundle(self.models[name], self.limits, threads, self.runner)
@@ -85,11 +88,12 @@ class Service:
             yield
             pool.shutdown(wait=False)
 
-        app = create(replicas, self.limits, metrics, lifespan)
+        playground = Playground(replicas, self.limits) if self.workers == 1 else several_processes
+        app = create(replicas, self.limits, metrics, playground, lifespan)
         return Guard(app, self.limits, metrics, self.token, sys.stdout if self.log else None)
 
 
-def serve(service: Service, host: str, port: int, workers: int) -> None:
+def serve(service: Service, host: str, port: int) -> None:
     """Serve until SIGTERM or Ctrl-C; requests under way are finished. Port 0: any free one."""
     listening = listen(host, port)
     where = f"http://{host}:{listening.getsockname()[1]}"
@@ -98,7 +102,7 @@ def serve(service: Service, host: str, port: int, workers: int) -> None:
         "timeout_keep_alive": IDLE, "timeout_graceful_shutdown": DRAIN, "ws": "none",
         "proxy_headers": False, "http": Protocol,
     }  # fmt: skip
-    if workers == 1:
+    if service.workers == 1:
         config = uvicorn.Config(service(), **options)
         say(f"Ready: {', '.join(service.models)} at {where}/predict")
         uvicorn.Server(config).run(sockets=[listening])
@@ -106,8 +110,8 @@ def serve(service: Service, host: str, port: int, workers: int) -> None:
     service()  # a bundle that won't do is told of here, not by every worker for ever
     with tempfile.TemporaryDirectory(prefix="mmbm-metrics-") as folder:
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder  # workers add up their counts there
-        config = uvicorn.Config(service, factory=True, workers=workers, **options)
-        say(f"Starting {workers} processes at {where}/predict")
+        config = uvicorn.Config(service, factory=True, workers=service.workers, **options)
+        say(f"Starting {service.workers} processes at {where}/predict")
         Workers(config, [listening]).run()
 
 
