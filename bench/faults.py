@@ -28,7 +28,8 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 def fuzz(server: Server, count: int) -> str:
     """The fuzzer's own last lines. Two operations take a body it can write."""
     command = [
-        str(Path(sys.executable).with_name("schemathesis")), "run", server.url.replace("/predict", "/openapi.json"),
+        str(Path(sys.executable).with_name("schemathesis")), "run",
+        server.url.replace("/predict", "/openapi.json"),
         "--exclude-path-regex", "batch$", "-n", str(count // 2), "--seed", "1",
         "-c", "not_a_server_error,status_code_conformance,content_type_conformance",
         "-c", "response_schema_conformance,unsupported_method", "--no-color",

@@ -8,6 +8,7 @@ times more clients than it can answer, and the time and memory that starting tak
 import base64
 import contextlib
 import json
+import os
 import pickle
 import signal
 import socket
@@ -79,7 +80,10 @@ def running(command: Callable[[int], list[str]], body: bytes) -> Iterator[Server
         try:
             process.wait(20)
         except subprocess.TimeoutExpired:
-            process.kill()
+            pass
+        finally:  # a server's own processes may outlive it
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
 
 
 def ours(bundle: Path, *more: str) -> Callable[[int], list[str]]:
