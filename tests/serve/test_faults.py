@@ -4,8 +4,10 @@ import base64
 import json
 import socket
 import subprocess
+import sys
 import time
 from collections import Counter
+from pathlib import Path
 
 import damaged
 import httpx
@@ -90,7 +92,8 @@ def test_a_crowd_of_clients_that_never_end_their_heads_is_sent_away(bundle_path,
 def test_a_fuzzer_that_knows_the_schema_finds_no_answer_that_breaks_it(server):
     """Schemathesis (schemathesis.io): valid and invalid requests, and what comes back."""
     command = [
-        "schemathesis", "run", f"{server.url}/openapi.json", "--exclude-path-regex", "batch$",
+        str(Path(sys.executable).with_name("schemathesis")), "run", f"{server.url}/openapi.json",
+        "--exclude-path-regex", "batch$",
         "-c", "not_a_server_error,status_code_conformance,content_type_conformance",
         "-c", "response_schema_conformance,unsupported_method",
         "-n", "600", "--seed", "1", "--suppress-health-check", "all", "--warnings", "off",
