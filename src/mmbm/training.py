@@ -124,7 +124,7 @@ def fit_mix(config: Config, data: Data, state: TrainState) -> None:
     whole = tuple(config.modalities())
     outputs = collect(runner, valid, data.columns, [whole], graph="candidates")[whole]
     known = truths(valid, state.answers)
-    for name, target in state.model.targets.items():
+    for name, target in state.model.mixed():
         truth, has = known[name]
         has = has & (truth >= 0) if config.targets[name].kind == "category" else has
         answers = outputs[f"{name}.answers"][has].swapaxes(0, 1)

@@ -8,9 +8,9 @@ from torch import Tensor, nn
 from mmbm.columns import Columns
 from mmbm.config import DROP, AudioSpec, Config, ImageSpec, MediaSpec, OwnSpec, TextSpec
 from mmbm.errors import ConfigError
-from mmbm.nn.batch import Field, Fused, Tokens
+from mmbm.nn.batch import Context, Field, Fused, Tokens
 from mmbm.nn.encoders.table import Table
-from mmbm.nn.mix import Context, Target
+from mmbm.nn.mix import Mixed
 from mmbm.registry import ENCODERS, FRONTENDS, FUSIONS, find
 
 Batch = dict[str, Field]
@@ -29,7 +29,7 @@ class Model(nn.Module):
         self.absent = nn.Parameter(torch.randn(len(names), width) * 0.02)
         self.fusion = find(FUSIONS, config.fusion.kind)(config.fusion, names)
         self.targets = NamedModules(
-            {k: Target(spec, columns[k], width, names) for k, spec in config.targets.items()}
+            {k: Mixed(spec, columns[k], width, names) for k, spec in config.targets.items()}
         )
         self.auxiliary = config.train.auxiliary
         drop = config.fusion.drop
@@ -61,8 +61,12 @@ class Model(nn.Module):
 
     def settle(self) -> None:
         """From now on compute only what the mixes of the targets have a use for."""
-        used = {name for _, target in self.targets.items() for name in target.left_out()}
+        used = {name for _, target in self.mixed() for name in target.left_out()}
         self.left_out = [name for name in self.modalities if name in used]
+
+    def mixed(self) -> list[tuple[str, Mixed]]:
+        """The targets whose answer is a mix, by name."""
+        return [(name, t) for name, t in self.targets.items() if isinstance(t, Mixed)]
 
     def answer(self, tokens: dict[str, Tokens], present: dict[str, Tensor]) -> dict[str, Tensor]:
         context = self.context(tokens, present)
