@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image
 
 from mmbm.demo.questions import OPERATIONS
-from mmbm.demo.speech import ACCENTS, VOICES, Utterance, speak
+from mmbm.demo.speech import ACCENTS, VOICES, WORDS, Utterance, language_of, speak
 from mmbm.errors import MmbmError
 
 PARTS = {"train": 0.8, "valid": 0.08, "test": 0.12}
@@ -139,4 +139,5 @@ def handwriting(original: np.ndarray, generator: np.random.Generator) -> Image.I
 
 def utterance(folder: Path, row: Row, generator: np.random.Generator) -> Utterance:
     rate, pitch = generator.integers(140, 200), generator.integers(35, 66)
-    return Utterance(str(folder / row.sound), row.heard, row.voice, int(rate), int(pitch))
+    text = WORDS[language_of(row.voice)][row.heard]
+    return Utterance(str(folder / row.sound), text, row.voice, int(rate), int(pitch))

@@ -1,4 +1,4 @@
-"""Digits spoken by espeak-ng, an open-source synthesiser that a wheel brings (espeakng-loader)."""
+"""Speech of espeak-ng, an open-source synthesiser that a wheel brings (espeakng-loader)."""
 
 import ctypes
 import multiprocessing
@@ -37,7 +37,7 @@ QUIET = 0.01
 
 class Utterance(NamedTuple):
     file: str  # where its wav goes
-    digit: int
+    text: str
     voice: str  # accent+variant, as espeak-ng names it
     rate: int  # words per minute
     pitch: int  # 0 to 100; 50 is usual
@@ -61,8 +61,7 @@ def speak(utterances: Iterable[Utterance]) -> None:
 def write_all(utterances: list[Utterance]) -> None:
     espeak = Espeak()
     for one in utterances:
-        word = WORDS[language_of(one.voice)][one.digit]
-        samples = espeak.say(word, one.voice, one.rate, one.pitch)
+        samples = espeak.say(one.text, one.voice, one.rate, one.pitch)
         with wave.open(one.file, "wb") as file:
             file.setparams((1, 2, espeak.hertz, 0, "NONE", ""))  # one channel of two bytes
             file.writeframes(trim(samples).astype("<i2").tobytes())

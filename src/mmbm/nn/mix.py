@@ -1,4 +1,4 @@
-"""A target that is mixed: its fused answer, those without or with only one modality, the prior, and their mix.
+"""A target's fused answer, those without or with only one modality, the prior, and their mix.
 
 While the model trains, every modality also learns to answer alone through a small head, and is
 hidden now and then. After training, `fit` chooses on the valid split a convex mix of the fused
