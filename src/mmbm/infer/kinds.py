@@ -83,10 +83,8 @@ def target(sample: Sample, source: str) -> Found:
     if separated is not None:
         return separated
     if sample.repeats < 1.5 and sample.distinct > CLASSES:
-        raise TableError(
-            f"{source}: target {sample.name!r} has {sample.distinct} different values in "
-            f"{len(sample.values)} rows. A target is a category, a number or labels; this looks "
-            "like text or an identifier."
+        return Found(
+            "transcript", f"{sample.distinct} different texts in {len(sample.values)} rows"
         )
     return _classes(sample)
 
