@@ -104,11 +104,14 @@ def _listen(result: Inferred) -> None:
         why = f"{found.why}, said in {sounds[0]}{others}"
         result.targets[name] = replace(found, options={"of": sounds[0]}, why=why)
         sound = result.inputs[sounds[0]]
-        options = {**sound.options, "encoder": {"kind": "rnn", "size": "base"}}
+        seconds = float(np.ceil(1.5 * sound.options["seconds"]))
+        whole = {"seconds": seconds, "max_seconds": seconds}  # refused rather than half understood
+        options = {**sound.options, **whole, "encoder": {"kind": "rnn", "size": "base"}}
         result.inputs[sounds[0]] = replace(sound, options=options)
     if all(found.kind == "transcript" for found in result.targets.values()):
         for name in sorted(set(result.inputs) - _heard(result)):
-            _move(result, name, "no target reads it, since a transcript hears only its sound")
+            why = "no target reads it, since a transcript hears only its sound"
+            result.left_out[name] = replace(result.inputs.pop(name), kind=None, why=why)
 
 
 def _read_words(result: Inferred) -> None:

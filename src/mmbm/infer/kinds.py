@@ -83,9 +83,8 @@ def target(sample: Sample, source: str) -> Found:
     if separated is not None:
         return separated
     if sample.repeats < 1.5 and sample.distinct > CLASSES:
-        return Found(
-            "transcript", f"{sample.distinct} different texts in {len(sample.values)} rows"
-        )
+        why = f"{sample.distinct} different values in {len(sample.values)} rows"
+        return Found("transcript", why)
     return _classes(sample)
 
 
