@@ -41,20 +41,32 @@ class Inferred:
 
 
 def infer(
-    table: Table, targets: Sequence[str], drop: Sequence[str] = (), only: Sequence[str] = ()
+    table: Table,
+    targets: Sequence[str],
+    drop: Sequence[str] = (),
+    only: Sequence[str] = (),
+    transcripts: Sequence[str] = (),
 ) -> Inferred:
     """Find what each column is. `drop` leaves columns out; `only` leaves all others out.
+
+    transcripts: targets that are what is said in a sound, although their texts are few.
 
     Raises TableError: a column that isn't there, a target with nothing to learn, texts without a
     sound, or no inputs left.
     """
+    targets = [*targets, *transcripts]
     if not targets:
         raise TableError(f"{table.source}: name at least one target column.")
     for name in (*targets, *drop, *only):
         table.column(name)
     rows = sample_rows(table.rows)
     samples = {name: Sample(table, name, rows) for name in table.names}
-    goals = {name: kinds.target(samples[name], table.source) for name in dict.fromkeys(targets)}
+    goals = {
+        name: kinds.said(samples[name])
+        if name in transcripts
+        else kinds.target(samples[name], table.source)
+        for name in dict.fromkeys(targets)
+    }
     split = _split_column([s for n, s in samples.items() if n not in goals and n not in drop])
 
     inputs: dict[str, Found] = {}

@@ -83,9 +83,12 @@ def target(sample: Sample, source: str) -> Found:
     if separated is not None:
         return separated
     if sample.repeats < 1.5 and sample.distinct > CLASSES:
-        why = f"{sample.distinct} different values in {len(sample.values)} rows"
-        return Found("transcript", why)
+        return said(sample)
     return _classes(sample)
+
+
+def said(sample: Sample) -> Found:
+    return Found("transcript", f"{sample.distinct} different values in {len(sample.values)} rows")
 
 
 def _classes(sample: Sample) -> Found:
