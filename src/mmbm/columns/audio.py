@@ -42,7 +42,8 @@ def hop(spec: AudioSpec) -> int:
 
 def stride(spec: AudioSpec) -> int | None:
     """Frames of a token after the encoder; None if a user's own encoder doesn't say."""
-    return getattr(spec.encoder, "stride", None)
+    step = getattr(spec.encoder, "stride", None)
+    return step if isinstance(step, int) and step > 0 else None
 
 
 def tokens(spec: AudioSpec, samples: np.ndarray) -> np.ndarray | None:
