@@ -257,7 +257,7 @@ def test_a_sound_too_short_for_its_text_is_told_before_training(table, tmp_path)
 def test_a_text_needs_a_token_more_for_every_repetition(tmp_path):
     from mmbm.columns import build
     from mmbm.config import TranscriptTarget
-    from mmbm.prepare.short import needs
+    from mmbm.prepare.speech import needs
     from mmbm.prepare.store import Store, write
 
     column = build(TranscriptTarget(of="speech"))
@@ -265,6 +265,20 @@ def test_a_text_needs_a_token_more_for_every_repetition(tmp_path):
     write(tmp_path / "x.arrow", column, iter(["abb", "aaab", None, "a"]), 4, "x")
     store = Store(tmp_path / "x.arrow", column.storage)
     assert needs(store, np.arange(4)).tolist() == [4, 6, 1, 1]
+
+
+def test_going_on_with_new_characters_is_told(bundle, table, tmp_path):
+    import pandas
+
+    from mmbm.prepare import prepare
+
+    frame = pandas.read_csv(table)
+    frame["speech"] = [str(table.parent / name) for name in frame["speech"]]
+    frame.loc[3, "words"] = "abü"
+    states = {name: column.state for name, column in bundle.columns.items()}
+    config = configfile.parse(spoken.config(table))
+    (note,) = prepare(config, tmp_path, states=states, table=frame).notes
+    assert note.startswith("1 train rows of 'words' have characters")
 
 
 @pytest.mark.parametrize(
@@ -308,4 +322,5 @@ def test_init_finds_the_transcript_of_a_sound_among_many_texts_or_when_asked(ask
     config = configfile.load(tmp_path / "config.yaml")
     assert config.targets["words"].kind == "transcript"
     assert list(config.inputs) == ["speech"]
+    assert "fusion" not in text
     assert config.inputs["speech"].max_seconds == config.inputs["speech"].seconds

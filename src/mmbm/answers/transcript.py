@@ -126,7 +126,7 @@ def rate(said: np.ndarray, right: np.ndarray, letters: bool) -> float:
     return float(counted[:, 0].sum() / max(counted[:, 1].sum(), 1))
 
 
-@lru_cache(maxsize=100_000)
+@lru_cache(maxsize=1_000_000)
 def errors(said: str, right: str, letters: bool) -> tuple[int, int]:
     """Substitutions, deletions and insertions, and how much there was to say."""
     try:

@@ -19,7 +19,7 @@ from mmbm.columns.media import locate
 from mmbm.config import Config
 from mmbm.errors import BadCell, ConfigError, TableError
 from mmbm.prepare.batches import Rows
-from mmbm.prepare.short import too_short
+from mmbm.prepare.speech import too_short, unknown
 from mmbm.prepare.store import Store, open_store
 from mmbm.split import split_rows
 from mmbm.table import Table, open_table
@@ -188,6 +188,7 @@ def assemble(
     if "train" in rows:
         notes += never_present(config, stores, kept["train"])
         notes += too_short(config, table.source, stores, kept["train"])
+        notes += unknown(config, stores, kept["train"])
     notes += duplicates(config, stores, kept)
     inputs, targets = list(config.inputs), list(config.targets)
     splits = {split: Rows(stores, inputs, targets, r) for split, r in kept.items()}

@@ -1,4 +1,4 @@
-"""Sounds that are too short for their transcript."""
+"""What is told of transcripts before training."""
 
 from collections.abc import Iterator
 from functools import partial
@@ -6,6 +6,7 @@ from functools import partial
 import numpy as np
 
 from mmbm.columns.audio import tokens
+from mmbm.columns.transcript import UNKNOWN
 from mmbm.config import Config, TranscriptTarget
 from mmbm.errors import TableError
 from mmbm.prepare.store import Store
@@ -44,6 +45,24 @@ def too_short(
             f"{len(bad)} train rows teach nothing of {name!r}, since their sound is too short for "
             f"it ({example}). {cure}"
         )
+    return notes
+
+
+def unknown(config: Config, stores: dict[str, Store], train: np.ndarray) -> list[str]:
+    """Train rows with characters that a column doesn't know, since it was learned for the bundle
+    that training goes on from."""
+    notes = []
+    for name, spec in config.targets.items():
+        if not isinstance(spec, TranscriptTarget):
+            continue
+        parts = (stores[name].gather(rows).values for rows in pieces(train))
+        count = sum(int((values == UNKNOWN).any(1).sum()) for values in parts)
+        if count:
+            notes.append(
+                f"{count} train rows of {name!r} have characters that the earlier training didn't "
+                "have: they are learned as one unknown character. Train without --from to tell "
+                "them apart."
+            )
     return notes
 
 
