@@ -21,6 +21,7 @@ from typing import Any
 
 import numpy as np
 import yaml
+from safetensors.numpy import load_file, save_file
 
 from mmbm import columns as kinds
 from mmbm import configfile
@@ -29,10 +30,12 @@ from mmbm.columns import Cell, Columns
 from mmbm.config import Config, OwnSpec
 from mmbm.errors import BundleError
 from mmbm.registry import RUNNERS, find
-from mmbm.runners import Runner
+from mmbm.runners import Runner, farthest
 
 FORMAT = 1
 MANIFEST = "manifest.json"
+LONG = "answers.safetensors"
+"""Golden answers that are too long for JSON: probabilities along time."""
 
 
 class Bundle:
@@ -117,7 +120,10 @@ class Bundle:
                 if isinstance(value, dict):
                     row[name] = (folder / value["file"]).read_bytes()
         answers = self.read_json("golden/answers.json")
-        return rows, {name: np.array(value, np.float32) for name, value in answers.items()}
+        expected = {name: np.array(value, np.float32) for name, value in answers.items()}
+        if (folder / LONG).exists():
+            expected |= load_file(folder / LONG)
+        return rows, expected
 
     def golden_rows(self) -> list[dict[str, Any]]:
         """The golden rows as they are kept: media as {"file": name in golden/}."""
@@ -132,7 +138,7 @@ class Bundle:
             return 0
         outputs = raw_answers(self, rows)
         for name, tolerance in self.manifest["tolerance"].items():
-            worst = float(np.abs(outputs[name] - expected[name]).max())
+            worst = farthest(outputs[name], expected[name])
             if not worst <= tolerance:
                 raise BundleError(
                     f"{self.path}: the golden rows are answered differently than when the bundle "
@@ -314,4 +320,8 @@ def _write_golden(
                 kept[name] = cell
         lines.append(json.dumps(kept, ensure_ascii=False))
     _text(folder / "rows.jsonl", "\n".join(lines))
-    _text(folder / "answers.json", json.dumps({k: v.tolist() for k, v in answers.items()}))
+    long = {name: np.ascontiguousarray(a) for name, a in answers.items() if a.ndim > 2}
+    short = {name: answer.tolist() for name, answer in answers.items() if name not in long}
+    _text(folder / "answers.json", json.dumps(short))
+    if long:
+        save_file(long, folder / LONG)

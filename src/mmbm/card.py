@@ -12,10 +12,11 @@ def card(config: Config, columns: Columns, metrics: dict[str, Any]) -> str:
     answers = build_answers(config, columns)
     split = "test" if "test" in metrics else "valid"
     report = metrics[split]
+    fusion = config.fusion.kind if config.fuses else "none"
     lines = [
         f"# {', '.join(config.inputs)} → {', '.join(config.targets)}",
         "",
-        f"Trained by mmbm from `{Path(config.data.table).name}`. Fusion: {config.fusion.kind}.",
+        f"Trained by mmbm from `{Path(config.data.table).name}`. Fusion: {fusion}.",
         "",
         "| input | kind | encoder |",
         "|---|---|---|",

@@ -32,11 +32,16 @@ def rare(config: Config, data: Data) -> list[str]:
     for name, spec in config.targets.items():
         if spec.kind == "number":
             continue
+        what, where = "classes", "train rows"
+        if spec.kind == "transcript":
+            what, where = "tokens", "occurrences in the train rows"
         state = data.columns[name].state
         few = [v for v, count in zip(state["values"], state["counts"]) if count < FEW]
+        if spec.kind == "transcript":
+            few = few[2:]  # the blank, and what stands for unknown characters
         if few:
             said.append(
-                f"{len(few)} of {len(state['values'])} classes of {name!r} have fewer than {FEW} "
-                f"train rows: {', '.join(few[:5])}{'…' if len(few) > 5 else ''}."
+                f"{len(few)} of {len(state['values'])} {what} of {name!r} have fewer than {FEW} "
+                f"{where}: {', '.join(few[:5])}{'…' if len(few) > 5 else ''}."
             )
     return said

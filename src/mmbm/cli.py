@@ -43,7 +43,12 @@ def main() -> None:
 @app.command()
 def init(
     table: Annotated[Path, typer.Argument(help="csv, tsv, jsonl, parquet, arrow or feather.")],
-    target: Annotated[list[str], typer.Option(help="Column to answer; may be repeated.")],
+    target: Annotated[
+        list[str] | None, typer.Option(help="Column to answer; may be repeated.")
+    ] = None,
+    transcript: Annotated[
+        list[str] | None, typer.Option(help="Column to answer that is said in a sound.")
+    ] = None,
     drop: Annotated[list[str] | None, typer.Option(help="Column to leave out.")] = None,
     only: Annotated[list[str] | None, typer.Option(help="Use only these as inputs.")] = None,
     output: Annotated[Path, typer.Option("-o", help="Config to write.")] = Path("config.yaml"),
@@ -53,7 +58,7 @@ def init(
     from mmbm.progress import say
     from mmbm.table import open_table
 
-    inferred = infer(open_table(table), target, drop or [], only or [])
+    inferred = infer(open_table(table), target or [], drop or [], only or [], transcript or [])
     output.parent.mkdir(parents=True, exist_ok=True)
     output.write_text(to_yaml(inferred, output), encoding="utf-8")
     for warning in inferred.warnings:

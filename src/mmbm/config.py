@@ -75,6 +75,11 @@ class CNNSpec(Spec):
     """Residual blocks per stage."""
     dropout: Fraction = 0.0
 
+    @property
+    def stride(self) -> int:
+        """Frames of a sound per token."""
+        return 16 if self.size == "base" else 8
+
 
 class RNNSpec(Spec):
     """Recurrent network over text tokens or audio frames."""
@@ -86,6 +91,8 @@ class RNNSpec(Spec):
     """Hidden units per direction."""
     layers: PositiveInt | None = None
     bidirectional: bool = True
+    stride: Literal[1, 2, 4, 8] = 2
+    """Frames of a sound per token, of 10 ms each. A text keeps all its tokens."""
     dropout: Fraction = 0.1
 
 
@@ -100,6 +107,11 @@ class TransformerSpec(Spec):
     patch: PositiveInt = 8
     """Side of a picture's patch in pixels, or frames per token of a sound."""
     dropout: Fraction = 0.1
+
+    @property
+    def stride(self) -> int:
+        """Frames of a sound per token."""
+        return self.patch
 
 
 class BagSpec(Spec):
@@ -333,6 +345,8 @@ AnyFusionSpec = Annotated[
 class TargetSpec(Spec):
     weight: Positive = 1.0
     """This target's part of the training loss."""
+    fuses: ClassVar[bool] = True
+    """Answers from all modalities together, and is mixed of what each of them says."""
 
 
 class CategoryTarget(TargetSpec):
@@ -364,10 +378,42 @@ class LabelsTarget(TargetSpec):
     threshold: Annotated[float, Field(gt=0, lt=1)] = 0.5
 
 
+class TranscriptTarget(TargetSpec):
+    """What is said in a sound: connectionist temporal classification (CTC, Graves et al. 2006)."""
+
+    kind: Literal["transcript"] = "transcript"
+    of: str
+    """The audio input that it listens to, alone."""
+    units: Literal["char", "bpe"] = "char"
+    """What each token of the sound may say: a character, or a piece of a word, which needs fewer
+    tokens."""
+    vocabulary: Annotated[int, Field(ge=10)] = 500
+    """Largest number of pieces (`units: bpe`), trained on the train split."""
+    lowercase: bool = False
+    """Learn, answer and measure in small letters."""
+    beam: PositiveInt = 1
+    """Prefixes that the search keeps. 1: the most probable token at every place (greedy)."""
+    order: Annotated[int, Field(ge=0, le=6)] = 0
+    """Tokens of an n-gram of the language model, counted in the train split's texts, that the beam
+    search listens to as well. 0: none."""
+    influence: Annotated[float, Field(ge=0)] = 0.5
+    """Weight of the language model's log-probability."""
+    bonus: float = 1.0
+    """Added to the log-score for every token, since a language model likes short texts."""
+    fuses: ClassVar[bool] = False
+
+    @model_validator(mode="after")
+    def _searches(self):
+        if self.order and self.beam == 1:
+            raise ValueError("a language model (order) needs a beam search: beam: 16")
+        return self
+
+
 AnyTargetSpec = Annotated[
     Annotated[CategoryTarget, Tag("category")]
     | Annotated[NumberTarget, Tag("number")]
-    | Annotated[LabelsTarget, Tag("labels")],
+    | Annotated[LabelsTarget, Tag("labels")]
+    | Annotated[TranscriptTarget, Tag("transcript")],
     Discriminator(by_kind),
     BeforeValidator(component),
 ]
@@ -462,7 +508,7 @@ RESERVED = {"x", "keep", "known", "present", "lengths"}
 """Endings of the graphs' own inputs and outputs."""
 
 
-ANSWERED = {"confidence", "p", "because"}
+ANSWERED = {"confidence", "p", "because", "times"}
 """What follows a target's name in the columns of its answers: `label.confidence`."""
 
 
@@ -483,6 +529,7 @@ class Config(Spec):
             if name != ending and ending in RESERVED:
                 raise ValueError(f"{name!r}: a column can't end in .{ending}; rename it")
         self._check_answers()
+        self._check_heard()
         hidden = self.fusion.drop if isinstance(self.fusion.drop, dict) else {}
         if unknown := sorted(set(hidden) - set(self.modalities())):
             there = ", ".join(self.modalities())
@@ -502,6 +549,42 @@ class Config(Spec):
                 raise ValueError(f"targets.{name}: answers have a column of this name; rename it")
         if "prior" in self.modalities():
             raise ValueError("'prior' is what answers start from: rename this input or group")
+
+    def _check_heard(self) -> None:
+        heard = set()
+        for name, spec in self.targets.items():
+            if isinstance(spec, TranscriptTarget):
+                heard.add(spec.of)
+                if not isinstance(self.inputs.get(spec.of), AudioSpec):
+                    sounds = [n for n, s in self.inputs.items() if isinstance(s, AudioSpec)]
+                    there = ", ".join(sounds) or "none"
+                    raise ValueError(
+                        f"targets.{name}.of: {spec.of!r} is no audio input; there are: {there}"
+                    )
+        if not heard:
+            return
+        split = self.data.split
+        if isinstance(split, SplitSpec) and split.folds and split.then == "ensemble":
+            raise ValueError(
+                "data.split.then: each model places what is said elsewhere in time, so transcripts "
+                "have no mean; use then: all"
+            )
+        unread = sorted(set(self.inputs) - heard)
+        if unread and not self.fuses:
+            raise ValueError(
+                f"inputs.{unread[0]}: no target reads it, since a transcript hears only its sound; "
+                "leave it out"
+            )
+
+    def sound_of(self, target: TranscriptTarget) -> AudioSpec:
+        sound = self.inputs[target.of]
+        assert isinstance(sound, AudioSpec)  # checked when it was read
+        return sound
+
+    @property
+    def fuses(self) -> bool:
+        """Some target answers from all modalities together."""
+        return any(spec.fuses for spec in self.targets.values())
 
     def _check_shared(self, name: str, spec: MediaSpec) -> None:
         other = spec.same_as

@@ -9,20 +9,28 @@ from mmbm.answers import Answer
 from mmbm.columns import Columns
 from mmbm.config import Config
 from mmbm.prepare.batches import Rows
-from mmbm.runners import Named, Runner, flatten
+from mmbm.runners import Named, Runner, flatten, joined
 from mmbm.subsets import Subset, answer_with, reported_subsets
 
 BATCH = 128
 
 
 def build_answers(config: Config, columns: Columns) -> dict[str, Answer]:
-    return {name: kinds.build(spec, columns[name]) for name, spec in config.targets.items()}
+    return {name: kinds.build(name, config, columns) for name in config.targets}
 
 
 def collect(
-    runner: Runner, rows: Rows, columns: Columns, subsets: list[Subset], graph: str = "answer"
+    runner: Runner,
+    rows: Rows,
+    columns: Columns,
+    subsets: list[Subset],
+    graph: str = "answer",
+    read: dict[str, Answer] | None = None,
 ) -> dict[Subset, Named]:
-    """Outputs for all rows, in their order, per subset of modalities. Encoders run once a row."""
+    """Outputs for all rows, in their order, per subset of modalities. Encoders run once a row.
+
+    With `read`, what these answers read of them: of a long transcript that is far less.
+    """
     parts: dict[Subset, list[Named]] = {subset: [] for subset in subsets}
     positions = []
     for places, batch in rows.in_order(BATCH):
@@ -30,12 +38,15 @@ def collect(
         encoded = runner.run("encode", flatten(batch.inputs, columns))
         for subset in subsets:
             if graph == "answer":
-                parts[subset].append(answer_with(runner, encoded, subset))
+                outputs = answer_with(runner, encoded, subset)
+                if read:
+                    outputs = {name: read[name].read(output) for name, output in outputs.items()}
+                parts[subset].append(outputs)
             else:
                 parts[subset].append(runner.run(graph, encoded))
     back = np.argsort(np.concatenate(positions))
     return {
-        subset: {name: np.concatenate([p[name] for p in named])[back] for name in named[0]}
+        subset: {name: joined([p[name] for p in named])[back] for name in named[0]}
         for subset, named in parts.items()
     }
 
@@ -56,7 +67,7 @@ def evaluate(
     modalities = list(config.modalities())
     whole = tuple(modalities)
     subsets = reported_subsets(modalities) if full else [whole]
-    outputs = collect(runner, rows, columns, subsets)
+    outputs = collect(runner, rows, columns, subsets, read=answers)
     known = truths(rows, answers)
     targets: dict[str, Any] = {}
     for name, answer in answers.items():
@@ -88,7 +99,7 @@ def warnings(report: dict[str, Any], config: Config, columns: Columns) -> list[s
     for name, answer in build_answers(config, columns).items():
         main = answer.main
         fused = report["targets"][name].get(main.name)
-        if fused is None or len(config.modalities()) < 2:
+        if fused is None or len(config.modalities()) < 2 or not config.targets[name].fuses:
             continue
         sign = 1 if main.higher_is_better else -1
         alone = {f"{m} alone": report["subsets"].get(m, {}).get(name) for m in config.modalities()}

@@ -42,7 +42,7 @@ def cross_validate(config: Config, run: Run, table: Any = None) -> Bundle:
     say(f"All {spec.folds} folds together")
     everything = join(data)
     state = learn(config, everything, run)
-    for name, target in state.model.targets.items():
+    for name, target in state.model.mixed():
         target.adopt([model.targets[name] for model in models])
     state.model.settle()
     return write(config, everything, state.model, run, {}, scores)

@@ -69,7 +69,16 @@ def _csv_file(rows: Iterable[Row], path: Path) -> None:
             writer = csv.DictWriter(file, header)
             if first:
                 writer.writeheader()
-            writer.writerow({k: ";".join(v) if isinstance(v, list) else v for k, v in row.items()})
+            writer.writerow({k: csv_cell(v) for k, v in row.items()})
+
+
+def csv_cell(value: Any) -> Any:
+    """Labels joined; the times of words as JSON."""
+    if not isinstance(value, list):
+        return value
+    if any(isinstance(item, dict) for item in value):
+        return json.dumps(value, ensure_ascii=False)
+    return ";".join(value)
 
 
 def _parquet_file(rows: Iterable[Row], path: Path) -> None:
@@ -80,11 +89,8 @@ def _parquet_file(rows: Iterable[Row], path: Path) -> None:
     for row, header, _ in _with_header(rows):
         waiting.append({name: row.get(name) for name in header})
         if schema is None and row["error"] is None:
-            labels = pa.list_(pa.string())  # an empty list wouldn't tell
-            schema = pa.schema(
-                (name, labels if isinstance(value, list) else pa.scalar(value).type)
-                for name, value in {**row, "error": ""}.items()
-            )
+            named = {**row, "error": ""}
+            schema = pa.schema((name, arrow_type(name, value)) for name, value in named.items())
         if len(waiting) >= 4096 and schema is not None:
             writer = writer or parquet.ParquetWriter(path, schema)
             writer.write_table(pa.Table.from_pylist(waiting, schema))
@@ -92,6 +98,17 @@ def _parquet_file(rows: Iterable[Row], path: Path) -> None:
     schema = schema or pa.schema({"error": pa.string()})
     with writer or parquet.ParquetWriter(path, schema) as writer:
         writer.write_table(pa.Table.from_pylist(waiting, schema))
+
+
+def arrow_type(name: str, value: Any) -> Any:
+    """Of a column whose first value this is; an empty list or None, of a silence, wouldn't tell."""
+    import pyarrow as pa
+
+    if isinstance(value, list):
+        word = pa.struct({"word": pa.string(), "start": pa.float64(), "end": pa.float64()})
+        labels = any(isinstance(item, str) for item in value)
+        return pa.list_(word if name.endswith(".times") and not labels else pa.string())
+    return pa.string() if value is None else pa.scalar(value).type
 
 
 def _with_header(rows: Iterable[Row]) -> Iterator[tuple[Row, list[str], bool]]:

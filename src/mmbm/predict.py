@@ -42,7 +42,8 @@ def predict(
     explain: bool = False,
     without: str | Iterable[str] = (),
 ) -> Iterator[dict[str, Any]]:
-    """One dict per row: `TARGET`, `TARGET.confidence`, and `error` where the row can't be read.
+    """One dict per row: `TARGET`, `TARGET.confidence`, of a transcript `TARGET.times`, and
+    `error` where the row can't be read.
 
     rows: a path of a table, a pandas/polars/pyarrow table, a list of dicts, or one dict. A dict may
         leave inputs out: they are absent. A table must have a column for every input that isn't
@@ -139,7 +140,7 @@ def encode(bundle: Bundle, rows: list[Decoded]) -> Named:
 
 
 def raw_answers(bundle: Bundle, rows: list[dict[str, Cell]]) -> dict[str, np.ndarray]:
-    """Graph outputs [N, C] for raw rows that must all be readable."""
+    """Graph outputs for raw rows that must all be readable."""
     decoded = [decode_row(bundle, row, None) for row in rows]
     for row in decoded:
         if row.error:
@@ -164,6 +165,8 @@ def answer_rows(
             result[target] = value if sure else unsure
             if "confidence" in one:
                 result[f"{target}.confidence"] = one["confidence"]
+            if "times" in one:
+                result[f"{target}.times"] = one["times"]
             if probabilities:
                 result |= {f"{target}.p.{k}": p for k, p in one.get("probabilities", {}).items()}
     if explain:

@@ -15,11 +15,13 @@ COLUMNS = {
     "number": "mmbm.columns.number:NumberColumn",
     "category": "mmbm.columns.category:CategoryColumn",
     "labels": "mmbm.columns.labels:LabelsColumn",
+    "transcript": "mmbm.columns.transcript:TranscriptColumn",
 }
 ANSWERS = {
     "category": "mmbm.answers.category:CategoryAnswer",
     "number": "mmbm.answers.number:NumberAnswer",
     "labels": "mmbm.answers.labels:LabelsAnswer",
+    "transcript": "mmbm.answers.transcript:TranscriptAnswer",
 }
 FRONTENDS = {
     "image": "mmbm.nn.frontends.image:ImageFrontend",
@@ -47,6 +49,7 @@ HEADS = {
     "category": "mmbm.nn.heads.category:CategoryHead",
     "number": "mmbm.nn.heads.number:NumberHead",
     "labels": "mmbm.nn.heads.labels:LabelsHead",
+    "transcript": "mmbm.nn.heads.transcript:TranscriptHead",
 }
 RUNNERS = {
     "onnx": "mmbm.runners.onnx:OnnxRunner",

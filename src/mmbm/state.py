@@ -125,7 +125,8 @@ class TrainState:
         return TorchRunner(self.model, self.accelerator.device)
 
     def score(self, report: dict[str, Any]) -> Score:
-        """The monitored metric of a report, larger is better; its target's loss breaks ties."""
+        """The monitored metric of a report, larger is better; its target's loss, or of a
+        transcript the character error rate, breaks ties."""
         target, metric = self.monitored()
         scores = report["targets"][target]
         value = scores.get(metric.name)
@@ -135,7 +136,7 @@ class TrainState:
                 f"({scores.get('rows', 0)} rows have this target)."
             )
         sign = 1 if metric.higher_is_better else -1
-        return sign * value, -scores.get("log_loss", 0.0)
+        return sign * value, -scores.get("log_loss", scores.get("cer", 0.0))
 
     def monitored(self):
         name = self.spec.monitor

@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 from mmbm import bundle as bundles
 from mmbm.bundle import Bundle
 from mmbm.card import card
-from mmbm.config import Config, MediaSpec
+from mmbm.config import Config, MediaSpec, TranscriptTarget
 from mmbm.drift import reference
 from mmbm.errors import Interrupted
 from mmbm.evaluate import collect, evaluate, truths
@@ -120,11 +120,13 @@ def standard_error(config: Config, data: Data, state: TrainState) -> float:
 
 def fit_mix(config: Config, data: Data, state: TrainState) -> None:
     """Let each target choose its mix and temperature on the valid split."""
+    if not config.fuses:
+        return
     valid, runner = data.splits["valid"], state.runner()
     whole = tuple(config.modalities())
     outputs = collect(runner, valid, data.columns, [whole], graph="candidates")[whole]
     known = truths(valid, state.answers)
-    for name, target in state.model.targets.items():
+    for name, target in state.model.mixed():
         truth, has = known[name]
         has = has & (truth >= 0) if config.targets[name].kind == "category" else has
         answers = outputs[f"{name}.answers"][has].swapaxes(0, 1)
@@ -206,6 +208,7 @@ def train_with_baselines(
             alone(config, columns), folder.with_name(f"{folder.name}-{safe(name)}"), resume
         )
         for name, columns in config.modalities().items()
+        if alone(config, columns).targets
     }
     baselines: Report = {"valid": {}, "test": {}}
     for name, run in runs.items():
@@ -217,10 +220,18 @@ def train_with_baselines(
 
 
 def alone(config: Config, columns: list[str]) -> Config:
-    """The same config with only these inputs."""
+    """The same config with only these inputs, and the targets that don't listen to others."""
     specs = {name: config.inputs[name] for name in columns}
     inputs = {
         name: spec.model_copy(update={"same_as": None}) if isinstance(spec, MediaSpec) else spec
         for name, spec in specs.items()
     }
-    return config.model_copy(update={"inputs": inputs})
+    targets = {
+        name: spec
+        for name, spec in config.targets.items()
+        if not isinstance(spec, TranscriptTarget) or spec.of in inputs
+    }
+    train = config.train
+    if train.monitor and train.monitor.rpartition(".")[0] not in targets:
+        train = train.model_copy(update={"monitor": None})
+    return config.model_copy(update={"inputs": inputs, "targets": targets, "train": train})

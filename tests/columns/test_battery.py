@@ -21,6 +21,7 @@ from mmbm.config import (
     NumberTarget,
     Spec,
     TextSpec,
+    TranscriptTarget,
 )
 from mmbm.errors import BadCell
 
@@ -50,6 +51,10 @@ KINDS = {
     "category": Kind(CategorySpec(), ["red", "blue", 3, "3", True]),
     "category target": Kind(CategoryTarget(), ["yes", "no"]),
     "labels": Kind(LabelsSpec(), ["a;b", ["c"], "b", ""]),
+    "transcript target": Kind(TranscriptTarget(of="speech"), TEXTS[:3]),
+    "transcript target, pieces": Kind(
+        TranscriptTarget(of="speech", units="bpe", vocabulary=40, beam=4, order=2), TEXTS[:3]
+    ),
     "labels target": Kind(LabelsTarget(separator=","), ["a,b", "c"]),
 }
 

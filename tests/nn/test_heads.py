@@ -6,11 +6,13 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from mmbm.config import CategoryTarget, LabelsTarget, NumberTarget
-from mmbm.nn.batch import Field
+from mmbm.config import CategoryTarget, LabelsTarget, NumberTarget, TranscriptTarget
+from mmbm.nn.batch import Context, Field, Tokens
 from mmbm.nn.heads.category import CategoryHead
 from mmbm.nn.heads.labels import LabelsHead
 from mmbm.nn.heads.number import NumberHead
+from mmbm.nn.heads.transcript import TranscriptHead
+from mmbm.nn.layers import valid
 
 
 def field(values, present=None):
@@ -97,3 +99,51 @@ def test_the_loss_of_labels_is_a_binary_cross_entropy_each():
     assert loss[0] == pytest.approx(expected[0].item())
     assert loss[1] == 0
     assert head.prior.tolist() == pytest.approx([0.5, 0.1])
+
+
+def transcript():
+    column = SimpleNamespace(state={"values": ["", "?", "a", "b"]})
+    return TranscriptHead(TranscriptTarget(of="speech"), column, 4)  # type: ignore[arg-type]
+
+
+def heard(x, lengths, present=None):
+    keep = valid(torch.tensor(lengths), x.shape[1])
+    known = torch.tensor(present or [True] * len(x))
+    return Context({"speech": Tokens(x * keep[..., None], keep)}, {"speech": known}, None, {})
+
+
+def text(*rows, present=None):
+    lengths = torch.tensor([len(row) for row in rows])
+    values = torch.zeros(len(rows), int(lengths.max()), dtype=torch.int32)
+    for i, row in enumerate(rows):
+        values[i, : len(row)] = torch.tensor(row)
+    return Field(values, lengths, torch.tensor(present or [True] * len(rows)))
+
+
+def test_the_loss_of_a_transcript_is_that_of_its_probability_per_token():
+    from mmbm.answers.ctc import align
+
+    head, x = transcript(), torch.randn(2, 6, 4)
+    context, rows = heard(x, [6, 4]), ([2, 3, 2], [3, 3])
+    p = head(context).detach().double().numpy()
+    expected = [-align(p[i, :n], row)[0] / len(row) for i, (n, row) in enumerate(zip((6, 4), rows))]
+    loss = head.loss(context, text(*rows), 0.3)
+    assert loss.item() == pytest.approx(sum(expected) / 2, rel=1e-5)
+
+
+def test_a_transcript_has_no_probabilities_where_there_is_no_sound():
+    p = transcript()(heard(torch.randn(2, 5, 4), [3, 5], [True, False]))
+    assert torch.allclose(p[0, :3].sum(-1), torch.ones(3))
+    assert not p[0, 3:].any()
+    assert not p[1].any()
+
+
+def test_without_sound_or_text_or_room_for_it_nothing_is_taught():
+    head, x = transcript(), torch.randn(4, 5, 4)
+    context = heard(x, [5, 5, 5, 3], [True, False, True, True])
+    target = text([2, 3], [2], [0], [2, 2, 2], present=[True, True, False, True])
+    loss = head.loss(context, target, 0.3)
+    alone = head.loss(heard(x[:1], [5]), text([2, 3]), 0.3)
+    assert loss.item() == pytest.approx(alone.item() / 2)  # of two rows that have both, one fits
+    loss.backward()
+    assert torch.isfinite(head.output.weight.grad).all()

@@ -4,8 +4,9 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from mmbm.columns import Arrays, Column
-from mmbm.config import AnyTargetSpec
+from mmbm.columns import Arrays, Column, Columns
+from mmbm.columns.audio import seconds_per_token
+from mmbm.config import Config, TranscriptTarget
 from mmbm.errors import MissingExtra
 from mmbm.registry import ANSWERS, find
 
@@ -18,7 +19,8 @@ class Metric(NamedTuple):
 
 
 class Answer(Protocol):
-    """Turns a target's graph output into what the user reads. `output` is [N, C]."""
+    """Turns a target's graph output into what the user reads. `output` is [N, C], of a transcript
+    [N, T, V]; what is measured is what `read` makes of it."""
 
     main: Metric
     metrics: tuple[Metric, ...]
@@ -29,12 +31,16 @@ class Answer(Protocol):
         """One dict per row: `value`, `confidence` and `probabilities` where there are any."""
         ...
 
+    def read(self, output: np.ndarray) -> np.ndarray:
+        """What is measured of an output [N, …]: all of it, or of a transcript the texts."""
+        ...
+
     def truth(self, target: Arrays) -> tuple[np.ndarray, np.ndarray]:
         """The right answers and which rows have one [N] bool."""
         ...
 
     def score(self, output: np.ndarray, truth: np.ndarray) -> dict[str, Any]:
-        """All metrics over rows that have a right answer."""
+        """All metrics over rows that have a right answer; `output` as read."""
         ...
 
     def main_score(self, output: np.ndarray, truth: np.ndarray) -> float: ...
@@ -44,8 +50,13 @@ class Answer(Protocol):
         ...
 
 
-def build(spec: AnyTargetSpec, column: Column) -> Answer:
-    return find(ANSWERS, spec.kind)(spec, column)
+def build(name: str, config: Config, columns: Columns) -> Answer:
+    """The answer of a target."""
+    spec = config.targets[name]
+    make = find(ANSWERS, spec.kind)
+    if isinstance(spec, TranscriptTarget):  # it counts time in tokens of the sound it listens to
+        return make(spec, columns[name], seconds_per_token(config.sound_of(spec)))
+    return make(spec, columns[name])
 
 
 def sklearn_metrics() -> Any:

@@ -19,6 +19,8 @@ from mmbm.errors import BadCell
 BLOCK = 1 << 18
 """Frames read at a time: what a damaged header claims is never allocated."""
 MAX_CHANNELS = 64
+HOP = 0.010
+"""Seconds from one spectrogram frame to the next, usual for speech."""
 RATES = (100, 1_000_000)
 """Hz that a file may claim; outside, it is damage, and a resampler would need huge filters."""
 
@@ -31,6 +33,28 @@ CONTAINERS = (
     "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,asf,flv,mpegts,mpeg,aac,mp3,mp2,ogg,flac,wav,w64,"
     "aiff,au,caf,amr,ac3,eac3,wv,ape,tta"
 )
+
+
+def hop(spec: AudioSpec) -> int:
+    """Samples from one frame to the next."""
+    return max(1, round(spec.rate * HOP))
+
+
+def stride(spec: AudioSpec) -> int | None:
+    """Frames of a token after the encoder; None if a user's own encoder doesn't say."""
+    step = getattr(spec.encoder, "stride", None)
+    return step if isinstance(step, int) and step > 0 else None
+
+
+def tokens(spec: AudioSpec, samples: np.ndarray) -> np.ndarray | None:
+    """How many tokens clips of so many samples have after the encoder; see `stride`."""
+    step = stride(spec)
+    return None if step is None else -(-(samples // hop(spec) + 1) // step)
+
+
+def seconds_per_token(spec: AudioSpec) -> float | None:
+    step = stride(spec)
+    return None if step is None else step * hop(spec) / spec.rate
 
 
 class AudioColumn:

@@ -25,6 +25,8 @@ ANSWERS = {
     "category": "probability of each of `values`, in order",
     "number": "the number in its own unit",
     "labels": "probability that the row has each of `values`, in order",
+    "transcript": "probability of each of `values`, in order, at every place of the sound; the "
+    "first is CTC's blank, and where all are zero there is no sound any more",
 }
 
 

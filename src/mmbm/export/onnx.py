@@ -14,7 +14,7 @@ from mmbm.nn.ensemble import Ensemble
 from mmbm.nn.graph import Axes, to_onnx
 from mmbm.nn.model import Model
 from mmbm.prepare.batches import Rows
-from mmbm.runners import Runner
+from mmbm.runners import Runner, farthest
 from mmbm.runners.onnx import OnnxRunner
 from mmbm.runners.torch import TorchRunner, fields
 
@@ -129,7 +129,7 @@ def verify(
         arrays = flatten(rows.gather(positions).inputs, columns)
         ours, theirs = (_answers(runner, arrays) for runner in (torch_runner, onnx_runner))
         for name, mine in ours.items():
-            worst = max(worst, float(np.abs(mine - theirs[name]).max()) / scale[name])
+            worst = max(worst, farthest(mine, theirs[name]) / scale[name])
     if not worst <= TOLERANCE:
         raise BundleError(
             f"The exported graphs move an answer by {worst:.2g}, more than {TOLERANCE:g}: they "

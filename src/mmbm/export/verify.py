@@ -11,6 +11,7 @@ from mmbm.columns import longest
 from mmbm.errors import BundleError
 from mmbm.predict import Decoded, batched, decode_row
 from mmbm.runners import Named, Runner, flatten
+from mmbm.runners import farthest as gap
 
 TOLERANCES = {"float32": 1e-4, "float16": 0.01, "int8": 0.05}
 """How far an answer may move if not said otherwise: a probability, or a number in its standard
@@ -58,7 +59,7 @@ def check(bundle: Bundle, exported: Callable[[Named], Named], bound: float) -> M
         arrays = flatten(batched(bundle, batch), bundle.columns)
         ours, theirs = answers(bundle.runner, arrays), exported(arrays)
         for name, mine in ours.items():
-            moved = float(np.abs(mine - theirs[name]).max()) / scale[name]
+            moved = gap(mine, theirs[name]) / scale[name]
             if not moved <= bound:
                 raise BundleError(
                     f"The exported model moves {name!r} by {moved:.2g}, more than its tolerance "

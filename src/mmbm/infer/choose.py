@@ -16,6 +16,9 @@ from mmbm.table import Table
 
 STEPS = 1500
 """Optimiser steps of a first training: minutes on a laptop for small media."""
+EPOCHS = 30
+STEPS_OF_SPEECH, EPOCHS_OF_SPEECH = 6000, 100
+"""CTC first learns to say nothing, and only then where what is said."""
 
 
 FEW_ROWS = 10_000
@@ -38,19 +41,32 @@ class Inferred:
 
 
 def infer(
-    table: Table, targets: Sequence[str], drop: Sequence[str] = (), only: Sequence[str] = ()
+    table: Table,
+    targets: Sequence[str],
+    drop: Sequence[str] = (),
+    only: Sequence[str] = (),
+    transcripts: Sequence[str] = (),
 ) -> Inferred:
     """Find what each column is. `drop` leaves columns out; `only` leaves all others out.
 
-    Raises TableError: a column that isn't there, a target with nothing to learn, or no inputs left.
+    transcripts: targets that are what is said in a sound, although their texts are few.
+
+    Raises TableError: a column that isn't there, a target with nothing to learn, texts without a
+    sound, or no inputs left.
     """
+    targets = [*targets, *transcripts]
     if not targets:
         raise TableError(f"{table.source}: name at least one target column.")
     for name in (*targets, *drop, *only):
         table.column(name)
     rows = sample_rows(table.rows)
     samples = {name: Sample(table, name, rows) for name in table.names}
-    goals = {name: kinds.target(samples[name], table.source) for name in dict.fromkeys(targets)}
+    goals = {
+        name: kinds.said(samples[name])
+        if name in transcripts
+        else kinds.target(samples[name], table.source)
+        for name in dict.fromkeys(targets)
+    }
     split = _split_column([s for n, s in samples.items() if n not in goals and n not in drop])
 
     inputs: dict[str, Found] = {}
@@ -65,6 +81,7 @@ def infer(
         (inputs if found.kind else left_out)[name] = found
 
     result = Inferred(table, split, inputs, goals, left_out)
+    _listen(result)
     _leave_out_redundant(result, samples, keep=only)
     _find_leaks(result, samples)
     _find_groups(result)
@@ -74,8 +91,39 @@ def infer(
     rows_to_learn = _train_rows(table, split)
     if rows_to_learn < FEW_ROWS:
         _read_words(result)
-    result.train = _train(rows_to_learn)
+    result.train = _train(rows_to_learn, EPOCHS_OF_SPEECH if _heard(result) else EPOCHS)
     return result
+
+
+def _heard(result: Inferred) -> set[str]:
+    """The sounds that transcripts listen to."""
+    return {f.options["of"] for f in result.targets.values() if f.kind == "transcript"}
+
+
+def _listen(result: Inferred) -> None:
+    """A target of many texts is what is said in a sound, if there is one. Raises TableError."""
+    sounds = [name for name, found in result.inputs.items() if found.kind == "audio"]
+    for name, found in result.targets.items():
+        if found.kind != "transcript":
+            continue
+        if not sounds:
+            raise TableError(
+                f"{result.table.source}: target {name!r} has {found.why}. A target is a category, "
+                "a number, labels or the transcript of a sound; this looks like text or an "
+                "identifier, and there is no sound."
+            )
+        others = f"; or of {', '.join(sounds[1:])}" if sounds[1:] else ""
+        why = f"{found.why}, said in {sounds[0]}{others}"
+        result.targets[name] = replace(found, options={"of": sounds[0]}, why=why)
+        sound = result.inputs[sounds[0]]
+        seconds = float(np.ceil(1.5 * sound.options["seconds"]))
+        whole = {"seconds": seconds, "max_seconds": seconds}  # refused rather than half understood
+        options = {**sound.options, **whole, "encoder": {"kind": "rnn", "size": "base"}}
+        result.inputs[sounds[0]] = replace(sound, options=options)
+    if all(found.kind == "transcript" for found in result.targets.values()):
+        for name in sorted(set(result.inputs) - _heard(result)):
+            why = "no target reads it, since a transcript hears only its sound"
+            result.left_out[name] = replace(result.inputs.pop(name), kind=None, why=why)
 
 
 def _read_words(result: Inferred) -> None:
@@ -179,8 +227,9 @@ def _train_rows(table: Table, split: str | None) -> int:
     return sum(SYNONYMS.get(str(cell).strip().lower()) == "train" for cell in table.cells(split))
 
 
-def _train(rows: int) -> dict[str, Any]:
-    """About `STEPS` steps, in 3 to 30 epochs."""
+def _train(rows: int, most: int) -> dict[str, Any]:
+    """About `STEPS` steps, in 3 to `most` epochs; speech takes all of them."""
     batch = 32 if rows < 1500 else 64 if rows < 50_000 else 128 if rows < 500_000 else 256
-    epochs = int(np.clip(round(STEPS * batch / max(1, rows)), 3, 30))
+    steps = STEPS if most == EPOCHS else STEPS_OF_SPEECH
+    epochs = int(np.clip(round(steps * batch / max(1, rows)), 3, most))
     return {"epochs": epochs, "batch": batch}

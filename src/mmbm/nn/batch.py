@@ -36,3 +36,12 @@ class Fused(NamedTuple):
 
     pooled: Tensor  # [B, D]
     tokens: Tokens  # for heads that read a sequence
+
+
+class Context(NamedTuple):
+    """What a target may read."""
+
+    inputs: dict[str, Tokens]  # by modality, as encoded
+    present: dict[str, Tensor]  # by modality, [B] bool
+    fused: Fused | None  # made only where some target asks for it
+    without: dict[str, Fused]  # fused as if this modality were absent; those a mix has a use for

@@ -1,4 +1,4 @@
-"""One target: its fused answer, those without or with only one modality, the prior, and their mix.
+"""A target's fused answer, those without or with only one modality, the prior, and their mix.
 
 While the model trains, every modality also learns to answer alone through a small head, and is
 hidden now and then. After training, `fit` chooses on the valid split a convex mix of the fused
@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from mmbm.columns import Column
 from mmbm.config import AnyTargetSpec
-from mmbm.nn.batch import Field, Fused, Tokens
+from mmbm.nn.batch import Context, Field
 from mmbm.nn.layers import Pool
 from mmbm.registry import HEADS, find
 
@@ -28,16 +28,7 @@ ROUNDS = 40
 FOLDS = 5
 
 
-class Context(NamedTuple):
-    """What a target may read."""
-
-    inputs: dict[str, Tokens]  # by modality, as encoded
-    present: dict[str, Tensor]  # by modality, [B] bool
-    fused: Fused
-    without: dict[str, Fused]  # fused as if this modality were absent; those the mix has a use for
-
-
-class Target(nn.Module):
+class Mixed(nn.Module):
     weights: Tensor  # [K]: fused, each modality alone, fused without each modality, prior
     temperature: Tensor  # []
 
@@ -56,6 +47,7 @@ class Target(nn.Module):
 
     def loss(self, context: Context, target: Field, auxiliary: float) -> Tensor:
         """Weighted mean over the rows that have this target. Scalar."""
+        assert context.fused is not None
         rows = target.present.sum().clamp(min=1)
         loss = self.fused.loss(self.fused(context.fused.pooled), target).sum()
         for name, raw in self._alone(context).items():
@@ -65,6 +57,7 @@ class Target(nn.Module):
 
     def candidates(self, context: Context) -> tuple[Tensor, Tensor]:
         """All answers [K, B, C] and which of them each row has [K, B]."""
+        assert context.fused is not None
         fused = self.fused.answer(self.fused(context.fused.pooled))  # [B, C]
         alone = [self.fused.answer(raw) for raw in self._alone(context).values()]
         without = [
@@ -116,7 +109,7 @@ class Target(nn.Module):
             self.temperature.fill_(float(temperatures[int(np.argmin(losses))]))
 
     @torch.no_grad()
-    def adopt(self, others: "list[Target]") -> None:
+    def adopt(self, others: "list[Mixed]") -> None:
         """Take the mean mix and temperature of models that were trained like this one."""
         self.weights.copy_(torch.stack([other.weights for other in others]).mean(0))
         self.temperature.copy_(torch.stack([other.temperature for other in others]).mean())
@@ -147,7 +140,7 @@ class Truth(NamedTuple):
 
 
 def mix(weights: np.ndarray, answers: np.ndarray, available: np.ndarray) -> np.ndarray:
-    """The same mix as `Target.forward`, without the temperature. [N, C]"""
+    """The same mix as `Mixed.forward`, without the temperature. [N, C]"""
     share = weights[:, None] * available
     return np.asarray(((share / share.sum(0))[..., None] * answers).sum(0), np.float32)
 

@@ -8,10 +8,10 @@ from torch import Tensor, nn
 from mmbm.columns import Columns
 from mmbm.config import DROP, AudioSpec, Config, ImageSpec, MediaSpec, OwnSpec, TextSpec
 from mmbm.errors import ConfigError
-from mmbm.nn.batch import Field, Fused, Tokens
+from mmbm.nn.batch import Context, Field, Fused, Tokens
 from mmbm.nn.encoders.table import Table
-from mmbm.nn.mix import Context, Target
-from mmbm.registry import ENCODERS, FRONTENDS, FUSIONS, find
+from mmbm.nn.mix import Mixed
+from mmbm.registry import ENCODERS, FRONTENDS, FUSIONS, HEADS, find
 
 Batch = dict[str, Field]
 AnyMedia = ImageSpec | AudioSpec | TextSpec
@@ -26,10 +26,17 @@ class Model(nn.Module):
         self.modalities = config.modalities()
         names = list(self.modalities)
         self.inputs = NamedModules(build_modalities(config, columns))
-        self.absent = nn.Parameter(torch.randn(len(names), width) * 0.02)
-        self.fusion = find(FUSIONS, config.fusion.kind)(config.fusion, names)
+        self.fusion: Any = None  # made only where a target asks for it
+        if config.fuses:
+            self.absent = nn.Parameter(torch.randn(len(names), width) * 0.02)
+            self.fusion = find(FUSIONS, config.fusion.kind)(config.fusion, names)
         self.targets = NamedModules(
-            {k: Target(spec, columns[k], width, names) for k, spec in config.targets.items()}
+            {
+                k: Mixed(spec, columns[k], width, names)
+                if spec.fuses
+                else find(HEADS, spec.kind)(spec, columns[k], width)
+                for k, spec in config.targets.items()
+            }
         )
         self.auxiliary = config.train.auxiliary
         drop = config.fusion.drop
@@ -47,6 +54,8 @@ class Model(nn.Module):
 
     def context(self, tokens: dict[str, Tokens], present: dict[str, Tensor]) -> Context:
         """Fusion sees a learned token where a modality is absent (or hidden, while training)."""
+        if self.fusion is None:
+            return Context(tokens, present, None, {})
         seen = self.hide(present) if self.training else present
         left_out = [] if self.training else self.left_out
         without = {
@@ -61,8 +70,12 @@ class Model(nn.Module):
 
     def settle(self) -> None:
         """From now on compute only what the mixes of the targets have a use for."""
-        used = {name for _, target in self.targets.items() for name in target.left_out()}
+        used = {name for _, target in self.mixed() for name in target.left_out()}
         self.left_out = [name for name in self.modalities if name in used]
+
+    def mixed(self) -> list[tuple[str, Mixed]]:
+        """The targets whose answer is a mix, by name."""
+        return [(name, t) for name, t in self.targets.items() if isinstance(t, Mixed)]
 
     def answer(self, tokens: dict[str, Tokens], present: dict[str, Tensor]) -> dict[str, Tensor]:
         context = self.context(tokens, present)

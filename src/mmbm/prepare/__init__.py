@@ -19,6 +19,7 @@ from mmbm.columns.media import locate
 from mmbm.config import Config
 from mmbm.errors import BadCell, ConfigError, TableError
 from mmbm.prepare.batches import Rows
+from mmbm.prepare.speech import too_short, unknown
 from mmbm.prepare.store import Store, open_store
 from mmbm.split import split_rows
 from mmbm.table import Table, open_table
@@ -138,6 +139,8 @@ def _check_target(table: Table, name: str, kind: str, column: Column) -> None:
         )
     if kind == "labels" and not values:
         raise TableError(f"{table.source}: target {name!r} has no label in the train split.")
+    if kind == "transcript" and not any(column.state["counts"]):
+        raise TableError(f"{table.source}: target {name!r} has no text in the train split.")
     if kind == "number" and not column.state["count"]:
         raise TableError(f"{table.source}: target {name!r} has no number in the train split.")
 
@@ -184,6 +187,8 @@ def assemble(
             raise TableError(f"{table.source}: no usable rows in the {split} split: {why}")
     if "train" in rows:
         notes += never_present(config, stores, kept["train"])
+        notes += too_short(config, table.source, stores, kept["train"])
+        notes += unknown(config, stores, kept["train"])
     notes += duplicates(config, stores, kept)
     inputs, targets = list(config.inputs), list(config.targets)
     splits = {split: Rows(stores, inputs, targets, r) for split, r in kept.items()}

@@ -2,7 +2,8 @@
 
 `encode` takes, for every input column, `NAME` [B, ...], `NAME.present` [B] and, where cells vary in
 length, `NAME.lengths` [B]; it gives, for every modality, `NAME.x` [B, T, D], `NAME.keep` [B, T] and
-`NAME.known` [B], whether the row has any of it. `answer` takes those and gives `TARGET` [B, C].
+`NAME.known` [B], whether the row has any of it. `answer` takes those and gives `TARGET` [B, C], of
+a transcript [B, T, V] with zeros behind a row's last place.
 """
 
 from typing import Protocol
@@ -17,6 +18,25 @@ GRAPHS = ("encode", "answer")
 
 class Runner(Protocol):
     def run(self, graph: str, arrays: Named) -> Named: ...
+
+
+def joined(parts: list[np.ndarray]) -> np.ndarray:
+    """The rows of several batches as one, [N, C] or [N, T, V] with T that of the longest."""
+    longest = max(part.shape[1] if part.ndim == 3 else 0 for part in parts)
+    return np.concatenate([lengthened(part, longest) for part in parts])
+
+
+def farthest(ours: np.ndarray, theirs: np.ndarray) -> float:
+    """The largest difference of two outputs of the same rows, whatever they were padded to."""
+    longest = max(x.shape[1] if x.ndim == 3 else 0 for x in (ours, theirs))
+    gap = np.abs(lengthened(ours, longest) - lengthened(theirs, longest))
+    return float(gap.max(initial=0))
+
+
+def lengthened(output: np.ndarray, length: int) -> np.ndarray:
+    if output.ndim < 3 or output.shape[1] == length:
+        return output
+    return np.pad(output, [(0, 0), (0, length - output.shape[1]), (0, 0)])
 
 
 def flatten(batch: dict[str, Arrays], columns: Columns) -> Named:

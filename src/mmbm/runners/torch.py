@@ -13,8 +13,8 @@ from mmbm.runners import Named
 class TorchRunner:
     """Runs in float32 and evaluation mode; leaves the model in the mode it found it in.
 
-    Besides `encode` and `answer` it has `candidates`: for each target all answers that its mix can
-    choose from (`TARGET.answers` [B, K, C], `TARGET.available` [B, K]).
+    Besides `encode` and `answer` it has `candidates`: for each mixed target all answers it can be
+    mixed of (`TARGET.answers` [B, K, C], `TARGET.available` [B, K]).
     """
 
     def __init__(self, model: Model | Ensemble, device: torch.device | str = "cpu"):
@@ -55,7 +55,7 @@ class TorchRunner:
     def _candidates(self, arrays: Named) -> dict[str, Tensor]:
         assert isinstance(self.model, Model), "an ensemble's members chose their mixes already"
         context, named = self.model.context(*self._tokens(arrays)), {}
-        for name, target in self.model.targets.items():
+        for name, target in self.model.mixed():
             answers, available = target.candidates(context)  # [K, B, C], [K, B]
             named[f"{name}.answers"] = answers.transpose(0, 1)
             named[f"{name}.available"] = available.T

@@ -19,6 +19,8 @@ from mmbm.serve.replica import Replica
 PATH = "/playground"
 TOP = 6
 """Classes that are shown."""
+SHOWN_AS = {"number": "Number", "labels": "Textbox", "transcript": "Textbox"}
+"""gradio's parts by kind of target; for others a Label."""
 KEPT = 3600
 """Seconds after which an uploaded file is deleted."""
 WORDS = {
@@ -122,9 +124,7 @@ def panel(gradio: Any, words: Any, replicas: dict[str, Replica], model: str) -> 
                 gradio.ClearButton([*fields, *given.values()], value=words("clear"))
         with gradio.Column():
             answers = [
-                {"number": gradio.Number, "labels": gradio.Textbox}.get(kind, gradio.Label)(
-                    label=name
-                )
+                getattr(gradio, SHOWN_AS.get(kind, "Label"))(label=name)
                 for name, kind in zip(config.targets, kinds)
             ]
             bars = gradio.HTML(label=words("contributions"), show_label=True)
@@ -185,8 +185,8 @@ def cell_of(value: Any, media: str | None) -> Any:
 
 
 def shown_answer(said: dict[str, Any], target: str, kind: str) -> Any:
-    """For Label the most probable classes; labels as one text; a number as it is."""
-    if kind == "number":
+    """For Label the most probable classes; labels as one text; a number, a transcript as it is."""
+    if kind in ("number", "transcript"):
         return said[target]
     if kind == "labels":
         return "; ".join(said[target])

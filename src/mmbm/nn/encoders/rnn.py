@@ -11,7 +11,8 @@ PRESETS = {"tiny": (48, 1), "small": (96, 1), "base": (256, 2)}  # units per dir
 
 
 class RNN(nn.Module):
-    """Tokens keep their length; frames are halved first, since a neighbour says nearly the same."""
+    """Tokens keep their length; frames are halved first, as often as `stride` says, since a
+    neighbour says nearly the same."""
 
     def __init__(self, spec: RNNSpec, layout: Layout, features: int):
         super().__init__()
@@ -23,7 +24,9 @@ class RNN(nn.Module):
         hidden, layers = PRESETS[spec.size]
         hidden, layers = spec.width or hidden, spec.layers or layers
         self.width = hidden * (1 + spec.bidirectional)
-        self.halve = Halve(features, self.width) if layout == "frames" else None
+        halvings = spec.stride.bit_length() - 1 if layout == "frames" else 0
+        self.halve = Halve(features, self.width) if halvings else None
+        self.further = nn.ModuleList(Halve(self.width, self.width) for _ in range(halvings - 1))
         sizes = [self.width if self.halve else features] + [self.width] * (layers - 1)
         self.layers = nn.ModuleList(
             Recurrence(spec.cell, size, hidden, spec.bidirectional) for size in sizes
@@ -35,6 +38,8 @@ class RNN(nn.Module):
         assert keep is not None
         if self.halve:
             x, keep = self.halve(x, keep)  # [B, T/2, D]
+        for halve in self.further:
+            x, keep = halve(x, keep)  # [B, T/stride, D]
         for layer in self.layers:
             x = layer(self.dropout(x), keep)  # [B, T, D]
         return Tokens(x, keep)

@@ -7,11 +7,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mmbm.columns import Column
+from mmbm.columns.audio import hop
 from mmbm.config import AudioSpec
 from mmbm.nn.batch import Features, Field
 from mmbm.nn.layers import along_time, in_float32, valid
 
-WINDOW, HOP = 0.025, 0.010  # seconds, usual for speech
+WINDOW = 0.025  # seconds, usual for speech
 FLOOR = 1e-5
 """Added to a band: 90 dB under a full-scale tone and above the float32 noise of the DFT."""
 
@@ -29,7 +30,7 @@ class LogMel(nn.Module):
         self.augment = spec.augment
         self.rate = spec.rate
         self.window = max(2, 2 * round(spec.rate * WINDOW / 2))
-        self.hop = max(1, round(spec.rate * HOP))
+        self.hop = hop(spec)
         points, mel = mel_filters(spec.rate, self.window, spec.bands)
         self.register_buffer("basis", fourier(self.window, points), persistent=False)
         self.register_buffer("mel", mel, persistent=False)

@@ -1,0 +1,48 @@
+"""What is promised of speech: unseen sentences in unseen voices, in English and in Mandarin."""
+
+import csv
+from pathlib import Path
+
+import jiwer
+import pytest
+import sentences
+
+import mmbm
+
+PROMISE = {"en": ("wer", 0.05), "cmn": ("cer", 0.05)}
+CONFIG = {
+    "inputs": {
+        "speech": {
+            "kind": "audio",
+            "seconds": 6,
+            "max_seconds": 6,
+            "bands": 40,
+            "augment": {"warp": 0.1, "frames": 0.05},
+            "encoder": {"kind": "rnn", "width": 96, "layers": 2, "stride": 4},
+        }
+    },
+    "targets": {"words": {"kind": "transcript", "of": "speech"}},
+    "train": {"epochs": 20, "batch": 16, "lr": 0.004, "threads": 1},
+}
+
+
+def rates(bundle: mmbm.Bundle, table: Path) -> dict[str, float]:
+    """On the test rows of each language, its promised rate."""
+    with table.open(encoding="utf-8") as file:
+        rows = [row for row in csv.DictReader(file) if row["split"] == "test"]
+    said = bundle.predict([{"speech": row["speech"]} for row in rows], root=table.parent)
+    found = {}
+    for language, (name, _) in PROMISE.items():
+        pairs = [(r["words"], s["words"]) for r, s in zip(rows, said) if r["language"] == language]
+        found[language] = getattr(jiwer, name)(*map(list, zip(*pairs)))
+    return found
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+def test_unseen_sentences_in_unseen_voices_are_understood(tmp_path):
+    table = sentences.make(tmp_path / "data", 2000)
+    config = {**CONFIG, "data": {"table": str(table), "split": "split"}}
+    bundle = mmbm.train(config, run=tmp_path / "run")
+    for language, rate in rates(bundle, table).items():
+        assert rate <= PROMISE[language][1], language
