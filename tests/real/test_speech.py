@@ -1,4 +1,4 @@
-"""What is promised of speech: unseen sentences in unseen voices, in English and in Mandarin."""
+"""Unseen sentences in unseen voices, in English and in Mandarin."""
 
 import csv
 from pathlib import Path
@@ -9,8 +9,9 @@ import sentences
 
 import mmbm
 
-PROMISE = {"en": ("wer", 0.1), "cmn": ("cer", 0.05)}
-"""After 20 epochs of 1,600 rows, at 40 ms a token: some of the fastest English doesn't fit."""
+BOUND = {"en": ("wer", 0.1), "cmn": ("cer", 0.05)}
+"""Guards what one training reached: 5.6 % and 0 %. The goal, 5 % of English words too, is missed:
+at 40 ms a token some of the fastest English doesn't fit."""
 CONFIG = {
     "inputs": {
         "speech": {
@@ -28,12 +29,12 @@ CONFIG = {
 
 
 def rates(bundle: mmbm.Bundle, table: Path) -> dict[str, float]:
-    """On the test rows of each language, its promised rate."""
+    """On the test rows of each language, its rate of errors."""
     with table.open(encoding="utf-8") as file:
         rows = [row for row in csv.DictReader(file) if row["split"] == "test"]
     said = bundle.predict([{"speech": row["speech"]} for row in rows], root=table.parent)
     found = {}
-    for language, (name, _) in PROMISE.items():
+    for language, (name, _) in BOUND.items():
         pairs = [(r["words"], s["words"]) for r, s in zip(rows, said) if r["language"] == language]
         found[language] = getattr(jiwer, name)(*map(list, zip(*pairs)))
     return found
@@ -46,4 +47,4 @@ def test_unseen_sentences_in_unseen_voices_are_understood(tmp_path):
     config = {**CONFIG, "data": {"table": str(table), "split": "split"}}
     bundle = mmbm.train(config, run=tmp_path / "run")
     for language, rate in rates(bundle, table).items():
-        assert rate <= PROMISE[language][1], language
+        assert rate <= BOUND[language][1], language
