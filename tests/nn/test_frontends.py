@@ -24,6 +24,7 @@ from mmbm.nn.frontends.image import ImageFrontend
 from mmbm.nn.frontends.labels import LabelsFrontend
 from mmbm.nn.frontends.number import NumberFrontend
 from mmbm.nn.frontends.text import TextFrontend
+from mmbm.nn.layers import MaskedBatchNorm
 
 RATE = 16000
 KINDS = ("image", "audio", "text", "number", "category", "labels")
@@ -142,6 +143,23 @@ def test_pixels_become_about_zero_mean_and_unit_range():
 def test_a_picture_stays_channels_last_in_memory():
     x = make("image")(example("image", [1, 1])).x
     assert x.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_absent_pictures_do_not_move_the_statistics_of_the_batch():
+    pixels = torch.randint(0, 256, (4, 12, 12, 3), dtype=torch.uint8)
+    means = []
+    for cells, present in ((pixels[[0, 2]], [True] * 2), (pixels, [True, False] * 2)):
+        cells = cells * torch.tensor(present)[:, None, None, None]  # absent cells hold zeros
+        front, norm = make("image").train(), MaskedBatchNorm(3)
+        norm(front(field(cells)._replace(present=torch.tensor(present))).x)
+        means.append(norm.running_mean)
+    assert torch.allclose(*means)
+
+
+def test_a_batch_without_any_picture_goes_through():
+    front = make("image").train()
+    none = Field(torch.zeros(3, 12, 12, 3), torch.ones(3), torch.zeros(3, dtype=torch.bool))
+    assert front(none).x.isfinite().all()
 
 
 def test_augmentation_does_nothing_in_evaluation():

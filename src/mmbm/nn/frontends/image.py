@@ -22,12 +22,26 @@ class ImageFrontend(nn.Module):
     @in_float32
     def forward(self, field: Field) -> Features:
         x = field.values  # [B, H, W, C] uint8
+        if self.training:
+            x = x[real(field.present)]
         if self.training and (self.augment.flip or self.augment.crop):
             x = shift(x, self.augment.flip, self.augment.crop)
         x = (x.float() - MEAN) / SPREAD
         if self.training and self.augment.erase:
             x = erase(x, self.augment.erase)
         return Features(x.permute(0, 3, 1, 2))  # [B, C, H, W], channels last in memory
+
+
+def real(present: Tensor) -> Tensor:
+    """For every row itself, or a present one where it is absent. [B] bool -> [B] rows.
+
+    An absent row's tokens are never used; without this its black pixels would enter the statistics
+    of the batch that normalising takes.
+    """
+    absent = present.logical_not()
+    known = absent.argsort(stable=True)  # the present rows first
+    turn = (absent.cumsum(0) - 1).clamp(min=0) % present.sum().clamp(min=1)
+    return torch.where(present, torch.arange(len(present), device=present.device), known[turn])
 
 
 def shift(x: Tensor, flip: bool, crop: float) -> Tensor:
