@@ -6,10 +6,13 @@ import io
 import json
 
 import httpx
+import numpy as np
 import pyarrow.parquet
 import pytest
+from PIL import Image
 
 import mmbm
+from mmbm.serve.replica import SMALL
 
 
 @pytest.fixture(scope="module")
@@ -66,6 +69,20 @@ def test_several_rows_are_answered_in_order_and_a_bad_one_says_why(server, rows,
     same(last, bundle.predict(mmbm_row(rows[1]))[0])
     assert bad["column"] == "photo"
     assert "a path or URL is not allowed here" in bad["error"]
+
+
+def test_large_and_small_media_together_are_answered_as_the_bundle_does(server, rows, bundle):
+    pixels = np.random.default_rng(0).integers(0, 256, (300, 300, 3), dtype=np.uint8)
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "PNG")  # noise: it can't be packed
+    large = base64.b64encode(file.getvalue()).decode()
+    assert len(large) > SMALL > len(rows[0]["photo"]) + len(rows[0]["speech"])
+    asked = [{**row, "photo": large} if i % 2 else row for i, row in enumerate(rows[:6])]
+    said = server.post("/predict?probabilities=false", {"rows": asked}).json()["answers"]
+    for answer, row in zip(said, asked):
+        raw = row["photo"].rpartition(",")[2]
+        expected = {**mmbm_row(row), "photo": base64.b64decode(raw)}
+        same(answer, bundle.predict(expected)[0])
 
 
 def test_any_input_may_be_left_out(server, bundle):

@@ -145,7 +145,10 @@ def _plain_base64(text: str) -> bytes:
 
 def _base64(text: str) -> bytes | None:
     try:
-        # Line breaks are how MIME writes base64; any other foreign character is damage.
+        return binascii.a2b_base64(text, strict_mode=True)
+    except (binascii.Error, ValueError):
+        pass
+    try:  # Line breaks are how MIME writes base64; any other foreign character is damage.
         return base64.b64decode("".join(text.split()), validate=True)
     except (binascii.Error, ValueError):
         return None

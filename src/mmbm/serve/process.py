@@ -58,7 +58,7 @@ class Service:
         metrics = Metrics()
         share = max(1, cores() // self.workers)
         pool = ThreadPoolExecutor(share, thread_name_prefix="decode")
-        threads = self.threads or share
+        threads = self.threads or max(1, share - 1)  # one core reads requests and decodes
 
         def replica(name: str) -> Replica:
             bundle = open_bundle(self.models[name], self.limits, threads, self.runner)

@@ -22,6 +22,9 @@ from mmbm.serve.batcher import Batcher
 from mmbm.serve.limits import Limits
 from mmbm.serve.metrics import STAGES, Metrics
 
+SMALL = 1 << 15
+"""Bytes (or characters of base64) of media in a row, up to which it isn't worth a thread."""
+
 
 @dataclass(slots=True)
 class Job:
@@ -42,6 +45,7 @@ class Replica:
         self.drift = Drift(bundle.reference)
         self.thread = ThreadPoolExecutor(1, thread_name_prefix=f"run-{name}")
         self.batcher = Batcher(self._run, self.thread, limits.batch, limits.queue)
+        self.small = Batcher(self._decode_all, pool, limits.batch, limits.queue)
         self.media = [name for name, spec in bundle.config.inputs.items() if spec.kind in MEDIA]
         self.longest = {
             name: longest(spec)
@@ -74,11 +78,20 @@ class Replica:
         return await self.batcher.submit(job, self.size(decoded), patient)
 
     async def _decode(self, row: dict[str, Cell]) -> Decoded:
-        """In the pool where there is media; a sentence and a few numbers are sooner done here."""
-        if not any(row.get(name) for name in self.media):
+        """Large media in the pool. Small ones together in the runner thread: for them, threads that
+        take turns at the interpreter's lock cost more than the decoding. Without media, here."""
+        bulk = sum(
+            len(cell) for name in self.media if isinstance(cell := row.get(name), str | bytes)
+        )
+        if not bulk:
             return decode_row(self.bundle, row, None)
+        if bulk <= SMALL:
+            return await self.small.submit(row, patient=True)
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self.pool, decode_row, self.bundle, row, None)
+
+    def _decode_all(self, rows: Sequence[dict[str, Cell]]) -> list[Decoded]:
+        return [decode_row(self.bundle, row, None) for row in rows]
 
     def size(self, decoded: Decoded) -> float:
         """The longest of a row's sounds and texts, as a part of the longest there may be."""
