@@ -58,6 +58,11 @@ class TrainState:
         while self.step < self.total and not self.stopped:
             yield self.step // self.steps_per_epoch
 
+    @property
+    def inside_epoch(self) -> bool:
+        """After an epoch's last step comes its score: a checkpoint before it would lose that."""
+        return self.step % self.steps_per_epoch != 0
+
     def batches(self, epoch: int) -> Iterator[NumpyBatch]:
         """What is left of the epoch: a resumed run starts in its middle."""
         start = self.step - epoch * self.steps_per_epoch

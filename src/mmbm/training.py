@@ -65,12 +65,12 @@ def learn(config: Config, data: Data, run: Run, start: Bundle | None = None) -> 
             for batch in state.batches(epoch):
                 state.update(batch)
                 shown.step()
-                if run.checkpoint_due():
+                if state.inside_epoch and run.checkpoint_due():
                     stop_or_save(state, run, data)
             scores = valid_scores(config, data, state)
             state.keep(epoch, state.score(scores))
             shown.epoch(epoch, scores)
-            state.save(data_key(data))
+            stop_or_save(state, run, data)
     return state
 
 
