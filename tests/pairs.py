@@ -18,7 +18,7 @@ PLACES = {"left": "左边", "right": "右边"}
 RATE = 8000
 
 
-def make(folder: Path, rows: int = 144, seed: int = 0) -> Path:
+def make(folder: Path, rows: int = 288, seed: int = 0) -> Path:
     """Write media and data.csv: photo, en, zh, sound, shape, size, split. Every thirty-six rows
     show everything there is, so captions repeat; now and then a cell is empty. -> data.csv"""
     generator = np.random.default_rng(seed)
@@ -85,5 +85,5 @@ def config(table: Path, columns: tuple[str, ...] = ("photo", "en", "zh"), **trai
         "inputs": {name: inputs[name] for name in columns},
         "fusion": {"kind": "concat", "width": 32},
         "targets": {"alike": {"kind": "match", "columns": list(columns), "width": 16}},
-        "train": {"epochs": 20, "batch": 36, "lr": 0.01, "threads": 1, "golden": 4, **train},
+        "train": {"epochs": 30, "batch": 24, "lr": 0.005, "threads": 1, "golden": 4, **train},
     }

@@ -21,6 +21,7 @@ from mmbm.output import write_rows
 from mmbm.predict import batched
 from mmbm.prepare import prepare
 from mmbm.runners import farthest, flatten
+from mmbm.state import TrainState
 
 COLUMNS = ("photo", "en", "zh")
 CLASSES = {"column": "shape", "of": "photo", "by": "en", "templates": ["a {}", "a red {}"]}
@@ -47,13 +48,13 @@ def told(table):
 
 def test_what_belongs_together_is_found_both_ways(bundle):
     scores = bundle.metrics["test"]["targets"]["alike"]
-    assert scores["recall@1"] > 0.6
+    assert scores["recall@1"] > 0.5
     low, high = scores["interval"]
     assert low <= scores["recall@1"] <= high
     assert set(scores["pairs"]) == {f"{a}->{b}" for a in COLUMNS for b in COLUMNS if a != b}
     for pair in scores["pairs"].values():
         assert pair["recall@1"] <= pair["recall@5"] <= pair["recall@10"]
-        assert pair["chance"]["recall@1"] == pytest.approx(1 / pair["candidates"], rel=0.3)
+        assert pair["chance"]["recall@1"] == pytest.approx(2 / pair["candidates"], rel=0.1)  # twins
         assert pair["recall@1"] > 5 * pair["chance"]["recall@1"]
         assert pair["median_rank"] == 1
 
@@ -182,20 +183,21 @@ def test_one_file_names_the_columns_of_its_output(bundle, tmp_path):
 
 
 @pytest.mark.parametrize("chunk", [None, 16])
-def test_a_stopped_and_resumed_run_ends_with_the_same_weights(table, tmp_path, monkeypatch, chunk):
-    config = pairs.config(table, ("photo", "en"), epochs=3, batch=24, chunk=chunk)
+@pytest.mark.parametrize("step", [4, 5])  # the fifth is an epoch's last
+def test_a_stopped_and_resumed_run_ends_with_the_same_weights(
+    table, tmp_path, monkeypatch, chunk, step
+):
+    config = pairs.config(table, ("photo", "en"), epochs=3, chunk=chunk)
     whole = mmbm.train(config, run=tmp_path / "whole").path
-    from mmbm.run import Run
+    update = TrainState.update
 
-    due = iter([False] * 4 + [True] * 1000)
-
-    def stop(run: Run) -> bool:
-        run.stop = next(due)
-        return run.stop
+    def stop(state: TrainState, batch) -> None:
+        update(state, batch)
+        state.run.stop = state.step == step
 
     with monkeypatch.context() as patch:
-        patch.setattr(Run, "checkpoint_due", stop)
-        with pytest.raises(Interrupted):
+        patch.setattr(TrainState, "update", stop)
+        with pytest.raises(Interrupted, match=f"Stopped after step {step} of 15"):
             mmbm.train(config, run=tmp_path / "stopped")
     again = mmbm.train(config, run=tmp_path / "stopped", resume=True).path
     ours, theirs = (load_file(path / "weights.safetensors") for path in (whole, again))
@@ -205,7 +207,7 @@ def test_a_stopped_and_resumed_run_ends_with_the_same_weights(table, tmp_path, m
 
 @pytest.mark.parametrize("loss", ["infonce", "sigmoid"])
 def test_sounds_and_pictures_match_too_beside_a_target_that_fuses(table, tmp_path, loss):
-    config = pairs.config(table, ("photo", "sound", "zh"), epochs=12)
+    config = pairs.config(table, ("photo", "sound", "zh"), epochs=20)
     config["targets"]["alike"] |= {"columns": ["photo", "sound"], "loss": loss}
     config["targets"]["shape"] = {"kind": "category"}
     config["train"]["chunk"] = 20

@@ -17,7 +17,7 @@ from mmbm.errors import BundleError, MmbmError, TableError
 
 @pytest.fixture(scope="module")
 def table(tmp_path_factory):
-    return pairs.make(tmp_path_factory.mktemp("pairs"), 288)
+    return pairs.make(tmp_path_factory.mktemp("pairs"))
 
 
 @pytest.fixture(scope="module")
