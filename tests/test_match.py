@@ -353,3 +353,39 @@ def test_the_column_of_classes_must_be_there(table, tmp_path):
     config["targets"]["alike"]["classes"] = {**CLASSES, "column": "shap"}
     with pytest.raises(TableError, match=r"no column 'shap'.*'shape'"):
         prepare(configfile.parse(config), tmp_path)
+
+
+def test_init_writes_a_match_that_trains(table, tmp_path):
+    from mmbm.infer import infer, to_yaml
+    from mmbm.table import open_table
+
+    found = infer(open_table(table), [], matches=["photo", "en"])
+    text = to_yaml(found, tmp_path / "config.yaml")
+    (tmp_path / "config.yaml").write_text(text, encoding="utf-8")
+    config = configfile.load(tmp_path / "config.yaml")
+    assert config.matches["match"].columns == ["photo", "en"]
+    assert {name: spec.kind for name, spec in config.inputs.items()} == {
+        "photo": "image", "en": "text",
+    }  # fmt: skip
+    assert "fusion" not in text
+    assert "same_as" not in text
+    both = infer(open_table(table), ["shape"], matches=["photo", "zh"])
+    assert set(both.targets) == {"shape", "match"}
+    assert "sound" in both.inputs
+
+
+@pytest.mark.parametrize(
+    ("matches", "message"),
+    [
+        (["photo"], "'photo' needs another column to match with"),
+        (["photo", "size"], "'size' is number; a match aligns pictures, sounds and texts"),
+        (["photo", "englisch"], "no column 'englisch'"),
+        ([], "or columns to match"),
+    ],
+)
+def test_init_says_what_cannot_be_matched(table, matches, message):
+    from mmbm.infer import infer
+    from mmbm.table import open_table
+
+    with pytest.raises(TableError, match=message):
+        infer(open_table(table), [], matches=matches)

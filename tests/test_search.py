@@ -16,24 +16,24 @@ from mmbm.errors import BundleError, MmbmError, TableError
 
 
 @pytest.fixture(scope="module")
-def table(tmp_path_factory):
+def pictures(tmp_path_factory):
     return pairs.make(tmp_path_factory.mktemp("pairs"))
 
 
 @pytest.fixture(scope="module")
-def bundle(table, tmp_path_factory):
-    config = pairs.config(table, epochs=12)
+def bundle(pictures, tmp_path_factory):
+    config = pairs.config(pictures, epochs=12)
     return mmbm.train(config, run=tmp_path_factory.mktemp("runs") / "pairs")
 
 
 @pytest.fixture(scope="module")
-def index(bundle, table, tmp_path_factory):
-    return bundle.index(table, tmp_path_factory.mktemp("found") / "index")
+def index(bundle, pictures, tmp_path_factory):
+    return bundle.index(pictures, tmp_path_factory.mktemp("found") / "index")
 
 
 @pytest.fixture(scope="module")
-def rows(table):
-    with table.open(encoding="utf-8") as file:
+def rows(pictures):
+    with pictures.open(encoding="utf-8") as file:
         return list(csv.DictReader(file))
 
 
@@ -51,15 +51,15 @@ def test_a_sentence_finds_its_pictures(index, rows):
         assert one.media["photo"].endswith(one.cells["photo"])
 
 
-def test_what_is_found_is_what_a_plain_comparison_finds(index, bundle, table, rows):
-    answers = bundle.predict(table, embeddings=True)
+def test_what_is_found_is_what_a_plain_comparison_finds(index, bundle, pictures, rows):
+    answers = bundle.predict(pictures, embeddings=True)
     query = answers[0]["alike.embedding.photo"]
     near = {
         i: float(np.dot(query, one["alike.embedding.zh"]))
         for i, one in enumerate(answers, 1)
         if "alike.embedding.zh" in one
     }
-    found = index.search({"photo": rows[0]["photo"]}, 1000, of="zh", root=table.parent)
+    found = index.search({"photo": rows[0]["photo"]}, 1000, of="zh", root=pictures.parent)
     assert {one.row for one in found} == set(near)  # a row without the cell isn't found
     for one in found:
         assert one.score == pytest.approx(near[one.row], abs=1e-4)
@@ -97,8 +97,8 @@ def test_a_wrong_search_is_said(index, ask, options, message):
         index.search(ask, **options)
 
 
-def test_rows_that_cannot_be_read_are_listed_and_not_found(bundle, table, rows, tmp_path):
-    folder = shutil.copytree(table.parent, tmp_path / "table")
+def test_rows_that_cannot_be_read_are_listed_and_not_found(bundle, pictures, rows, tmp_path):
+    folder = shutil.copytree(pictures.parent, tmp_path / "table")
     (folder / rows[7]["photo"]).write_bytes(b"no picture")
     (folder / rows[8]["photo"]).unlink()
     frame = pandas.read_csv(folder / "data.csv")
@@ -115,13 +115,15 @@ def test_rows_that_cannot_be_read_are_listed_and_not_found(bundle, table, rows, 
     assert not {8, 9, 10} & {one.row for one in made.search({"en": "a"}, 1000)}
 
 
-def test_a_table_may_have_only_some_of_the_columns(bundle, table, tmp_path):
-    frame = pandas.read_csv(table)[["photo", "split"]]
-    frame["photo"] = [str(table.parent / p) if isinstance(p, str) else None for p in frame["photo"]]
+def test_a_table_may_have_only_some_of_the_columns(bundle, pictures, tmp_path):
+    frame = pandas.read_csv(pictures)[["photo", "split"]]
+    frame["photo"] = [
+        str(pictures.parent / p) if isinstance(p, str) else None for p in frame["photo"]
+    ]
     made = bundle.index(frame, tmp_path / "index")
     assert made.about.indexed == ["photo"]
     (first,) = made.search({"en": "a blue square on the left"}, 1)
-    assert pandas.read_csv(table).loc[first.row - 1, "shape"] == "square"
+    assert pandas.read_csv(pictures).loc[first.row - 1, "shape"] == "square"
     with pytest.raises(TableError, match="none of the columns of 'alike': photo, en, zh"):
         bundle.index(frame[["split"]], tmp_path / "other")
 
@@ -135,12 +137,12 @@ def test_an_index_with_nothing_in_it_is_an_error(bundle, tmp_path):
         mmbm.load_index(tmp_path / "index")
 
 
-def test_an_index_is_replaced_and_nothing_else_is(bundle, table, tmp_path):
-    bundle.index(table, tmp_path / "index")
-    again = bundle.index(pandas.read_csv(table)[["en", "size"]].head(40), tmp_path / "index")
+def test_an_index_is_replaced_and_nothing_else_is(bundle, pictures, tmp_path):
+    bundle.index(pictures, tmp_path / "index")
+    again = bundle.index(pandas.read_csv(pictures)[["en", "size"]].head(40), tmp_path / "index")
     assert len(mmbm.load_index(tmp_path / "index")) == len(again) < 41
     with pytest.raises(MmbmError, match="is there, and is no index"):
-        bundle.index(table, table.parent)
+        bundle.index(pictures, pictures.parent)
 
 
 def test_another_bundle_does_not_search_it(index, bundle, bundle_path, tmp_path):
@@ -152,9 +154,9 @@ def test_another_bundle_does_not_search_it(index, bundle, bundle_path, tmp_path)
         mmbm.load(bundle_path).index("x.csv", tmp_path / "x")
 
 
-def test_a_bundle_that_is_gone_is_asked_for(bundle, table, tmp_path):
+def test_a_bundle_that_is_gone_is_asked_for(bundle, pictures, tmp_path):
     moved = shutil.copytree(bundle.path, tmp_path / "bundle")
-    mmbm.load(moved).index(table, tmp_path / "index")
+    mmbm.load(moved).index(pictures, tmp_path / "index")
     moved.rename(tmp_path / "elsewhere")
     with pytest.raises(BundleError, match=r"isn't there any more.*--bundle"):
         mmbm.load_index(tmp_path / "index")
@@ -175,29 +177,29 @@ def test_columns_keep_their_types_and_codes_their_zeros(bundle, tmp_path):
         bundle.index(table, tmp_path / "other")
 
 
-def test_an_approximate_index_finds_nearly_the_same(bundle, table, tmp_path, capfd):
-    made = bundle.index(table, tmp_path / "index", approximate=True)
+def test_an_approximate_index_finds_nearly_the_same(bundle, pictures, tmp_path, capfd):
+    made = bundle.index(pictures, tmp_path / "index", approximate=True)
     assert "exact search finds" in capfd.readouterr().err
     assert made.recall() > 0.9
     again = mmbm.load_index(tmp_path / "index")
     assert again.lance.list_indices()
     assert again.search({"en": "a red cross on the left"}, 5, where="size > 4")
     with pytest.raises(MmbmError, match="begins at 256"):
-        bundle.index(pandas.read_csv(table)[["en"]].head(20), tmp_path / "few", approximate=True)
+        bundle.index(pandas.read_csv(pictures)[["en"]].head(20), tmp_path / "few", approximate=True)
 
 
-def test_it_searches_without_torch(index, bundle, table):
+def test_it_searches_without_torch(index, bundle, pictures):
     code = f"""
 import sys, mmbm
 assert mmbm.load_index({str(index.path)!r}).search({{"en": "a red circle"}}, 3)
-assert mmbm.load({str(bundle.path)!r}).index({str(table)!r}, {str(index.path) + "-2"!r})
+assert mmbm.load({str(bundle.path)!r}).index({str(pictures)!r}, {str(index.path) + "-2"!r})
 assert "torch" not in sys.modules
 """
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-def test_the_command_line_says_the_same(index, bundle, table, tmp_path):
-    made = mmbm_cli("index", bundle.path, table, "-o", tmp_path / "index")
+def test_the_command_line_says_the_same(index, bundle, pictures, tmp_path):
+    made = mmbm_cli("index", bundle.path, pictures, "-o", tmp_path / "index")
     assert "288 rows" not in made.stderr
     assert "rows by photo, en, zh" in made.stdout
     ask = "a green square on the left"

@@ -49,6 +49,9 @@ def init(
     transcript: Annotated[
         list[str] | None, typer.Option(help="Column to answer that is said in a sound.")
     ] = None,
+    match: Annotated[
+        list[str] | None, typer.Option(help="Column to align in one space; two or more.")
+    ] = None,
     drop: Annotated[list[str] | None, typer.Option(help="Column to leave out.")] = None,
     only: Annotated[list[str] | None, typer.Option(help="Use only these as inputs.")] = None,
     output: Annotated[Path, typer.Option("-o", help="Config to write.")] = Path("config.yaml"),
@@ -58,7 +61,9 @@ def init(
     from mmbm.progress import say
     from mmbm.table import open_table
 
-    inferred = infer(open_table(table), target or [], drop or [], only or [], transcript or [])
+    inferred = infer(
+        open_table(table), target or [], drop or [], only or [], transcript or [], match or []
+    )
     output.parent.mkdir(parents=True, exist_ok=True)
     output.write_text(to_yaml(inferred, output), encoding="utf-8")
     for warning in inferred.warnings:
