@@ -10,6 +10,7 @@ import json
 import os
 import re
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,7 +24,7 @@ from mmbm.config import Config
 from mmbm.errors import BadCell, BundleError, MissingExtra, MmbmError, TableError
 from mmbm.predict import CHUNK, Decoded, decode_row, encode
 from mmbm.prepare import MEDIA, resolved
-from mmbm.prepare.store import chunks, parallel
+from mmbm.prepare.store import parallel
 from mmbm.progress import say
 from mmbm.table import Table, open_table
 
@@ -204,7 +205,8 @@ class Writer:
     def batches(self) -> Iterator[pa.RecordBatch]:
         cells = zip(*(self.table.cells(column) for column in self.about.indexed))
         numbered = enumerate((dict(zip(self.about.indexed, row)) for row in cells), 1)
-        for chunk in parallel(self._decode, chunks(numbered, CHUNK)):
+        chunks = iter(lambda: list(islice(numbered, CHUNK)), [])
+        for chunk in parallel(self._decode, chunks):
             good = [one for one in chunk if self._is_good(*one)]
             if good:
                 yield self._batch(good)

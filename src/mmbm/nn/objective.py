@@ -112,14 +112,18 @@ def cache(head: MatchHead, z: Tensor, keys: Tensor, rows: int) -> tuple[Cached, 
     z = z.detach().requires_grad_()
     everything = gathered(z)
     leaf = everything.detach().requires_grad_()
-    learned = Learned(*(None if v is None else v.detach().requires_grad_() for v in head.learned()))
+    scale, bias = head.learned()
+    scale = scale.detach().requires_grad_()
+    bias = None if bias is None else bias.detach().requires_grad_()
     loss = torch.zeros((), device=z.device)
-    for part in head.parts(leaf, everyones(keys), learned, rows):
+    for part in head.parts(leaf, everyones(keys), Learned(scale, bias), rows):
         part.backward()
         loss += part.detach()
     assert leaf.grad is not None
     (own,) = torch.autograd.grad(everything, z, leaf.grad) if everything is not z else (leaf.grad,)
-    return Cached(own, [v.grad for v in learned if v is not None and v.grad is not None]), loss
+    return Cached(
+        own, [v.grad for v in (scale, bias) if v is not None and v.grad is not None]
+    ), loss
 
 
 def some(fields: Batch, rows: slice) -> Batch:

@@ -130,12 +130,13 @@ def test_a_model_without_an_index_has_no_search(index, tmp_path):
 
 
 def test_an_index_of_another_bundle_is_not_served(index, bundle_path, tmp_path):
+    from mmbm.api import serve
     from mmbm.errors import BundleError, ConfigError
 
     with pytest.raises(BundleError, match="made with version"):
-        mmbm.serve(bundle_path, indexes=[str(index.path)], port=0)
+        serve(bundle_path, indexes=[str(index.path)], port=0)
     with pytest.raises(ConfigError, match="--index 'other=x': write NAME=INDEX"):
-        mmbm.serve(index.bundle.path, indexes=["other=x"], port=0)
+        serve(index.bundle.path, indexes=["other=x"], port=0)
 
 
 def test_a_new_index_of_a_new_bundle_takes_over_together(index, pictures, tmp_path):
