@@ -135,6 +135,10 @@ def test_an_index_with_nothing_in_it_is_an_error(bundle, tmp_path):
     assert (tmp_path / "index/quarantine.csv").read_text().count("\n") == 3
     with pytest.raises(MmbmError, match="is no index"):
         mmbm.load_index(tmp_path / "index")
+    bundle.index(pandas.DataFrame({"en": ["red"]}), tmp_path / "index")
+    with pytest.raises(TableError, match="no row can be indexed"):
+        bundle.index(frame, tmp_path / "index")
+    assert len(mmbm.load_index(tmp_path / "index")) == 1  # the older one stays
 
 
 def test_an_index_is_replaced_and_nothing_else_is(bundle, pictures, tmp_path):
@@ -172,6 +176,9 @@ def test_columns_keep_their_types_and_codes_their_zeros(bundle, tmp_path):
     assert cells[2]["price"] is None
     (only,) = made.search({"en": "red"}, of="en", where="year > 2015 and a_b = 'y'")
     assert only.row == 2
+    frame = pandas.DataFrame({"en": ["red", "blue"], "x": [1.5, None], "y": [True, False]})
+    (one, other) = bundle.index(frame, tmp_path / "frame").search({"en": "red"}, of="en")
+    assert (one.cells["x"], one.cells["y"], other.cells["x"]) == (1.5, True, None)
     table.write_text("en,a.b,a_b\nred,1,2\n")
     with pytest.raises(TableError, match="would be one field of the index"):
         bundle.index(table, tmp_path / "other")

@@ -7,10 +7,11 @@ bundle made it, since an embedding means nothing to another one.
 
 import csv
 import json
+import math
 import os
 import re
 from collections.abc import Iterable, Iterator
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -103,19 +104,21 @@ def index(
         bundle.version, str(bundle.path.resolve()), name, columns, indexed,
         {column: field.name for column, field in shown.items()}, opened.source, opened.rows,
     )  # fmt: skip
-    writer = Writer(bundle, opened, about, shown)
     database = connect(output, make=True)
-    lance = database.create_table(
-        ROWS, pa.RecordBatchReader.from_batches(writer.schema, writer.batches()), mode="overwrite",
-        on_bad_vectors="null",  # an absent cell has none, and is not found
-    )  # fmt: skip
-    quarantine(output, writer.bad)
-    if not lance.count_rows():
-        database.drop_table(ROWS)
+    writer = Writer(bundle, opened, about, shown)
+    batches = writer.batches()
+    first = next(batches, None)
+    if first is None:  # an older index stays
+        quarantine(output, writer.bad)
         row, column, _, reason = writer.bad[0]
         raise TableError(
             f"{opened.source}: no row can be indexed; the first, row {row}, {column}: {reason}."
         )
+    lance = database.create_table(
+        ROWS, pa.RecordBatchReader.from_batches(writer.schema, chain([first], batches)),
+        mode="overwrite", on_bad_vectors="null",  # an absent cell has none, and is not found
+    )  # fmt: skip
+    quarantine(output, writer.bad)
     made = Index(output, lance, about, bundle)
     if approximate:
         made.approximate()
@@ -250,14 +253,22 @@ def typed(cells: list[Any], kind: pa.DataType) -> pa.Array:
     if pa.types.is_string(kind):  # a picture that is a data URI is no text to show or to filter by
         cells = [None if c is None or c[:5].lower() == "data:" else c for c in cells]
     elif is_number(kind):
-        read = int if pa.types.is_integer(kind) else float
-        cells = [None if parse(c) is None else read(c) for c in cells]
+        cells = [_number(cell, pa.types.is_integer(kind)) for cell in cells]
     return pa.array(cells, kind)
+
+
+def _number(cell: Any, whole: bool) -> int | float | None:
+    """A cell of a csv is text here, one of another table a number; NaN is an absent one."""
+    if isinstance(cell, str):
+        value = parse(cell)
+        return value if value is None or not whole else int(cell.strip())
+    return None if cell is None or math.isnan(cell) else cell
 
 
 def quarantine(output: str | Path, bad: list[tuple[int, str, str, str]]) -> None:
     """One line per row left out, as training writes it; and a sentence."""
     folder = Path() if remote(output) else Path(output)
+    folder.mkdir(parents=True, exist_ok=True)
     path = folder / "quarantine.csv"
     with path.open("w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows([["row", "column", "path", "reason"], *bad])

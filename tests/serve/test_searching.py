@@ -7,7 +7,7 @@ import signal
 
 import pairs
 import pytest
-from serve.conftest import serving, until
+from serve.conftest import fuzz, serving, until
 
 import mmbm
 from mmbm.errors import MmbmError
@@ -157,3 +157,11 @@ def test_a_new_index_of_a_new_bundle_takes_over_together(index, pictures, tmp_pa
         server.process.send_signal(signal.SIGHUP)
         until(lambda: f"version {other.version} answers" in server.said.read_text())
         assert server.post("/search", {"en": "x"}).json()["version"] == other.version
+
+
+@pytest.mark.slow
+def test_a_fuzzer_finds_no_search_that_breaks_it(searching):
+    statuses = fuzz(searching, "--include-path-regex", "search$", "-n", "150")
+    assert len(statuses) > 200
+    assert max(statuses) < 500
+    assert searching.post("/search", {"en": "a red circle"}).status_code == 200

@@ -121,9 +121,8 @@ def cache(head: MatchHead, z: Tensor, keys: Tensor, rows: int) -> tuple[Cached, 
         loss += part.detach()
     assert leaf.grad is not None
     (own,) = torch.autograd.grad(everything, z, leaf.grad) if everything is not z else (leaf.grad,)
-    return Cached(
-        own, [v.grad for v in (scale, bias) if v is not None and v.grad is not None]
-    ), loss
+    gradients = [v.grad for v in (scale, bias) if v is not None and v.grad is not None]
+    return Cached(own, gradients), loss
 
 
 def some(fields: Batch, rows: slice) -> Batch:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import math
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
@@ -137,10 +138,18 @@ def handlers(replicas: Replicas, name: str, prefix: str, limits: Limits) -> tupl
         if found is None:
             return Response(status_code=499)
         head = {"id": note["id"], "model": name, "version": replica.bundle.version}
-        told = [{"row": one.row, "score": one.score, "cells": one.cells} for one in found]
+        told = [{"row": one.row, "score": one.score, "cells": plain(one.cells)} for one in found]
         return JSONResponse({**head, "found": told})
 
     return predict, batch, search
+
+
+def plain(cells: dict[str, Any]) -> dict[str, Any]:
+    """JSON has no infinity."""
+    return {
+        name: str(cell) if isinstance(cell, float) and math.isinf(cell) else cell
+        for name, cell in cells.items()
+    }
 
 
 async def in_time(
