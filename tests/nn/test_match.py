@@ -11,6 +11,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from accelerate import Accelerator
+from accelerate.state import AcceleratorState
 from torch import Tensor
 
 from mmbm import configfile
@@ -23,6 +24,14 @@ from mmbm.prepare import prepare
 
 LOSSES = ("infonce", "sigmoid")
 WIDTH = 8
+
+
+@pytest.fixture(autouse=True)
+def float32():
+    """Accelerate keeps one precision for a process; trainings of other tests have another."""
+    AcceleratorState._reset_state(reset_partial_state=True)
+    yield
+    AcceleratorState._reset_state(reset_partial_state=True)
 
 
 def head(loss: str, columns: int = 3) -> MatchHead:

@@ -71,6 +71,18 @@ def test_a_picture_a_sound_and_a_sentence_are_answered(server, browser, table, b
     browser.save_screenshot(str(tmp_path / "playground.png"))
 
 
+def test_nothing_is_loaded_from_elsewhere(server, browser):
+    browser.get(f"{server.url}/playground")
+    found(browser, lambda: browser.find_elements("css selector", "#ask-tiny"))
+    sent = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
+    urls = [
+        m["params"]["request"]["url"] for m in sent if m["method"] == "Network.requestWillBeSent"
+    ]
+    away = [url for url in urls if not url.startswith((server.url, "data:", "blob:", "chrome"))]
+    assert not away
+    assert urls
+
+
 @pytest.fixture(scope="module")
 def searching(tmp_path_factory):
     """A server with an index of pictures and captions."""
@@ -110,18 +122,6 @@ def test_a_sentence_finds_pictures_on_the_page_of_search(searching, browser, tmp
     assert f"{shown[0].row} · {shown[0].score:.2f}" in body
     assert shown[0].cells["en"][:20] in body
     browser.save_screenshot(str(tmp_path / "search.png"))
-
-
-def test_nothing_is_loaded_from_elsewhere(server, browser):
-    browser.get(f"{server.url}/playground")
-    found(browser, lambda: browser.find_elements("css selector", "#ask-tiny"))
-    sent = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
-    urls = [
-        m["params"]["request"]["url"] for m in sent if m["method"] == "Network.requestWillBeSent"
-    ]
-    away = [url for url in urls if not url.startswith((server.url, "data:", "blob:", "chrome"))]
-    assert not away
-    assert urls
 
 
 def test_both_languages_say_the_same_things():
