@@ -389,3 +389,14 @@ def test_init_says_what_cannot_be_matched(table, matches, message):
 
     with pytest.raises(TableError, match=message):
         infer(open_table(table), [], matches=matches)
+
+
+def test_it_is_checked_and_goes_on_from_a_bundle(bundle, table, tmp_path):
+    from mmbm.check import check
+
+    config = pairs.config(table, epochs=1)
+    said = check(configfile.parse(config), tmp_path / "cache", tmp_path / "quarantine.csv")
+    assert "144 train, 72 valid, 72 test rows" in said[0]
+    again = mmbm.train(config, run=tmp_path / "run", start=bundle.path)
+    scores = (b.metrics["valid"]["targets"]["alike"]["recall@5"] for b in (again, bundle))
+    assert next(scores) > 0.6 * next(scores)
