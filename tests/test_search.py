@@ -184,6 +184,18 @@ def test_columns_keep_their_types_and_codes_their_zeros(bundle, tmp_path):
         bundle.index(table, tmp_path / "other")
 
 
+def test_an_index_may_lie_where_a_uri_leads(bundle, tmp_path, monkeypatch):
+    """As in an object store; the quarantine is then in the current folder."""
+    monkeypatch.chdir(tmp_path)
+    uri = (tmp_path / "store/index").as_uri()
+    bundle.index(pandas.DataFrame({"en": ["red", None]}), uri)
+    (one,) = mmbm.load_index(uri).search({"en": "red"}, of="en")
+    assert one.row == 1
+    assert "are empty" in (tmp_path / "quarantine.csv").read_text()
+    with pytest.raises(MmbmError, match="is no index of mmbm"):
+        mmbm.load_index((tmp_path / "nothing").as_uri())
+
+
 def test_an_approximate_index_finds_nearly_the_same(bundle, pictures, tmp_path, capfd):
     made = bundle.index(pictures, tmp_path / "index", approximate=True)
     assert "exact search finds" in capfd.readouterr().err

@@ -17,7 +17,7 @@ from mmbm.table import Table
 STEPS = 1500
 """Optimiser steps of a first training: minutes on a laptop for small media."""
 EPOCHS = 30
-EPOCHS_OF_MATCH = 60
+EPOCHS_OF_MATCH = 200
 STEPS_OF_SPEECH, EPOCHS_OF_SPEECH = 6000, 100
 """CTC first learns to say nothing, and only then where what is said."""
 
