@@ -176,7 +176,7 @@ def main() -> None:
         seeds=SEEDS,
         minutes=minutes,
         cells=len(rows("test")),
-        command=f"`mmbm init {matched}`, then `mmbm train {sets}`;",
+        command=f"`mmbm init {matched}`, then `mmbm train {sets}`.",
     ) + "\n".join(line(pair, reports, rivals) for pair in PAIRS)
     page = PAGE.read_text(encoding="utf-8").partition(START)[0].rstrip()
     low, high = reports[0]["interval"]
