@@ -205,6 +205,7 @@ def test_a_stopped_and_resumed_run_ends_with_the_same_weights(
     assert all((ours[name] == theirs[name]).all() for name in ours)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("loss", ["infonce", "sigmoid"])
 def test_sounds_and_pictures_match_too_beside_a_target_that_fuses(table, tmp_path, loss):
     config = pairs.config(table, ("photo", "sound", "zh"), epochs=20)
