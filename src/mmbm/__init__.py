@@ -13,15 +13,20 @@ if TYPE_CHECKING:
     from mmbm.bundle import Bundle, load
     from mmbm.client import Client
     from mmbm.errors import MmbmError
+    from mmbm.search import Index, load_index
 
 __version__ = "0.1.0"
-__all__ = ["Bundle", "Client", "MmbmError", "__version__", "load", "serve", "train"]
+__all__ = [
+    "Bundle", "Client", "Index", "MmbmError", "__version__", "load", "load_index", "serve", "train",
+]  # fmt: skip
 
 _WHERE = {
     "train": "mmbm.api",
     "serve": "mmbm.api",
     "Client": "mmbm.client",
     "load": "mmbm.bundle",
+    "load_index": "mmbm.search",
+    "Index": "mmbm.search",
     "Bundle": "mmbm.bundle",
     "MmbmError": "mmbm.errors",
 }

@@ -66,10 +66,12 @@ def serve(
     token_file: Path | None = None,
     log: bool = True,
     runner: str | None = None,
+    indexes: Iterable[str] = (),
     **limits: Any,
 ) -> None:
     """Serve a bundle, or several as `models=["NAME=PATH", …]`, until the process is told to stop.
 
+    indexes: to search, each made with one of the bundles: a path, or of several models NAME=PATH.
     limits: see `mmbm.serve.limits.Limits`.
     """
     try:
@@ -92,7 +94,18 @@ def serve(
     if not named:
         raise ConfigError("Give a bundle to serve, or several as --model NAME=BUNDLE.")
     token = process.read_token(token_file)
-    service = process.Service(named, Limits(**limits), token, threads, log, runner, workers)
+    found = {}
+    for text in indexes:
+        name, equals, path = text.partition("=")
+        if not equals and len(named) == 1:
+            name, path = next(iter(named)), text
+        if name not in named or name in found:
+            raise ConfigError(
+                f"--index {text!r}: write NAME=INDEX, once for each model; models: "
+                f"{', '.join(named)}."
+            )
+        found[name] = path
+    service = process.Service(named, Limits(**limits), token, threads, log, runner, workers, found)
     process.serve(service, host, port)
 
 

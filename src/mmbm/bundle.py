@@ -27,7 +27,7 @@ from mmbm import columns as kinds
 from mmbm import configfile
 from mmbm.answers import Answer
 from mmbm.columns import Cell, Columns
-from mmbm.config import Config, OwnSpec
+from mmbm.config import Config, MatchTarget, OwnSpec
 from mmbm.errors import BundleError
 from mmbm.registry import RUNNERS, find
 from mmbm.runners import Runner, farthest
@@ -94,6 +94,14 @@ class Bundle:
 
         return build_answers(self.config, self.columns)
 
+    def values(self, target: str) -> list[str] | None:
+        """What a target's output is of, in its order: classes, labels, tokens, or the columns of a
+        match. None for a number."""
+        spec = self.config.targets[target]
+        if isinstance(spec, MatchTarget):
+            return spec.columns
+        return self.columns[target].state.get("values")
+
     def predict(self, rows: Any, **options: Any) -> list[dict[str, Any]]:
         """Answers for a table, a list of dicts or one dict, in order: see `predict.predict`."""
         from mmbm.predict import predict
@@ -105,6 +113,12 @@ class Bundle:
         from mmbm.predict import evaluate_table
 
         return evaluate_table(self, table, split)
+
+    def index(self, table: Any, output: str | Path, **options: Any) -> Any:
+        """Embed a table's rows, to search them: see `mmbm.search.index`."""
+        from mmbm.search import index
+
+        return index(self, table, output, **options)
 
     def export(self, to: str, output: str | Path | None = None, **options: Any) -> Any:
         """The same model for another runtime, verified: see `mmbm.export.export`."""

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from mmbm.answers import Answer
 from mmbm.columns import Columns
 from mmbm.config import Config
 from mmbm.evaluate import build_answers, warnings
@@ -31,15 +32,7 @@ def card(config: Config, columns: Columns, metrics: dict[str, Any]) -> str:
         "|---|---|---|---|",
         *(score_line(name, answers[name].main.name, report) for name in config.targets),
         "",
-        "By the modalities a row has:",
-        "",
-        f"| modalities | {' | '.join(f'{n} {a.main.name}' for n, a in answers.items())} |",
-        "|---|" + "---|" * len(answers),
-        *(
-            f"| {subset} | {' | '.join(number(scores.get(n)) for n in answers)} |"
-            for subset, scores in report["subsets"].items()
-        ),
-        "",
+        *by_subset(report, answers),
         *(f"> {warning}" for warning in warnings(report, config, columns)),
         "",
         "`mmbm predict BUNDLE TABLE` answers a table; `mmbm evaluate BUNDLE TABLE` measures it.",
@@ -47,6 +40,42 @@ def card(config: Config, columns: Columns, metrics: dict[str, Any]) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def by_subset(report: dict[str, Any], answers: dict[str, Answer]) -> list[str]:
+    """A table of the main metrics by the modalities that a row has; of matches, by their pairs."""
+    lines = []
+    parted = {n: a for n, a in answers.items() if "pairs" not in report["targets"][n]}
+    if parted:
+        lines = [
+            "By the modalities a row has:",
+            "",
+            f"| modalities | {' | '.join(f'{n} {a.main.name}' for n, a in parted.items())} |",
+            "|---|" + "---|" * len(parted),
+            *(
+                f"| {subset} | {' | '.join(number(scores.get(n)) for n in parted)} |"
+                for subset, scores in report["subsets"].items()
+            ),
+            "",
+        ]
+    for name in [n for n in answers if n not in parted]:
+        lines += [
+            f"Found by {name}, and by chance:",
+            "",
+            "| from → to | recall@1 | recall@5 | recall@10 | median rank | cells |",
+            "|---|---|---|---|---|---|",
+            *(pair_line(*pair) for pair in report["targets"][name]["pairs"].items()),
+            "",
+        ]
+    return lines
+
+
+def pair_line(name: str, scores: dict[str, Any]) -> str:
+    recalls = (
+        f"{number(scores[key])} ({number(scores['chance'][key])})" for key in scores["chance"]
+    )
+    rank, cells = number(scores["median_rank"]), scores["candidates"]
+    return f"| {name.replace('->', ' → ')} | {' | '.join(recalls)} | {rank} | {cells} |"
 
 
 def score_line(name: str, metric: str, report: dict[str, Any]) -> str:

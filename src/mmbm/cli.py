@@ -49,6 +49,9 @@ def init(
     transcript: Annotated[
         list[str] | None, typer.Option(help="Column to answer that is said in a sound.")
     ] = None,
+    match: Annotated[
+        list[str] | None, typer.Option(help="Column to align in one space; two or more.")
+    ] = None,
     drop: Annotated[list[str] | None, typer.Option(help="Column to leave out.")] = None,
     only: Annotated[list[str] | None, typer.Option(help="Use only these as inputs.")] = None,
     output: Annotated[Path, typer.Option("-o", help="Config to write.")] = Path("config.yaml"),
@@ -58,7 +61,9 @@ def init(
     from mmbm.progress import say
     from mmbm.table import open_table
 
-    inferred = infer(open_table(table), target or [], drop or [], only or [], transcript or [])
+    inferred = infer(
+        open_table(table), target or [], drop or [], only or [], transcript or [], match or []
+    )
     output.parent.mkdir(parents=True, exist_ok=True)
     output.write_text(to_yaml(inferred, output), encoding="utf-8")
     for warning in inferred.warnings:
@@ -135,6 +140,7 @@ def predict(
     probabilities: Annotated[bool, typer.Option(help="Add every class's probability.")] = False,
     min_confidence: Annotated[float, typer.Option(help='Below it: "not sure".')] = 0.0,
     explain: Annotated[bool, typer.Option(help="Add each modality's Shapley value.")] = False,
+    embeddings: Annotated[bool, typer.Option(help="Add the embeddings of a match.")] = False,
     without: Annotated[list[str] | None, typer.Option(help="Answer without this input.")] = None,
     verify: Annotated[bool, typer.Option(help="Replay the golden rows first.")] = False,
     runner: Runner = None,
@@ -149,7 +155,8 @@ def predict(
     rows = parse_cells(cell) if cell else table
     answers = answer(
         load(bundle, verify=verify, runner=runner), rows, probabilities=probabilities,
-        min_confidence=min_confidence, explain=explain, without=without or (),
+        min_confidence=min_confidence, explain=explain, embeddings=embeddings,
+        without=without or (),
     )  # fmt: skip
     failed = write_rows(answers, output)
     if failed:
@@ -157,10 +164,60 @@ def predict(
 
 
 @app.command()
+def index(
+    bundle: BundlePath,
+    table: Annotated[Path, typer.Argument(help="Table to embed.")],
+    output: Annotated[str, typer.Option("-o", help="Folder, or s3://bucket/index.")],
+    target: Annotated[str | None, typer.Option(help="The match; the first if not given.")] = None,
+    root: Annotated[Path | None, typer.Option(help="Folder of media paths.")] = None,
+    approximate: Annotated[bool, typer.Option(help="A graph, for very many rows.")] = False,
+) -> None:
+    """Embed a table's rows, to search them: mmbm search INDEX."""
+    from mmbm.bundle import load
+    from mmbm.search import index as build
+
+    made = build(load(bundle, verify=True), table, output, target=target, root=root,
+                 approximate=approximate)  # fmt: skip
+    print(f"Index: {output}, {len(made)} rows by {', '.join(made.about.indexed)}")
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def search(
+    context: typer.Context,
+    index: Annotated[str, typer.Argument(help="What mmbm index wrote.")],
+    cell: Annotated[
+        list[str] | None, typer.Option(help="photo=p.jpg, or just: --photo p.jpg")
+    ] = None,
+    k: Annotated[int, typer.Option("-k", help="Rows to find.")] = 10,
+    of: Annotated[str | None, typer.Option(help="Column whose cells are searched.")] = None,
+    where: Annotated[str | None, typer.Option(help='Only rows such as: "year > 2015".')] = None,
+    bundle: Annotated[
+        Path | None, typer.Option(help="The bundle that made the index, if it moved.")
+    ] = None,
+    json_: Json = False,
+) -> None:
+    """The rows whose cells lie nearest to a cell that is given."""
+    from mmbm.output import named_cells, parse_cells, print_found
+    from mmbm.search import load_index
+
+    opened = load_index(index, bundle)
+    row = parse_cells(cell or []) | named_cells(context.args, opened.about.columns)
+    found = opened.search(row, k, of=of, where=where)
+    if json_:
+        for one in found:
+            print(json.dumps(one._asdict(), ensure_ascii=False))
+    else:
+        print_found(found)
+
+
+@app.command()
 def serve(
     bundle: Annotated[Path | None, typer.Argument(help="A bundle folder.")] = None,
     model: Annotated[
         list[str] | None, typer.Option(help="Several bundles by name: NAME=BUNDLE. Repeat.")
+    ] = None,
+    index: Annotated[
+        list[str] | None, typer.Option(help="To search; of several bundles NAME=INDEX. Repeat.")
     ] = None,
     host: Annotated[str, typer.Option(help="0.0.0.0: reachable from other machines.")] = (
         "127.0.0.1"
@@ -194,7 +251,7 @@ def serve(
     }  # fmt: skip
     run_server(
         bundle, models=model or (), host=host, port=port, workers=workers, threads=threads,
-        token_file=token_file, log=log, runner=runner, **limits,
+        token_file=token_file, log=log, runner=runner, indexes=index or (), **limits,
     )  # fmt: skip
 
 

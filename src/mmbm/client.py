@@ -4,10 +4,13 @@ import base64
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mmbm.errors import BadCell, MissingExtra, MmbmError
 from mmbm.prepare.store import parallel
+
+if TYPE_CHECKING:
+    from mmbm.search import Found
 
 TRIES = 5
 PATIENCE = 8.0
@@ -57,6 +60,29 @@ class Client:
         wish = {"probabilities": probabilities, "explain": explain}
         some = parallel(lambda part: self._answer(part, wish), self._parts(rows, root))
         return [answer for part in some for answer in part]
+
+    def search(
+        self,
+        row: dict[str, Any],
+        k: int = 10,
+        *,
+        of: str | None = None,
+        where: str | None = None,
+        root: str | Path | None = None,
+    ) -> "list[Found]":
+        """The nearest rows of the server's index, as `Index.search` gives them; where their media
+        are, only the server knows."""
+        from mmbm.search import Found
+
+        folder = Path(root or Path.cwd())
+        cells = {name: self._cell(name, cell, folder) for name, cell in row.items()}
+        for name, cell in cells.items():
+            if isinstance(cell, BadCell):
+                raise MmbmError(f"{name}: {cell.reason}.")
+        params = {"k": k, "of": of, "where": where}
+        known = {name: value for name, value in params.items() if value is not None}
+        said = self._ask("POST", f"{self.prefix}/search", json=cells, params=known)
+        return [Found(one["row"], one["score"], one["cells"], {}) for one in said["found"]]
 
     def _parts(self, rows: Any, root: str | Path | None) -> Iterator[list[dict[str, Any]]]:
         if isinstance(rows, dict):

@@ -347,6 +347,8 @@ class TargetSpec(Spec):
     """This target's part of the training loss."""
     fuses: ClassVar[bool] = True
     """Answers from all modalities together, and is mixed of what each of them says."""
+    has_cells: ClassVar[bool] = True
+    """Is a column of the table itself."""
 
 
 class CategoryTarget(TargetSpec):
@@ -409,11 +411,52 @@ class TranscriptTarget(TargetSpec):
         return self
 
 
+class ClassesSpec(Spec):
+    """Zero-shot classification: a cell's class is the one whose name is nearest to it."""
+
+    column: str
+    """A column of the table with the name of each row's class; only measuring reads it."""
+    of: str
+    """The column that is classified."""
+    by: str
+    """The text column that reads the names."""
+    templates: Annotated[list[str], Field(min_length=1)] = ["{}"]
+    """What `by` reads, the name in place of {}: of several the mean embedding."""
+
+
+class MatchTarget(TargetSpec):
+    """Several columns in one space, where cells of one row lie close to one another."""
+
+    kind: Literal["match"] = "match"
+    columns: Annotated[list[str], Field(min_length=2)]
+    """The image, audio and text inputs to align. It has no cells of its own."""
+    width: PositiveInt = 128
+    """Numbers of an embedding."""
+    loss: Literal["infonce", "sigmoid"] = "infonce"
+    """infonce: each cell picks its partner among all of the batch (CLIP, Radford et al. 2021);
+    sigmoid: each pair is judged by itself (SigLIP, Zhai et al. 2023)."""
+    temperature: Positive = 0.07
+    """What similarities are divided by, at first: it is learned, and stays above 0.01."""
+    classes: ClassesSpec | None = None
+    """Measure zero-shot classification too."""
+    fuses: ClassVar[bool] = False
+    has_cells: ClassVar[bool] = False
+
+    @model_validator(mode="after")
+    def _different(self):
+        if len(set(self.columns)) < len(self.columns):
+            raise ValueError("columns: each of them once")
+        if any("{}" not in t for t in self.classes.templates) if self.classes else False:
+            raise ValueError("classes.templates: each needs {} in the place of the name")
+        return self
+
+
 AnyTargetSpec = Annotated[
     Annotated[CategoryTarget, Tag("category")]
     | Annotated[NumberTarget, Tag("number")]
     | Annotated[LabelsTarget, Tag("labels")]
-    | Annotated[TranscriptTarget, Tag("transcript")],
+    | Annotated[TranscriptTarget, Tag("transcript")]
+    | Annotated[MatchTarget, Tag("match")],
     Discriminator(by_kind),
     BeforeValidator(component),
 ]
@@ -475,6 +518,10 @@ class TrainSpec(Spec):
     epochs: PositiveInt = 20
     batch: PositiveInt = 64
     """Rows per step, over all processes."""
+    chunk: PositiveInt | None = None
+    """Rows that are computed at once, where a batch doesn't fit into memory; all if not given. The
+    step is the same: a match still compares all rows of the batch (gradient caching, Gao et al.
+    2021), for one more forward pass. Only the encoder `cnn` normalises by chunk then."""
     lr: Positive = 2e-3
     """Highest learning rate of AdamW (Loshchilov & Hutter 2019)."""
     weight_decay: Annotated[float, Field(ge=0)] = 0.02
@@ -508,7 +555,7 @@ RESERVED = {"x", "keep", "known", "present", "lengths"}
 """Endings of the graphs' own inputs and outputs."""
 
 
-ANSWERED = {"confidence", "p", "because", "times"}
+ANSWERED = {"confidence", "p", "because", "times", "embedding"}
 """What follows a target's name in the columns of its answers: `label.confidence`."""
 
 
@@ -529,7 +576,8 @@ class Config(Spec):
             if name != ending and ending in RESERVED:
                 raise ValueError(f"{name!r}: a column can't end in .{ending}; rename it")
         self._check_answers()
-        self._check_heard()
+        self._check_matched()
+        self._check_read()
         hidden = self.fusion.drop if isinstance(self.fusion.drop, dict) else {}
         if unknown := sorted(set(hidden) - set(self.modalities())):
             there = ", ".join(self.modalities())
@@ -550,31 +598,68 @@ class Config(Spec):
         if "prior" in self.modalities():
             raise ValueError("'prior' is what answers start from: rename this input or group")
 
-    def _check_heard(self) -> None:
-        heard = set()
+    def _check_read(self) -> None:
+        """Every input is read by some target, and an ensemble's answers have a mean."""
+        read = {column for spec in self.matches.values() for column in spec.columns}
         for name, spec in self.targets.items():
             if isinstance(spec, TranscriptTarget):
-                heard.add(spec.of)
+                read.add(spec.of)
                 if not isinstance(self.inputs.get(spec.of), AudioSpec):
                     sounds = [n for n, s in self.inputs.items() if isinstance(s, AudioSpec)]
                     there = ", ".join(sounds) or "none"
                     raise ValueError(
                         f"targets.{name}.of: {spec.of!r} is no audio input; there are: {there}"
                     )
-        if not heard:
+        if not read:
             return
         split = self.data.split
         if isinstance(split, SplitSpec) and split.folds and split.then == "ensemble":
-            raise ValueError(
-                "data.split.then: each model places what is said elsewhere in time, so transcripts "
-                "have no mean; use then: all"
-            )
-        unread = sorted(set(self.inputs) - heard)
+            why = "places what is said elsewhere in time, so transcripts have"
+            if self.matches:
+                why = "has a space of its own, so embeddings have"
+            raise ValueError(f"data.split.then: each model {why} no mean; use then: all")
+        unread = sorted(set(self.inputs) - read)
         if unread and not self.fuses:
             raise ValueError(
-                f"inputs.{unread[0]}: no target reads it, since a transcript hears only its sound; "
-                "leave it out"
+                f"inputs.{unread[0]}: no target reads it, since a transcript hears only its sound "
+                "and a match reads only its columns; leave it out"
             )
+
+    def _check_matched(self) -> None:
+        for name, spec in self.matches.items():
+            media = [n for n, s in self.inputs.items() if isinstance(s, MediaSpec)]
+            texts = [n for n in spec.columns if isinstance(self.inputs.get(n), TextSpec)]
+            for column in spec.columns:
+                if column not in media:
+                    there = ", ".join(media) or "none"
+                    raise ValueError(
+                        f"targets.{name}.columns: {column!r} is no image, audio or text input; "
+                        f"there are: {there}"
+                    )
+            if spec.classes is None:
+                continue
+            if spec.classes.by not in texts:
+                there = ", ".join(texts) or "none"
+                raise ValueError(
+                    f"targets.{name}.classes.by: {spec.classes.by!r} is no text column of this "
+                    f"match; there are: {there}"
+                )
+            if spec.classes.of not in set(spec.columns) - {spec.classes.by}:
+                raise ValueError(
+                    f"targets.{name}.classes.of: {spec.classes.of!r} is no other column of this "
+                    "match"
+                )
+
+    @property
+    def matches(self) -> dict[str, MatchTarget]:
+        """The targets that align columns."""
+        return {n: spec for n, spec in self.targets.items() if isinstance(spec, MatchTarget)}
+
+    @property
+    def columns(self) -> dict[str, Any]:
+        """The specs of all columns that are read from the table, inputs first."""
+        targets = {name: spec for name, spec in self.targets.items() if spec.has_cells}
+        return {**self.inputs, **targets}
 
     def sound_of(self, target: TranscriptTarget) -> AudioSpec:
         sound = self.inputs[target.of]

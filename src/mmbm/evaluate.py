@@ -6,11 +6,13 @@ import numpy as np
 
 from mmbm import answers as kinds
 from mmbm.answers import Answer
+from mmbm.answers.match import MatchAnswer
 from mmbm.columns import Columns
 from mmbm.config import Config
 from mmbm.prepare.batches import Rows
 from mmbm.runners import Named, Runner, flatten, joined
 from mmbm.subsets import Subset, answer_with, reported_subsets
+from mmbm.zeroshot import zero_shot
 
 BATCH = 128
 
@@ -25,11 +27,12 @@ def collect(
     columns: Columns,
     subsets: list[Subset],
     graph: str = "answer",
-    read: dict[str, Answer] | None = None,
+    read: dict[Subset, dict[str, Answer]] | None = None,
 ) -> dict[Subset, Named]:
     """Outputs for all rows, in their order, per subset of modalities. Encoders run once a row.
 
-    With `read`, what these answers read of them: of a long transcript that is far less.
+    With `read`, what these answers read of them, and no others: of a long transcript that is far
+    less.
     """
     parts: dict[Subset, list[Named]] = {subset: [] for subset in subsets}
     positions = []
@@ -40,7 +43,7 @@ def collect(
             if graph == "answer":
                 outputs = answer_with(runner, encoded, subset)
                 if read:
-                    outputs = {name: read[name].read(output) for name, output in outputs.items()}
+                    outputs = {name: a.read(outputs[name]) for name, a in read[subset].items()}
                 parts[subset].append(outputs)
             else:
                 parts[subset].append(runner.run(graph, encoded))
@@ -66,8 +69,10 @@ def evaluate(
     answers = build_answers(config, columns)
     modalities = list(config.modalities())
     whole = tuple(modalities)
-    subsets = reported_subsets(modalities) if full else [whole]
-    outputs = collect(runner, rows, columns, subsets, read=answers)
+    parted = {name: a for name, a in answers.items() if name not in config.matches}
+    subsets = reported_subsets(modalities) if full and parted else [whole]
+    read = {subset: answers if subset == whole else parted for subset in subsets}
+    outputs = collect(runner, rows, columns, subsets, read=read)
     known = truths(rows, answers)
     targets: dict[str, Any] = {}
     for name, answer in answers.items():
@@ -76,18 +81,24 @@ def evaluate(
             targets[name] = {"rows": 0}
             continue
         output = outputs[whole][name][has]
+        if isinstance(answer, MatchAnswer):
+            output = answer.ranks(output, truth[has])
         targets[name] = {"rows": int(has.sum()), **answer.score(output, truth[has])}
         if full:
             targets[name]["interval"] = kinds.interval(answer, output, truth[has])
+        if name in config.matches and full:
+            classes = zero_shot(runner, rows, config, columns, name, outputs[whole][name])
+            targets[name] |= {"zero_shot": classes} if classes else {}
     report = {"rows": len(rows), "targets": targets}
     if full:
         report["subsets"] = {
             "+".join(subset): {
                 name: answers[name].main_score(named[name][has], truth[has])
                 for name, (truth, has) in known.items()
-                if has.any()
+                if has.any() and name in parted
             }
             for subset, named in outputs.items()
+            if parted
         }
     return report
 

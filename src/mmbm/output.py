@@ -24,6 +24,37 @@ def parse_cells(cells: list[str]) -> Row:
     return row
 
 
+def named_cells(arguments: list[str], columns: list[str]) -> Row:
+    """`--photo p.jpg`, `--en="a cat"`: options that are named like columns -> one row."""
+    row, rest = {}, list(arguments)
+    while rest:
+        name, equals, value = rest.pop(0).partition("=")
+        column = name.removeprefix("--")
+        if not name.startswith("--") or column not in columns:
+            there = ", ".join(f"--{column}" for column in columns)
+            raise MmbmError(f"There is no option {name!r} here. A cell to search by: {there}.")
+        if not equals and not rest:
+            raise MmbmError(f"{name} needs a value: {name} VALUE.")
+        row[column] = value if equals else rest.pop(0)
+    return row
+
+
+def print_found(found: list[Any]) -> None:
+    """Rows of a search, nearest first: number, similarity, cells."""
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(highlight=False)
+    if not found:
+        console.print("Nothing is found.")
+        return
+    table = Table("row", "score", *found[0].cells)
+    for one in found:
+        cells = ("" if cell is None else str(cell) for cell in one.cells.values())
+        table.add_row(str(one.row), f"{one.score:.4f}", *cells)
+    console.print(table)
+
+
 def write_rows(rows: Iterable[Row], path: Path | None) -> int:
     """Stream rows to a file by its ending, or as JSON lines to stdout. Returns rows with errors."""
     failed = 0
@@ -73,10 +104,10 @@ def _csv_file(rows: Iterable[Row], path: Path) -> None:
 
 
 def csv_cell(value: Any) -> Any:
-    """Labels joined; the times of words as JSON."""
+    """Labels joined; the times of words and embeddings as JSON."""
     if not isinstance(value, list):
         return value
-    if any(isinstance(item, dict) for item in value):
+    if any(isinstance(item, dict | float) for item in value):
         return json.dumps(value, ensure_ascii=False)
     return ";".join(value)
 
@@ -106,6 +137,8 @@ def arrow_type(name: str, value: Any) -> Any:
 
     if isinstance(value, list):
         word = pa.struct({"word": pa.string(), "start": pa.float64(), "end": pa.float64()})
+        if any(isinstance(item, float) for item in value):
+            return pa.list_(pa.float32())
         labels = any(isinstance(item, str) for item in value)
         return pa.list_(word if name.endswith(".times") and not labels else pa.string())
     return pa.string() if value is None else pa.scalar(value).type
@@ -127,6 +160,27 @@ def _with_header(rows: Iterable[Row]) -> Iterator[tuple[Row, list[str], bool]]:
         yield one, ["error"], i == 0
 
 
+def print_pairs(console: Any, scores: Row) -> None:
+    """Of a match, every ordered pair of columns beside chance; and classes by their names."""
+    from rich.table import Table
+
+    names = list(scores["chance"])
+    table = Table("from → to", *names, "median rank", "cells", caption="In brackets: by chance.")
+    for pair, one in scores["pairs"].items():
+        recalls = (f"{one[name]:.4f} ({one['chance'][name]:.4f})" for name in names)
+        arrow = pair.replace("->", " → ")
+        table.add_row(arrow, *recalls, f"{one['median_rank']:g}", f"{one['candidates']}")
+    console.print(table)
+    classes = scores.get("zero_shot", {})
+    if "accuracy" in classes:
+        low, high = classes["interval"]
+        console.print(
+            f"Zero-shot: accuracy {classes['accuracy']:.4f} (95 % {low:.4f} – {high:.4f}) among "
+            f"{classes['classes']} classes; by chance {classes['chance']:.4f}, the most frequent "
+            f"class {classes['most']:.4f}."
+        )
+
+
 def print_metrics(report: Row, bundle: Bundle) -> None:
     from rich.console import Console
     from rich.table import Table
@@ -145,9 +199,13 @@ def print_metrics(report: Row, bundle: Bundle) -> None:
                 interval = "" if low is None else f"   95 % {low:.4f} – {high:.4f}"
                 table.add_row(key, f"{value:.4f}{interval}")
         console.print(table)
-    table = Table("modalities", *(f"{n} {a.main.name}" for n, a in answers.items()))
-    for subset, scores in report["subsets"].items():
-        table.add_row(subset, *(f"{scores[n]:.4f}" if n in scores else "–" for n in answers))
-    console.print(table)
+        if "pairs" in scores:
+            print_pairs(console, scores)
+    parted = {n: a for n, a in answers.items() if n not in bundle.config.matches}
+    if parted:
+        table = Table("modalities", *(f"{n} {a.main.name}" for n, a in parted.items()))
+        for subset, scores in report["subsets"].items():
+            table.add_row(subset, *(f"{scores[n]:.4f}" if n in scores else "–" for n in parted))
+        console.print(table)
     for warning in warnings(report, bundle.config, bundle.columns):
         console.print(warning)

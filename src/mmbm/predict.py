@@ -40,6 +40,7 @@ def predict(
     probabilities: bool = False,
     min_confidence: float = 0.0,
     explain: bool = False,
+    embeddings: bool = False,
     without: str | Iterable[str] = (),
 ) -> Iterator[dict[str, Any]]:
     """One dict per row: `TARGET`, `TARGET.confidence`, of a transcript `TARGET.times`, and
@@ -54,6 +55,8 @@ def predict(
     min_confidence: below it, the answer is "not sure".
     explain: add `TARGET.because.MODALITY`, the exact Shapley value of each modality for the
         answer's probability (or the number), and `TARGET.because.prior`, which they start from.
+    embeddings: of a match, add `TARGET.embedding.COLUMN` for every column that the row has. (Its
+        `TARGET` is the mean cosine similarity of the row's own cells.)
     """
     if not 0 <= min_confidence <= 1:
         raise MmbmError(f"min_confidence is a probability, from 0 to 1 (given: {min_confidence}).")
@@ -64,7 +67,9 @@ def predict(
         good = [row for row in chunk if row.error is None]
         encoded = encode(bundle, good) if good else {}
         answered = iter(
-            answer_rows(bundle, answers, encoded, probabilities, min_confidence, explain)
+            answer_rows(
+                bundle, answers, encoded, probabilities, min_confidence, explain, embeddings
+            )
             if good
             else []
         )
@@ -155,6 +160,7 @@ def answer_rows(
     probabilities: bool,
     min_confidence: float,
     explain: bool,
+    embeddings: bool = False,
 ) -> list[dict[str, Any]]:
     outputs = bundle.runner.run("answer", encoded)
     results: list[dict[str, Any]] = [{} for _ in next(iter(outputs.values()))]
@@ -169,6 +175,9 @@ def answer_rows(
                 result[f"{target}.times"] = one["times"]
             if probabilities:
                 result |= {f"{target}.p.{k}": p for k, p in one.get("probabilities", {}).items()}
+            if embeddings:
+                cells = one.get("embeddings", {})
+                result |= {f"{target}.embedding.{name}": z for name, z in cells.items()}
     if explain:
         modalities = list(bundle.config.modalities())
         for target, parts in contributions(bundle.runner, encoded, modalities, answers).items():

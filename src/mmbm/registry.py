@@ -22,6 +22,7 @@ ANSWERS = {
     "number": "mmbm.answers.number:NumberAnswer",
     "labels": "mmbm.answers.labels:LabelsAnswer",
     "transcript": "mmbm.answers.transcript:TranscriptAnswer",
+    "match": "mmbm.answers.match:MatchAnswer",
 }
 FRONTENDS = {
     "image": "mmbm.nn.frontends.image:ImageFrontend",

@@ -18,23 +18,13 @@ from mmbm.errors import ConfigError, TrainingError
 from mmbm.evaluate import build_answers
 from mmbm.nn.batch import Field
 from mmbm.nn.model import Batch, Model
+from mmbm.nn.objective import Objective, backward
 from mmbm.prepare.batches import NumpyBatch, Rows
 from mmbm.run import Run
 from mmbm.runners.torch import TorchRunner
 
 Score = tuple[float, float]
 """What decides, larger is better; the second number breaks ties of the first."""
-
-
-class Objective(nn.Module):
-    """The model's loss as a forward pass, so that several processes can share its gradient."""
-
-    def __init__(self, model: Model):
-        super().__init__()
-        self.model = model
-
-    def forward(self, batch: Batch, targets: Batch) -> Tensor:
-        return self.model.loss(batch, targets)
 
 
 class TrainState:
@@ -68,6 +58,11 @@ class TrainState:
         while self.step < self.total and not self.stopped:
             yield self.step // self.steps_per_epoch
 
+    @property
+    def inside_epoch(self) -> bool:
+        """After an epoch's last step comes its score: a checkpoint before it would lose that."""
+        return self.step % self.steps_per_epoch != 0
+
     def batches(self, epoch: int) -> Iterator[NumpyBatch]:
         """What is left of the epoch: a resumed run starts in its middle."""
         start = self.step - epoch * self.steps_per_epoch
@@ -81,18 +76,17 @@ class TrainState:
         self.optimizer.zero_grad()
         for group in self.optimizer.param_groups:
             group["lr"] = self.lr()
-        with self.accelerator.autocast():
-            loss = self.objective(self.move(batch.inputs), self.move(batch.targets))
-        self.accelerator.backward(loss)
+        inputs, targets = self.move(batch.inputs), self.move(batch.targets)
+        loss = backward(self.accelerator, self.objective, inputs, targets, self.spec.chunk)
         parameters = self.objective.parameters()
         norm = self.accelerator.clip_grad_norm_(parameters, self.spec.clip)
-        finite = torch.isfinite(torch.as_tensor(norm)) & torch.isfinite(loss.detach())
+        finite = torch.isfinite(torch.as_tensor(norm)) & torch.isfinite(loss)
         if self.accelerator.scaler is None:  # the fused step then skips a bad update by itself
             self.optimizer.optimizer.found_inf = (~finite).float()
         self.optimizer.step()
         if self.accelerator.scaler is None:  # float16's scaler overflows now and then by design
             self.finite &= finite
-        self.loss_sum += loss.detach()
+        self.loss_sum += loss
         self.recent.append(batch.rows)
         self.step += 1
 

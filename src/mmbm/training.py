@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 from mmbm import bundle as bundles
 from mmbm.bundle import Bundle
 from mmbm.card import card
-from mmbm.config import Config, MediaSpec, TranscriptTarget
+from mmbm.config import Config, MatchTarget, MediaSpec, TranscriptTarget
 from mmbm.drift import reference
 from mmbm.errors import Interrupted
 from mmbm.evaluate import collect, evaluate, truths
@@ -65,12 +65,12 @@ def learn(config: Config, data: Data, run: Run, start: Bundle | None = None) -> 
             for batch in state.batches(epoch):
                 state.update(batch)
                 shown.step()
-                if run.checkpoint_due():
+                if state.inside_epoch and run.checkpoint_due():
                     stop_or_save(state, run, data)
             scores = valid_scores(config, data, state)
             state.keep(epoch, state.score(scores))
             shown.epoch(epoch, scores)
-            state.save(data_key(data))
+            stop_or_save(state, run, data)
     return state
 
 
@@ -226,12 +226,15 @@ def alone(config: Config, columns: list[str]) -> Config:
         name: spec.model_copy(update={"same_as": None}) if isinstance(spec, MediaSpec) else spec
         for name, spec in specs.items()
     }
-    targets = {
-        name: spec
-        for name, spec in config.targets.items()
-        if not isinstance(spec, TranscriptTarget) or spec.of in inputs
-    }
+    targets = {name: spec for name, spec in config.targets.items() if reads(spec) <= set(inputs)}
     train = config.train
     if train.monitor and train.monitor.rpartition(".")[0] not in targets:
         train = train.model_copy(update={"monitor": None})
     return config.model_copy(update={"inputs": inputs, "targets": targets, "train": train})
+
+
+def reads(spec: Any) -> set[str]:
+    """The inputs that a target can't do without."""
+    if isinstance(spec, MatchTarget):
+        return set(spec.columns)
+    return {spec.of} if isinstance(spec, TranscriptTarget) else set()

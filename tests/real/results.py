@@ -133,7 +133,9 @@ def write(results: dict[str, Any]) -> None:
         f"{t.folder} `{t.target}` ({name})" for name, t in TASKS.items() if name not in results
     ]
     rest = ["", f"Not measured with these settings yet: {', '.join(missing)}."] if missing else []
-    PAGE.write_text(HEAD + "\n".join([*lines, *rest]) + "\n", encoding="utf-8")
+    old = PAGE.read_text(encoding="utf-8") if PAGE.exists() else ""
+    found = "".join(old.partition("\n## ")[1:])  # what matching.py wrote
+    PAGE.write_text(HEAD + "\n".join([*lines, *rest]) + "\n" + found, encoding="utf-8")
 
 
 def main() -> None:

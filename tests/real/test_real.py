@@ -1,5 +1,6 @@
 """What is promised on real data. CI trains two of the sets; `make results` all of them."""
 
+import matching
 import pytest
 import results
 import sets
@@ -18,3 +19,12 @@ def test_a_promised_score_is_reached(name, tmp_path, monkeypatch):
     assert result["scores"][0] >= task.promise
     if result["best"]:
         assert result["gain"][2] >= 0, "fusion is significantly below a single modality"
+
+
+def test_names_in_two_languages_find_emoji_and_one_another(tmp_path, monkeypatch):
+    monkeypatch.setattr(matching, "RUNS", tmp_path)
+    scores = matching.train(seed=1).metrics["test"]["targets"]["match"]
+    for pair in ("text->image", "text_zh->image", "text->text_zh", "text_zh->text"):
+        told = scores["pairs"][pair]
+        assert told["recall@1"] > 15 * told["chance"]["recall@1"], pair
+        assert told["recall@10"] > 8 * told["chance"]["recall@10"], pair

@@ -1,6 +1,7 @@
 """A real server in a process of its own, on a free port, stopped at the end."""
 
 import contextlib
+import json
 import re
 import signal
 import subprocess
@@ -71,6 +72,21 @@ def until(condition, seconds: float = 30):
         assert time.monotonic() < end, "waited in vain"
         time.sleep(0.05)
     return value
+
+
+def fuzz(server: Server, *arguments: str) -> list[int]:
+    """Schemathesis on the server's own schema; the statuses of its requests."""
+    command = [
+        str(Path(sys.executable).with_name("schemathesis")), "run", f"{server.url}/openapi.json",
+        "-c", "not_a_server_error,status_code_conformance,content_type_conformance",
+        "-c", "response_schema_conformance,unsupported_method",
+        "--seed", "1", "--suppress-health-check", "all", "--warnings", "off",
+        "--phases", "examples,coverage,fuzzing", "--no-color", *arguments,
+    ]  # fmt: skip
+    before = len(server.log.read_text().splitlines())
+    done = subprocess.run(command, capture_output=True, text=True, timeout=500)
+    assert done.returncode == 0, done.stdout[-5000:]
+    return [json.loads(x)["status"] for x in server.log.read_text().splitlines()[before:]]
 
 
 @pytest.fixture(scope="session")

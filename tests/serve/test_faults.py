@@ -3,16 +3,13 @@
 import base64
 import json
 import socket
-import subprocess
-import sys
 import time
 from collections import Counter
-from pathlib import Path
 
 import damaged
 import httpx
 import pytest
-from serve.conftest import Server, serving, until
+from serve.conftest import Server, fuzz, serving, until
 
 from mmbm.serve import process
 
@@ -91,17 +88,7 @@ def test_a_crowd_of_clients_that_never_end_their_heads_is_sent_away(bundle_path,
 @pytest.mark.slow
 def test_a_fuzzer_that_knows_the_schema_finds_no_answer_that_breaks_it(server):
     """Schemathesis (schemathesis.io): valid and invalid requests, and what comes back."""
-    command = [
-        str(Path(sys.executable).with_name("schemathesis")), "run", f"{server.url}/openapi.json",
-        "--exclude-path-regex", "batch$",
-        "-c", "not_a_server_error,status_code_conformance,content_type_conformance",
-        "-c", "response_schema_conformance,unsupported_method",
-        "-n", "600", "--seed", "1", "--suppress-health-check", "all", "--warnings", "off",
-        "--phases", "examples,coverage,fuzzing", "--no-color",
-    ]  # fmt: skip
-    done = subprocess.run(command, capture_output=True, text=True, timeout=500)
-    assert done.returncode == 0, done.stdout[-5000:]
-    statuses = [json.loads(line)["status"] for line in server.log.read_text().splitlines()]
+    statuses = fuzz(server, "--exclude-path-regex", "batch$", "-n", "600")
     assert len(statuses) > 1000
     assert max(statuses) < 500
     still_answers(server)

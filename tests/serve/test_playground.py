@@ -4,8 +4,11 @@ import json
 import shutil
 import time
 
+import pairs
 import pytest
+from serve.conftest import serving
 
+import mmbm
 from mmbm.serve.playground import WORDS
 
 BROWSER, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
@@ -78,6 +81,47 @@ def test_nothing_is_loaded_from_elsewhere(server, browser):
     away = [url for url in urls if not url.startswith((server.url, "data:", "blob:", "chrome"))]
     assert not away
     assert urls
+
+
+@pytest.fixture(scope="module")
+def searching(tmp_path_factory):
+    """A server with an index of pictures and captions."""
+    folder = tmp_path_factory.mktemp("searching")
+    pictures = pairs.make(folder / "data", 72)
+    config = pairs.config(pictures, ("photo", "en"), epochs=4)
+    config["data"]["split"] = {"valid": 0.2, "test": 0.2}
+    index = mmbm.train(config, run=folder / "pairs").index(pictures, folder / "index")
+    with serving(folder / "server", index.bundle.path, "--index", index.path) as server:
+        yield server, index
+
+
+@pytest.mark.parametrize("language", ["en", "zh-CN"])
+def test_a_sentence_finds_pictures_on_the_page_of_search(searching, browser, tmp_path, language):
+    server, index = searching
+    browser.execute_cdp_cmd("Emulation.setLocaleOverride", {"locale": language})
+    browser.execute_cdp_cmd(
+        "Network.setUserAgentOverride",
+        {"userAgent": "Chrome", "acceptLanguage": language},
+    )
+    browser.get(f"{server.url}/playground")
+    css = lambda selector: browser.find_elements("css selector", selector)  # noqa: E731
+    name = WORDS[language]["search"]
+    tab = found(browser, lambda: [b for b in css("button[role=tab]") if b.text == name])
+    tab[0].click()
+    ask = found(browser, lambda: [b for b in css("#search-pairs") if b.is_displayed()])
+    assert ask[0].text == name
+    text = "a red circle on the left"
+    field = next(area for area in css("textarea, input[type=text]") if area.is_displayed())
+    field.send_keys(text)
+    ask[0].click()
+    expected = index.search({"en": text}, 12)
+    pictures = found(browser, lambda: css("#gallery-pairs button img"))
+    shown = [one for one in expected if "photo" in one.media]
+    assert len(pictures) >= len(shown) > 5
+    body = browser.find_element("tag name", "body").text
+    assert f"{shown[0].row} · {shown[0].score:.2f}" in body
+    assert shown[0].cells["en"][:20] in body
+    browser.save_screenshot(str(tmp_path / "search.png"))
 
 
 def test_both_languages_say_the_same_things():

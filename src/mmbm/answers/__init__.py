@@ -6,7 +6,7 @@ import numpy as np
 
 from mmbm.columns import Arrays, Column, Columns
 from mmbm.columns.audio import seconds_per_token
-from mmbm.config import Config, TranscriptTarget
+from mmbm.config import Config, MatchTarget, TranscriptTarget
 from mmbm.errors import MissingExtra
 from mmbm.registry import ANSWERS, find
 
@@ -20,7 +20,7 @@ class Metric(NamedTuple):
 
 class Answer(Protocol):
     """Turns a target's graph output into what the user reads. `output` is [N, C], of a transcript
-    [N, T, V]; what is measured is what `read` makes of it."""
+    [N, T, V], of a match [N, M, D]; what is measured is what `read` makes of it."""
 
     main: Metric
     metrics: tuple[Metric, ...]
@@ -56,6 +56,8 @@ def build(name: str, config: Config, columns: Columns) -> Answer:
     make = find(ANSWERS, spec.kind)
     if isinstance(spec, TranscriptTarget):  # it counts time in tokens of the sound it listens to
         return make(spec, columns[name], seconds_per_token(config.sound_of(spec)))
+    if isinstance(spec, MatchTarget):  # it has no column of its own
+        return make(spec)
     return make(spec, columns[name])
 
 

@@ -71,8 +71,7 @@ def build(spec: Spec, state: State | None = None) -> Column:
 
 def build_all(config: Config, states: dict[str, State]) -> Columns:
     """The fitted columns of a bundle or a run, inputs first, then targets."""
-    specs = {**config.inputs, **config.targets}
-    return {name: build(spec, states[name]) for name, spec in specs.items()}
+    return {name: build(spec, states[name]) for name, spec in config.columns.items()}
 
 
 def collate(storage: Storage, values: Sequence[np.ndarray | None]) -> Arrays:

@@ -27,6 +27,7 @@ ANSWERS = {
     "labels": "probability that the row has each of `values`, in order",
     "transcript": "probability of each of `values`, in order, at every place of the sound; the "
     "first is CTC's blank, and where all are zero there is no sound any more",
+    "match": "embeddings of length 1, one for each of `values`, in order; zeros where it is absent",
 }
 
 
@@ -115,7 +116,7 @@ def meanings(bundle: Bundle) -> tuple[dict[str, Any], dict[str, Any]]:
         name: {
             "kind": spec.kind,
             "means": ANSWERS[spec.kind],
-            "values": columns[name].state.get("values"),
+            "values": bundle.values(name),
         }
         for name, spec in config.targets.items()
     }

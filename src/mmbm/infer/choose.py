@@ -17,6 +17,7 @@ from mmbm.table import Table
 STEPS = 1500
 """Optimiser steps of a first training: minutes on a laptop for small media."""
 EPOCHS = 30
+EPOCHS_OF_MATCH = 200
 STEPS_OF_SPEECH, EPOCHS_OF_SPEECH = 6000, 100
 """CTC first learns to say nothing, and only then where what is said."""
 
@@ -46,18 +47,24 @@ def infer(
     drop: Sequence[str] = (),
     only: Sequence[str] = (),
     transcripts: Sequence[str] = (),
+    matches: Sequence[str] = (),
 ) -> Inferred:
     """Find what each column is. `drop` leaves columns out; `only` leaves all others out.
 
     transcripts: targets that are what is said in a sound, although their texts are few.
+    matches: columns to align in one space, two or more; they are inputs.
 
     Raises TableError: a column that isn't there, a target with nothing to learn, texts without a
     sound, or no inputs left.
     """
     targets = [*targets, *transcripts]
-    if not targets:
-        raise TableError(f"{table.source}: name at least one target column.")
-    for name in (*targets, *drop, *only):
+    if not targets and not matches:
+        raise TableError(f"{table.source}: name at least one target column, or columns to match.")
+    if len(set(matches)) == 1:
+        raise TableError(f"{table.source}: {matches[0]!r} needs another column to match with.")
+    if matches and not targets:
+        only = matches
+    for name in (*targets, *drop, *only, *matches):
         table.column(name)
     rows = sample_rows(table.rows)
     samples = {name: Sample(table, name, rows) for name in table.names}
@@ -77,12 +84,13 @@ def infer(
         if name in drop or (only and name not in only):
             left_out[name] = Found(None, "dropped as asked")
             continue
-        found = kinds.look(sample)
+        found = kinds.aligned(sample, table.source) if name in matches else kinds.look(sample)
         (inputs if found.kind else left_out)[name] = found
 
     result = Inferred(table, split, inputs, goals, left_out)
     _listen(result)
-    _leave_out_redundant(result, samples, keep=only)
+    _align(result, list(dict.fromkeys(matches)))
+    _leave_out_redundant(result, samples, keep=[*only, *matches])
     _find_leaks(result, samples)
     _find_groups(result)
     if not inputs:
@@ -92,7 +100,29 @@ def infer(
     if rows_to_learn < FEW_ROWS:
         _read_words(result)
     result.train = _train(rows_to_learn, EPOCHS_OF_SPEECH if _heard(result) else EPOCHS)
+    if matches:
+        result.train = _train_match(rows_to_learn)
     return result
+
+
+def _align(result: Inferred, columns: list[str]) -> None:
+    """A target that aligns these columns; what no target reads is left out."""
+    if not columns:
+        return
+    name = next(n for n in ("match", "matched", "mmbm_match") if n not in result.table.names)
+    result.targets[name] = Found("match", f"{' · '.join(columns)}", {"columns": columns})
+    read = {*columns, *_heard(result)}
+    if all(found.kind in ("transcript", "match") for found in result.targets.values()):
+        for name in [n for n in result.inputs if n not in read]:
+            why = "no target reads it, since a match reads only its columns"
+            result.left_out[name] = replace(result.inputs.pop(name), kind=None, why=why)
+
+
+def _train_match(rows: int) -> dict[str, Any]:
+    """More rows a step: each of them is a wrong answer to every other."""
+    batch = int(2 ** np.clip(np.floor(np.log2(max(rows, 1) / 4)), 4, 8))  # 16 to 256
+    epochs = int(np.clip(round(STEPS * batch / max(1, rows)), 3, EPOCHS_OF_MATCH))
+    return {"epochs": epochs, "batch": batch}
 
 
 def _heard(result: Inferred) -> set[str]:
@@ -120,7 +150,7 @@ def _listen(result: Inferred) -> None:
         whole = {"seconds": seconds, "max_seconds": seconds}  # refused rather than half understood
         options = {**sound.options, **whole, "encoder": {"kind": "rnn", "size": "base"}}
         result.inputs[sounds[0]] = replace(sound, options=options)
-    if all(found.kind == "transcript" for found in result.targets.values()):
+    if result.targets and all(f.kind == "transcript" for f in result.targets.values()):
         for name in sorted(set(result.inputs) - _heard(result)):
             why = "no target reads it, since a transcript hears only its sound"
             result.left_out[name] = replace(result.inputs.pop(name), kind=None, why=why)
@@ -188,6 +218,8 @@ def _is_length(sample: Sample, found: Found) -> bool:
 def _find_leaks(result: Inferred, samples: dict[str, Sample]) -> None:
     for name, found in list(result.inputs.items()):
         for goal, target in result.targets.items():
+            if target.kind == "match":
+                continue
             if kinds.is_media(found) or target.kind == "labels" or found.kind == "labels":
                 continue
             told = leaks.tells(samples[name], samples[goal], number=target.kind == "number")

@@ -57,6 +57,20 @@ def look(sample: Sample) -> Found:
     return _separated(sample) or _words(sample)
 
 
+def aligned(sample: Sample, source: str) -> Found:
+    """The kind of a column to match with others: media, or text however often it repeats. Raises
+    TableError."""
+    found = look(sample)
+    if is_media(found) or found.kind == "text":
+        return found
+    if found.kind == "number" or not sample.values:
+        raise TableError(
+            f"{source}: column {sample.name!r} is {found.kind or found.why}; a match aligns "
+            "pictures, sounds and texts."
+        )
+    return _text(sample.values)
+
+
 def is_split(sample: Sample) -> bool:
     names = {SYNONYMS.get(value.lower()) for value in set(sample.values)}
     return None not in names and len(names) > 1 and "train" in names

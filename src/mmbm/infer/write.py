@@ -34,7 +34,7 @@ def to_yaml(inferred: Inferred, config_path: Path) -> str:
     if inferred.warnings:
         lines += ["  # Look at:"]
         lines += [f"  # - {warning}" for warning in inferred.warnings]
-    if any(found.kind != "transcript" for found in inferred.targets.values()):
+    if any(found.kind not in ("transcript", "match") for found in inferred.targets.values()):
         lines += ["", "fusion: concat"]
     lines += ["", "targets:", *_columns(inferred.targets)]
     lines += ["", f"train: {_value(inferred.train)}"]

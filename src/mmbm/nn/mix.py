@@ -55,6 +55,10 @@ class Mixed(nn.Module):
             loss = loss + auxiliary * (alone * context.present[name]).sum() / len(self.modalities)
         return self.weight * loss / rows
 
+    def taught(self, target: Field, batch: dict[str, Field]) -> Tensor:
+        """Which rows the loss is a mean of [B]."""
+        return target.present
+
     def candidates(self, context: Context) -> tuple[Tensor, Tensor]:
         """All answers [K, B, C] and which of them each row has [K, B]."""
         assert context.fused is not None

@@ -6,10 +6,20 @@ import torch
 from torch import Tensor, nn
 
 from mmbm.columns import Columns
-from mmbm.config import DROP, AudioSpec, Config, ImageSpec, MediaSpec, OwnSpec, TextSpec
+from mmbm.config import (
+    DROP,
+    AudioSpec,
+    Config,
+    ImageSpec,
+    MatchTarget,
+    MediaSpec,
+    OwnSpec,
+    TextSpec,
+)
 from mmbm.errors import ConfigError
 from mmbm.nn.batch import Context, Field, Fused, Tokens
 from mmbm.nn.encoders.table import Table
+from mmbm.nn.heads.match import MatchHead
 from mmbm.nn.mix import Mixed
 from mmbm.registry import ENCODERS, FRONTENDS, FUSIONS, HEADS, find
 
@@ -34,6 +44,8 @@ class Model(nn.Module):
             {
                 k: Mixed(spec, columns[k], width, names)
                 if spec.fuses
+                else MatchHead(spec, width, config.train.batch)
+                if isinstance(spec, MatchTarget)
                 else find(HEADS, spec.kind)(spec, columns[k], width)
                 for k, spec in config.targets.items()
             }
@@ -76,6 +88,15 @@ class Model(nn.Module):
     def mixed(self) -> list[tuple[str, Mixed]]:
         """The targets whose answer is a mix, by name."""
         return [(name, t) for name, t in self.targets.items() if isinstance(t, Mixed)]
+
+    def matches(self) -> dict[str, MatchHead]:
+        """The targets that align columns."""
+        return {name: t for name, t in self.targets.items() if isinstance(t, MatchHead)}
+
+    def embed(self, batch: Batch) -> dict[str, Tensor]:
+        """Of every match the embeddings [B, M, D]."""
+        context = Context(*self.encode(batch), None, {})
+        return {name: head(context) for name, head in self.matches().items()}
 
     def answer(self, tokens: dict[str, Tokens], present: dict[str, Tensor]) -> dict[str, Tensor]:
         context = self.context(tokens, present)

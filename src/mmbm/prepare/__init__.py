@@ -18,7 +18,8 @@ from mmbm.columns import Cell, Column, Columns, State
 from mmbm.columns.media import locate
 from mmbm.config import Config
 from mmbm.errors import BadCell, ConfigError, TableError
-from mmbm.prepare.batches import Rows
+from mmbm.prepare.batches import Prepared, Rows
+from mmbm.prepare.keys import match_keys
 from mmbm.prepare.speech import too_short, unknown
 from mmbm.prepare.store import Store, open_store
 from mmbm.split import split_rows
@@ -64,7 +65,8 @@ def open_config_table(config: Config, cache: Path, table: Any = None) -> Table:
         data.table if table is None else table,
         encoding=data.encoding, delimiter=data.delimiter, root=root, cache=cache,
     )  # fmt: skip
-    for name in [*config.inputs, *config.targets]:
+    classes = [spec.classes.column for spec in config.matches.values() if spec.classes]
+    for name in [*config.columns, *classes]:
         opened.column(name)  # a missing column is an error of its own
     return opened
 
@@ -85,7 +87,7 @@ def raw_cells(table: Table, name: str, kind: str, rows: np.ndarray | None = None
 def fit(config: Config, table: Table, train: np.ndarray, states: dict[str, State]) -> Columns:
     """Every column learns what it needs from the train split only."""
     columns: Columns = {}
-    for name, spec in {**config.inputs, **config.targets}.items():
+    for name, spec in config.columns.items():
         column = kinds.build(spec, states.get(name))
         is_target = name in config.targets
         if name not in states:
@@ -147,7 +149,7 @@ def _check_target(table: Table, name: str, kind: str, column: Column) -> None:
 
 def decode(config: Config, table: Table, columns: Columns, cache: Path) -> dict[str, Store]:
     """Decode every cell once; a column whose files and settings are unchanged is read back."""
-    specs = {**config.inputs, **config.targets}
+    specs = config.columns
     return {
         name: open_store(
             name, column, specs[name], lambda n=name: raw_cells(table, n, specs[n].kind),
@@ -167,6 +169,7 @@ def assemble(
 ) -> Data:
     """Apply `bad_cells`, leave out rows without any target, tell of what was left out."""
     notes = []
+    prepared: dict[str, Prepared] = {**stores, **match_keys(config, table, stores)}
     used = np.zeros(table.rows, bool)
     used[np.concatenate(list(rows.values()))] = True
     bad = sorted((r, name) for name, store in stores.items() for r in store.reasons if used[r])
@@ -175,11 +178,12 @@ def assemble(
     if bad:
         notes.append(_bad_cells(config.data.bad_cells, table, stores, bad, quarantine))
     gone = bad_rows if config.data.bad_cells == "drop" else np.empty(0, np.int64)
-    has_target = np.any([stores[name].present for name in config.targets], axis=0)
+    has_target = np.any([prepared[name].present for name in config.targets], axis=0)
     kept = {split: np.setdiff1d(rows.get(split, np.empty(0, np.int64)), gone) for split in SPLITS}
     empty = int(sum((~has_target[r]).sum() for r in kept.values()))
     if empty:
-        notes.append(f"{empty} rows have no target and are left out.")
+        pairs = " (of a match: cells in two of its columns)" if config.matches else ""
+        notes.append(f"{empty} rows have no target{pairs} and are left out.")
     kept = {split: r[has_target[r]] for split, r in kept.items()}
     for split in ("train", "valid"):
         if split in rows and not len(kept[split]):
@@ -191,7 +195,7 @@ def assemble(
         notes += unknown(config, stores, kept["train"])
     notes += duplicates(config, stores, kept)
     inputs, targets = list(config.inputs), list(config.targets)
-    splits = {split: Rows(stores, inputs, targets, r) for split, r in kept.items()}
+    splits = {split: Rows(prepared, inputs, targets, r) for split, r in kept.items()}
     return Data(table, columns, splits, notes)
 
 

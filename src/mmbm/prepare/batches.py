@@ -1,13 +1,17 @@
 """Batches of prepared rows, in an order that is a pure function of (seed, epoch)."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 import numpy as np
 
 from mmbm.columns import Arrays
+from mmbm.prepare.keys import Keys
 from mmbm.prepare.store import Store
+
+Prepared = Store | Keys
+"""A column of prepared cells, or what a match has instead."""
 
 WINDOW = 32
 """Batches whose rows are sorted by length together: little padding, still well shuffled."""
@@ -23,7 +27,11 @@ class Rows:
     """The prepared rows of one split."""
 
     def __init__(
-        self, stores: dict[str, Store], inputs: list[str], targets: list[str], rows: np.ndarray
+        self,
+        stores: Mapping[str, Prepared],
+        inputs: list[str],
+        targets: list[str],
+        rows: np.ndarray,
     ):
         self.stores, self.inputs, self.targets, self.rows = stores, inputs, targets, rows
 
@@ -40,9 +48,8 @@ class Rows:
 
     def length(self) -> np.ndarray:
         """How long each row is [N], as a sum over its sounds and texts of parts of the longest."""
-        ragged = [
-            self.stores[n].lengths[self.rows] for n in self.inputs if self.stores[n].storage.ragged
-        ]
+        stores = (self.stores[name] for name in self.inputs)
+        ragged = [s.lengths[self.rows] for s in stores if isinstance(s, Store) and s.storage.ragged]
         return sum((x / x.max(initial=1) for x in ragged), np.zeros(len(self.rows)))
 
     def in_order(self, batch: int) -> Iterator[tuple[np.ndarray, NumpyBatch]]:

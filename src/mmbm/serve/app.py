@@ -2,8 +2,9 @@
 
 import asyncio
 import json
+import math
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -14,15 +15,19 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response, Strea
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import ASGIApp, Receive
 
+from mmbm.errors import MmbmError
+from mmbm.search import Found
 from mmbm.serve import openapi
 from mmbm.serve.body import PARQUET, Row, Spool, jsonl_rows, parquet_rows, read_rows
 from mmbm.serve.guard import or_gone, refuse
 from mmbm.serve.limits import Limits, Refusal
 from mmbm.serve.metrics import Metrics
 from mmbm.serve.playground import PATH
-from mmbm.serve.replica import Replica
+from mmbm.serve.replica import Replica, Unreadable, Wish
 
 Replicas = dict[str, Replica]
+LONGEST_FILTER = 1000
+"""Letters of a condition in SQL."""
 
 
 def create(
@@ -60,9 +65,11 @@ def create(
         Route("/metrics", page),
     ]
     for prefix, name in openapi.prefixes(replicas):
-        predict, batch = handlers(replicas, name, prefix, limits)
+        predict, batch, search = handlers(replicas, name, prefix, limits)
         routes.append(Route(f"{prefix}/predict", predict, methods=["POST"]))
         routes.append(Route(f"{prefix}/predict/batch", batch, methods=["POST"]))
+        if replicas[name].index is not None:
+            routes.append(Route(f"{prefix}/search", search, methods=["POST"]))
     routes.append(Mount(PATH, playground))
     errors: Any = {
         Refusal: on_refusal(metrics),
@@ -73,26 +80,17 @@ def create(
     return Starlette(routes=routes, exception_handlers=errors, lifespan=lifespan)
 
 
-def handlers(replicas: Replicas, name: str, prefix: str, limits: Limits) -> tuple[Any, Any]:
-    """`predict` and `batch` for one model."""
+def handlers(replicas: Replicas, name: str, prefix: str, limits: Limits) -> tuple[Any, Any, Any]:
+    """`predict`, `batch` and `search` for one model."""
 
     async def predict(request: Request) -> Response:
         """One row, or a list of them, with any inputs left out: what is left out is absent."""
         replica, note = replicas[name], request.scope["mmbm"]
         note |= {"route": f"{prefix}/predict", "model": name}
         wish = wishes(request)
-        try:
-            async with asyncio.timeout(limits.deadline):
-                start = time.perf_counter()
-                rows, single = await read_rows(request, replica.bundle, limits)
-                replica.stage["read"].observe(time.perf_counter() - start)
-                note["rows"] = len(rows)
-                work = answer_all(replica, rows, wish)
-                answers = await or_gone(work, request.receive)
-        except TimeoutError:
-            raise Refusal(
-                503, f"No answer within {limits.deadline:g} s.", reason="deadline", retry_after=1
-            ) from None
+        answers, single = await in_time(
+            request, replica, limits, lambda rows, _: answer_all(replica, rows, wish)
+        )
         if answers is None:
             return Response(status_code=499)  # nobody reads it
         head = {"id": note["id"], "model": name, "version": replica.bundle.version}
@@ -120,10 +118,75 @@ def handlers(replicas: Replicas, name: str, prefix: str, limits: Limits) -> tupl
             stream = resume(first, lines, stack.pop_all())
         return Lines(stream, spool)
 
-    return predict, batch
+    async def search(request: Request) -> Response:
+        """The rows of the index that lie nearest to the row's cells."""
+        replica, note = replicas[name], request.scope["mmbm"]
+        note |= {"route": f"{prefix}/search", "model": name}
+        wish = search_wishes(request)
+
+        async def look(rows: list[Row], single: bool) -> list[Found]:
+            if not single:
+                raise Refusal(422, "A search is by one row.", reason="row")
+            try:
+                return await replica.search(rows[0], **wish)
+            except Unreadable as bad:
+                raise Refusal(422, str(bad), reason="bad_cell", column=bad.column) from bad
+            except MmbmError as wrong:
+                raise Refusal(422, str(wrong), reason="search") from wrong
+
+        found, _ = await in_time(request, replica, limits, look)
+        if found is None:
+            return Response(status_code=499)
+        head = {"id": note["id"], "model": name, "version": replica.bundle.version}
+        told = [{"row": one.row, "score": one.score, "cells": plain(one.cells)} for one in found]
+        return JSONResponse({**head, "found": told})
+
+    return predict, batch, search
 
 
-def wishes(request: Request) -> dict[str, bool]:
+def plain(cells: dict[str, Any]) -> dict[str, Any]:
+    """JSON has no infinity."""
+    return {
+        name: str(cell) if isinstance(cell, float) and math.isinf(cell) else cell
+        for name, cell in cells.items()
+    }
+
+
+async def in_time(
+    request: Request, replica: Replica, limits: Limits, work: Callable[[list[Row], bool], Any]
+) -> tuple[Any, bool]:
+    """What `work` makes of the body's rows, and whether it was one row; None if nobody waits any
+    more. Raises a Refusal after the deadline."""
+    try:
+        async with asyncio.timeout(limits.deadline):
+            start = time.perf_counter()
+            rows, single = await read_rows(request, replica.bundle, limits)
+            replica.stage["read"].observe(time.perf_counter() - start)
+            request.scope["mmbm"]["rows"] = len(rows)
+            return await or_gone(work(rows, single), request.receive), single
+    except TimeoutError:
+        raise Refusal(
+            503, f"No answer within {limits.deadline:g} s.", reason="deadline", retry_after=1
+        ) from None
+
+
+def search_wishes(request: Request) -> dict[str, Any]:
+    """The options of a query: `k`, `of` and `where`."""
+    said = dict(request.query_params)
+    k, of, where = said.pop("k", "10"), said.pop("of", None), said.pop("where", None)
+    if not (k.isascii() and k.isdigit() and len(k) < 9):
+        raise Refusal(422, f"k is a number of rows, not {k[:40]!r}.", reason="parameter")
+    if where and len(where) > LONGEST_FILTER:
+        raise Refusal(422, f"where has more than {LONGEST_FILTER} letters.", reason="parameter")
+    if said:
+        raise Refusal(
+            422, f"There is no option {min(said)[:40]!r}: k, of and where are all.",
+            reason="parameter",
+        )  # fmt: skip
+    return {"k": int(k), "of": of, "where": where or None}
+
+
+def wishes(request: Request) -> Wish:
     """The options of a query: `probabilities` (given unless false) and `explain`."""
     said = dict(request.query_params)
     chosen = {
@@ -138,7 +201,7 @@ def wishes(request: Request) -> dict[str, bool]:
             422, f"There is no option {min(said)[:40]!r}: probabilities and explain are all.",
             reason="parameter",
         )  # fmt: skip
-    return {name: value == "true" for name, value in chosen.items()}
+    return Wish(**{name: value == "true" for name, value in chosen.items()})
 
 
 class Lines(StreamingResponse):
@@ -153,10 +216,10 @@ class Lines(StreamingResponse):
         await super().listen_for_disconnect(receive)
 
 
-async def answer_all(replica: Replica, rows: list[Row], wish: dict[str, bool]) -> list[dict]:
+async def answer_all(replica: Replica, rows: list[Row], wish: Wish) -> list[dict]:
     if len(rows) == 1:
-        return [await replica.answer(rows[0], **wish)]
-    tasks = [asyncio.create_task(replica.answer(row, **wish)) for row in rows]
+        return [await replica.answer(rows[0], wish)]
+    tasks = [asyncio.create_task(replica.answer(row, wish)) for row in rows]
     try:
         return await asyncio.gather(*tasks)
     finally:
@@ -167,7 +230,7 @@ async def answer_all(replica: Replica, rows: list[Row], wish: dict[str, bool]) -
 async def answer_stream(
     replica: Replica,
     rows: AsyncIterator[Row | Refusal],
-    wish: dict[str, bool],
+    wish: Wish,
     ahead: int,
     note: dict[str, Any],
 ) -> AsyncIterator[bytes]:
@@ -200,10 +263,10 @@ async def answer_stream(
                 task.cancel()
 
 
-async def one(replica: Replica, row: Row | Refusal, wish: dict[str, bool]) -> bytes:
+async def one(replica: Replica, row: Row | Refusal, wish: Wish) -> bytes:
     if isinstance(row, Refusal):
         return line({"error": row.message, "row": row.row})
-    return line(await replica.answer(row, **wish, patient=True))
+    return line(await replica.answer(row, wish, patient=True))
 
 
 def line(answer: dict[str, Any]) -> bytes:

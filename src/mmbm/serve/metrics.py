@@ -11,7 +11,7 @@ from prometheus_client import (
     multiprocess,
 )
 
-STAGES = ("read", "decode", "queue", "run")
+STAGES = ("read", "decode", "queue", "run", "search")
 SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 

@@ -11,6 +11,7 @@ from PIL import Image
 
 from mmbm import __version__
 from mmbm.columns import Cell
+from mmbm.search import MOST
 from mmbm.serve.replica import Replica
 
 SMALL = 8000
@@ -43,6 +44,8 @@ def document(replicas: dict[str, Replica]) -> Schema:
     for prefix, name in prefixes(replicas):
         paths[f"{prefix}/predict"] = {"post": {"tags": [name], **predict(replicas[name])}}
         paths[f"{prefix}/predict/batch"] = {"post": {"tags": [name], **batch(replicas[name])}}
+        if replicas[name].index is not None:
+            paths[f"{prefix}/search"] = {"post": {"tags": [name], **search(replicas[name])}}
     about = "Answers of mmbm bundles. Media are sent as data URIs, base64 or files."
     bearer = {"type": "http", "scheme": "bearer"}
     return {
@@ -78,6 +81,70 @@ def predict(replica: Replica) -> Schema:
         },
         "responses": {
             "200": said("The answer, or the answers.", schema=answers()),
+            **refusals(400, 401, 413, 415, 422, 429, 503),
+        },
+    }
+
+
+def search(replica: Replica) -> Schema:
+    index = replica.index
+    assert index is not None
+    columns = set(index.about.columns)
+    cells = {k: v for k, v in schema(replica)["properties"].items() if k in columns}
+    parts = {k: v for k, v in form(replica)["properties"].items() if k in columns}
+    row = {"type": "object", "properties": cells, "additionalProperties": False}
+    examples = {
+        name: {"value": {name: cell}}
+        for name, cell in example_row(replica).items()
+        if name in columns and cell is not None
+    }
+    texts = {
+        "k": ("Rows to find.", {"type": "integer", "minimum": 1, "maximum": MOST, "default": 10}),
+        "of": (
+            "Column whose cells are searched; the first that isn't given if not said.",
+            {"type": "string", "enum": index.about.indexed},
+        ),
+        "where": (
+            f"Only rows such as this says, in SQL, of {', '.join(index.about.shown.values())}.",
+            {"type": "string", "maxLength": 1000},
+        ),
+    }
+    one = {
+        "type": "object",
+        "properties": {
+            "row": {"type": "integer", "description": "Of the table, 1 is the first."},
+            "score": {"type": "number", "description": "Cosine similarity."},
+            "cells": {"type": "object"},
+        },
+        "required": ["row", "score", "cells"],
+    }
+    return {
+        "summary": f"The nearest of {len(index)} rows to a cell, or to the mean of several.",
+        "parameters": [
+            {"name": name, "in": "query", "description": text, "schema": kind}
+            for name, (text, kind) in texts.items()
+        ],
+        "requestBody": {
+            "required": True,
+            "content": {
+                "application/json": {"schema": row, "examples": examples},
+                "multipart/form-data": {"schema": {"type": "object", "properties": parts}},
+            },
+        },
+        "responses": {
+            "200": said(
+                "What is found, nearest first.",
+                schema={
+                    "type": "object",
+                    "properties": {
+                        "id": {"type": "string"},
+                        "model": {"type": "string"},
+                        "version": {"type": "string"},
+                        "found": {"type": "array", "items": one},
+                    },
+                    "required": ["id", "model", "version", "found"],
+                },
+            ),
             **refusals(400, 401, 413, 415, 422, 429, 503),
         },
     }

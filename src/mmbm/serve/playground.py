@@ -14,12 +14,12 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from mmbm.serve.limits import Limits
-from mmbm.serve.replica import Replica
+from mmbm.serve.replica import Replica, Wish
 
 PATH = "/playground"
 TOP = 6
 """Classes that are shown."""
-SHOWN_AS = {"number": "Number", "labels": "Textbox", "transcript": "Textbox"}
+SHOWN_AS = {"number": "Number", "labels": "Textbox", "transcript": "Textbox", "match": "Number"}
 """gradio's parts by kind of target; for others a Label."""
 KEPT = 3600
 """Seconds after which an uploaded file is deleted."""
@@ -28,11 +28,19 @@ WORDS = {
         "ask": "Answer", "clear": "Clear", "contributions": "What contributed to it",
         "examples": "Rows from the valid split", "given": "given",
         "hint": "Leave out what you like: an empty field is absent, not zero.",
+        "search": "Search", "found": "Found", "k": "Rows to find",
+        "one": "One field is enough; of several, their mean is searched by.",
+        "of": "What is searched (if empty, the first field that isn't given)",
+        "where": "Only rows for which this is true, in SQL",
     },
     "zh-CN": {
         "ask": "回答", "clear": "清空", "contributions": "各模态的贡献",
         "examples": "验证集中的样例", "given": "已给出",
         "hint": "可以任意留空：留空表示缺失，而不是零。",
+        "search": "搜索", "found": "结果", "k": "返回行数",
+        "one": "填写一项即可；填写多项时，按它们的平均来搜索。",
+        "of": "在哪一列中搜索（留空则为第一个未填写的列）",
+        "where": "只返回满足此条件的行（SQL 表达式）",
     },
 }  # fmt: skip
 
@@ -91,12 +99,17 @@ def build(replicas: dict[str, Replica], limits: Limits) -> Any:
     from fastapi import FastAPI
     from gradio import themes
 
+    from mmbm.serve.gallery import page
+
     words = gradio.I18n(**WORDS)
     with gradio.Blocks(title=", ".join(replicas), analytics_enabled=False,
                        delete_cache=(KEPT, KEPT)) as blocks:  # fmt: skip
         for name in replicas:
             with gradio.Tab(name):
                 panel(gradio, words, replicas, name)
+            if replicas[name].index is not None:
+                with gradio.Tab(words("search") if len(replicas) == 1 else f"{name}: 🔍"):
+                    page(gradio, words, replicas, name)
     font = [themes.Font(name) for name in ("system-ui", "sans-serif")]
     theme = themes.Default(font=font, font_mono=["monospace"])
     return gradio.mount_gradio_app(
@@ -136,7 +149,7 @@ def panel(gradio: Any, words: Any, replicas: dict[str, Replica], model: str) -> 
             for name in names
             if values.get(f"{name}/given", True)
         }
-        said = await replicas[model].answer(row, explain=True)
+        said = await replicas[model].answer(row, Wish(explain=True))
         if said["error"] is not None:
             raise gradio.Error(said["error"])
         shown = [shown_answer(said, name, kind) for name, kind in zip(config.targets, kinds)]
@@ -185,8 +198,9 @@ def cell_of(value: Any, media: str | None) -> Any:
 
 
 def shown_answer(said: dict[str, Any], target: str, kind: str) -> Any:
-    """For Label the most probable classes; labels as one text; a number, a transcript as it is."""
-    if kind in ("number", "transcript"):
+    """For Label the most probable classes; labels as one text; a number, a transcript, how alike a
+    row's cells are, as it is."""
+    if kind in ("number", "transcript", "match"):
         return said[target]
     if kind == "labels":
         return "; ".join(said[target])

@@ -9,9 +9,9 @@ import signal
 import socket
 import sys
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -43,11 +43,14 @@ class Service:
     log: bool = True
     runner: str | None = None
     workers: int = 1
+    indexes: Mapping[str, str] = field(default_factory=dict)
+    """Of models that can be searched, by name."""
 
     def __call__(self) -> Any:
         """The ASGI app, once every bundle's golden rows were answered: uvicorn's app factory."""
         from prometheus_client import disable_created_metrics
 
+        from mmbm.search import load_index
         from mmbm.serve.app import create
         from mmbm.serve.guard import Guard
         from mmbm.serve.metrics import Metrics
@@ -62,8 +65,9 @@ class Service:
 
         def replica(name: str) -> Replica:
             bundle = open_bundle(self.models[name], self.limits, threads, self.runner)
+            index = load_index(self.indexes[name], bundle) if name in self.indexes else None
             metrics.model.labels(name, bundle.version).set(1)
-            return Replica(name, bundle, self.limits, metrics, pool)
+            return Replica(name, bundle, self.limits, metrics, pool, index)
 
         replicas = {name: replica(name) for name in self.models}
 

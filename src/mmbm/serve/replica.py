@@ -5,8 +5,9 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -14,10 +15,12 @@ from mmbm import columns as kinds
 from mmbm.bundle import Bundle, load
 from mmbm.columns import Cell, longest
 from mmbm.drift import Drift
+from mmbm.errors import MmbmError
 from mmbm.predict import Decoded, answer_rows, batched, decode_row
 from mmbm.prepare import MEDIA
 from mmbm.progress import say
 from mmbm.runners import flatten
+from mmbm.search import Found, Index
 from mmbm.serve.batcher import Batcher
 from mmbm.serve.limits import Limits
 from mmbm.serve.metrics import STAGES, Metrics
@@ -26,21 +29,45 @@ SMALL = 1 << 15
 """Bytes (or characters of base64) of media in a row, up to which it isn't worth a thread."""
 
 
+class Unreadable(MmbmError):
+    """A cell of a request can't be read."""
+
+    def __init__(self, message: str, column: str):
+        super().__init__(f"{message}.")
+        self.column = column
+
+
+class Wish(NamedTuple):
+    """What an answer is to hold besides the answer."""
+
+    probabilities: bool = True
+    explain: bool = False
+    embeddings: bool = False
+
+
 @dataclass(slots=True)
 class Job:
     """A decoded row on its way through the batcher."""
 
     row: Decoded
-    probabilities: bool
-    explain: bool
+    wish: Wish
     since: float  # when it began to wait
 
 
 class Replica:
     """One version of one model. A reload makes another; the rows of this one are answered by it."""
 
-    def __init__(self, name: str, bundle: Bundle, limits: Limits, metrics: Metrics, pool: Executor):
+    def __init__(
+        self,
+        name: str,
+        bundle: Bundle,
+        limits: Limits,
+        metrics: Metrics,
+        pool: Executor,
+        index: Index | None = None,
+    ):
         self.name, self.bundle, self.metrics, self.pool = name, bundle, metrics, pool
+        self.index = index
         self.answers = bundle.answers
         self.drift = Drift(bundle.reference)
         self.thread = ThreadPoolExecutor(1, thread_name_prefix=f"run-{name}")
@@ -61,9 +88,7 @@ class Replica:
     async def answer(
         self,
         row: dict[str, Cell],
-        *,
-        probabilities: bool = True,
-        explain: bool = False,
+        wish: Wish,
         patient: bool = False,
     ) -> dict[str, Any]:
         """One row as `mmbm predict` answers it; `error` and `column` if it can't be read."""
@@ -74,8 +99,26 @@ class Replica:
         if decoded.column is not None:
             self.cells[decoded.column]["bad"].inc()
             return {"error": decoded.error, "column": decoded.column}
-        job = Job(decoded, probabilities, explain, now)
+        job = Job(decoded, wish, now)
         return await self.batcher.submit(job, self.size(decoded), patient)
+
+    async def search(
+        self, row: dict[str, Cell], k: int, of: str | None, where: str | None
+    ) -> list[Found]:
+        """The rows of the index that lie nearest. Raises MmbmError: a cell that can't be read, a
+        filter or a column that there isn't."""
+        assert self.index is not None
+        target = self.index.about.target
+        said = await self.answer(row, Wish(probabilities=False, embeddings=True))
+        if said["error"] is not None:
+            raise Unreadable(said["error"], said["column"])
+        named = {name: said.get(f"{target}.embedding.{name}") for name in self.index.about.columns}
+        given = {name: np.array(z) for name, z in named.items() if z is not None}
+        start = time.perf_counter()
+        nearest = partial(self.index.nearest, given, k, of=of, where=where)
+        found = await asyncio.get_running_loop().run_in_executor(self.pool, nearest)
+        self.stage["search"].observe(time.perf_counter() - start)
+        return found
 
     async def _decode(self, row: dict[str, Cell]) -> Decoded:
         """Large media in the pool. Small ones together in the runner thread: for them, threads that
@@ -106,11 +149,14 @@ class Replica:
         batch = batched(self.bundle, [job.row for job in jobs])
         encoded = self.bundle.runner.run("encode", flatten(batch, self.bundle.columns))
         results: list[dict[str, Any]] = [{}] * len(jobs)
-        asked = {(job.probabilities, job.explain) for job in jobs}
+        asked = {job.wish for job in jobs}
         for wish in asked:
-            rows = [i for i, job in enumerate(jobs) if (job.probabilities, job.explain) == wish]
+            rows = [i for i, job in enumerate(jobs) if job.wish == wish]
             some = encoded if len(asked) == 1 else {k: v[rows] for k, v in encoded.items()}
-            answered = answer_rows(self.bundle, self.answers, some, wish[0], 0.0, wish[1])
+            answered = answer_rows(
+                self.bundle, self.answers, some, wish.probabilities, 0.0, wish.explain,
+                wish.embeddings,
+            )  # fmt: skip
             for i, answer in zip(rows, answered):
                 results[i] = {**answer, "error": None}
         self.drift.add(batch, encoded)
@@ -131,11 +177,19 @@ class Replica:
             for name, spec in self.bundle.config.inputs.items()
         }
         targets = {
-            name: {"kind": spec.kind, "values": self.bundle.columns[name].state.get("values")}
+            name: {"kind": spec.kind, "values": self.bundle.values(name)}
             for name, spec in self.bundle.config.targets.items()
         }
-        version = self.bundle.version
-        return {"model": self.name, "version": version, "inputs": inputs, "targets": targets}
+        about = {"model": self.name, "version": self.bundle.version}
+        if self.index is None:
+            return {**about, "inputs": inputs, "targets": targets}
+        index = {
+            "target": self.index.about.target,
+            "columns": self.index.about.indexed,
+            "fields": list(self.index.about.shown.values()),
+            "rows": len(self.index),
+        }
+        return {**about, "inputs": inputs, "targets": targets, "index": index}
 
     def close(self) -> None:
         self.thread.shutdown(wait=False)

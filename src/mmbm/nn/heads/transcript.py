@@ -43,6 +43,10 @@ class TranscriptHead(nn.Module):
         loss = torch.where(has, loss / target.lengths, 0.0)
         return self.weight * loss.sum() / has.sum().clamp(min=1)
 
+    def taught(self, target: Field, batch: dict[str, Field]) -> Tensor:
+        """Which rows the loss is a mean of [B]."""
+        return target.present & batch[self.of].present
+
     def forward(self, context: Context) -> Tensor:
         x, keep = self.heard(context)
         return self.output(x).float().softmax(-1) * keep[..., None]  # [B, T, V]

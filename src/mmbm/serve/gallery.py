@@ -1,0 +1,95 @@
+"""The playground's page of search: a cell to search by, the pictures and rows that are nearest."""
+
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from mmbm.columns.image import DAMAGE, FORMATS
+from mmbm.columns.media import read
+from mmbm.config import ImageSpec
+from mmbm.errors import BadCell, MmbmError
+from mmbm.search import Found, Index
+from mmbm.serve.playground import cell_of, field
+from mmbm.serve.replica import Replica
+
+SHOWN = 12
+"""Rows that are found if nothing else is said."""
+MOST = 100
+SIDE = 256
+"""Pixels of a picture on the page."""
+CAPTION = 40
+"""Letters."""
+
+
+def page(gradio: Any, words: Any, replicas: dict[str, Replica], model: str) -> None:
+    """Fields of the match's columns to the left, what is found to the right."""
+    index = replicas[model].index
+    assert index is not None
+    columns, names = replicas[model].bundle.columns, index.about.columns
+    with gradio.Row():
+        with gradio.Column():
+            fields = [field(gradio, name, columns[name].describe()) for name in names]
+            gradio.Markdown(words("one"))
+            of = gradio.Dropdown(index.about.indexed, label=words("of"), value=None)
+            k = gradio.Slider(1, MOST, SHOWN, step=1, label=words("k"))
+            shown = ", ".join(index.about.shown.values())
+            where = gradio.Textbox(label=words("where"), placeholder=shown)
+            with gradio.Row():
+                ask = gradio.Button(words("search"), variant="primary", elem_id=f"search-{model}")
+                gradio.ClearButton([*fields, of, where], value=words("clear"))
+        with gradio.Column(scale=2):
+            pictures = gradio.Gallery(
+                label=words("found"), columns=4, height=520, object_fit="contain", format="png",
+                visible=picture_of(index) is not None, elem_id=f"gallery-{model}",
+            )  # fmt: skip
+            rows = gradio.Dataframe(
+                headers=["row", "score", *index.about.shown], label=words("found"), wrap=True,
+                interactive=False,
+            )  # fmt: skip
+
+    async def look(*said: Any) -> list[Any]:
+        *cells, column, number, condition = said
+        row = {
+            name: cell_of(cell, columns[name].describe().media) for name, cell in zip(names, cells)
+        }
+        try:
+            found = await replicas[model].search(row, int(number), column, condition or None)
+        except MmbmError as error:
+            raise gradio.Error(str(error)) from error
+        table = [[one.row, round(one.score, 4), *one.cells.values()] for one in found]
+        return [gallery(found, index), table]
+
+    ask.click(look, [*fields, of, k, where], [pictures, rows], api_name=False)
+
+
+def picture_of(index: Index) -> str | None:
+    """The column whose pictures are shown."""
+    inputs = index.config.inputs
+    named = (n for n in index.about.indexed if isinstance(inputs[n], ImageSpec))
+    return next(named, None)
+
+
+def gallery(found: list[Found], index: Index) -> list[tuple[Image.Image, str]]:
+    """The pictures of what is found, with their number, similarity and first text. A file that is
+    gone by now is left out; the table below still has its row."""
+    column, shown = picture_of(index), []
+    if column is None:
+        return []
+    texts = [name for name in index.about.indexed if index.config.inputs[name].kind == "text"]
+    for one in found:
+        try:
+            picture = small(Path(one.media.get(column, "")), index.config.inputs[column].max_bytes)  # type: ignore[union-attr]
+        except (BadCell, *DAMAGE):
+            continue
+        text = next((one.cells[name] for name in texts if one.cells.get(name)), "")
+        shown.append((picture, f"{one.row} · {one.score:.2f} {text[:CAPTION]}".strip()))
+    return shown
+
+
+def small(path: Path, max_bytes: int) -> Image.Image:
+    """A picture as the page shows it. Raises BadCell, or what Pillow raises of damage."""
+    with Image.open(BytesIO(read(path, max_bytes)), formats=FORMATS) as picture:
+        picture.thumbnail((SIDE, SIDE))
+        return picture.convert("RGBA")

@@ -1,0 +1,304 @@
+"""The loss of a match: who is right, what is absent, in chunks, and on several processes."""
+
+import math
+import multiprocessing
+import os
+import socket
+
+import numpy as np
+import pairs
+import pytest
+import torch
+import torch.nn.functional as F
+from accelerate import Accelerator
+from accelerate.state import AcceleratorState
+from torch import Tensor
+
+from mmbm import configfile
+from mmbm.config import MatchTarget
+from mmbm.nn.batch import Context, Field, Tokens
+from mmbm.nn.heads.match import MatchHead
+from mmbm.nn.model import Model
+from mmbm.nn.objective import Objective, backward, unchanged
+from mmbm.prepare import prepare
+
+LOSSES = ("infonce", "sigmoid")
+WIDTH = 8
+
+
+@pytest.fixture(autouse=True)
+def float32():
+    """Accelerate keeps one precision for a process; trainings of other tests have another."""
+    AcceleratorState._reset_state(reset_partial_state=True)
+    yield
+    AcceleratorState._reset_state(reset_partial_state=True)
+
+
+def head(loss: str, columns: int = 3) -> MatchHead:
+    torch.manual_seed(0)
+    spec = MatchTarget(columns=list("abc")[:columns], loss=loss, width=WIDTH)  # type: ignore
+    return MatchHead(spec, WIDTH, 32)
+
+
+def example(rows: int = 12, columns: int = 3) -> tuple[Tensor, Tensor]:
+    """Embeddings and keys: some cells are absent, some duplicates, one row has nothing."""
+    torch.manual_seed(1)
+    keys = torch.arange(1, rows + 1)[:, None].repeat(1, columns)
+    keys[3, 0] = 0
+    keys[5, 1] = keys[6, 1]
+    keys[8] = keys[2]
+    keys[7] = 0
+    z = F.normalize(torch.randn(rows, columns, WIDTH), dim=-1) * (keys > 0)[..., None]
+    return z, keys
+
+
+def whole(head: MatchHead, z: Tensor, keys: Tensor, rows: int | None = None) -> Tensor:
+    return torch.stack(list(head.parts(z, keys, head.learned(), rows))).sum()
+
+
+def by_hand(head: MatchHead, z: np.ndarray, keys: np.ndarray) -> float:
+    """The definition, pair by pair and row by row."""
+    scale = math.exp(head.log_scale.item())
+    ways = [(i, j) for i in range(3) for j in range(3) if i != j]
+    if head.kind == "sigmoid":
+        ways = [(i, j) for i, j in ways if i < j]
+    total = 0.0
+    for i, j in ways:
+        candidates = [b for b in range(len(z)) if keys[b, j]]
+        losses, questions = [], 0
+        for a in (a for a in range(len(z)) if keys[a, i]):
+            right = [b for b in candidates if keys[a, i] == keys[b, i] or keys[a, j] == keys[b, j]]
+            questions += bool(right)
+            near = {b: scale * float(z[a, i] @ z[b, j]) for b in candidates}
+            if head.bias is not None:
+                bias = head.bias.item()
+                signs = {b: 1 if b in right else -1 for b in candidates}
+                losses += [math.log1p(math.exp(-signs[b] * (near[b] + bias))) for b in candidates]
+            elif right:
+                everything = math.log(sum(math.exp(x) for x in near.values()))
+                losses.append(np.mean([everything - near[b] for b in right]))
+        total += sum(losses) / questions / len(ways)
+    return total
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_it_is_the_loss_of_its_definition_with_duplicates_right_and_absence_left_out(loss):
+    one = head(loss)
+    z, keys = example()
+    assert whole(one, z, keys).item() == pytest.approx(by_hand(one, z.numpy(), keys.numpy()))
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_an_absent_cell_neither_asks_nor_is_found(loss):
+    one = head(loss)
+    z, keys = example()
+    moved = torch.where((keys > 0)[..., None], z, torch.randn_like(z)).requires_grad_()
+    value = whole(one, moved, keys)
+    assert value.item() == pytest.approx(whole(one, z, keys).item())
+    (gradient,) = torch.autograd.grad(value, moved)
+    assert gradient[keys == 0].abs().max() == 0
+    assert torch.isfinite(gradient).all()
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("rows", [1, 5, 12, 100])
+def test_the_parts_add_up_to_the_whole(loss, rows):
+    one = head(loss)
+    z, keys = example()
+    z.requires_grad_()
+    (ours,) = torch.autograd.grad(whole(one, z, keys, rows), z)
+    (theirs,) = torch.autograd.grad(whole(one, z, keys), z)
+    torch.testing.assert_close(ours, theirs)
+
+
+def test_a_batch_in_which_nothing_matches_teaches_nothing():
+    one = head("infonce", columns=2)
+    z = F.normalize(torch.randn(3, 2, WIDTH), dim=-1).requires_grad_()
+    value = whole(one, z, torch.tensor([[1, 0], [2, 0], [3, 0]]))
+    value.backward()
+    assert value == 0
+    assert z.grad is not None
+    assert z.grad.abs().max() == 0
+
+
+def test_the_temperature_is_learned_and_bounded():
+    one = head("infonce").train()
+    z, keys = example()
+    with torch.no_grad():
+        one.log_scale.fill_(50.0)
+    value = whole(one, z, keys)
+    assert one.log_scale.exp().item() == pytest.approx(100)
+    value.backward()
+    assert one.log_scale.grad is not None
+    assert one.log_scale.grad != 0
+
+
+def test_embeddings_have_length_one_or_are_zero_and_padding_changes_none():
+    one = head("infonce").eval()
+    x = torch.randn(3, 5, WIDTH)
+    keep = torch.tensor([[1, 1, 1, 0, 0], [1, 0, 0, 0, 0], [1, 1, 1, 1, 1]]).bool()
+    there = torch.tensor([True, True, False])
+    tokens = {name: Tokens(x * keep[..., None], keep) for name in "abc"}
+    z = one(Context(tokens, {"a": there, "b": ~there, "c": there}, None, {}))
+    assert z.norm(dim=-1).tolist() == [
+        pytest.approx(row) for row in ([1, 0, 1], [1, 0, 1], [0, 1, 0])
+    ]
+    alone = {name: Tokens(t.x[:1, :3], t.keep[:1, :3]) for name, t in tokens.items()}
+    one_row = one(Context(alone, {"a": there[:1], "b": ~there[:1], "c": there[:1]}, None, {}))
+    torch.testing.assert_close(one_row, z[:1])
+
+
+# ── gradient caching ─────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory):
+    return pairs.make(tmp_path_factory.mktemp("pairs"))
+
+
+def learner(table, cache, loss="infonce", dropout=0.0, encoder=None, category=False):
+    """A model in training and a batch of 17 rows, with sounds, texts and pictures."""
+    config = pairs.config(table, ("photo", "en", "sound"), batch=17)
+    encoder = encoder or {"kind": "transformer", "size": "tiny", "dropout": dropout}
+    for name, spec in config["inputs"].items():
+        spec = {**spec, "augment": {"hide": 0} if name == "en" else {}, "encoder": encoder}
+        if name == "sound":
+            spec["augment"] = {"bands": 0, "frames": 0}
+        config["inputs"][name] = spec
+    config["fusion"] |= {"dropout": dropout, "drop": dropout}
+    config["targets"]["alike"]["loss"] = loss
+    if category:
+        config["targets"]["shape"] = {"kind": "category", "weight": 0.5}
+    parsed = configfile.parse(config)
+    data = prepare(parsed, cache)
+    torch.manual_seed(0)
+    model = Model(parsed, data.columns).train()
+    batch = data.splits["train"].gather(np.arange(17))
+    if category:
+        batch.targets["shape"].present[:5] = False  # a chunk weighs as much as it teaches
+    inputs, targets = (
+        {name: Field(*map(torch.from_numpy, arrays)) for name, arrays in each.items()}
+        for each in (batch.inputs, batch.targets)
+    )
+    return model, inputs, targets
+
+
+def gradients(model: Model) -> dict[str, Tensor]:
+    found = {name: p.grad for name, p in model.named_parameters() if p.grad is not None}
+    model.zero_grad(set_to_none=True)
+    return {name: gradient.clone() for name, gradient in found.items()}
+
+
+def step(model, inputs, targets, chunk):
+    accelerator = Accelerator(cpu=True)
+    loss = backward(accelerator, Objective(model), inputs, targets, chunk)
+    return loss.item(), gradients(model)
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("category", [False, True])
+@pytest.mark.parametrize("chunk", [4, 16])
+def test_a_step_in_chunks_has_the_gradient_of_the_whole_batch(
+    table, tmp_path, loss, category, chunk
+):
+    model, inputs, targets = learner(table, tmp_path, loss, category=category)
+    value, expected = step(model, inputs, targets, None)
+    chunked, ours = step(model, inputs, targets, chunk)
+    assert chunked == pytest.approx(value, rel=1e-5)
+    assert ours.keys() == expected.keys()
+    for name, gradient in expected.items():
+        torch.testing.assert_close(ours[name], gradient, rtol=1e-4, atol=1e-5)
+
+
+def test_random_numbers_are_played_again(table, tmp_path):
+    """With dropout a chunk draws the same twice: the gradient is that of its own forward pass."""
+    model, inputs, targets = learner(table, tmp_path, dropout=0.3)
+    torch.manual_seed(5)
+    value, ours = step(model, inputs, targets, 4)
+    after = torch.get_rng_state()
+
+    torch.manual_seed(5)
+    rows = [slice(at, at + 4) for at in range(0, 17, 4)]
+    part = [{n: Field(*(t[r] for t in f)) for n, f in inputs.items()} for r in rows]
+    z = torch.cat([model.embed(one)["alike"] for one in part])  # all graphs kept
+    loss = whole(model.matches()["alike"], z, targets["alike"].values)
+    loss.backward()
+    assert value == pytest.approx(loss.item(), rel=1e-5)
+    for name, gradient in gradients(model).items():
+        torch.testing.assert_close(ours[name], gradient, rtol=1e-4, atol=1e-5)
+    assert torch.equal(after, torch.get_rng_state())
+
+
+def test_running_statistics_are_counted_once(table, tmp_path):
+    cnn = {"kind": "cnn", "size": "tiny"}
+    config = pairs.config(table, ("photo", "sound"))
+    config["inputs"]["photo"]["encoder"] = cnn
+    parsed = configfile.parse(config)
+    data = prepare(parsed, tmp_path)
+    model = Model(parsed, data.columns).train()
+    batch = data.splits["train"].gather(np.arange(16))
+    inputs = {name: Field(*map(torch.from_numpy, a)) for name, a in batch.inputs.items()}
+    targets = {name: Field(*map(torch.from_numpy, a)) for name, a in batch.targets.items()}
+    with torch.no_grad(), unchanged(model):
+        model.embed(inputs)
+    counts = [b for name, b in model.named_buffers() if name.endswith("num_batches_tracked")]
+    assert {int(count) for count in counts} == {0}
+    step(model, inputs, targets, 8)
+    assert {int(count) for count in counts} == {2}  # chunks, not four passes
+
+
+def test_a_chunk_without_a_match_is_the_gradient_of_the_batch_too(table, tmp_path):
+    model, inputs, targets = learner(table, tmp_path, category=True)
+    del model.targets._modules[model.targets.names.pop("alike")]
+    targets.pop("alike")
+    _, expected = step(model, inputs, targets, None)
+    _, ours = step(model, inputs, targets, 4)
+    for name, gradient in expected.items():
+        torch.testing.assert_close(ours[name], gradient, rtol=1e-4, atol=1e-6)
+
+
+# ── several processes ────────────────────────────────────────────────────────────────────────────
+
+
+def process(rank, port, table, cache, loss, chunk, out):
+    """One of two: its part of the batch, and the gradient that both agree on."""
+    os.environ |= {
+        "RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": "2", "ACCELERATE_USE_CPU": "1",
+        "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "OMP_NUM_THREADS": "1",
+    }  # fmt: skip
+    torch.set_num_threads(1)
+    model, inputs, targets = learner(table, cache, loss)
+    accelerator = Accelerator(cpu=True)
+    objective = accelerator.prepare(Objective(model))
+    rows = slice(0, 9) if rank == 0 else slice(9, 17)  # one has a row less
+    mine = [{n: Field(*(t[rows] for t in f)) for n, f in x.items()} for x in (inputs, targets)]
+    value = backward(accelerator, objective, mine[0], mine[1], chunk)
+    torch.save((value, gradients(model)), out / f"{rank}.pt")
+    torch.distributed.destroy_process_group()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("chunk", [None, 4])
+def test_two_processes_have_the_gradient_of_one_with_the_whole_batch(table, tmp_path, loss, chunk):
+    model, inputs, targets = learner(table, tmp_path, loss)
+    value, expected = step(model, inputs, targets, None)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    spawn = multiprocessing.get_context("spawn")
+    both = [
+        spawn.Process(target=process, args=(rank, port, table, tmp_path, loss, chunk, tmp_path))
+        for rank in range(2)
+    ]
+    for one in both:
+        one.start()
+    for one in both:
+        one.join(120)
+        assert one.exitcode == 0
+    for rank in range(2):
+        theirs, ours = torch.load(tmp_path / f"{rank}.pt", weights_only=True)
+        assert theirs.item() == pytest.approx(value, rel=1e-5)
+        assert ours.keys() == expected.keys()
+        for name, gradient in expected.items():
+            torch.testing.assert_close(ours[name], gradient, rtol=1e-4, atol=1e-5)

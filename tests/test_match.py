@@ -1,0 +1,403 @@
+"""Columns in one space: from the table to what finds what."""
+
+import csv
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pairs
+import pyarrow.parquet
+import pytest
+from safetensors.numpy import load_file
+
+import mmbm
+from mmbm import configfile
+from mmbm.answers.match import MatchAnswer
+from mmbm.config import MatchTarget
+from mmbm.errors import ConfigError, Interrupted, TableError
+from mmbm.export.verify import TOLERANCES, batches, golden
+from mmbm.output import write_rows
+from mmbm.predict import batched
+from mmbm.prepare import prepare
+from mmbm.runners import farthest, flatten
+from mmbm.state import TrainState
+
+COLUMNS = ("photo", "en", "zh")
+CLASSES = {"column": "shape", "of": "photo", "by": "en", "templates": ["a {}", "a red {}"]}
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory):
+    return pairs.make(tmp_path_factory.mktemp("pairs"))
+
+
+@pytest.fixture(scope="module")
+def bundle(table, tmp_path_factory):
+    config = pairs.config(table)
+    config["targets"]["alike"]["classes"] = CLASSES
+    return mmbm.train(config, run=tmp_path_factory.mktemp("runs") / "pairs")
+
+
+@pytest.fixture(scope="module")
+def told(table):
+    """The rows of the test split."""
+    with table.open(encoding="utf-8") as file:
+        return [row for row in csv.DictReader(file) if row["split"] == "test"]
+
+
+def test_what_belongs_together_is_found_both_ways(bundle):
+    scores = bundle.metrics["test"]["targets"]["alike"]
+    assert scores["recall@1"] > 0.5
+    low, high = scores["interval"]
+    assert low <= scores["recall@1"] <= high
+    assert set(scores["pairs"]) == {f"{a}->{b}" for a in COLUMNS for b in COLUMNS if a != b}
+    for pair in scores["pairs"].values():
+        assert pair["recall@1"] <= pair["recall@5"] <= pair["recall@10"]
+        assert pair["chance"]["recall@1"] == pytest.approx(2 / pair["candidates"], rel=0.1)  # twins
+        assert pair["recall@1"] > 5 * pair["chance"]["recall@1"]
+        assert pair["median_rank"] == 1
+
+
+def test_classes_are_told_by_their_names(bundle):
+    classes = bundle.metrics["test"]["targets"]["alike"]["zero_shot"]
+    assert classes["classes"] == 3
+    assert classes["chance"] == pytest.approx(1 / 3)
+    assert classes["accuracy"] > 0.6
+    assert classes["interval"][0] <= classes["accuracy"] <= classes["interval"][1]
+
+
+def test_recall_is_what_the_embeddings_say(bundle, table, told):
+    """Measured again from what predict gives, row by row."""
+    answers = bundle.predict(
+        [{c: row[c] for c in COLUMNS} for row in told], root=table.parent, embeddings=True
+    )
+    rows = [i for i, row in enumerate(told) if row["photo"] and row["en"]]
+    hits = []
+    for i in (i for i, row in enumerate(told) if row["photo"]):
+        query = np.array(answers[i]["alike.embedding.photo"])
+        near = {
+            k: float(query @ np.array(answers[k]["alike.embedding.en"]))
+            for k, row in enumerate(told)
+            if row["en"]
+        }
+        right = [k for k in near if k == i or told[k]["en"] == told[i]["en"] != ""]
+        if right:
+            hits.append(max(near, key=near.__getitem__) in right)
+    measured = bundle.metrics["test"]["targets"]["alike"]["pairs"]["photo->en"]
+    assert measured["questions"] == len(hits) == len(rows)
+    assert measured["recall@1"] == pytest.approx(np.mean(hits))
+
+
+def test_an_answer_is_how_alike_a_rows_own_cells_are(bundle, table, told):
+    row = next(row for row in told if all(row[c] for c in COLUMNS))
+    cells = {c: row[c] for c in COLUMNS}
+    (answer,) = bundle.predict(cells, root=table.parent, embeddings=True)
+    z = [np.array(answer[f"alike.embedding.{c}"]) for c in COLUMNS]
+    assert all(np.linalg.norm(one) == pytest.approx(1, abs=1e-5) for one in z)
+    mean = np.mean([z[0] @ z[1], z[0] @ z[2], z[1] @ z[2]])
+    assert answer["alike"] == pytest.approx(mean, abs=1e-5)
+    other = next(
+        r["en"] for r in told if r["en"] and r["en"].split()[1:3] != row["en"].split()[1:3]
+    )
+    (wrong,) = bundle.predict({**cells, "en": other}, root=table.parent)
+    assert wrong["alike"] < answer["alike"]
+
+
+def test_a_row_with_one_cell_is_embedded_and_compared_with_nothing(bundle, table, told):
+    row = next(row for row in told if row["photo"])
+    (answer,) = bundle.predict({"photo": row["photo"]}, root=table.parent, embeddings=True)
+    assert answer["alike"] is None
+    assert "alike.embedding.en" not in answer
+    (empty,) = bundle.predict({}, embeddings=True)
+    assert empty == {"alike": None, "error": None}
+
+
+def test_an_embedding_does_not_depend_on_the_rows_other_cells(bundle, table, told):
+    row = next(row for row in told if all(row[c] for c in COLUMNS))
+    (together,) = bundle.predict({c: row[c] for c in COLUMNS}, root=table.parent, embeddings=True)
+    for column in COLUMNS:
+        (alone,) = bundle.predict({column: row[column]}, root=table.parent, embeddings=True)
+        ours, theirs = (x[f"alike.embedding.{column}"] for x in (alone, together))
+        assert ours == pytest.approx(theirs, abs=1e-5)
+
+
+def test_contributions_add_up_to_the_similarity(bundle, table, told):
+    row = next(row for row in told if all(row[c] for c in COLUMNS))
+    cells = {c: row[c] for c in COLUMNS}
+    (answer,) = bundle.predict(cells, root=table.parent, explain=True)
+    parts = [v for k, v in answer.items() if k.startswith("alike.because.")]
+    assert sum(parts) == pytest.approx(answer["alike"], abs=1e-5)
+
+
+def test_embeddings_are_written_to_files(bundle, table, told, tmp_path):
+    rows = [{"photo": row["photo"], "en": row["en"]} for row in told if row["photo"] and row["en"]]
+    answers = bundle.predict(rows, root=table.parent, embeddings=True)
+    for name in ("a.csv", "a.jsonl", "a.parquet"):
+        assert write_rows(iter(answers), tmp_path / name) == 0
+    with (tmp_path / "a.csv").open(encoding="utf-8") as file:
+        read = next(csv.DictReader(file))
+    expected = answers[0]["alike.embedding.en"]
+    assert json.loads(read["alike.embedding.en"]) == pytest.approx(expected)
+    frame = pyarrow.parquet.read_table(tmp_path / "a.parquet").to_pylist()
+    assert frame[0]["alike.embedding.en"] == pytest.approx(expected, abs=1e-6)
+
+
+def test_golden_rows_hold_embeddings(bundle):
+    assert bundle.verify() == 4
+    _, expected = bundle.golden()
+    assert expected["alike"].shape == (4, 3, 16)
+    card = (bundle.path / "README.md").read_text()
+    assert "photo → en" in card
+    assert "By the modalities" not in card
+
+
+def test_it_predicts_and_evaluates_without_torch(bundle, table):
+    code = f"""
+import sys, mmbm
+bundle = mmbm.load({str(bundle.path)!r}, verify=True)
+assert bundle.evaluate({str(table)!r}) == bundle.metrics["test"]
+assert "torch" not in sys.modules
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize(("to", "precision"), [("openvino", "float32"), ("onnx", "float16")])
+def test_an_export_embeds_the_same(bundle, tmp_path, to, precision):
+    made = mmbm.load(bundle.export(to, tmp_path / "out", precision=precision).path, verify=True)
+    for label, rows in batches(bundle, golden(bundle)):
+        arrays = flatten(batched(bundle, rows), bundle.columns)
+        ours, theirs = (
+            one.runner.run("answer", one.runner.run("encode", arrays))["alike"]
+            for one in (bundle, made)
+        )
+        assert farthest(ours, theirs) <= TOLERANCES[precision], label
+
+
+def test_one_file_names_the_columns_of_its_output(bundle, tmp_path):
+    import onnx
+
+    path = bundle.export("onnx", tmp_path / "model.onnx").path
+    facts = {p.key: p.value for p in onnx.load(str(path)).metadata_props}
+    assert json.loads(facts["mmbm.outputs"])["alike"]["values"] == list(COLUMNS)
+
+
+@pytest.mark.parametrize("chunk", [None, 16])
+@pytest.mark.parametrize("step", [4, 5])  # the fifth is an epoch's last
+def test_a_stopped_and_resumed_run_ends_with_the_same_weights(
+    table, tmp_path, monkeypatch, chunk, step
+):
+    config = pairs.config(table, ("photo", "en"), epochs=3, chunk=chunk)
+    whole = mmbm.train(config, run=tmp_path / "whole").path
+    update = TrainState.update
+
+    def stop(state: TrainState, batch) -> None:
+        update(state, batch)
+        state.run.stop = state.step == step
+
+    with monkeypatch.context() as patch:
+        patch.setattr(TrainState, "update", stop)
+        with pytest.raises(Interrupted, match=f"Stopped after step {step} of 15"):
+            mmbm.train(config, run=tmp_path / "stopped")
+    again = mmbm.train(config, run=tmp_path / "stopped", resume=True).path
+    ours, theirs = (load_file(path / "weights.safetensors") for path in (whole, again))
+    assert ours.keys() == theirs.keys()
+    assert all((ours[name] == theirs[name]).all() for name in ours)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("loss", ["infonce", "sigmoid"])
+def test_sounds_and_pictures_match_too_beside_a_target_that_fuses(table, tmp_path, loss):
+    config = pairs.config(table, ("photo", "sound", "zh"), epochs=20)
+    config["targets"]["alike"] |= {"columns": ["photo", "sound"], "loss": loss}
+    config["targets"]["shape"] = {"kind": "category"}
+    config["train"]["chunk"] = 20
+    bundle = mmbm.train(config, run=tmp_path / "run")
+    scores = bundle.metrics["test"]["targets"]
+    assert set(scores["alike"]["pairs"]) == {"photo->sound", "sound->photo"}
+    assert scores["alike"]["recall@5"] > 2 * scores["alike"]["chance"]["recall@5"]
+    assert set(bundle.metrics["test"]["subsets"]["photo"]) == {"shape"}
+    assert mmbm.load(bundle.path, verify=True).predict({})[0]["shape"]
+
+
+# ── duplicates, ranks, chance ────────────────────────────────────────────────────────────────────
+
+
+def test_keys_are_equal_where_cells_are_and_zero_where_they_are_absent(table, tmp_path):
+    data = prepare(configfile.parse(pairs.config(table)), tmp_path)
+    rows = data.splits["train"]
+    keys = rows.gather(np.arange(len(rows))).targets["alike"].values
+    texts = list(data.table.cells("en", rows.rows))
+    for i in range(len(rows)):
+        for j in range(i):
+            same = bool(texts[i]) and texts[i] == texts[j]
+            assert (keys[i, 1] == keys[j, 1] != 0) == same
+    photos = list(data.table.cells("photo", rows.rows))
+    assert [bool(cell) for cell in photos] == (keys[:, 0] > 0).tolist()
+    assert len(np.unique(keys[:, 0][keys[:, 0] > 0])) == sum(map(bool, photos))
+
+
+def test_texts_that_differ_only_in_words_never_learned_are_no_duplicates(table, tmp_path):
+    import pandas
+
+    frame = pandas.read_csv(table)
+    frame["photo"] = [str(table.parent / p) if isinstance(p, str) else None for p in frame["photo"]]
+    last = frame.index[frame["split"] == "test"][:3]
+    frame.loc[last, "en"] = ["zebra", "giraffe", "zebra  "]
+    rows = prepare(configfile.parse(pairs.config(table)), tmp_path, table=frame).splits["test"]
+    first, second, third = rows.gather(np.arange(3)).targets["alike"].values[:, 1]
+    tokens = rows.stores["en"].gather(rows.rows[:3]).values
+    assert (tokens[0] == tokens[1]).all()
+    assert first == third != second
+
+
+def test_a_row_with_one_cell_teaches_nothing_and_is_told(table, tmp_path):
+    import pandas
+
+    frame = pandas.read_csv(table)
+    frame["photo"] = [str(table.parent / p) if isinstance(p, str) else None for p in frame["photo"]]
+    frame.loc[0, ["en", "zh"]] = None
+    data = prepare(configfile.parse(pairs.config(table)), tmp_path, table=frame)
+    assert 0 not in data.splits["train"].rows
+    (note,) = [note for note in data.notes if "have no target" in note]
+    assert note.startswith("1 rows have no target (of a match: cells in two of its columns)")
+
+
+def test_ranks_are_those_of_a_plain_sort_whatever_the_blocks(monkeypatch):
+    from mmbm.answers import match
+
+    generator = np.random.default_rng(0)
+    z = generator.normal(size=(60, 2, 6))
+    z /= np.linalg.norm(z, axis=-1, keepdims=True)
+    keys = np.stack([np.arange(60) + 1, generator.integers(1, 25, 60)], 1)
+    keys[generator.random((60, 2)) < 0.1] = 0
+    answer = MatchAnswer(MatchTarget(columns=["a", "b"]))
+    expected = np.full((60, 2), np.nan)
+    for p, (i, j) in enumerate([(0, 1), (1, 0)]):
+        there = np.flatnonzero(keys[:, j])
+        for a in np.flatnonzero(keys[:, i]):
+            order = there[np.argsort(-(z[a, i] @ z[there, j].T))]
+            right = (keys[order, i] == keys[a, i]) | (keys[order, j] == keys[a, j])
+            if keys[a, j] or right.any():
+                expected[a, p] = 1 + np.argmax(right) if right.any() else np.nan
+    monkeypatch.setattr(match, "QUESTIONS", 7)
+    monkeypatch.setattr(match, "CANDIDATES", 9)
+    np.testing.assert_array_equal(answer.ranks(z, keys), expected)
+
+
+def test_a_space_in_which_everything_is_alike_finds_nothing():
+    z = np.ones((20, 2, 4)) / 2
+    keys = np.tile(np.arange(1, 21)[:, None], (1, 2))
+    answer = MatchAnswer(MatchTarget(columns=["a", "b"]))
+    assert (answer.ranks(z, keys) == 20).all()
+
+
+def test_chance_is_what_a_random_order_gets():
+    generator = np.random.default_rng(0)
+    keys = np.stack([np.arange(40) + 1, generator.integers(1, 12, 40)], 1)
+    keys[generator.random((40, 2)) < 0.15] = 0
+    answer = MatchAnswer(MatchTarget(columns=["a", "b"]))
+    told = answer.score(answer.ranks(np.zeros((40, 2, 4)), keys), keys)["pairs"]
+    drawn = {name: {f"recall@{k}": [] for k in (1, 5, 10)} for name in told}
+    for _ in range(400):
+        z = generator.normal(size=(40, 2, 8))
+        for name, pair in answer.score(answer.ranks(z, keys), keys)["pairs"].items():
+            for k, values in drawn[name].items():
+                values.append(pair[k])
+    for name, by_depth in drawn.items():
+        for k, values in by_depth.items():
+            assert told[name]["chance"][k] == pytest.approx(np.mean(values), abs=0.015)
+
+
+# ── what can't be is said ────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"columns": ["photo"]}, r"at least 2"),
+        ({"columns": ["photo", "photo"]}, "each of them once"),
+        (
+            {"columns": ["photo", "shape"]},
+            r"targets\.alike\.columns: 'shape' is no image, audio or text input; there are: "
+            "photo, en, zh",
+        ),
+        ({"loss": "triplet"}, "infonce"),
+        ({"classes": {**CLASSES, "by": "photo"}}, r"classes\.by: 'photo' is no text column"),
+        ({"classes": {**CLASSES, "of": "en"}}, r"classes\.of: 'en' is no other column"),
+        ({"classes": {**CLASSES, "templates": ["a"]}}, r"templates: each needs \{\}"),
+    ],
+)
+def test_what_cannot_be_is_said_by_the_config(table, change, message):
+    config = pairs.config(table)
+    config["targets"]["alike"] |= change
+    with pytest.raises(ConfigError, match=message):
+        configfile.parse(config)
+
+
+def test_an_input_that_no_target_reads_is_refused(table):
+    config = pairs.config(table)
+    config["targets"]["alike"]["columns"] = ["photo", "en"]
+    with pytest.raises(ConfigError, match=r"inputs\.zh: no target reads it"):
+        configfile.parse(config)
+
+
+def test_models_of_folds_have_no_common_space(table):
+    config = pairs.config(table)
+    config["data"]["split"] = {"folds": 3, "then": "ensemble"}
+    with pytest.raises(ConfigError, match="a space of its own, so embeddings have no mean"):
+        configfile.parse(config)
+
+
+def test_the_column_of_classes_must_be_there(table, tmp_path):
+    config = pairs.config(table)
+    config["targets"]["alike"]["classes"] = {**CLASSES, "column": "shap"}
+    with pytest.raises(TableError, match=r"no column 'shap'.*'shape'"):
+        prepare(configfile.parse(config), tmp_path)
+
+
+def test_init_writes_a_match_that_trains(table, tmp_path):
+    from mmbm.infer import infer, to_yaml
+    from mmbm.table import open_table
+
+    found = infer(open_table(table), [], matches=["photo", "en"])
+    text = to_yaml(found, tmp_path / "config.yaml")
+    (tmp_path / "config.yaml").write_text(text, encoding="utf-8")
+    config = configfile.load(tmp_path / "config.yaml")
+    assert config.matches["match"].columns == ["photo", "en"]
+    assert {name: spec.kind for name, spec in config.inputs.items()} == {
+        "photo": "image", "en": "text",
+    }  # fmt: skip
+    assert "fusion" not in text
+    assert "same_as" not in text
+    both = infer(open_table(table), ["shape"], matches=["photo", "zh"])
+    assert set(both.targets) == {"shape", "match"}
+    assert "sound" in both.inputs
+
+
+@pytest.mark.parametrize(
+    ("matches", "message"),
+    [
+        (["photo"], "'photo' needs another column to match with"),
+        (["photo", "size"], "'size' is number; a match aligns pictures, sounds and texts"),
+        (["photo", "englisch"], "no column 'englisch'"),
+        ([], "or columns to match"),
+    ],
+)
+def test_init_says_what_cannot_be_matched(table, matches, message):
+    from mmbm.infer import infer
+    from mmbm.table import open_table
+
+    with pytest.raises(TableError, match=message):
+        infer(open_table(table), [], matches=matches)
+
+
+def test_it_is_checked_and_goes_on_from_a_bundle(bundle, table, tmp_path):
+    from mmbm.check import check
+
+    config = pairs.config(table, epochs=1)
+    said = check(configfile.parse(config), tmp_path / "cache", tmp_path / "quarantine.csv")
+    assert "144 train, 72 valid, 72 test rows" in said[0]
+    again = mmbm.train(config, run=tmp_path / "run", start=bundle.path)
+    scores = (b.metrics["valid"]["targets"]["alike"]["recall@5"] for b in (again, bundle))
+    assert next(scores) > 0.6 * next(scores)
