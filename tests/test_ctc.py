@@ -5,7 +5,7 @@ from itertools import groupby, product
 import numpy as np
 import pytest
 
-from mmbm.answers.ctc import align, greedy, prefix_beam
+from mmbm.answers.ctc import Greedy, PrefixBeam, align, greedy, prefix_beam
 from mmbm.answers.ngram import NGram
 from mmbm.columns.transcript import ngrams
 
@@ -87,3 +87,75 @@ def test_a_language_model_decides_between_what_sounds_alike():
     model = NGram(ngrams(TEXTS, 2), 2, V)
     assert prefix_beam(p, 16) == [1, 1]
     assert prefix_beam(p, 16, model, influence=1.0) == [1, 2]
+
+
+def test_a_long_text_is_placed():
+    """More states than a byte counts."""
+    ids = [1 + i % 2 for i in range(300)]
+    p = np.full((300, 3), 0.01)
+    p[np.arange(300), ids] = 0.98
+    log_p, spans = align(p, ids)
+    assert log_p == pytest.approx(300 * np.log(0.98))
+    assert spans.tolist() == [[i, i + 1] for i in range(300)]
+
+
+# ── a search that goes on ────────────────────────────────────────────────────────────────────────
+
+
+def long(seed: int, places: int = 120, vocabulary: int = 5) -> np.ndarray:
+    """Places of which most are certain, as of a trained model."""
+    logits = np.random.default_rng(seed).normal(0, 9, (places, vocabulary))
+    return np.exp(logits) / np.exp(logits).sum(-1, keepdims=True)
+
+
+@pytest.fixture(params=["greedy", "beam", "model"])
+def search(request):
+    model = NGram(ngrams([[1, 2, 3], [2, 1, 4, 4]], 3), 3, 5)
+    return {
+        "greedy": Greedy,
+        "beam": lambda: PrefixBeam(8),
+        "model": lambda: PrefixBeam(8, model, 0.5, 1.0),
+    }[request.param]
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_places_that_come_in_parts_say_the_same(search, seed):
+    p = long(seed)
+    whole = search()
+    whole.feed(p)
+    for size in (1, 7, 50):
+        parts = search()
+        for start in range(0, len(p), size):
+            parts.feed(p[start : start + size])
+        assert parts.best() == whole.best()
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_what_is_sure_stays_whatever_follows(search, seed):
+    p, one = long(seed), search()
+    sure: list[int] = []
+    for start in range(0, len(p), 10):
+        one.feed(p[start : start + 10])
+        assert one.sure()[: len(sure)] == sure
+        assert one.best()[: len(one.sure())] == one.sure()
+        sure = one.sure()
+    assert len(sure) > 20, "nothing became sure"
+
+
+def test_a_copy_goes_its_own_way(search):
+    p, one = long(1), search()
+    one.feed(p[:60])
+    before = one.best()
+    other = one.copy()
+    other.feed(p[60:])
+    assert one.best() == before
+    one.feed(p[60:])
+    assert one.best() == other.best()
+
+
+def test_a_long_search_keeps_only_what_is_not_sure():
+    one = PrefixBeam(8, NGram({}, 3, 5), 0.5, 1.0)
+    for seed in range(20):
+        one.feed(long(seed))
+    assert max(map(len, one.beams)) < 60 < len(one.best())
+    assert len(one.said) <= 8

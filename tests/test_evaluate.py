@@ -54,9 +54,9 @@ def test_a_class_training_has_never_seen_counts_as_wrong(category):
 
 def test_the_interval_holds_the_score_and_narrows_with_rows(category):
     answer, output, truth = category
-    low, high = kinds.interval(answer, output, truth)
+    low, high = kinds.intervals(answer, output, truth)["interval"]
     assert low < answer.main_score(output, truth) < high
-    few_low, few_high = kinds.interval(answer, output[:50], truth[:50])
+    few_low, few_high = kinds.intervals(answer, output[:50], truth[:50])["interval"]
     assert high - low < few_high - few_low
 
 

@@ -44,6 +44,8 @@ def test_it_learns_to_read_what_is_said(bundle):
     assert scores["cer"] < 0.05
     low, high = scores["interval"]
     assert low <= scores["wer"] <= high < 0.3
+    low, high = scores["cer_interval"]
+    assert low <= scores["cer"] <= high < 0.1
 
 
 def test_rates_are_errors_by_what_was_to_be_said(bundle, table, told):
@@ -234,6 +236,20 @@ def test_a_beam_search_with_a_language_model_is_what_answers(table, tmp_path):
     bundle = mmbm.train(config, run=tmp_path / "run")
     assert bundle.columns["words"].state["ngrams"]
     assert mmbm.load(bundle.path, verify=True).evaluate(table)["rows"] == 24
+
+
+@pytest.mark.parametrize(
+    "encoder",
+    [
+        {"kind": "transformer", "size": "tiny", "patch": 2},
+        {"kind": "conformer", "size": "tiny", "kernel": 7, "stride": 2},
+    ],
+)
+def test_any_encoder_of_frames_can_be_written_down(encoder, table, tmp_path):
+    config = spoken.config(table, epochs=15)
+    config["inputs"]["speech"]["encoder"] = encoder
+    bundle = mmbm.train(config, run=tmp_path / "run")
+    assert mmbm.load(bundle.path, verify=True).evaluate(table)["targets"]["words"]["cer"] < 0.5
 
 
 def test_a_sound_too_short_for_its_text_is_told_before_training(table, tmp_path):

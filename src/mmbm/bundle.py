@@ -27,10 +27,11 @@ from mmbm import columns as kinds
 from mmbm import configfile
 from mmbm.answers import Answer
 from mmbm.columns import Cell, Columns
-from mmbm.config import Config, MatchTarget, OwnSpec
+from mmbm.config import Config, MatchTarget, OwnSpec, PretrainedSpec
 from mmbm.errors import BundleError
 from mmbm.registry import RUNNERS, find
 from mmbm.runners import Runner, farthest
+from mmbm.runners.windows import windowed
 
 FORMAT = 1
 MANIFEST = "manifest.json"
@@ -54,7 +55,8 @@ class Bundle:
         self.config: Config = configfile.parse(
             yaml.safe_load(self.read("config.yaml")), str(path / "config.yaml"), base=path
         )
-        self.columns: Columns = kinds.build_all(self.config, json.loads(self.read("columns.json")))
+        states = json.loads(self.read("columns.json"))
+        self.columns: Columns = kinds.build_all(self.config, states, whole=True)
         self.version = sha256(path / MANIFEST)[:12]  # another bundle has another one
         self._runner: Runner | None = None
 
@@ -84,7 +86,7 @@ class Bundle:
     def runner(self) -> Runner:
         if self._runner is None:
             make = find(RUNNERS, self.runs_on)
-            self._runner = make(self.path / "graphs", self.threads)
+            self._runner = windowed(make(self.path / "graphs", self.threads), self.config)
         assert self._runner is not None
         return self._runner
 
@@ -306,11 +308,15 @@ def seal(folder: Path, config: Config, tolerance: dict[str, float], **more: Any)
 
 
 def _without_files(config: Config) -> Config:
-    """A tokenizer's file is part of columns.json from now on."""
-    inputs = {
-        name: spec.model_copy(update={"tokenizer": None}) if spec.kind == "text" else spec
-        for name, spec in config.inputs.items()
-    }
+    """Tokenizers and configs of pretrained models are part of columns.json from now on."""
+    inputs = {}
+    for name, spec in config.inputs.items():
+        if spec.kind == "text":
+            spec = spec.model_copy(update={"tokenizer": None})
+        if isinstance(encoder := getattr(spec, "encoder", None), PretrainedSpec):
+            alone = encoder.model_copy(update={"model": None})
+            spec = spec.model_copy(update={"encoder": alone})
+        inputs[name] = spec
     return config.model_copy(update={"inputs": inputs})
 
 

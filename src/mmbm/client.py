@@ -1,8 +1,9 @@
 """Ask a server of `mmbm serve` as one asks a bundle: the same rows in, the same answers out."""
 
 import base64
+import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 TRIES = 5
 PATIENCE = 8.0
 """Seconds; the longest wait before another try."""
+MESSAGE = 1 << 18
+"""Bytes of a message of a stream at most."""
 ROWS = 16
 """Rows in a request; a few requests are under way at once."""
 
@@ -39,8 +42,9 @@ class Client:
         except ModuleNotFoundError as error:
             raise MissingExtra("The client", "client") from error
         self.url, self.prefix = url.rstrip("/"), f"/models/{model}" if model else ""
-        headers = {"authorization": f"Bearer {token}"} if token else {}
-        self._http = httpx.Client(base_url=self.url, headers=headers, timeout=seconds)
+        self._headers = {"authorization": f"Bearer {token}"} if token else {}
+        self._seconds = seconds
+        self._http = httpx.Client(base_url=self.url, headers=self._headers, timeout=seconds)
         self._errors = httpx.HTTPError
         described = self._ask("GET", "/models")
         self.models: dict[str, Any] = {one["model"]: one for one in described}
@@ -83,6 +87,38 @@ class Client:
         known = {name: value for name, value in params.items() if value is not None}
         said = self._ask("POST", f"{self.prefix}/search", json=cells, params=known)
         return [Found(one["row"], one["score"], one["cells"], {}) for one in said["found"]]
+
+    def stream(
+        self,
+        chunks: Iterable[Any],
+        rate: int,
+        *,
+        column: str | None = None,
+        cells: dict[str, Any] | None = None,
+        every: float = 0.5,
+    ) -> Iterator[dict[str, Any]]:
+        """What is said so far while `chunks` of sound come, and at the end the row's answer.
+
+        chunks: mono int16 arrays [T], or the bytes of such (little-endian), as they come, for
+            example from a microphone; answers are looked for after each of them.
+        rate: samples per second.
+        column: the sound that is streamed, where transcripts hear several.
+        cells: the row's other inputs.
+        every: seconds of sound from one answer to the next.
+
+        Gives {"seconds", "final": False, "answer": {target: text}, "sure": {target: text}}, where
+        `sure` is the beginning that stays; then once {"seconds", "final": True, "answer": a row as
+        `predict` gives it, …}. Raises MmbmError, with what the server said.
+        """
+        row = {name: self._cell(name, cell, Path.cwd()) for name, cell in (cells or {}).items()}
+        for name, cell in row.items():
+            if isinstance(cell, BadCell):
+                raise MmbmError(f"{name}: {cell.reason}")
+        start = {"rate": rate, "cells": row, "every": every}
+        start |= {"column": column} if column else {}
+        where = f"ws{self.url.removeprefix('http')}{self.prefix}/stream"
+        for said in talk(where, self._headers, start, chunks, self._seconds):
+            yield {**said, "answer": only(said["answer"])} if said["final"] else said
 
     def _parts(self, rows: Any, root: str | Path | None) -> Iterator[list[dict[str, Any]]]:
         if isinstance(rows, dict):
@@ -151,11 +187,7 @@ class Client:
             time.sleep(min(asked * 2 ** (attempt - 1), PATIENCE))
         if answer.is_success:
             return answer.json()
-        try:
-            said = answer.json()["error"]["message"]
-        except (ValueError, KeyError, TypeError):
-            said = answer.text[:200]
-        raise MmbmError(f"{self.url}{path}: {answer.status_code}, {said}")
+        raise MmbmError(f"{self.url}{path}: {answer.status_code}, {told(answer.content)}")
 
     def close(self) -> None:
         self._http.close()
@@ -165,6 +197,75 @@ class Client:
 
     def __exit__(self, *_: Any) -> None:
         self.close()
+
+
+def talk(
+    where: str, headers: dict[str, str], start: dict[str, Any], chunks: Iterable[Any], wait: float
+) -> Iterator[dict[str, Any]]:
+    """The server's messages, while samples are sent to it. Raises MmbmError."""
+    try:
+        from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
+        from websockets.sync.client import connect
+    except ModuleNotFoundError as error:
+        raise MissingExtra("Streaming", "client") from error
+    try:
+        with connect(
+            where, additional_headers=headers, open_timeout=wait, compression=None
+        ) as socket:
+            try:
+                socket.send(json.dumps(start))
+                for chunk in chunks:
+                    for piece in pieces(chunk):
+                        socket.send(piece)
+                    yield from arrived(socket, where, 0)
+                socket.send(json.dumps({"end": True}))
+            except ConnectionClosed:
+                pass  # what it said before is still to be read
+            yield from arrived(socket, where, wait)
+    except InvalidStatus as error:
+        status, why = error.response.status_code, told(error.response.body)
+        raise MmbmError(f"{where}: {status}, {why}") from error
+    except (WebSocketException, OSError) as error:  # a TimeoutError is an OSError
+        raise MmbmError(f"{where} ended before its last answer: {error}") from error
+
+
+def arrived(socket: Any, where: str, wait: float) -> Iterator[dict[str, Any]]:
+    """Messages that are there, or with `wait` all up to the last answer."""
+    while True:
+        try:
+            said = json.loads(socket.recv(timeout=wait))
+        except TimeoutError:
+            if not wait:
+                return
+            raise
+        if "final" not in said:
+            raise MmbmError(f"{where}: {said['error']['message']}")
+        yield said
+        if said["final"]:
+            return
+
+
+def pieces(chunk: Any) -> Iterator[bytes]:
+    """Samples as messages that a server takes."""
+    import numpy as np
+
+    if not isinstance(chunk, bytes | bytearray | memoryview):
+        wave = np.asarray(chunk)
+        if wave.dtype != np.int16 or wave.ndim != 1:
+            raise MmbmError(
+                f"A chunk is int16 samples of one channel [T], not {wave.dtype} {wave.shape}."
+            )
+        chunk = wave.astype("<i2").tobytes()
+    for start in range(0, len(chunk), MESSAGE):
+        yield bytes(chunk[start : start + MESSAGE])
+
+
+def told(body: bytes | None) -> str:
+    """Why a server refused."""
+    try:
+        return json.loads(body or b"")["error"]["message"]
+    except (ValueError, KeyError, TypeError):
+        return (body or b"").decode("utf-8", "replace")[:200]
 
 
 def only(answer: dict[str, Any]) -> dict[str, Any]:

@@ -114,6 +114,27 @@ class TransformerSpec(Spec):
         return self.patch
 
 
+class ConformerSpec(Spec):
+    """Attention and convolution by turns (Gulati et al. 2020), over text tokens or audio frames."""
+
+    kind: Literal["conformer"] = "conformer"
+    size: Size = "small"
+    width: PositiveInt | None = None
+    layers: PositiveInt | None = None
+    heads: PositiveInt | None = None
+    kernel: Annotated[int, Field(ge=3)] = 15
+    """Tokens that a convolution spans: an odd number."""
+    stride: Literal[1, 2, 4, 8] = 4
+    """Frames of a sound per token, of 10 ms each. A text keeps all its tokens."""
+    dropout: Fraction = 0.1
+
+    @model_validator(mode="after")
+    def _odd(self):
+        if self.kernel % 2 == 0:
+            raise ValueError(f"kernel: an odd number has a middle (given: {self.kernel})")
+        return self
+
+
 class BagSpec(Spec):
     """The words of a text without their order: the steadiest from a few thousand rows."""
 
@@ -122,11 +143,29 @@ class BagSpec(Spec):
     dropout: Fraction = 0.1
 
 
+class PretrainedSpec(Spec):
+    """A Hugging Face model: of a sound, wav2vec2 or the encoder of Whisper. It reads the sound
+    itself, normalised as its own feature extractor does: `bands` and `augment` have no part in
+    it."""
+
+    kind: Literal["pretrained"] = "pretrained"
+    model: str | None
+    """Folder that `save_pretrained` wrote, weights as safetensors. Nothing is downloaded and no
+    code of the folder is run. In a bundle, which holds all of it, empty."""
+    tune: Literal["all", "frozen"] = "all"
+    """Train all of its weights, or none: then it is a fixed reader of what is trained behind it."""
+    stride: PositiveInt = 2
+    """Frames of a sound, of 10 ms each, per token: 2 of wav2vec2 and Whisper. Another model's is
+    said by the error about it."""
+
+
 EncoderSpec = Annotated[
     Annotated[CNNSpec, Tag("cnn")]
     | Annotated[RNNSpec, Tag("rnn")]
     | Annotated[TransformerSpec, Tag("transformer")]
+    | Annotated[ConformerSpec, Tag("conformer")]
     | Annotated[BagSpec, Tag("bag")]
+    | Annotated[PretrainedSpec, Tag("pretrained")]
     | Annotated[OwnSpec, Tag("own")],
     Discriminator(by_kind),
     BeforeValidator(component),
@@ -197,6 +236,15 @@ class ImageSpec(MediaSpec):
         return self.size if isinstance(self.size, int) else self.size[1]
 
 
+class WindowsSpec(Spec):
+    """A long recording is transcribed by windows that overlap."""
+
+    overlap: Positive = 1.0
+    """Seconds that two windows share; each of them is believed about its own half of these."""
+    max_seconds: Positive = 600.0
+    """A longer recording is refused."""
+
+
 class AudioSpec(MediaSpec):
     kind: Literal["audio"] = "audio"
     rate: PositiveInt = 16000
@@ -207,10 +255,42 @@ class AudioSpec(MediaSpec):
     """Which part of a longer clip is kept."""
     max_seconds: Positive | None = None
     """A longer clip than this is refused instead of being cropped."""
+    windows: WindowsSpec | None = None
+    """A bundle transcribes what is longer than `seconds` by windows of that length. In training a
+    longer clip is refused, since its text would be said only in part."""
     bands: PositiveInt = 64
     """Mel bands of the spectrogram."""
+    normalise: Literal["clip", "band"] = "clip"
+    """What is subtracted: the mean of the clip, or of each band, which also takes away what the
+    microphone, the room and the speaker add to all of it, as it does a hum (Atal 1974)."""
     augment: AudioAugment = AudioAugment()
     encoder: EncoderSpec = CNNSpec()
+
+    @model_validator(mode="after")
+    def _windows_fit(self):
+        if self.windows and self.windows.overlap > self.seconds / 2:
+            raise ValueError(
+                f"windows.overlap: {self.windows.overlap:g} s is more than half of a window, which "
+                f"has seconds: {self.seconds:g}"
+            )
+        if self.windows and self.windows.max_seconds < self.seconds:
+            raise ValueError("windows.max_seconds: is shorter than one window (seconds)")
+        return self
+
+    @model_validator(mode="after")
+    def _augments_what_there_is(self):
+        if isinstance(self.encoder, PretrainedSpec) and self.augment != AudioAugment():
+            raise ValueError(
+                "augment: changes a spectrogram, and a pretrained encoder reads the sound itself"
+            )
+        return self
+
+    def whole(self) -> "AudioSpec":
+        """As a bundle reads cells: what goes by windows comes whole."""
+        if self.windows is None:
+            return self
+        most = self.windows.max_seconds
+        return self.model_copy(update={"seconds": most, "max_seconds": most, "windows": None})
 
 
 class TextSpec(MediaSpec):
@@ -578,11 +658,15 @@ class Config(Spec):
         self._check_answers()
         self._check_matched()
         self._check_read()
+        self._check_windows()
         hidden = self.fusion.drop if isinstance(self.fusion.drop, dict) else {}
         if unknown := sorted(set(hidden) - set(self.modalities())):
             there = ", ".join(self.modalities())
             raise ValueError(f"fusion.drop: {unknown[0]!r} is no modality; there are {there}")
         for name, spec in self.inputs.items():
+            pretrained = isinstance(getattr(spec, "encoder", None), PretrainedSpec)
+            if pretrained and not isinstance(spec, AudioSpec):
+                raise ValueError(f"inputs.{name}.encoder: pretrained reads sounds, no {spec.kind}")
             if isinstance(spec, MediaSpec):
                 self._check_shared(name, spec)
             elif spec.group in set(self.inputs) - {name}:
@@ -660,6 +744,22 @@ class Config(Spec):
         """The specs of all columns that are read from the table, inputs first."""
         targets = {name: spec for name, spec in self.targets.items() if spec.has_cells}
         return {**self.inputs, **targets}
+
+    def _check_windows(self) -> None:
+        for name, spec in self.inputs.items():
+            if not isinstance(spec, AudioSpec) or spec.windows is None:
+                continue
+            if self.fuses:
+                fusing = next(k for k, target in self.targets.items() if target.fuses)
+                raise ValueError(
+                    f"inputs.{name}.windows: only a transcript has a part in each window, and "
+                    f"{fusing!r} is a {self.targets[fusing].kind}; leave windows or this target out"
+                )
+            if not isinstance(getattr(spec.encoder, "stride", None), int):
+                raise ValueError(
+                    f"inputs.{name}.windows: an encoder of your own says with an option `stride` "
+                    "how many frames a token of it has"
+                )
 
     def sound_of(self, target: TranscriptTarget) -> AudioSpec:
         sound = self.inputs[target.of]

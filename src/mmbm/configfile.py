@@ -8,7 +8,7 @@ from typing import Annotated, Any, get_args, get_origin
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from mmbm.config import Config, TextSpec, by_kind, component
+from mmbm.config import Config, PretrainedSpec, TextSpec, by_kind, component
 from mmbm.errors import ConfigError
 
 
@@ -54,13 +54,19 @@ def _resolve(config: Config, base: Path) -> Config:
     table = Path(os.path.normpath(base / config.data.table))
     root = base / config.data.root if config.data.root else table.parent
     data = config.data.model_copy(update={"table": str(table), "root": str(root)})
-    inputs = {
-        name: spec.model_copy(update={"tokenizer": str(base / spec.tokenizer)})
-        if isinstance(spec, TextSpec) and spec.tokenizer
-        else spec
-        for name, spec in config.inputs.items()
-    }
+    inputs = {name: _from(base, spec) for name, spec in config.inputs.items()}
     return config.model_copy(update={"data": data, "inputs": inputs})
+
+
+def _from(base: Path, spec: Any) -> Any:
+    """An input whose tokenizer, or pretrained model, is named from `base`."""
+    if isinstance(spec, TextSpec) and spec.tokenizer:
+        spec = spec.model_copy(update={"tokenizer": str(base / spec.tokenizer)})
+    encoder = getattr(spec, "encoder", None)
+    if isinstance(encoder, PretrainedSpec) and encoder.model:
+        there = encoder.model_copy(update={"model": str(base / encoder.model)})
+        spec = spec.model_copy(update={"encoder": there})
+    return spec
 
 
 def _override(raw: dict, override: str) -> dict:

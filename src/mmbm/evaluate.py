@@ -17,8 +17,8 @@ from mmbm.zeroshot import zero_shot
 BATCH = 128
 
 
-def build_answers(config: Config, columns: Columns) -> dict[str, Answer]:
-    return {name: kinds.build(name, config, columns) for name in config.targets}
+def build_answers(config: Config, columns: Columns, quick: bool = False) -> dict[str, Answer]:
+    return {name: kinds.build(name, config, columns, quick) for name in config.targets}
 
 
 def collect(
@@ -64,9 +64,10 @@ def evaluate(
 ) -> dict[str, Any]:
     """{"rows": N, "targets": {name: metrics and "interval"}, "subsets": {"a+b": {name: main}}}.
 
-    With `full=False` only the metrics of the whole model: what training needs after each epoch.
+    With `full=False` only the metrics of the whole model, and transcripts by a greedy search: what
+    training needs after each epoch.
     """
-    answers = build_answers(config, columns)
+    answers = build_answers(config, columns, quick=not full)
     modalities = list(config.modalities())
     whole = tuple(modalities)
     parted = {name: a for name, a in answers.items() if name not in config.matches}
@@ -85,7 +86,7 @@ def evaluate(
             output = answer.ranks(output, truth[has])
         targets[name] = {"rows": int(has.sum()), **answer.score(output, truth[has])}
         if full:
-            targets[name]["interval"] = kinds.interval(answer, output, truth[has])
+            targets[name] |= kinds.intervals(answer, output, truth[has])
         if name in config.matches and full:
             classes = zero_shot(runner, rows, config, columns, name, outputs[whole][name])
             targets[name] |= {"zero_shot": classes} if classes else {}

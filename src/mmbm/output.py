@@ -195,7 +195,8 @@ def print_metrics(report: Row, bundle: Bundle) -> None:
         table = Table("metric", "value", title=name, title_justify="left")
         for key, value in scores.items():
             if isinstance(value, float):
-                low, high = scores["interval"] if key == answer.main.name else (None, None)
+                name = "interval" if key == answer.main.name else f"{key}_interval"
+                low, high = scores.get(name, (None, None))
                 interval = "" if low is None else f"   95 % {low:.4f} – {high:.4f}"
                 table.add_row(key, f"{value:.4f}{interval}")
         console.print(table)

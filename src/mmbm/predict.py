@@ -23,6 +23,8 @@ from mmbm.table import Table, open_table
 
 CHUNK = 64
 """Rows that are decoded and answered together."""
+CHUNK_OF_LONG = 8
+"""The same where a row may be an hour of speech."""
 NOT_SURE = "not sure"
 
 
@@ -62,7 +64,9 @@ def predict(
         raise MmbmError(f"min_confidence is a probability, from 0 to 1 (given: {min_confidence}).")
     left_out = {without} if isinstance(without, str) else set(without)
     dicts, folder = as_dicts(bundle, rows, Path(root) if root else None, left_out)
-    answers, chunks = bundle.answers, iter(lambda: list(islice(dicts, CHUNK)), [])
+    specs = bundle.config.inputs.values()
+    most = CHUNK_OF_LONG if any(getattr(spec, "windows", None) for spec in specs) else CHUNK
+    answers, chunks = bundle.answers, iter(lambda: list(islice(dicts, most)), [])
     for chunk in parallel(lambda some: [decode_row(bundle, row, folder) for row in some], chunks):
         good = [row for row in chunk if row.error is None]
         encoded = encode(bundle, good) if good else {}
@@ -166,15 +170,7 @@ def answer_rows(
     results: list[dict[str, Any]] = [{} for _ in next(iter(outputs.values()))]
     for target, answer in answers.items():
         for result, one in zip(results, answer.rows(outputs[target])):
-            value, sure = one["value"], one.get("confidence", 1.0) >= min_confidence
-            unsure = [NOT_SURE] if isinstance(value, list) else NOT_SURE  # a column has one type
-            result[target] = value if sure else unsure
-            if "confidence" in one:
-                result[f"{target}.confidence"] = one["confidence"]
-            if "times" in one:
-                result[f"{target}.times"] = one["times"]
-            if probabilities:
-                result |= {f"{target}.p.{k}": p for k, p in one.get("probabilities", {}).items()}
+            result |= as_columns(target, one, probabilities, min_confidence)
             if embeddings:
                 cells = one.get("embeddings", {})
                 result |= {f"{target}.embedding.{name}": z for name, z in cells.items()}
@@ -184,6 +180,19 @@ def answer_rows(
             for i, result in enumerate(results):
                 result |= {f"{target}.because.{m}": float(v[i]) for m, v in parts.items()}
     return results
+
+
+def as_columns(
+    target: str, one: dict[str, Any], probabilities: bool = False, min_confidence: float = 0.0
+) -> dict[str, Any]:
+    """What an `Answer` says of a row, as columns of the answers."""
+    value, sure = one["value"], one.get("confidence", 1.0) >= min_confidence
+    unsure = [NOT_SURE] if isinstance(value, list) else NOT_SURE  # a column has one type
+    named = {target: value if sure else unsure}
+    named |= {f"{target}.{key}": one[key] for key in ("confidence", "times") if key in one}
+    if probabilities:
+        named |= {f"{target}.p.{k}": p for k, p in one.get("probabilities", {}).items()}
+    return named
 
 
 def evaluate_table(bundle: Bundle, table: Any = None, split: str | None = "test") -> dict[str, Any]:

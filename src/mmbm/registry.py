@@ -32,11 +32,17 @@ FRONTENDS = {
     "category": "mmbm.nn.frontends.category:CategoryFrontend",
     "labels": "mmbm.nn.frontends.labels:LabelsFrontend",
 }
+RAW_FRONTENDS = {
+    "audio": "mmbm.nn.frontends.audio:Wave",
+}
+"""For a pretrained encoder, which makes its own features."""
 ENCODERS = {
     "cnn": "mmbm.nn.encoders.cnn:CNN",
     "rnn": "mmbm.nn.encoders.rnn:RNN",
     "transformer": "mmbm.nn.encoders.transformer:Transformer",
+    "conformer": "mmbm.nn.encoders.conformer:Conformer",
     "bag": "mmbm.nn.encoders.bag:Bag",
+    "pretrained": "mmbm.nn.encoders.pretrained:build",
 }
 FUSIONS = {
     "concat": "mmbm.nn.fusion.concat:Concat",

@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from battery import Flat, answers, exported, gap
 from torch import nn
 
-from mmbm.config import BagSpec, CNNSpec, RNNSpec, TransformerSpec
+from mmbm.config import BagSpec, CNNSpec, ConformerSpec, RNNSpec, TransformerSpec
 from mmbm.errors import ConfigError
 from mmbm.nn.batch import Features
 from mmbm.nn.encoders.table import Table
@@ -23,6 +23,8 @@ TINY = {
     "transformer-picture": TransformerSpec(size="tiny"),
     "transformer-frames": TransformerSpec(size="tiny"),
     "transformer-tokens": TransformerSpec(size="tiny"),
+    "conformer-frames": ConformerSpec(size="tiny"),
+    "conformer-tokens": ConformerSpec(size="tiny", kernel=7),
     "bag-tokens": BagSpec(),
 }
 MORE = {  # every preset and option that changes the graph
@@ -34,8 +36,9 @@ MORE = {  # every preset and option that changes the graph
         "wide": {"width": 40, "layers": 2},
         "odd-patch": {"patch": 5},
         "forward": {"bidirectional": False},
+        "every-frame": {"stride": 1},
     }.items()
-    if all(hasattr(spec, key) for key in change)
+    if all(key in type(spec).model_fields for key in change)
 }
 
 
@@ -226,10 +229,12 @@ def test_a_last_batch_of_one_tiny_picture_can_be_trained_on():
         ("rnn", "picture", "cnn"),
         ("cnn", "vector", "rnn"),
         ("bag", "picture", "cnn"),
+        ("conformer", "picture", "cnn"),
     ],
 )
 def test_a_layout_that_an_encoder_cannot_read_is_an_error_that_names_another(kind, layout, instead):
-    spec = {"cnn": CNNSpec(), "rnn": RNNSpec(), "bag": BagSpec()}[kind]
+    specs = {"cnn": CNNSpec, "rnn": RNNSpec, "bag": BagSpec, "conformer": ConformerSpec}
+    spec = specs[kind]()
     with pytest.raises(ConfigError, match=instead):
         find(ENCODERS, kind)(spec, layout, 8)
 
@@ -237,6 +242,23 @@ def test_a_layout_that_an_encoder_cannot_read_is_an_error_that_names_another(kin
 def test_heads_that_do_not_divide_the_width_are_an_error():
     with pytest.raises(ConfigError, match="130 can't be divided among 4"):
         find(ENCODERS, "transformer")(TransformerSpec(width=130, heads=4), "tokens", 8)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"), [({"width": 60, "heads": 4}, "even number"), ({"heads": 5}, "divided")]
+)
+def test_a_width_that_rotary_heads_cannot_share_is_an_error(change, message):
+    with pytest.raises(ConfigError, match=message):
+        find(ENCODERS, "conformer")(ConformerSpec(**change), "tokens", 8)
+
+
+def test_a_conformer_hears_how_far_tokens_are_from_each_other_not_where_they_stand():
+    """The same tokens further on, behind others that are hidden from them."""
+    encoder = make("conformer-tokens")
+    batch = example("tokens", [12])
+    later = F.pad(batch.x, (0, 0, 40, 0))
+    keep = torch.arange(52)[None] >= 40
+    assert (encoder(Features(later, keep)).x[:, 40:] - encoder(batch).x).abs().max() < 1e-4
 
 
 # ── blocks ───────────────────────────────────────────────────────────────────────────────────────

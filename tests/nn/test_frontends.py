@@ -398,3 +398,19 @@ def test_a_text_frontend_is_as_wide_as_its_encoder_is_large():
 def test_an_encoder_of_the_users_own_may_have_an_option_called_size():
     spec = TextSpec(encoder={"kind": "mine.parts:Reader", "size": 12})
     assert TextFrontend(spec, column({"vocabulary": 300})).features == 128
+
+
+def test_what_a_microphone_adds_to_every_frame_is_taken_away_band_by_band():
+    """A filter that doesn't change in time, and frames that don't change either: a hum."""
+    torch.manual_seed(0)
+    speech = torch.randn(1, RATE) * torch.linspace(0, 1, RATE)
+    muffled = torch.nn.functional.conv1d(speech[:, None], torch.ones(1, 1, 5) / 5, padding=2)[:, 0]
+    both = (torch.cat([speech, muffled]) * 5000).to(torch.int16)
+    gaps = {}
+    for way in ("clip", "band"):
+        front = LogMel(AudioSpec(rate=RATE, normalise=way), column()).eval()
+        x = front(field(both, [RATE] * 2)).x
+        gaps[way] = (x[0] - x[1]).abs().mean()
+        if way == "band":
+            assert x.mean(1).abs().max() < 1e-4
+    assert gaps["band"] < gaps["clip"] / 3

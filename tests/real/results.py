@@ -25,10 +25,11 @@ HEAD = """# Results on real data
 
 Each row is `mmbm init`, then `mmbm train` with the settings shown, on the sets that the data
 folder's own READMEs describe. The score is accuracy on the test split with its 95 % bootstrap
-interval; where there are several seeds, their mean and standard deviation first. *Best single* is
-the best modality trained alone with the same settings and budget, *gain* what the whole is better,
-mean over the seeds, with its paired 95 % interval over the test rows. Minutes are of one run with
-those single modalities, on two shared cores. Written by `make results` (`tests/real/results.py`).
+interval, or of a transcript (`mmbm init --transcript`) its word and character error rates; where
+there are several seeds, their mean and standard deviation first. *Best single* is the best modality
+trained alone with the same settings and budget, *gain* what the whole is better, mean over the
+seeds, with its paired 95 % interval over the test rows. Minutes are of one run with those single
+modalities, on two shared cores. Written by `make results` (`tests/real/results.py`).
 
 | task | inputs | settings | test rows | score | promise | best single | gain | minutes |
 |---|---|---|---|---|---|---|---|---|
@@ -44,7 +45,7 @@ def measure(name: str, task: Task) -> dict[str, Any]:
         bundle = train(name, task, task.only, seed)
         metrics = bundle.metrics
         reports.append(metrics["test"])
-        valid.append(metrics["valid"]["targets"][task.target]["accuracy"])
+        valid.append(metrics["valid"]["targets"][task.target][task.metric])
         right.append(correct(bundle, task))
         run = bundle.path.parent
         for modality in metrics["test"].get("baselines", {}):
@@ -55,10 +56,12 @@ def measure(name: str, task: Task) -> dict[str, Any]:
             alone.setdefault(modality, []).append(correct(single, task))
     minutes = (time.monotonic() - start) / 60 / task.seeds
     best = max(alone, key=lambda m: np.mean(alone[m]), default=None)
+    first = reports[0]["targets"][task.target]
     return {
         "rows": reports[0]["rows"],
-        "scores": [float(r.mean()) for r in right],
-        "interval": reports[0]["targets"][task.target]["interval"],
+        "scores": [r["targets"][task.target][task.metric] for r in reports],
+        "interval": first["interval"],
+        "cer": [first["cer"], *first["cer_interval"]] if task.transcript else None,
         "valid": valid,
         "best": best,
         "single": float(np.mean(alone[best])) if best else None,
@@ -108,6 +111,9 @@ def row(name: str, task: Task, result: dict[str, Any]) -> str:
     scores = np.array(result["scores"])
     low, high = result["interval"]
     score = f"{scores[0]:.3f} ({low:.3f} – {high:.3f})"
+    if result.get("cer"):
+        cer, low, high = result["cer"]
+        score = f"WER {score}, CER {cer:.3f} ({low:.3f} – {high:.3f})"
     if task.seeds > 1:
         score = f"**{scores.mean():.3f}** ± {scores.std(ddof=1):.3f}; first {score}"
     if task.valid:
@@ -117,7 +123,7 @@ def row(name: str, task: Task, result: dict[str, Any]) -> str:
         single = f"{result['best']} {result['single']:.3f}"
         mean, low, high = result["gain"]
         gained = f"{mean:+.3f} ({low:+.3f} – {high:+.3f})"
-    promise = "–" if task.promise is None else f"≥ {task.promise}"
+    promise = "–" if task.promise is None else f"{'≤' if task.transcript else '≥'} {task.promise}"
     inputs = ", ".join(task.only) + (f"; {task.note}" if task.note else "")
     settings = "<br>".join(f"`{s}`" for s in task.settings) or "–"
     return (

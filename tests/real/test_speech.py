@@ -9,9 +9,9 @@ import sentences
 
 import mmbm
 
-BOUND = {"en": ("wer", 0.1), "cmn": ("cer", 0.05)}
-"""Guards what one training reached: 5.6 % and 0 %. The goal, 5 % of English words too, is missed:
-at 40 ms a token some of the fastest English doesn't fit."""
+BOUND = {"en": ("wer", 0.02), "cmn": ("cer", 0.02)}
+"""Guards what one training reached: 0.13 % of English words and no Chinese character, of 100 test
+sentences each. At 40 ms a token instead of 20 it was 5.6 %: the fastest English didn't fit."""
 CONFIG = {
     "inputs": {
         "speech": {
@@ -20,11 +20,11 @@ CONFIG = {
             "max_seconds": 6,
             "bands": 40,
             "augment": {"warp": 0.1, "frames": 0.05},
-            "encoder": {"kind": "rnn", "width": 96, "layers": 2, "stride": 4},
+            "encoder": {"kind": "rnn", "width": 96, "layers": 2, "stride": 2},
         }
     },
     "targets": {"words": {"kind": "transcript", "of": "speech", "beam": 16, "order": 4}},
-    "train": {"epochs": 20, "batch": 16, "lr": 0.004, "threads": 1},
+    "train": {"epochs": 16, "batch": 16, "lr": 0.004, "threads": 1},
 }
 
 

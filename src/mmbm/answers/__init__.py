@@ -1,5 +1,6 @@
 """What an output means: graph outputs -> names, probabilities, metrics. No torch."""
 
+from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -24,6 +25,8 @@ class Answer(Protocol):
 
     main: Metric
     metrics: tuple[Metric, ...]
+    also: dict[str, Callable[[np.ndarray, np.ndarray], float]]
+    """Metrics besides the main one that have an interval, as functions of output and truth."""
 
     def __init__(self, spec: Any, column: Column): ...
 
@@ -50,11 +53,13 @@ class Answer(Protocol):
         ...
 
 
-def build(name: str, config: Config, columns: Columns) -> Answer:
-    """The answer of a target."""
+def build(name: str, config: Config, columns: Columns, quick: bool = False) -> Answer:
+    """The answer of a target; `quick`, of a transcript by a greedy search, whatever it asks for."""
     spec = config.targets[name]
     make = find(ANSWERS, spec.kind)
     if isinstance(spec, TranscriptTarget):  # it counts time in tokens of the sound it listens to
+        if quick:
+            spec = spec.model_copy(update={"beam": 1, "order": 0})
         return make(spec, columns[name], seconds_per_token(config.sound_of(spec)))
     if isinstance(spec, MatchTarget):  # it has no column of its own
         return make(spec)
@@ -70,11 +75,14 @@ def sklearn_metrics() -> Any:
     return metrics
 
 
-def interval(answer: Answer, output: np.ndarray, truth: np.ndarray) -> list[float]:
-    """95 % bootstrap interval (percentile method, Efron 1979) of the main metric."""
-    generator = np.random.default_rng(0)
-    scores = [
-        answer.main_score(output[rows], truth[rows])
-        for rows in generator.integers(0, len(truth), (1000, len(truth)))
-    ]
-    return [float(x) for x in np.nanquantile(scores, [0.025, 0.975])]
+def intervals(answer: Answer, output: np.ndarray, truth: np.ndarray) -> dict[str, list[float]]:
+    """95 % bootstrap intervals (percentile method, Efron 1979) over the rows: `interval`, of the
+    main metric, and `METRIC_interval` of each in `also`."""
+    draws = np.random.default_rng(0).integers(0, len(truth), (1000, len(truth)))
+    named = {"interval": answer.main_score}
+    named |= {f"{name}_interval": metric for name, metric in answer.also.items()}
+    found = {}
+    for name, metric in named.items():
+        scores = [metric(output[rows], truth[rows]) for rows in draws]
+        found[name] = [float(x) for x in np.nanquantile(scores, [0.025, 0.975])]
+    return found

@@ -1,6 +1,6 @@
 """One class out of several."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -22,6 +22,7 @@ class CategoryAnswer:
         Metric("log_loss", False),
         Metric("calibration_error", False),
     )
+    also: ClassVar = {}
 
     def __init__(self, spec: CategoryTarget, column: Column):
         self.names: list[str] = list(column.state["values"])

@@ -1,6 +1,6 @@
 """Any number of labels at once."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from mmbm.config import LabelsTarget
 class LabelsAnswer:
     main = Metric("micro_f1", True)
     metrics = (main, Metric("macro_f1", True), Metric("accuracy", True), Metric("auroc", True))
+    also: ClassVar = {}
 
     def __init__(self, spec: LabelsTarget, column: Column):
         self.names: list[str] = list(column.state["values"])

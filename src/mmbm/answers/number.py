@@ -1,6 +1,6 @@
 """A number in the target's own unit."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from mmbm.config import NumberTarget
 class NumberAnswer:
     main = Metric("rmse", False)
     metrics = (main, Metric("mae", False), Metric("r2", True))
+    also: ClassVar = {}
 
     def __init__(self, spec: NumberTarget, column: Column):
         self.log = spec.log

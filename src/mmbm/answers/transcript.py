@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from mmbm.answers import Metric
-from mmbm.answers.ctc import align, greedy, prefix_beam
+from mmbm.answers.ctc import Greedy, PrefixBeam, Search, align
 from mmbm.answers.ngram import NGram
 from mmbm.columns import Arrays, Column
 from mmbm.columns.transcript import UNKNOWN
@@ -17,6 +17,9 @@ from mmbm.errors import MissingExtra
 UNHEARD = "\ue000"
 """Stands in a right answer for a character that training has never seen: no answer has it, so it is
 an error whatever is answered."""
+
+TOGETHER = 2000
+"""Places, of some 20 to 80 s, whose tokens are placed together."""
 
 _WORD = re.compile(r"[\u3400-\u9fff\uf900-\ufaff]|[^\s\u3400-\u9fff\uf900-\ufaff]+")
 
@@ -35,6 +38,7 @@ class TranscriptAnswer:
         self.spec, self.seconds = spec, seconds
         self.values: list[str] = list(column.state["values"])
         order = spec.order
+        self.also = {"cer": self.cer}
         self.model = NGram(column.state["ngrams"], order, len(self.values)) if order else None
 
     def rows(self, output: np.ndarray) -> list[dict[str, Any]]:
@@ -43,25 +47,29 @@ class TranscriptAnswer:
         return [self._row(trimmed(p)) for p in output]
 
     def _row(self, p: np.ndarray) -> dict[str, Any]:
-        times = {} if self.seconds is None else {"times": []}
-        if not len(p):
-            return {"value": None, "confidence": 0.0, **times}
-        ids = self._search(p)
-        log_p, spans = align(p, ids)
-        if times and np.isfinite(log_p):
-            times = {"times": self._times(ids, spans)}
-        return {"value": self._text(ids), "confidence": float(np.exp(log_p)), **times}
+        hearing = self.hearing()
+        hearing.feed(p)
+        return hearing.finish()
 
-    def _search(self, p: np.ndarray) -> list[int]:
+    def hearing(self) -> "Hearing":
+        """A sound that comes in parts."""
+        return Hearing(self)
+
+    def search(self) -> Search:
         spec = self.spec
         if spec.beam == 1:
-            return greedy(p)
-        return prefix_beam(p, spec.beam, self.model, spec.influence, spec.bonus)
+            return Greedy()
+        return PrefixBeam(spec.beam, self.model, spec.influence, spec.bonus)
 
-    def _text(self, ids: list[int]) -> str:
+    def _search(self, p: np.ndarray) -> list[int]:
+        search = self.search()
+        search.feed(p)
+        return search.best()
+
+    def text(self, ids: list[int]) -> str:
         return "".join(self.values[i] for i in ids).strip()
 
-    def _times(self, ids: list[int], spans: np.ndarray) -> list[dict[str, Any]]:
+    def times(self, ids: list[int], spans: np.ndarray) -> list[dict[str, Any]]:
         assert self.seconds is not None
         texts = [self.values[i] for i in ids]
         whole = "".join(texts)
@@ -79,7 +87,7 @@ class TranscriptAnswer:
 
     def read(self, output: np.ndarray) -> np.ndarray:
         """What is said of each row, as texts [N]: all that is measured."""
-        said = [self._text(self._search(p)) if len(p := trimmed(row)) else "" for row in output]
+        said = [self.text(self._search(p)) if len(p := trimmed(row)) else "" for row in output]
         return np.array(said, object)
 
     def truth(self, target: Arrays) -> tuple[np.ndarray, np.ndarray]:
@@ -92,23 +100,101 @@ class TranscriptAnswer:
         """Word error rate over all rows together: `output` as `read` made it."""
         return rate(output, truth, letters=False)
 
+    def cer(self, output: np.ndarray, truth: np.ndarray) -> float:
+        """Character error rate over all rows together."""
+        return rate(output, truth, letters=True)
+
     def score(self, output: np.ndarray, truth: np.ndarray) -> dict[str, Any]:
         """`accuracy` is the part of rows without an error; a rate may be above 1."""
         unknown = sum(text.count(UNHEARD) for text in truth)
         return {
             "wer": self.main_score(output, truth),
-            "cer": rate(output, truth, letters=True),
+            "cer": self.cer(output, truth),
             "accuracy": float(np.mean(output == truth)),
             **({"unknown_characters": unknown} if unknown else {}),
         }
 
     def attribution(self, output: np.ndarray, of: np.ndarray) -> np.ndarray:
         """The probability that `output` gives to the text of `of`."""
-        pairs = ((trimmed(p), trimmed(q)) for p, q in zip(output, of))
-        probabilities = [
-            np.exp(align(p, self._search(q))[0]) if len(p) and len(q) else 0.0 for p, q in pairs
-        ]
-        return np.array(probabilities)
+        return np.array([self._support(trimmed(p), trimmed(q)) for p, q in zip(output, of)])
+
+    def _support(self, p: np.ndarray, q: np.ndarray) -> float:
+        if not len(p) or not len(q):
+            return 0.0
+        if np.array_equal(p, q):
+            return self._row(p)["confidence"]
+        return float(np.exp(align(p, self._search(q))[0]))
+
+
+class Hearing:
+    """One sound in parts: what is said so far, and at the end when.
+
+    Words are placed `TOGETHER` places at a time, so that an hour costs sixty times a minute, and
+    at the same places however the sound is parted.
+    """
+
+    def __init__(self, answer: TranscriptAnswer):
+        self.answer, self.search = answer, answer.search()
+        self.parts: list[np.ndarray] = []  # places whose tokens aren't placed yet
+        self.waiting, self.due = 0, TOGETHER  # how many they are, and when to look at them
+        self.spans: list[np.ndarray] = []  # [2] of each token that is placed
+        self.log_p, self.place = 0.0, 0  # of those, and where they end
+
+    def feed(self, p: np.ndarray) -> None:
+        """More places [T, V], without padding."""
+        while len(p):
+            part, p = p[: self.due - self.waiting], p[self.due - self.waiting :]
+            self.search.feed(part)
+            self.parts.append(part)
+            self.waiting += len(part)
+            if self.waiting == self.due and len(p):
+                self._place()
+
+    def text(self) -> str:
+        """What is said, if it ends here."""
+        return self.answer.text(self.search.best())
+
+    def sure(self) -> str:
+        """The beginning of it, that nothing which follows can change."""
+        return self.answer.text(self.search.sure())
+
+    def after(self, p: np.ndarray) -> str:
+        """What is said, if these places [T, V] follow; they aren't kept."""
+        search = self.search.copy()
+        search.feed(p)
+        return self.answer.text(search.best())
+
+    def finish(self) -> dict[str, Any]:
+        """As in a row of `TranscriptAnswer.rows`."""
+        answer = self.answer
+        times = {} if answer.seconds is None else {"times": []}
+        if not self.waiting:
+            return {"value": None, "confidence": 0.0, **times}
+        ids = self.search.best()
+        log_p, spans = align(np.concatenate(self.parts), ids[len(self.spans) :])
+        log_p += self.log_p
+        if times and np.isfinite(log_p):
+            all_spans = np.array([*self.spans, *(spans + self.place)]).reshape(-1, 2)
+            times = {"times": answer.times(ids, all_spans)}
+        return {"value": answer.text(ids), "confidence": float(np.exp(log_p)), **times}
+
+    def _place(self) -> None:
+        """Place the sure tokens that end in the first half of what waits; let its places go."""
+        p = np.concatenate(self.parts)
+        before, half = len(self.spans), len(p) // 2
+        ids, sure = self.search.best()[before:], len(self.search.sure()) - before
+        _, spans = align(p, ids)
+        count, end = int((spans[:sure, 1] <= half).sum()), 0
+        if count:
+            end = int(spans[count - 1, 1])
+        elif sure or not ids:  # a silence
+            end = min([half, *spans[:1, 0].tolist()])
+        if end:
+            self.log_p += align(p[:end], ids[:count])[0]
+            self.spans += list(spans[:count] + self.place)
+            self.place += end
+            self.parts, self.waiting = [p[end:]], len(p) - end
+        self.due = max(TOGETHER, self.waiting + TOGETHER // 2)
 
 
 def trimmed(p: np.ndarray) -> np.ndarray:

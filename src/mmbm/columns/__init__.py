@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from mmbm.config import Config, Spec
+from mmbm.config import AudioSpec, Config, Spec
 from mmbm.registry import COLUMNS, find
 
 Cell = None | str | bytes | Path | int | float | bool | list
@@ -69,9 +69,15 @@ def build(spec: Spec, state: State | None = None) -> Column:
     return find(COLUMNS, spec.kind)(spec, state)  # type: ignore[attr-defined]
 
 
-def build_all(config: Config, states: dict[str, State]) -> Columns:
-    """The fitted columns of a bundle or a run, inputs first, then targets."""
-    return {name: build(spec, states[name]) for name, spec in config.columns.items()}
+def build_all(config: Config, states: dict[str, State], whole: bool = False) -> Columns:
+    """The fitted columns of a bundle or a run, inputs first, then targets.
+
+    whole: sounds that go by windows are read whole, as predicting does."""
+    specs = dict(config.columns)
+    if whole:
+        sounds = {n: s.whole() for n, s in config.inputs.items() if isinstance(s, AudioSpec)}
+        specs |= sounds
+    return {name: build(spec, states[name]) for name, spec in specs.items()}
 
 
 def collate(storage: Storage, values: Sequence[np.ndarray | None]) -> Arrays:

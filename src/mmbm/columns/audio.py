@@ -13,8 +13,9 @@ import soundfile
 import soxr
 
 from mmbm.columns import Cell, Description, State, Storage, media
-from mmbm.config import AudioSpec
-from mmbm.errors import BadCell
+from mmbm.columns.pretrained import read_folder
+from mmbm.config import AudioSpec, PretrainedSpec
+from mmbm.errors import BadCell, ConfigError
 
 BLOCK = 1 << 18
 """Frames read at a time: what a damaged header claims is never allocated."""
@@ -61,6 +62,8 @@ class AudioColumn:
     """A sound in any container libsndfile or FFmpeg knows -> int16 [T], T at least 1.
 
     Channels are averaged; a clip longer than `seconds` is cropped before it is resampled.
+
+    State: with a pretrained encoder its `config` and `preprocessor`, under `pretrained`.
     """
 
     version = 1
@@ -71,7 +74,12 @@ class AudioColumn:
         self.storage = Storage("int16", (), ragged=True)
 
     def fit(self, cells: Iterable[Cell]) -> State:
-        return self.state  # nothing to learn: no cell is read
+        """Nothing is learned of the cells; of a pretrained encoder, how it is made."""
+        encoder = self.spec.encoder
+        if isinstance(encoder, PretrainedSpec):
+            self.state = {"pretrained": read_folder(encoder, ("wav2vec2", "whisper"))}
+            _check_reader(self.spec, self.state["pretrained"]["preprocessor"])
+        return self.state
 
     def decode(self, cell: Cell) -> np.ndarray | None:
         """bytes or Path -> int16 [T] in units of 1/32768; None if absent. Raises BadCell."""
@@ -79,12 +87,15 @@ class AudioColumn:
         if source is None:
             return None
         spec = self.spec
+        most = min(spec.seconds, spec.max_seconds or spec.seconds) if spec.windows else None
         if isinstance(source, Path):
             media.check(source, spec.max_bytes)
         else:
             source = BytesIO(media.read(source, spec.max_bytes))
         try:
-            wave, rate = read_wave(source, spec.seconds, spec.crop, spec.rate, spec.max_seconds)
+            wave, rate = read_wave(
+                source, spec.seconds, spec.crop, spec.rate, most or spec.max_seconds
+            )
         except OSError as error:
             raise BadCell(f"the file can't be read ({error.strerror or error})") from error
         if wave.dtype == np.int16:
@@ -111,6 +122,17 @@ class AudioColumn:
             "description": f"{text} At most {self.spec.seconds:g} s of it are heard.",
         }
         return Description(schema, "audio/*", "audio")
+
+
+def _check_reader(spec: AudioSpec, told: dict[str, Any]) -> None:
+    """A pretrained encoder reads what it was trained with. Raises ConfigError."""
+    if told.get("sampling_rate") != spec.rate:
+        raise ConfigError(f"rate: its encoder reads {told.get('sampling_rate')}, not {spec.rate}.")
+    if (most := told.get("chunk_length")) and spec.seconds > most:
+        raise ConfigError(
+            f"seconds: its encoder reads {most} s at most, not {spec.seconds:g}; with `windows`, "
+            "longer recordings are transcribed too."
+        )
 
 
 def read_wave(

@@ -4,9 +4,10 @@ from typing import Literal, NamedTuple
 
 from torch import Tensor
 
-Layout = Literal["picture", "frames", "tokens", "vector"]
+Layout = Literal["picture", "frames", "tokens", "vector", "wave"]
 """What a frontend makes: a picture [B, C, H, W]; spectrogram frames [B, T, F]; embedded tokens
-[B, T, F]; or one vector per row [B, F]. An encoder says which layouts it reads."""
+[B, T, F]; one vector per row [B, F]; or samples [B, T], for a pretrained encoder alone. An encoder
+says which layouts it reads."""
 
 
 class Field(NamedTuple):
@@ -20,7 +21,7 @@ class Field(NamedTuple):
 class Features(NamedTuple):
     """A column after its frontend: numbers an encoder can read."""
 
-    x: Tensor  # by layout: [B, C, H, W] | [B, T, F] | [B, F]
+    x: Tensor  # by layout: [B, C, H, W] | [B, T, F] | [B, F] | [B, T]
     keep: Tensor | None = None  # [B, T] bool, True where valid; None for a picture or a vector
 
 

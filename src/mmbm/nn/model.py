@@ -14,6 +14,7 @@ from mmbm.config import (
     MatchTarget,
     MediaSpec,
     OwnSpec,
+    PretrainedSpec,
     TextSpec,
 )
 from mmbm.errors import ConfigError
@@ -21,7 +22,7 @@ from mmbm.nn.batch import Context, Field, Fused, Tokens
 from mmbm.nn.encoders.table import Table
 from mmbm.nn.heads.match import MatchHead
 from mmbm.nn.mix import Mixed
-from mmbm.registry import ENCODERS, FRONTENDS, FUSIONS, HEADS, find
+from mmbm.registry import ENCODERS, FRONTENDS, FUSIONS, HEADS, RAW_FRONTENDS, find
 
 Batch = dict[str, Field]
 AnyMedia = ImageSpec | AudioSpec | TextSpec
@@ -125,8 +126,14 @@ class Modality(nn.Module):
     def __init__(self, column: str, spec: AnyMedia, columns: Columns, width: int):
         super().__init__()
         self.column = column
-        self.frontend = find(FRONTENDS, spec.kind)(spec, columns[column])
-        self.encoder = build_encoder(spec.encoder, self.frontend.layout, self.frontend.features)
+        pretrained = isinstance(spec.encoder, PretrainedSpec)
+        frontends = RAW_FRONTENDS if pretrained else FRONTENDS
+        self.frontend = find(frontends, spec.kind)(spec, columns[column])
+        if pretrained:
+            learned = columns[column].state["pretrained"]
+            self.encoder = find(ENCODERS, "pretrained")(spec.encoder, learned)
+        else:
+            self.encoder = build_encoder(spec.encoder, self.frontend.layout, self.frontend.features)
         self.project = nn.Linear(self.encoder.width, width)
 
     def forward(self, batch: Batch) -> Tokens:

@@ -16,6 +16,9 @@ Prepared = Store | Keys
 WINDOW = 32
 """Batches whose rows are sorted by length together: little padding, still well shuffled."""
 
+LARGEST = 1 << 26
+"""Samples and tokens of a batch with its padding, beyond which fewer rows go together."""
+
 
 class NumpyBatch(NamedTuple):
     inputs: dict[str, Arrays]
@@ -55,9 +58,18 @@ class Rows:
     def in_order(self, batch: int) -> Iterator[tuple[np.ndarray, NumpyBatch]]:
         """Every row once, similar lengths together: (positions, batch)."""
         order = np.argsort(self.length(), kind="stable")
-        for start in range(0, len(order), batch):
-            positions = order[start : start + batch]
-            yield positions, self.gather(positions)
+        stores = (self.stores[name] for name in self.inputs)
+        lengths = [s.lengths[self.rows[order]] for s in stores if isinstance(s, Store)]
+        longest = np.sum(lengths, axis=0)
+        start = 0
+        while start < len(order):
+            end = start + 1
+            while end < min(start + batch, len(order)) and (
+                (end + 1 - start) * longest[end] <= LARGEST
+            ):
+                end += 1
+            yield order[start:end], self.gather(order[start:end])
+            start = end
 
     def steps(self, batch: int) -> int:
         return max(len(self) // batch, 1)

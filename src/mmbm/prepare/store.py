@@ -26,7 +26,7 @@ from mmbm.progress import track
 from mmbm.table import Table
 
 NOT_DECODING = {"encoder", "augment", "same_as", "weight", "loss", "class_weights"} | {
-    "label_smoothing", "threshold", "group", "bins", "bands",
+    "label_smoothing", "threshold", "group", "bins", "bands", "normalise",
     "of", "beam", "order", "influence", "bonus",
 }  # fmt: skip
 """Options that don't change what a cell decodes to."""
@@ -107,7 +107,11 @@ def open_store(
     digest = hashlib.blake2b(digest_size=10)
     settings = {k: v for k, v in spec.model_dump(mode="json").items() if k not in NOT_DECODING}
     settings["bins"] = None  # quantile bins are learned, not used to decode
-    state = {k: v for k, v in column.state.items() if k not in ("edges", "counts", "ngrams")}
+    state = {
+        k: v
+        for k, v in column.state.items()
+        if k not in ("edges", "counts", "ngrams", "pretrained")
+    }
     known = [name, column.version, settings, state, table.rows]
     digest.update(json.dumps(known, sort_keys=True, default=str).encode())
     if spec.kind in ("image", "audio"):  # type: ignore[attr-defined]

@@ -12,7 +12,7 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
-from starlette.routing import BaseRoute, Mount, Route
+from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 from starlette.types import ASGIApp, Receive
 
 from mmbm.errors import MmbmError
@@ -24,6 +24,7 @@ from mmbm.serve.limits import Limits, Refusal
 from mmbm.serve.metrics import Metrics
 from mmbm.serve.playground import PATH
 from mmbm.serve.replica import Replica, Unreadable, Wish
+from mmbm.serve.stream import endpoint
 
 Replicas = dict[str, Replica]
 LONGEST_FILTER = 1000
@@ -70,6 +71,8 @@ def create(
         routes.append(Route(f"{prefix}/predict/batch", batch, methods=["POST"]))
         if replicas[name].index is not None:
             routes.append(Route(f"{prefix}/search", search, methods=["POST"]))
+        stream = endpoint(replicas, name, prefix, limits, metrics)
+        routes.append(WebSocketRoute(f"{prefix}/stream", stream))
     routes.append(Mount(PATH, playground))
     errors: Any = {
         Refusal: on_refusal(metrics),

@@ -72,6 +72,8 @@ class Batcher:
         """The row that waits longest, and those most like it in length: one long clip doesn't pad a
         whole batch, and nobody is passed over for ever."""
         first = self.waiting[0]
+        if first.size > 1:  # a recording of many windows is a batch by itself
+            return [self.waiting.popleft()]
         low, high = first.size / 2 - NEAR, first.size * 2 + NEAR
         batch = [one for one in self.waiting if low <= one.size <= high][: self.most]
         taken = set(map(id, batch))

@@ -36,10 +36,10 @@ class Guard:
     ):
         self.app, self.limits, self.metrics, self.log = app, limits, metrics, log
         self.token = token.encode() if token else None
-        self.active = 0
+        self.active = self.streams = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+        if scope["type"] not in ("http", "websocket"):
             await self.app(scope, receive, send)
             return
         headers = dict(scope["headers"])
@@ -49,7 +49,9 @@ class Guard:
         scope["mmbm"] = note  # what handlers know and the log tells: route, model, rows
         sender = Sender(send, name)
         start = time.perf_counter()
+        stream = scope["type"] == "websocket"
         self.active += 1
+        self.streams += stream
         self.metrics.active.inc()
         try:
             refusal = self._refusal(scope, headers)
@@ -60,10 +62,12 @@ class Guard:
                 most = self.limits.megabytes
                 if scope["path"].endswith("/batch"):
                     most = self.limits.batch_megabytes
-                bounded = Bounded(receive, headers, most, self.limits.deadline)
-                await self.app(scope, bounded, sender)
+                if scope["type"] == "http":
+                    receive = Bounded(receive, headers, most, self.limits.deadline)
+                await self.app(scope, receive, sender)
         finally:
             self.active -= 1
+            self.streams -= stream
             self.metrics.active.dec()
             self._note(scope, note, sender, time.perf_counter() - start)
 
@@ -77,11 +81,18 @@ class Guard:
             return Refusal(
                 503, "Too many requests are under way.", reason="too_many_requests", retry_after=1
             )
+        if self.streams > self.limits.streams and scope["type"] == "websocket":
+            return Refusal(
+                503, f"{self.limits.streams} clients stream already.", reason="too_many_streams",
+                retry_after=5,
+            )  # fmt: skip
         return None
 
     def _note(self, scope: Scope, note: dict, sender: "Sender", seconds: float) -> None:
-        route, status = note.get("route", "other"), sender.status or 499  # 499: it went away
-        self.metrics.requests.labels(scope["method"], route, str(status)).inc()
+        route = note.get("route", "other")
+        status = note.pop("status", None) or sender.status or 499  # 499: it went away
+        method = scope.get("method", "WEBSOCKET")
+        self.metrics.requests.labels(method, route, str(status)).inc()
         self.metrics.seconds.labels(route).observe(seconds)
         if not self.log:
             return
@@ -89,7 +100,7 @@ class Guard:
             "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
             "id": note["id"],
             "client": (scope.get("client") or ("", 0))[0],
-            "method": scope["method"],
+            "method": method,
             "path": scope["path"],
             "status": status,
             "ms": round(1000 * seconds, 2),
@@ -106,7 +117,7 @@ class Sender:
         self.status: int | None = None
 
     async def __call__(self, message: Message) -> None:
-        if message["type"] == "http.response.start":
+        if message["type"] in ("http.response.start", "websocket.http.response.start"):
             self.status = message["status"]
             headers = list(message.get("headers", []))
             page = any(k == b"content-type" and v.startswith(b"text/html") for k, v in headers)
@@ -114,6 +125,8 @@ class Sender:
             extra = [*HEADERS, *([] if page else [CLOSED]), (b"x-request-id", self.name.encode())]
             headers += [pair for pair in extra if pair[0] not in sent]
             message = {**message, "headers": headers}
+        elif message["type"] == "websocket.accept":
+            self.status = 101
         await self.send(message)
 
 

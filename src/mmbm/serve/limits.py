@@ -20,8 +20,11 @@ class Limits(NamedTuple):
     """Rows that wait for the model; beyond, a request gets 429."""
     requests: int = 512
     """Requests under way; beyond, 503."""
+    streams: int = 16
+    """Clients that stream at once; beyond, 503."""
     deadline: float = 30.0
-    """Seconds from a request's first byte to its answer; beyond, 503."""
+    """Seconds from a request's first byte to its answer; beyond, 503. A stream of which nothing
+    comes for so long is closed."""
     batch: int = 32
     """Rows that run together."""
 

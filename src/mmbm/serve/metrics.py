@@ -40,6 +40,13 @@ class Metrics:
         self.active = Gauge(
             "mmbm_requests_active", "Requests under way.", multiprocess_mode="livesum", registry=own
         )
+        self.streams = Gauge(
+            "mmbm_streams_active", "Streams under way.", multiprocess_mode="livesum", registry=own
+        )
+        self.streamed = Counter(
+            "mmbm_streamed_seconds_total", "Seconds of sound that were streamed.", ["model"],
+            registry=own,
+        )  # fmt: skip
         self.queue = Gauge(
             "mmbm_queue_rows", "Rows that wait for the model.", ["model"],
             multiprocess_mode="livesum", registry=own,

@@ -30,6 +30,8 @@ IDLE = 65
 HEAD = 10
 """Seconds that a client has for the head of its request."""
 BACKLOG = 2048
+MESSAGE = 1 << 20
+"""Bytes of the largest message of a stream."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +105,8 @@ def serve(service: Service, host: str, port: int) -> None:
     where = f"http://{host}:{listening.getsockname()[1]}"
     options: dict[str, Any] = {
         "log_config": None, "access_log": False, "server_header": False, "backlog": BACKLOG,
-        "timeout_keep_alive": IDLE, "timeout_graceful_shutdown": DRAIN, "ws": "none",
+        "timeout_keep_alive": IDLE, "timeout_graceful_shutdown": DRAIN,
+        "ws": "websockets-sansio", "ws_max_size": MESSAGE, "ws_per_message_deflate": False,
         "proxy_headers": False, "http": Protocol,
     }  # fmt: skip
     if service.workers == 1:

@@ -12,14 +12,16 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mmbm import columns as kinds
+from mmbm.answers.transcript import trimmed
 from mmbm.bundle import Bundle, load
-from mmbm.columns import Cell, longest
+from mmbm.columns import Arrays, Cell, longest
+from mmbm.config import AudioSpec
 from mmbm.drift import Drift
 from mmbm.errors import MmbmError
 from mmbm.predict import Decoded, answer_rows, batched, decode_row
 from mmbm.prepare import MEDIA
 from mmbm.progress import say
-from mmbm.runners import flatten
+from mmbm.runners import Named, flatten
 from mmbm.search import Found, Index
 from mmbm.serve.batcher import Batcher
 from mmbm.serve.limits import Limits
@@ -45,6 +47,9 @@ class Wish(NamedTuple):
     embeddings: bool = False
 
 
+PLAIN = Wish()
+
+
 @dataclass(slots=True)
 class Job:
     """A decoded row on its way through the batcher."""
@@ -52,6 +57,8 @@ class Job:
     row: Decoded
     wish: Wish
     since: float  # when it began to wait
+    listen: bool = False
+    """A part of a stream, no row of its own: what its tokens say is asked for."""
 
 
 class Replica:
@@ -92,15 +99,31 @@ class Replica:
         patient: bool = False,
     ) -> dict[str, Any]:
         """One row as `mmbm predict` answers it; `error` and `column` if it can't be read."""
+        decoded = await self.decode(row)
+        if decoded.column is not None:
+            return {"error": decoded.error, "column": decoded.column}
+        return await self.submit(decoded, wish, patient)
+
+    async def decode(self, row: dict[str, Cell]) -> Decoded:
+        """A row's cells, or why one of them can't be read."""
         start = time.perf_counter()
         decoded = await self._decode(row)
-        now = time.perf_counter()
-        self.stage["decode"].observe(now - start)
+        self.stage["decode"].observe(time.perf_counter() - start)
         if decoded.column is not None:
             self.cells[decoded.column]["bad"].inc()
-            return {"error": decoded.error, "column": decoded.column}
-        job = Job(decoded, wish, now)
+        return decoded
+
+    async def submit(
+        self, decoded: Decoded, wish: Wish = PLAIN, patient: bool = False
+    ) -> dict[str, Any]:
+        job = Job(decoded, wish, time.perf_counter())
         return await self.batcher.submit(job, self.size(decoded), patient)
+
+    async def hear(self, column: str, wave: np.ndarray, patient: bool) -> dict[str, np.ndarray]:
+        """A part of a sound -> what its tokens say [T, V], by transcript."""
+        row = Decoded({**dict.fromkeys(self.bundle.config.inputs), column: wave}, None)
+        job = Job(row, PLAIN, time.perf_counter(), listen=True)
+        return await self.batcher.submit(job, self.size(row), patient)
 
     async def search(
         self, row: dict[str, Cell], k: int, of: str | None, where: str | None
@@ -149,26 +172,46 @@ class Replica:
         batch = batched(self.bundle, [job.row for job in jobs])
         encoded = self.bundle.runner.run("encode", flatten(batch, self.bundle.columns))
         results: list[dict[str, Any]] = [{}] * len(jobs)
-        asked = {job.wish for job in jobs}
-        for wish in asked:
-            rows = [i for i, job in enumerate(jobs) if job.wish == wish]
+        asked = {(job.wish, job.listen) for job in jobs}
+        for wish, listen in asked:
+            rows = [i for i, job in enumerate(jobs) if (job.wish, job.listen) == (wish, listen)]
             some = encoded if len(asked) == 1 else {k: v[rows] for k, v in encoded.items()}
-            answered = answer_rows(
-                self.bundle, self.answers, some, wish.probabilities, 0.0, wish.explain,
-                wish.embeddings,
-            )  # fmt: skip
+            answered = self._heard(some) if listen else self._answered(some, wish)
             for i, answer in zip(rows, answered):
-                results[i] = {**answer, "error": None}
-        self.drift.add(batch, encoded)
-        for name, arrays in batch.items():
-            there = int(np.count_nonzero(arrays.present))
-            self.cells[name]["present"].inc(there)
-            self.cells[name]["absent"].inc(len(jobs) - there)
+                results[i] = answer
+        self._count(jobs, batch, encoded)
         self.metrics.batch.labels(self.name).observe(len(jobs))
         took = time.perf_counter() - start
         for _ in jobs:
             self.stage["run"].observe(took)
         return results
+
+    def _answered(self, encoded: Named, wish: Wish) -> list[dict[str, Any]]:
+        rows = answer_rows(
+            self.bundle, self.answers, encoded, wish.probabilities, 0.0, wish.explain,
+            wish.embeddings,
+        )  # fmt: skip
+        return [{**row, "error": None} for row in rows]
+
+    def _heard(self, encoded: Named) -> list[dict[str, np.ndarray]]:
+        outputs = self.bundle.runner.run("answer", encoded)
+        said = [n for n, spec in self.bundle.config.targets.items() if spec.kind == "transcript"]
+        rows = zip(*(outputs[name] for name in said))
+        return [{name: trimmed(p) for name, p in zip(said, row)} for row in rows]
+
+    def _count(self, jobs: Sequence[Job], batch: dict[str, Arrays], encoded: Named) -> None:
+        """Drift and cells, of rows: the parts of a stream come again and again."""
+        rows = [i for i, job in enumerate(jobs) if not job.listen]
+        if not rows:
+            return
+        if len(rows) < len(jobs):
+            batch = {name: Arrays(*(part[rows] for part in one)) for name, one in batch.items()}
+            encoded = {name: part[rows] for name, part in encoded.items()}
+        self.drift.add(batch, encoded)
+        for name, arrays in batch.items():
+            there = int(np.count_nonzero(arrays.present))
+            self.cells[name]["present"].inc(there)
+            self.cells[name]["absent"].inc(len(rows) - there)
 
     def describe(self) -> dict[str, Any]:
         """What it takes and answers, for a client to read."""
@@ -211,6 +254,7 @@ def open_bundle(
         "max_seconds": limits.clip_seconds,
     }
     for name, spec in bundle.config.inputs.items():
+        spec = spec.whole() if isinstance(spec, AudioSpec) else spec
         lower = {
             key: min(bound, getattr(spec, key) or bound)
             for key, bound in bounds.items()

@@ -27,7 +27,7 @@ class LogMel(nn.Module):
     def __init__(self, spec: AudioSpec, column: Column):
         super().__init__()
         self.features = spec.bands
-        self.augment = spec.augment
+        self.augment, self.each_band = spec.augment, spec.normalise == "band"
         self.rate = spec.rate
         self.window = max(2, 2 * round(spec.rate * WINDOW / 2))
         self.hop = hop(spec)
@@ -49,20 +49,36 @@ class LogMel(nn.Module):
         if self.training and self.augment.speed:
             x, frames = speed(x, frames, self.augment.speed)
         keep = valid(frames, x.shape[1])
-        x = normalise(x, keep)
+        x = normalise(x, keep, self.each_band)
         if self.training:
             x = mask_bands(x, self.augment.bands)
             x = mask_frames(x, keep, self.augment.frames)
         return Features(x, keep)
 
 
-def normalise(x: Tensor, keep: Tensor) -> Tensor:
-    """Zero mean and unit variance over a clip's valid frames and bands; padding is zero."""
+class Wave(nn.Module):
+    """The samples themselves, for an encoder that reads them."""
+
+    layout = "wave"
+    features = 1
+
+    def __init__(self, spec: AudioSpec, column: Column):
+        super().__init__()
+        self.hop = hop(spec)
+
+    def forward(self, field: Field) -> Features:
+        x = field.values.float() / 32768.0  # [B, T]
+        return Features(x, valid(field.lengths, x.shape[1]))
+
+
+def normalise(x: Tensor, keep: Tensor, each_band: bool = False) -> Tensor:
+    """Zero mean and unit variance over a clip's valid frames and bands; padding is zero. The mean
+    is that of the clip, or of each band."""
     mask = keep[..., None]
-    count = keep.sum(1)[:, None, None] * x.shape[2]
-    mean = (x * mask).sum((1, 2), keepdim=True) / count
-    x = (x - mean) * mask
-    var = x.square().sum((1, 2), keepdim=True) / count
+    frames = keep.sum(1)[:, None, None]
+    mean = (x * mask).sum(1, keepdim=True) / frames  # [B, 1, bands]
+    x = (x - (mean if each_band else mean.mean(2, keepdim=True))) * mask
+    var = x.square().sum((1, 2), keepdim=True) / (frames * x.shape[2])
     return x * torch.rsqrt(var + 0.01)  # silence stays zero instead of becoming loud noise
 
 

@@ -1,0 +1,274 @@
+"""Hugging Face models as encoders: a tiny one, made here, on all its way to a bundle without it."""
+
+import json
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import spoken
+import torch
+from safetensors.torch import load_file
+from serve.conftest import serving
+
+import mmbm
+from mmbm import configfile
+from mmbm.columns import build, collate
+from mmbm.config import AudioSpec, PretrainedSpec
+from mmbm.errors import ConfigError
+from mmbm.nn.batch import Field
+from mmbm.nn.model import Modality
+
+transformers = pytest.importorskip("transformers")
+RATE = spoken.RATE
+
+
+def wav2vec2(folder, norm: str = "group", stable: bool = False, **more):
+    """A model and its feature extractor with random weights, saved as their authors save them."""
+    config = transformers.Wav2Vec2Config(
+        hidden_size=32, num_hidden_layers=2, num_attention_heads=2, intermediate_size=48,
+        conv_dim=(16, 16, 16), conv_kernel=(10, 4, 4), conv_stride=(5, 4, 4),
+        num_feat_extract_layers=3, num_conv_pos_embeddings=8, num_conv_pos_embedding_groups=2,
+        feat_extract_norm=norm, do_stable_layer_norm=stable, conv_bias=norm == "layer", **more,
+    )  # fmt: skip
+    torch.manual_seed(0)
+    transformers.Wav2Vec2ForCTC(config).save_pretrained(folder)
+    transformers.Wav2Vec2FeatureExtractor(sampling_rate=RATE).save_pretrained(folder)
+    return folder
+
+
+def whisper(folder):
+    config = transformers.WhisperConfig(
+        vocab_size=60, num_mel_bins=20, d_model=32, encoder_layers=2, encoder_attention_heads=2,
+        encoder_ffn_dim=48, decoder_layers=1, decoder_attention_heads=2, decoder_ffn_dim=48,
+        max_source_positions=100, max_target_positions=10, pad_token_id=0, bos_token_id=1,
+        eos_token_id=2, decoder_start_token_id=1,
+    )  # fmt: skip
+    torch.manual_seed(0)
+    transformers.WhisperForConditionalGeneration(config).save_pretrained(folder)
+    extractor = transformers.WhisperFeatureExtractor(
+        feature_size=20, sampling_rate=RATE, hop_length=80, n_fft=200, chunk_length=2
+    )
+    extractor.save_pretrained(folder)
+    return folder
+
+
+MAKERS = {
+    "group": wav2vec2,
+    "layer": lambda folder: wav2vec2(folder, "layer", stable=True),
+    "whisper": whisper,
+}
+STRIDES = {"group": 1, "layer": 1, "whisper": 2}
+
+
+@pytest.fixture(scope="module", params=list(MAKERS))
+def named(request, tmp_path_factory):
+    """A model's name in `MAKERS`, and its folder."""
+    folder = tmp_path_factory.mktemp("models") / request.param
+    return request.param, MAKERS[request.param](folder)
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory):
+    return spoken.make(tmp_path_factory.mktemp("spoken"), rows=64)
+
+
+def audio(named, **more):
+    name, folder = named
+    encoder = {"kind": "pretrained", "model": str(folder), "stride": STRIDES[name], **more}
+    return {"kind": "audio", "rate": RATE, "seconds": 1, "encoder": encoder}
+
+
+def modality(named, **more) -> Modality:
+    spec = AudioSpec.model_validate(audio(named, **more))
+    column = build(spec)
+    column.fit([])
+    return Modality("speech", spec, {"speech": column}, 8)
+
+
+def config(named, table, **more):
+    made = spoken.config(table, epochs=2)
+    made["inputs"]["speech"] = audio(named, **more)
+    return made
+
+
+def wave(samples: int, seed: int = 0) -> np.ndarray:
+    return (np.random.default_rng(seed).normal(0, 3000, samples)).astype(np.int16)
+
+
+def field(*waves: np.ndarray) -> Field:
+    from mmbm.columns.audio import AudioColumn
+
+    arrays = collate(AudioColumn(AudioSpec()).storage, waves)
+    return Field(*map(torch.from_numpy, arrays))
+
+
+def test_tokens_are_those_of_the_model_itself(named):
+    name, folder = named
+    one = modality(named).eval()
+    model = transformers.AutoModel.from_pretrained(folder).eval()
+    extractor = transformers.AutoFeatureExtractor.from_pretrained(folder)
+    for samples in (700, 4000, 7999):
+        sound = wave(samples)
+        given = extractor(sound / 32768.0, sampling_rate=RATE, return_tensors="pt")
+        with torch.no_grad():
+            if name == "whisper":
+                theirs = model.encoder(given.input_features).last_hidden_state
+            else:
+                theirs = model(given.input_values).last_hidden_state
+            x, keep = one.encoder(one.frontend(field(sound)))
+        kept = int(keep.sum())
+        if name != "whisper":
+            assert kept == theirs.shape[1]
+        assert (x[0, :kept] - theirs[0, :kept]).abs().max() < 2e-4
+
+
+def test_a_row_is_the_same_alone_and_in_any_batch(named):
+    one = modality(named).eval()
+    waves = [wave(n, n) for n in (5000, 1, 90, 2222, 8000)]
+    with torch.no_grad():
+        x, keep = one({"speech": field(*waves)})
+        assert keep[:, 0].all()
+        assert (x[~keep] == 0).all()
+        for row, sound in enumerate(waves):
+            alone, there = one({"speech": field(sound)})
+            count = int(there.sum())
+            assert keep[row].sum() == count
+            assert (x[row, :count] - alone[0, :count]).abs().max() < 1e-5
+
+
+@pytest.mark.slow
+def test_a_bundle_stands_alone_and_answers_as_it_was_trained(named, table, tmp_path):
+    folder = shutil.copytree(named[1], tmp_path / "model")
+    bundle = mmbm.train(config((named[0], folder), table), run=tmp_path / "run")
+    shutil.rmtree(folder)
+    moved = shutil.copytree(bundle.path, tmp_path / "elsewhere")
+    code = f"""
+import sys, mmbm
+bundle = mmbm.load({str(moved)!r}, verify=True)
+bundle.predict({str(table)!r})
+assert not {{"torch", "transformers"}} & set(sys.modules)
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
+    from mmbm.nn.restore import restore
+
+    restored = restore(mmbm.load(moved))
+    ours = load_file(moved / "weights.safetensors")
+    assert all(torch.equal(tensor, ours[name]) for name, tensor in restored.state_dict().items())
+    assert str(tmp_path) not in (moved / "config.yaml").read_text()
+
+
+@pytest.mark.parametrize("tune", ["frozen", "all"])
+def test_a_frozen_model_is_not_trained_and_has_no_dropout(named, tune):
+    one = modality(named, tune=tune).train()
+    one({"speech": field(wave(4000), wave(2000))})[0].square().sum().backward()
+    body = list(one.encoder.body.named_parameters())
+    learned = [name for name, weight in body if weight.grad is not None and weight.grad.any()]
+    assert bool(learned) == (tune == "all")
+    assert one.encoder.body.training == (tune == "all")
+    assert one.project.weight.grad.any()
+
+
+@pytest.mark.slow
+def test_it_is_served_and_goes_by_windows(named, table, tmp_path):
+    made = config(named, table)
+    made["inputs"]["speech"]["windows"] = {"overlap": 0.4, "max_seconds": 10}
+    bundle = mmbm.train(made, run=tmp_path / "run")
+    import io
+
+    import soundfile
+
+    file = io.BytesIO()
+    soundfile.write(file, wave(30_000), RATE, subtype="PCM_16", format="WAV")
+    (expected,) = bundle.predict({"speech": file.getvalue()})
+    with serving(tmp_path / "served", bundle.path) as server, mmbm.Client(server.url) as client:
+        *_, last = client.stream([wave(30_000)], RATE)
+        assert last["answer"]["words"] == expected["words"]
+        assert client.predict({"speech": file.getvalue()})[0]["words"] == expected["words"]
+
+
+@pytest.mark.slow
+def test_a_stopped_and_resumed_run_ends_with_the_same_weights(named, table, tmp_path, monkeypatch):
+    from mmbm.errors import Interrupted
+    from mmbm.run import Run
+
+    whole = mmbm.train(config(named, table), run=tmp_path / "whole").path
+    due = iter([False] * 3 + [True] * 1000)
+
+    def stop(run: Run) -> bool:
+        run.stop = next(due)
+        return run.stop
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Run, "checkpoint_due", stop)
+        with pytest.raises(Interrupted):
+            mmbm.train(config(named, table), run=tmp_path / "stopped")
+    again = mmbm.train(config(named, table), run=tmp_path / "stopped", resume=True).path
+    ours, theirs = (load_file(path / "weights.safetensors") for path in (whole, again))
+    assert [name for name in ours if not torch.equal(ours[name], theirs[name])] == []
+
+
+def damaged(named, tmp_path, change) -> tuple[str, object]:
+    folder = shutil.copytree(named[1], tmp_path / "model")
+    change(folder)
+    return named[0], folder
+
+
+def edit(name: str, **changes):
+    def change(folder):
+        told = json.loads((folder / name).read_text())
+        (folder / name).write_text(json.dumps({**told, **changes}))
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda folder: (folder / "config.json").unlink(), r"model has no config\.json"),
+        (lambda folder: (folder / "preprocessor_config.json").unlink(), "feature extractor"),
+        (lambda folder: (folder / "model.safetensors").unlink(), "Pickled weights"),
+        (lambda folder: (folder / "config.json").write_text("{"), "can't be read"),
+        (edit("config.json", model_type="bert"), "is a 'bert' model.*wav2vec2 or whisper"),
+        (edit("preprocessor_config.json", sampling_rate=16000), "encoder reads 16000, not 8000"),
+    ],
+)
+def test_a_folder_that_is_no_model_is_said(named, tmp_path, change, message):
+    with pytest.raises(ConfigError, match=message):
+        modality(damaged(named, tmp_path, change))
+
+
+def test_weights_that_are_not_the_configs_are_refused_rather_than_made_up(tmp_path):
+    folder = wav2vec2(tmp_path / "model")
+    edit("config.json", num_hidden_layers=3)(folder)
+    with pytest.raises(ConfigError, match="its weights don't fit its config"):
+        modality(("group", folder))
+
+
+def test_a_stride_that_is_not_the_models_is_said(named):
+    with pytest.raises(ConfigError, match=rf"write stride: {STRIDES[named[0]]}"):
+        modality(named, stride=5)
+
+
+def test_a_spectrogram_that_nothing_reads_is_not_augmented(named, table):
+    made = config(named, table)
+    made["inputs"]["speech"]["augment"] = {"warp": 0.1}
+    with pytest.raises(ConfigError, match="a pretrained encoder reads the sound itself"):
+        configfile.parse(made)
+
+
+def test_only_sounds_have_pretrained_encoders_so_far(named, table):
+    made = config(named, table)
+    made["inputs"]["remark"] = {"kind": "text", "encoder": audio(named)["encoder"]}
+    made["targets"]["mood"] = {"kind": "category"}
+    with pytest.raises(ConfigError, match=r"inputs\.remark\.encoder: pretrained reads sounds"):
+        configfile.parse(made)
+
+
+def test_no_code_of_a_folder_is_run(tmp_path):
+    folder = wav2vec2(tmp_path / "model")
+    (folder / "evil.py").write_text("raise SystemExit('this was run')")
+    edit("config.json", auto_map={"AutoModel": "evil.Evil", "AutoConfig": "evil.Evil"})(folder)
+    assert modality(("group", folder)).encoder.width == 32
+    assert PretrainedSpec(model=None).tune == "all"
