@@ -1,7 +1,7 @@
 """How near cells lie in the space of a match, and how well one finds another."""
 
 from itertools import combinations, permutations
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -24,6 +24,8 @@ class MatchAnswer:
         *(Metric(f"recall@{k}", True) for k in DEPTHS[1:]),
         Metric("median_rank", False),
     )
+
+    also: ClassVar = {}
 
     def __init__(self, spec: MatchTarget):
         self.columns = spec.columns
