@@ -227,3 +227,17 @@ def test_each_modality_is_hidden_as_often_as_the_config_says(bundle_path):
     assert hidden["remark"] == 0
     assert hidden["photo"] == pytest.approx(0.5, abs=0.05)
     assert hidden["table"] == pytest.approx(0.2, abs=0.05)  # the usual chance
+
+
+def test_a_number_on_a_logarithmic_scale_exports_and_keeps_its_golden_answers(tmp_path):
+    generator = np.random.default_rng(0)
+    a, b = generator.random((2, 200))
+    table = {"a": a.tolist(), "b": b.tolist(), "price": (1000 * 10 ** (3 * a + b)).tolist()}
+    config = {
+        "inputs": {"a": "number", "b": "number"},
+        "targets": {"price": {"kind": "number", "log": True}},
+        "train": {"epochs": 10, "golden": 8},
+    }
+    bundle = mmbm.train(config, table=table, run=tmp_path / "run")
+    assert bundle.predict([{"a": 0.9, "b": 0.9}])[0]["price"] > 1e5
+    assert bundle.verify() == 8

@@ -30,7 +30,7 @@ from mmbm.columns import Cell, Columns
 from mmbm.config import Config, MatchTarget, OwnSpec, PretrainedSpec
 from mmbm.errors import BundleError
 from mmbm.registry import RUNNERS, find
-from mmbm.runners import Runner, farthest
+from mmbm.runners import Runner, units
 from mmbm.runners.windows import windowed
 
 FORMAT = 1
@@ -153,8 +153,10 @@ class Bundle:
         if not rows:
             return 0
         outputs = raw_answers(self, rows)
+        measured = units(self.config, self.columns)
         for name, tolerance in self.manifest["tolerance"].items():
-            worst = farthest(outputs[name], expected[name])
+            unit = measured[name]
+            worst = unit.farthest(outputs[name], expected[name]) * unit.std
             if not worst <= tolerance:
                 raise BundleError(
                     f"{self.path}: the golden rows are answered differently than when the bundle "

@@ -23,6 +23,7 @@ from mmbm.prepare import Data, prepare, raw_cells
 from mmbm.prepare.store import safe
 from mmbm.progress import say
 from mmbm.run import Run
+from mmbm.runners import units
 from mmbm.runners.onnx import OnnxRunner
 from mmbm.runners.torch import TorchRunner
 from mmbm.show import Training
@@ -139,19 +140,16 @@ def write(
     config: Config, data: Data, model: Any, run: Run, baselines: Report, folds: Report | None = None
 ) -> Bundle:
     """Weights, graphs checked against the model, golden rows and metrics: the run's bundle."""
-    scale = {
-        name: data.columns[name].state["std"] if spec.kind == "number" else 1.0
-        for name, spec in config.targets.items()
-    }
+    measured = units(config, data.columns)
 
     def fill(folder: Path) -> Report:
         weights = {k: v.cpu().contiguous().clone() for k, v in model.state_dict().items()}
         save_file(weights, folder / "weights.safetensors")
         export(model, data.columns, folder / "graphs")
-        verify(model, data.columns, folder / "graphs", data.splits["valid"], scale)
+        verify(model, data.columns, folder / "graphs", data.splits["valid"], measured)
         return final_metrics(config, data, folder / "graphs", baselines, folds)
 
-    tolerance = {name: TOLERANCE * s for name, s in scale.items()}
+    tolerance = {name: TOLERANCE * unit.std for name, unit in measured.items()}
     runner = TorchRunner(model, next(model.parameters()).device)
     golden = golden_rows(config, data, runner)
     drift = reference(config, data.columns, data.splits, runner)

@@ -14,8 +14,9 @@ from typing import Any, NamedTuple
 from mmbm import bundle as bundles
 from mmbm.bundle import MANIFEST, Bundle
 from mmbm.errors import BundleError, MmbmError
-from mmbm.export.verify import TOLERANCES, Moved, answers, check, scales
+from mmbm.export.verify import TOLERANCES, Moved, answers, check
 from mmbm.registry import EXPORTS, find
+from mmbm.runners import units
 
 PRECISIONS = {
     "onnx": ("float32", "float16", "int8"),
@@ -117,7 +118,8 @@ def write_bundle(
         shutil.copytree(bundle.path, part, ignore=leave)
         (part / "graphs").mkdir()
         find(EXPORTS, to)(bundle, part / "graphs", precision)
-        tolerance = {name: bound * scale for name, scale in scales(bundle).items()}
+        measured = units(bundle.config, bundle.columns)
+        tolerance = {name: bound * unit.std for name, unit in measured.items()}
         origin = {"from": bundle.version, "to": to, "precision": precision}
         bundles.seal(part, bundle.config, tolerance, runner=to, export=origin)
         made = bundles.load(part)

@@ -14,7 +14,7 @@ from mmbm.nn.ensemble import Ensemble
 from mmbm.nn.graph import Axes, to_onnx
 from mmbm.nn.model import Model
 from mmbm.prepare.batches import Rows
-from mmbm.runners import Runner, farthest
+from mmbm.runners import Runner, Unit
 from mmbm.runners.onnx import OnnxRunner
 from mmbm.runners.torch import TorchRunner, fields
 
@@ -108,11 +108,11 @@ def lengthened(name: str, tensor: Tensor, axes: Axes) -> Tensor:
 
 
 def verify(
-    model: Model | Ensemble, columns: Columns, folder: Path, rows: Rows, scale: dict[str, float]
+    model: Model | Ensemble, columns: Columns, folder: Path, rows: Rows, unit: dict[str, Unit]
 ) -> float:
     """Largest difference between torch and the files: alone and in an odd batch, short and long.
 
-    Raises BundleError beyond TOLERANCE. `scale` is what a difference is divided by, per target.
+    Raises BundleError beyond TOLERANCE. `unit` is what a difference is measured in, per target.
     """
     device = next(model.parameters()).device
     torch_runner, onnx_runner = TorchRunner(model, device), OnnxRunner(folder)
@@ -129,7 +129,7 @@ def verify(
         arrays = flatten(rows.gather(positions).inputs, columns)
         ours, theirs = (_answers(runner, arrays) for runner in (torch_runner, onnx_runner))
         for name, mine in ours.items():
-            worst = max(worst, farthest(mine, theirs[name]) / scale[name])
+            worst = max(worst, unit[name].farthest(mine, theirs[name]))
     if not worst <= TOLERANCE:
         raise BundleError(
             f"The exported graphs move an answer by {worst:.2g}, more than {TOLERANCE:g}: they "

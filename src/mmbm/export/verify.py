@@ -10,8 +10,7 @@ from mmbm.bundle import Bundle
 from mmbm.columns import longest
 from mmbm.errors import BundleError
 from mmbm.predict import Decoded, batched, decode_row
-from mmbm.runners import Named, Runner, flatten
-from mmbm.runners import farthest as gap
+from mmbm.runners import Named, Runner, flatten, units
 
 TOLERANCES = {"float32": 1e-4, "float16": 0.01, "int8": 0.05}
 """How far an answer may move if not said otherwise: a probability, or a number in its standard
@@ -52,14 +51,14 @@ class Moved:
 def check(bundle: Bundle, exported: Callable[[Named], Named], bound: float) -> Moved:
     """Answer the same batches by the bundle and by what was exported. Raises BundleError if an
     answer moves farther than `bound`, or if there are no golden rows to run."""
-    rows, scale = golden(bundle), scales(bundle)
+    rows, unit = golden(bundle), units(bundle.config, bundle.columns)
     farthest = dict.fromkeys(bundle.config.targets, 0.0)
     count = 0
     for label, batch in batches(bundle, rows):
         arrays = flatten(batched(bundle, batch), bundle.columns)
         ours, theirs = answers(bundle.runner, arrays), exported(arrays)
         for name, mine in ours.items():
-            moved = gap(mine, theirs[name]) / scale[name]
+            moved = unit[name].farthest(mine, theirs[name])
             if not moved <= bound:
                 raise BundleError(
                     f"The exported model moves {name!r} by {moved:.2g}, more than its tolerance "
@@ -94,14 +93,6 @@ def golden(bundle: Bundle) -> list[Decoded]:
             "train.golden: 16."
         )
     return decoded
-
-
-def scales(bundle: Bundle) -> dict[str, float]:
-    """What a difference is divided by: a number's spread in training, 1 for probabilities."""
-    return {
-        name: bundle.columns[name].state["std"] if spec.kind == "number" else 1.0
-        for name, spec in bundle.config.targets.items()
-    }
 
 
 def batches(bundle: Bundle, rows: list[Decoded]) -> Iterator[tuple[str, list[Decoded]]]:

@@ -6,11 +6,12 @@ length, `NAME.lengths` [B]; it gives, for every modality, `NAME.x` [B, T, D], `N
 a transcript [B, T, V] with zeros behind a row's last place.
 """
 
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
 from mmbm.columns import Arrays, Columns
+from mmbm.config import Config, NumberTarget
 
 Named = dict[str, np.ndarray]
 GRAPHS = ("encode", "answer")
@@ -24,6 +25,30 @@ def joined(parts: list[np.ndarray]) -> np.ndarray:
     """The rows of several batches as one, [N, C] or [N, T, V] with T that of the longest."""
     longest = max(part.shape[1] if part.ndim == 3 else 0 for part in parts)
     return np.concatenate([lengthened(part, longest) for part in parts])
+
+
+class Unit(NamedTuple):
+    """What a difference of two answers is measured in: a number's spread in training, of the
+    logarithms with `log`; of probabilities and embeddings, themselves."""
+
+    std: float = 1.0
+    log: bool = False
+
+    def farthest(self, ours: np.ndarray, theirs: np.ndarray) -> float:
+        """The largest difference of two outputs of the same rows, in `std`."""
+        if self.log:
+            ours, theirs = (np.sign(x) * np.log1p(np.abs(x)) for x in (ours, theirs))
+        return farthest(ours, theirs) / self.std
+
+
+def units(config: Config, columns: Columns) -> dict[str, Unit]:
+    """The unit of each target."""
+    return {
+        name: Unit(columns[name].state["std"], spec.log)
+        if isinstance(spec, NumberTarget)
+        else Unit()
+        for name, spec in config.targets.items()
+    }
 
 
 def farthest(ours: np.ndarray, theirs: np.ndarray) -> float:
