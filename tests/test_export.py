@@ -15,9 +15,9 @@ import mmbm
 from mmbm.bundle import MANIFEST
 from mmbm.errors import BundleError, MissingExtra, MmbmError
 from mmbm.export.onefile import Whole
-from mmbm.export.verify import TOLERANCES, batches, golden, scales
+from mmbm.export.verify import TOLERANCES, batches, golden
 from mmbm.predict import batched
-from mmbm.runners import flatten
+from mmbm.runners import flatten, units
 
 VARIANTS = [
     ("openvino", "float32"),
@@ -41,14 +41,15 @@ def exported(bundle_path, tmp_path_factory):
 def test_an_exported_bundle_answers_as_its_origin_whatever_the_batch(variant, exported, bundle):
     """Alone and together, short and long, whole and with parts absent: the shared battery."""
     made = mmbm.load(exported[variant].path, verify=True)
-    bound, scale, labels = TOLERANCES[variant[1]], scales(bundle), []
+    bound, labels = TOLERANCES[variant[1]], []
+    unit = units(bundle.config, bundle.columns)
     for label, rows in batches(bundle, golden(bundle)):
         arrays = flatten(batched(bundle, rows), bundle.columns)
         ours = bundle.runner.run("answer", bundle.runner.run("encode", arrays))
         theirs = made.runner.run("answer", made.runner.run("encode", arrays))
         assert ours.keys() == theirs.keys()
         for name, answer in ours.items():
-            assert np.abs(answer - theirs[name]).max() <= bound * scale[name], (label, name)
+            assert unit[name].farthest(answer, theirs[name]) <= bound, (label, name)
         labels.append(label)
     assert len(labels) == len(set(labels)) + 3  # four golden rows alone, everything else once
 
@@ -229,8 +230,8 @@ def test_one_file_answers_as_the_bundle(bundle, tmp_path, precision, external):
     onnx.checker.check_model(str(path), full_check=True)
     arrays = flatten(batched(bundle, golden(bundle)), bundle.columns)
     answers, (_, expected) = Whole(path).answers(arrays), bundle.golden()
-    for name, scale in scales(bundle).items():
-        assert np.abs(answers[name] - expected[name]).max() <= TOLERANCES[precision] * scale
+    for name, unit in units(bundle.config, bundle.columns).items():
+        assert unit.farthest(answers[name], expected[name]) <= TOLERANCES[precision]
     assert report["precision"] == precision
 
 

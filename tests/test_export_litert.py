@@ -15,12 +15,12 @@ import torch
 import mmbm
 from mmbm.errors import BundleError
 from mmbm.export.litert import STEPS, SplitNumber, Unrolled, split
-from mmbm.export.verify import TOLERANCES, answers, batches, golden, scales
+from mmbm.export.verify import TOLERANCES, answers, batches, golden
 from mmbm.nn.batch import Field
 from mmbm.nn.frontends.number import NumberFrontend
 from mmbm.nn.layers import Recurrence, valid
 from mmbm.predict import batched
-from mmbm.runners import flatten
+from mmbm.runners import flatten, units
 from mmbm.runners.litert import padded
 
 
@@ -81,9 +81,9 @@ def test_litert_answers_as_the_bundle_whatever_the_batch(bundles):
     for label, rows in batches(bundle, golden(bundle)):
         arrays = flatten(batched(bundle, rows), bundle.columns)
         ours, theirs = answers(bundle.runner, arrays), answers(made.runner, arrays)
-        for name, scale in scales(bundle).items():
-            moved = np.abs(ours[name] - theirs[name]).max()
-            assert moved <= TOLERANCES["float32"] * scale, (label, name)
+        for name, unit in units(bundle.config, bundle.columns).items():
+            moved = unit.farthest(ours[name], theirs[name])
+            assert moved <= TOLERANCES["float32"], (label, name)
 
 
 @pytest.mark.slow

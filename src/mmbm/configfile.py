@@ -8,7 +8,8 @@ from typing import Annotated, Any, get_args, get_origin
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from mmbm.config import Config, PretrainedSpec, TextSpec, by_kind, component
+from mmbm.config import Config, PretrainedSpec, TextSpec
+from mmbm.config.spec import by_kind, component
 from mmbm.errors import ConfigError
 
 

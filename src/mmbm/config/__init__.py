@@ -1,0 +1,216 @@
+"""The whole YAML surface, a file for each of its sections: every key, default and unit.
+
+A component may be written as a string (`encoder: cnn`) or with options
+(`encoder: {kind: cnn, size: small}`). A relative path is relative to the file that names it.
+"""
+
+from typing import Annotated, Any
+
+from pydantic import Field, model_validator
+
+from mmbm.config.data import DataSpec, SplitSpec
+from mmbm.config.encoders import (
+    BagSpec,
+    CNNSpec,
+    ConformerSpec,
+    PretrainedSpec,
+    RNNSpec,
+    TransformerSpec,
+)
+from mmbm.config.fusion import (
+    DROP,
+    AnyFusionSpec,
+    BottleneckSpec,
+    ConcatSpec,
+    GatedSpec,
+    LowRankSpec,
+    SumSpec,
+    TransformerFusionSpec,
+)
+from mmbm.config.inputs import (
+    AudioAugment,
+    AudioSpec,
+    CategorySpec,
+    ImageAugment,
+    ImageSpec,
+    InputSpec,
+    LabelsSpec,
+    MediaSpec,
+    NumberSpec,
+    TextSpec,
+)
+from mmbm.config.spec import OwnSpec, Spec
+from mmbm.config.targets import (
+    AnyTargetSpec,
+    CategoryTarget,
+    ClassesSpec,
+    LabelsTarget,
+    MatchTarget,
+    NumberTarget,
+    TranscriptTarget,
+)
+from mmbm.config.train import TrainSpec
+
+RESERVED = {"x", "keep", "known", "present", "lengths"}
+"""Endings of the graphs' own inputs and outputs."""
+
+
+ANSWERED = {"confidence", "p", "because", "times", "embedding"}
+"""What follows a target's name in the columns of its answers: `label.confidence`."""
+
+
+class Config(Spec):
+    data: DataSpec
+    inputs: Annotated[dict[str, InputSpec], Field(min_length=1)]
+    fusion: AnyFusionSpec = ConcatSpec()
+    targets: Annotated[dict[str, AnyTargetSpec], Field(min_length=1)]
+    train: TrainSpec = TrainSpec()
+
+    @model_validator(mode="after")
+    def _consistent(self):
+        both = set(self.inputs) & set(self.targets)
+        if both:
+            raise ValueError(f"{min(both)!r} is an input and a target: leave it out of inputs")
+        for name in (*self.inputs, *self.targets):
+            ending = name.rpartition(".")[2]
+            if name != ending and ending in RESERVED:
+                raise ValueError(f"{name!r}: a column can't end in .{ending}; rename it")
+        self._check_answers()
+        self._check_matched()
+        self._check_read()
+        self._check_windows()
+        hidden = self.fusion.drop if isinstance(self.fusion.drop, dict) else {}
+        if unknown := sorted(set(hidden) - set(self.modalities())):
+            there = ", ".join(self.modalities())
+            raise ValueError(f"fusion.drop: {unknown[0]!r} is no modality; there are {there}")
+        for name, spec in self.inputs.items():
+            pretrained = isinstance(getattr(spec, "encoder", None), PretrainedSpec)
+            if pretrained and not isinstance(spec, AudioSpec):
+                raise ValueError(f"inputs.{name}.encoder: pretrained reads sounds, no {spec.kind}")
+            if isinstance(spec, MediaSpec):
+                self._check_shared(name, spec)
+            elif spec.group in set(self.inputs) - {name}:
+                raise ValueError(f"inputs.{name}.group: {spec.group!r} is an input; name another")
+        return self
+
+    def _check_answers(self) -> None:
+        """No column of the answers may be written over by another."""
+        for name in self.targets:
+            endings = [name.removeprefix(f"{t}.") for t in self.targets if name.startswith(f"{t}.")]
+            if name == "error" or any(e.partition(".")[0] in ANSWERED for e in endings):
+                raise ValueError(f"targets.{name}: answers have a column of this name; rename it")
+        if "prior" in self.modalities():
+            raise ValueError("'prior' is what answers start from: rename this input or group")
+
+    def _check_read(self) -> None:
+        """Every input is read by some target, and an ensemble's answers have a mean."""
+        read = {column for spec in self.matches.values() for column in spec.columns}
+        for name, spec in self.targets.items():
+            if isinstance(spec, TranscriptTarget):
+                read.add(spec.of)
+                if not isinstance(self.inputs.get(spec.of), AudioSpec):
+                    sounds = [n for n, s in self.inputs.items() if isinstance(s, AudioSpec)]
+                    there = ", ".join(sounds) or "none"
+                    raise ValueError(
+                        f"targets.{name}.of: {spec.of!r} is no audio input; there are: {there}"
+                    )
+        if not read:
+            return
+        split = self.data.split
+        if isinstance(split, SplitSpec) and split.folds and split.then == "ensemble":
+            why = "places what is said elsewhere in time, so transcripts have"
+            if self.matches:
+                why = "has a space of its own, so embeddings have"
+            raise ValueError(f"data.split.then: each model {why} no mean; use then: all")
+        unread = sorted(set(self.inputs) - read)
+        if unread and not self.fuses:
+            raise ValueError(
+                f"inputs.{unread[0]}: no target reads it, since a transcript hears only its sound "
+                "and a match reads only its columns; leave it out"
+            )
+
+    def _check_matched(self) -> None:
+        for name, spec in self.matches.items():
+            media = [n for n, s in self.inputs.items() if isinstance(s, MediaSpec)]
+            texts = [n for n in spec.columns if isinstance(self.inputs.get(n), TextSpec)]
+            for column in spec.columns:
+                if column not in media:
+                    there = ", ".join(media) or "none"
+                    raise ValueError(
+                        f"targets.{name}.columns: {column!r} is no image, audio or text input; "
+                        f"there are: {there}"
+                    )
+            if spec.classes is None:
+                continue
+            if spec.classes.by not in texts:
+                there = ", ".join(texts) or "none"
+                raise ValueError(
+                    f"targets.{name}.classes.by: {spec.classes.by!r} is no text column of this "
+                    f"match; there are: {there}"
+                )
+            if spec.classes.of not in set(spec.columns) - {spec.classes.by}:
+                raise ValueError(
+                    f"targets.{name}.classes.of: {spec.classes.of!r} is no other column of this "
+                    "match"
+                )
+
+    @property
+    def matches(self) -> dict[str, MatchTarget]:
+        """The targets that align columns."""
+        return {n: spec for n, spec in self.targets.items() if isinstance(spec, MatchTarget)}
+
+    @property
+    def columns(self) -> dict[str, Any]:
+        """The specs of all columns that are read from the table, inputs first."""
+        targets = {name: spec for name, spec in self.targets.items() if spec.has_cells}
+        return {**self.inputs, **targets}
+
+    def _check_windows(self) -> None:
+        for name, spec in self.inputs.items():
+            if not isinstance(spec, AudioSpec) or spec.windows is None:
+                continue
+            if self.fuses:
+                fusing = next(k for k, target in self.targets.items() if target.fuses)
+                raise ValueError(
+                    f"inputs.{name}.windows: only a transcript has a part in each window, and "
+                    f"{fusing!r} is a {self.targets[fusing].kind}; leave windows or this target out"
+                )
+            if not isinstance(getattr(spec.encoder, "stride", None), int):
+                raise ValueError(
+                    f"inputs.{name}.windows: an encoder of your own says with an option `stride` "
+                    "how many frames a token of it has"
+                )
+
+    def sound_of(self, target: TranscriptTarget) -> AudioSpec:
+        sound = self.inputs[target.of]
+        assert isinstance(sound, AudioSpec)  # checked when it was read
+        return sound
+
+    @property
+    def fuses(self) -> bool:
+        """Some target answers from all modalities together."""
+        return any(spec.fuses for spec in self.targets.values())
+
+    def _check_shared(self, name: str, spec: MediaSpec) -> None:
+        other = spec.same_as
+        if other is None:
+            return
+        original = self.inputs.get(other)
+        if not isinstance(original, MediaSpec) or other == name:
+            raise ValueError(f"inputs.{name}.same_as: there is no other input {other!r} to share")
+        if original.same_as:
+            raise ValueError(
+                f"inputs.{name}.same_as: name {original.same_as!r}, whose weights it has"
+            )
+        if original != spec.model_copy(update={"same_as": None}):
+            raise ValueError(
+                f"inputs.{name}.same_as: {name!r} and {other!r} differ in kind or options; inputs "
+                "that share weights must be written alike"
+            )
+
+    def modalities(self) -> dict[str, list[str]]:
+        """Modality name -> its columns: one media column each, table columns by their group."""
+        modalities: dict[str, list[str]] = {}
+        for name, spec in self.inputs.items():
+            modalities.setdefault(getattr(spec, "group", name), []).append(name)
+        return modalities

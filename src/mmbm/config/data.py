@@ -1,0 +1,56 @@
+"""`data`: the table, and how its rows are divided."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Discriminator, Field, Tag, model_validator
+
+from mmbm.config.spec import Fraction, Spec
+
+
+class SplitSpec(Spec):
+    """How rows are divided. A string instead of this names a column of train/valid/test."""
+
+    valid: Fraction = 0.1
+    test: Fraction = 0.2
+    seed: int = 7
+    group: str | None = None
+    """A column; its rows of one value stay in one split."""
+    time: str | None = None
+    """A column; the latest rows are the test split, those before them the valid split."""
+    folds: Annotated[int, Field(ge=2, le=50)] | None = None
+    """Cross-validation with this many folds; `valid` is not used then."""
+    then: Literal["all", "ensemble"] = "all"
+    """After cross-validation: train once on all folds, or keep the models of the folds together."""
+
+    @model_validator(mode="after")
+    def _one_rule(self):
+        if self.group and self.time:
+            raise ValueError("split by group or by time, not both")
+        if self.valid + self.test >= 1:
+            raise ValueError("valid and test leave no rows to train on")
+        return self
+
+
+def by_rule(value: Any) -> str:
+    return "column" if isinstance(value, str) else "rule"
+
+
+AnySplit = Annotated[
+    Annotated[str, Tag("column")] | Annotated[SplitSpec, Tag("rule")], Discriminator(by_rule)
+]
+
+
+class DataSpec(Spec):
+    table: str
+    """Path of a csv, tsv, jsonl, parquet, arrow or feather file, relative to the config."""
+    root: str | None = None
+    """Folder that media paths are relative to; the table's own folder if not given."""
+    encoding: str | None = None
+    """Text encoding of a csv; found from its first bytes if not given (UTF-8 or UTF-16)."""
+    delimiter: Annotated[str, Field(min_length=1, max_length=1)] | None = None
+    """One character; found from the first rows of a csv if not given."""
+    split: AnySplit = SplitSpec()
+    bad_cells: Literal["drop", "missing", "stop"] = "drop"
+    """A cell that can't be decoded: drop its row, treat the cell as absent, or stop."""
+    rehash: bool = False
+    """Recognise unchanged media by their bytes instead of path, size and time of change."""

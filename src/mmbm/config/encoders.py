@@ -1,0 +1,115 @@
+"""`inputs.X.encoder`: frontend output -> tokens."""
+
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Discriminator, Field, PositiveInt, Tag, model_validator
+
+from mmbm.config.spec import Fraction, OwnSpec, Size, Spec, by_kind, component
+
+
+class CNNSpec(Spec):
+    """Residual convolutions, over a picture or over spectrogram frames."""
+
+    kind: Literal["cnn"] = "cnn"
+    size: Size = "small"
+    width: PositiveInt | None = None
+    """Channels of the first stage; they double at each of the stages."""
+    layers: PositiveInt | None = None
+    """Residual blocks per stage."""
+    dropout: Fraction = 0.0
+
+    @property
+    def stride(self) -> int:
+        """Frames of a sound per token."""
+        return 16 if self.size == "base" else 8
+
+
+class RNNSpec(Spec):
+    """Recurrent network over text tokens or audio frames."""
+
+    kind: Literal["rnn"] = "rnn"
+    size: Size = "small"
+    cell: Literal["gru", "lstm"] = "gru"
+    width: PositiveInt | None = None
+    """Hidden units per direction."""
+    layers: PositiveInt | None = None
+    bidirectional: bool = True
+    stride: Literal[1, 2, 4, 8] = 2
+    """Frames of a sound per token, of 10 ms each. A text keeps all its tokens."""
+    dropout: Fraction = 0.1
+
+
+class TransformerSpec(Spec):
+    """Pre-norm transformer over patches, text tokens or audio frames."""
+
+    kind: Literal["transformer"] = "transformer"
+    size: Size = "small"
+    width: PositiveInt | None = None
+    layers: PositiveInt | None = None
+    heads: PositiveInt | None = None
+    patch: PositiveInt = 8
+    """Side of a picture's patch in pixels, or frames per token of a sound."""
+    dropout: Fraction = 0.1
+
+    @property
+    def stride(self) -> int:
+        """Frames of a sound per token."""
+        return self.patch
+
+
+class ConformerSpec(Spec):
+    """Attention and convolution by turns (Gulati et al. 2020), over text tokens or audio frames."""
+
+    kind: Literal["conformer"] = "conformer"
+    size: Size = "small"
+    width: PositiveInt | None = None
+    layers: PositiveInt | None = None
+    heads: PositiveInt | None = None
+    kernel: Annotated[int, Field(ge=3)] = 15
+    """Tokens that a convolution spans: an odd number."""
+    stride: Literal[1, 2, 4, 8] = 4
+    """Frames of a sound per token, of 10 ms each. A text keeps all its tokens."""
+    dropout: Fraction = 0.1
+
+    @model_validator(mode="after")
+    def _odd(self):
+        if self.kernel % 2 == 0:
+            raise ValueError(f"kernel: an odd number has a middle (given: {self.kernel})")
+        return self
+
+
+class BagSpec(Spec):
+    """The words of a text without their order: the steadiest from a few thousand rows."""
+
+    kind: Literal["bag"] = "bag"
+    size: Size = "small"
+    dropout: Fraction = 0.1
+
+
+class PretrainedSpec(Spec):
+    """A Hugging Face model: of a sound, wav2vec2 or the encoder of Whisper. It reads the sound
+    itself, normalised as its own feature extractor does: `bands` and `augment` have no part in
+    it."""
+
+    kind: Literal["pretrained"] = "pretrained"
+    model: str | None
+    """Folder that `save_pretrained` wrote, weights as safetensors. Nothing is downloaded and no
+    code of the folder is run. In a bundle, which holds all of it, empty."""
+    tune: Literal["all", "frozen"] = "all"
+    """Train all of its weights, or none: then it is a fixed reader of what is trained behind it."""
+    stride: PositiveInt = 2
+    """Frames of a sound, of 10 ms each, per token: 2 of wav2vec2 and Whisper. Another model's is
+    said by the error about it."""
+
+
+EncoderSpec = Annotated[
+    Annotated[CNNSpec, Tag("cnn")]
+    | Annotated[RNNSpec, Tag("rnn")]
+    | Annotated[TransformerSpec, Tag("transformer")]
+    | Annotated[ConformerSpec, Tag("conformer")]
+    | Annotated[BagSpec, Tag("bag")]
+    | Annotated[PretrainedSpec, Tag("pretrained")]
+    | Annotated[OwnSpec, Tag("own")],
+    Discriminator(by_kind),
+    BeforeValidator(component),
+]

@@ -1,0 +1,183 @@
+"""`inputs`: one spec per kind of column."""
+
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Discriminator, Field, PositiveInt, Tag, model_validator
+
+from mmbm.config.encoders import CNNSpec, EncoderSpec, PretrainedSpec, RNNSpec
+from mmbm.config.spec import Fraction, Positive, Spec, by_kind, component
+
+
+class ImageAugment(Spec):
+    """Random changes of a picture, in training only."""
+
+    flip: bool = False
+    """Mirror left-right, one row in two."""
+    crop: Fraction = 0.0
+    """Shift by up to this part of the side (edges repeated)."""
+    erase: Fraction = 0.0
+    """Probability of blanking a random rectangle (Zhong et al. 2017)."""
+
+
+class AudioAugment(Spec):
+    """Random changes of the spectrogram, in training only: other voices, other tempi, and masks
+    (SpecAugment, Park et al. 2019)."""
+
+    warp: Fraction = 0.0
+    """Raise or lower all frequencies by up to this part, as a shorter or longer vocal tract does
+    (Jaitly & Hinton 2013)."""
+    speed: Fraction = 0.0
+    """Play faster or slower by up to this part, at the same pitch (Ko et al. 2015)."""
+    bands: Annotated[int, Field(ge=0)] = 8
+    """Widest mask over mel bands; two masks a clip. 0: none."""
+    frames: Fraction = 0.15
+    """Longest mask over time, as a part of the clip; two masks a clip. 0: none."""
+
+
+class TextAugment(Spec):
+    """Random changes of a text, in training only."""
+
+    hide: Fraction = 0.1
+    """The chance that a token is hidden, so that no single word is relied on (Dai & Le 2015)."""
+
+
+class MediaSpec(Spec):
+    same_as: str | None = None
+    """Share all weights with this input (of the same kind and options)."""
+    max_bytes: PositiveInt = 100_000_000
+    """A larger cell is refused."""
+
+
+class ImageSpec(MediaSpec):
+    kind: Literal["image"] = "image"
+    size: PositiveInt | tuple[PositiveInt, PositiveInt] = 64
+    """Pixels after decoding: one number for a square, or [height, width]."""
+    channels: Literal[1, 3] = 3
+    fit: Literal["stretch", "pad", "crop"] = "stretch"
+    """How another aspect ratio becomes this one."""
+    max_pixels: PositiveInt = 100_000_000
+    """A picture with more pixels (height times width) is refused before it is decoded."""
+    augment: ImageAugment = ImageAugment()
+    encoder: EncoderSpec = CNNSpec()
+
+    @property
+    def height(self) -> int:
+        return self.size if isinstance(self.size, int) else self.size[0]
+
+    @property
+    def width(self) -> int:
+        return self.size if isinstance(self.size, int) else self.size[1]
+
+
+class WindowsSpec(Spec):
+    """A long recording is transcribed by windows that overlap."""
+
+    overlap: Positive = 1.0
+    """Seconds that two windows share; each of them is believed about its own half of these."""
+    max_seconds: Positive = 600.0
+    """A longer recording is refused."""
+
+
+class AudioSpec(MediaSpec):
+    kind: Literal["audio"] = "audio"
+    rate: PositiveInt = 16000
+    """Samples per second after decoding."""
+    seconds: Positive = 10.0
+    """A longer clip is cropped to this."""
+    crop: Literal["start", "center", "end"] = "start"
+    """Which part of a longer clip is kept."""
+    max_seconds: Positive | None = None
+    """A longer clip than this is refused instead of being cropped."""
+    windows: WindowsSpec | None = None
+    """A bundle transcribes what is longer than `seconds` by windows of that length. In training a
+    longer clip is refused, since its text would be said only in part."""
+    bands: PositiveInt = 64
+    """Mel bands of the spectrogram."""
+    normalise: Literal["clip", "band"] = "clip"
+    """What is subtracted: the mean of the clip, or of each band, which also takes away what the
+    microphone, the room and the speaker add to all of it, as it does a hum (Atal 1974)."""
+    augment: AudioAugment = AudioAugment()
+    encoder: EncoderSpec = CNNSpec()
+
+    @model_validator(mode="after")
+    def _windows_fit(self):
+        if self.windows and self.windows.overlap > self.seconds / 2:
+            raise ValueError(
+                f"windows.overlap: {self.windows.overlap:g} s is more than half of a window, which "
+                f"has seconds: {self.seconds:g}"
+            )
+        if self.windows and self.windows.max_seconds < self.seconds:
+            raise ValueError("windows.max_seconds: is shorter than one window (seconds)")
+        return self
+
+    @model_validator(mode="after")
+    def _augments_what_there_is(self):
+        if isinstance(self.encoder, PretrainedSpec) and self.augment != AudioAugment():
+            raise ValueError(
+                "augment: changes a spectrogram, and a pretrained encoder reads the sound itself"
+            )
+        return self
+
+    def whole(self) -> "AudioSpec":
+        """As a bundle reads cells: what goes by windows comes whole."""
+        if self.windows is None:
+            return self
+        most = self.windows.max_seconds
+        return self.model_copy(update={"seconds": most, "max_seconds": most, "windows": None})
+
+
+class TextSpec(MediaSpec):
+    kind: Literal["text"] = "text"
+    vocabulary: Annotated[int, Field(ge=300)] = 4000
+    """Largest number of byte-level BPE tokens, trained on the train split."""
+    max_tokens: PositiveInt = 128
+    """A longer text is cut."""
+    units: Literal["bpe", "word"] = "bpe"
+    """Byte-level BPE, or whole words (of Chinese, characters), unseen ones as one rare word: often
+    better from few rows, since the pieces of an unseen word say nothing that was learned."""
+    lowercase: bool = False
+    """Read capitals as small letters: fewer different words to learn from few rows."""
+    tokenizer: str | None = None
+    """A `tokenizer.json`, or a folder that holds one, instead of training one."""
+    augment: TextAugment = TextAugment()
+    encoder: EncoderSpec = RNNSpec()
+
+
+class NumberSpec(Spec):
+    kind: Literal["number"] = "number"
+    log: bool = False
+    """Take sign(x)·log(1+|x|) first: for counts, prices and other long tails."""
+    bins: Annotated[int, Field(ge=2, le=256)] = 16
+    """Quantile bins of the piecewise-linear embedding."""
+    missing: bool = True
+    """False: an empty cell is a bad cell."""
+    group: str = "table"
+    """Number, category and labels inputs of one group form one modality."""
+
+
+class CategorySpec(Spec):
+    kind: Literal["category"] = "category"
+    min_count: PositiveInt = 1
+    """Values seen less often than this in the train split are grouped as one rare value."""
+    max_values: PositiveInt = 10_000
+    group: str = "table"
+
+
+class LabelsSpec(Spec):
+    kind: Literal["labels"] = "labels"
+    separator: Annotated[str, Field(min_length=1)] = ";"
+    """Between labels in a cell that is one string; a list in a cell needs none."""
+    min_count: PositiveInt = 1
+    group: str = "table"
+
+
+InputSpec = Annotated[
+    Annotated[ImageSpec, Tag("image")]
+    | Annotated[AudioSpec, Tag("audio")]
+    | Annotated[TextSpec, Tag("text")]
+    | Annotated[NumberSpec, Tag("number")]
+    | Annotated[CategorySpec, Tag("category")]
+    | Annotated[LabelsSpec, Tag("labels")],
+    Discriminator(by_kind),
+    BeforeValidator(component),
+]

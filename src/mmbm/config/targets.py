@@ -1,0 +1,127 @@
+"""`targets`: one spec per kind of answer."""
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import BeforeValidator, Discriminator, Field, PositiveInt, Tag, model_validator
+
+from mmbm.config.spec import Fraction, Positive, Spec, by_kind, component
+
+
+class TargetSpec(Spec):
+    weight: Positive = 1.0
+    """This target's part of the training loss."""
+    fuses: ClassVar[bool] = True
+    """Answers from all modalities together, and is mixed of what each of them says."""
+    has_cells: ClassVar[bool] = True
+    """Is a column of the table itself."""
+
+
+class CategoryTarget(TargetSpec):
+    """One class out of several: softmax cross-entropy."""
+
+    kind: Literal["category"] = "category"
+    class_weights: Literal["none", "balanced"] = "none"
+    label_smoothing: Fraction = 0.0
+    max_values: PositiveInt = 10_000
+    min_count: ClassVar[int] = 1
+
+
+class NumberTarget(TargetSpec):
+    """A number, standardised inside, answered in its own unit."""
+
+    kind: Literal["number"] = "number"
+    loss: Literal["mse", "l1", "huber"] = "mse"
+    log: bool = False
+    bins: ClassVar[int] = 16
+    missing: ClassVar[bool] = True
+
+
+class LabelsTarget(TargetSpec):
+    """Any number of labels: one binary cross-entropy each."""
+
+    kind: Literal["labels"] = "labels"
+    separator: Annotated[str, Field(min_length=1)] = ";"
+    min_count: PositiveInt = 1
+    threshold: Annotated[float, Field(gt=0, lt=1)] = 0.5
+
+
+class TranscriptTarget(TargetSpec):
+    """What is said in a sound: connectionist temporal classification (CTC, Graves et al. 2006)."""
+
+    kind: Literal["transcript"] = "transcript"
+    of: str
+    """The audio input that it listens to, alone."""
+    units: Literal["char", "bpe"] = "char"
+    """What each token of the sound may say: a character, or a piece of a word, which needs fewer
+    tokens."""
+    vocabulary: Annotated[int, Field(ge=10)] = 500
+    """Largest number of pieces (`units: bpe`), trained on the train split."""
+    lowercase: bool = False
+    """Learn, answer and measure in small letters."""
+    beam: PositiveInt = 1
+    """Prefixes that the search keeps. 1: the most probable token at every place (greedy)."""
+    order: Annotated[int, Field(ge=0, le=6)] = 0
+    """Tokens of an n-gram of the language model, counted in the train split's texts, that the beam
+    search listens to as well. 0: none."""
+    influence: Annotated[float, Field(ge=0)] = 0.5
+    """Weight of the language model's log-probability."""
+    bonus: float = 1.0
+    """Added to the log-score for every token, since a language model likes short texts."""
+    fuses: ClassVar[bool] = False
+
+    @model_validator(mode="after")
+    def _searches(self):
+        if self.order and self.beam == 1:
+            raise ValueError("a language model (order) needs a beam search: beam: 16")
+        return self
+
+
+class ClassesSpec(Spec):
+    """Zero-shot classification: a cell's class is the one whose name is nearest to it."""
+
+    column: str
+    """A column of the table with the name of each row's class; only measuring reads it."""
+    of: str
+    """The column that is classified."""
+    by: str
+    """The text column that reads the names."""
+    templates: Annotated[tuple[str, ...], Field(min_length=1)] = ("{}",)
+    """What `by` reads, the name in place of {}: of several the mean embedding."""
+
+
+class MatchTarget(TargetSpec):
+    """Several columns in one space, where cells of one row lie close to one another."""
+
+    kind: Literal["match"] = "match"
+    columns: Annotated[list[str], Field(min_length=2)]
+    """The image, audio and text inputs to align. It has no cells of its own."""
+    width: PositiveInt = 128
+    """Numbers of an embedding."""
+    loss: Literal["infonce", "sigmoid"] = "infonce"
+    """infonce: each cell picks its partner among all of the batch (CLIP, Radford et al. 2021);
+    sigmoid: each pair is judged by itself (SigLIP, Zhai et al. 2023)."""
+    temperature: Positive = 0.07
+    """What similarities are divided by, at first: it is learned, and stays above 0.01."""
+    classes: ClassesSpec | None = None
+    """Measure zero-shot classification too."""
+    fuses: ClassVar[bool] = False
+    has_cells: ClassVar[bool] = False
+
+    @model_validator(mode="after")
+    def _different(self):
+        if len(set(self.columns)) < len(self.columns):
+            raise ValueError("columns: each of them once")
+        if any("{}" not in t for t in self.classes.templates) if self.classes else False:
+            raise ValueError("classes.templates: each needs {} in the place of the name")
+        return self
+
+
+AnyTargetSpec = Annotated[
+    Annotated[CategoryTarget, Tag("category")]
+    | Annotated[NumberTarget, Tag("number")]
+    | Annotated[LabelsTarget, Tag("labels")]
+    | Annotated[TranscriptTarget, Tag("transcript")]
+    | Annotated[MatchTarget, Tag("match")],
+    Discriminator(by_kind),
+    BeforeValidator(component),
+]

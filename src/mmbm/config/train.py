@@ -1,0 +1,44 @@
+"""`train`: epochs, steps, precision and device."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, PositiveInt
+
+from mmbm.config.spec import Fraction, Positive, Spec
+
+
+class TrainSpec(Spec):
+    epochs: PositiveInt = 20
+    batch: PositiveInt = 64
+    """Rows per step, over all processes."""
+    chunk: PositiveInt | None = None
+    """Rows that are computed at once, where a batch doesn't fit into memory; all if not given. The
+    step is the same: a match still compares all rows of the batch (gradient caching, Gao et al.
+    2021), for one more forward pass. Only the encoder `cnn` normalises by chunk then."""
+    lr: Positive = 2e-3
+    """Highest learning rate of AdamW (Loshchilov & Hutter 2019)."""
+    weight_decay: Annotated[float, Field(ge=0)] = 0.02
+    warmup: Fraction = 0.1
+    """Part of all steps in which the learning rate rises; then it falls as half a cosine."""
+    clip: Positive = 1.0
+    """Largest norm of the gradient."""
+    patience: PositiveInt | None = None
+    """Stop after this many epochs without a better score; not at all if not given."""
+    monitor: str | None = None
+    """`target.metric` that decides which epoch is best; else the first target's main metric."""
+    auxiliary: Annotated[float, Field(ge=0)] = 0.3
+    """Weight of the loss of each modality's own small head."""
+    average: Annotated[int, Field(ge=1)] = 3
+    """The mean of the weights of this many last epochs, or of this many best ones where they are
+    clearly better on the valid split. 1: no averaging."""
+    seed: int = 7
+    precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    """auto: bfloat16 where the device computes it natively."""
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    threads: PositiveInt | None = None
+    """CPU threads of torch; all cores if not given."""
+    checkpoint_seconds: Positive = 60.0
+    """Time between checkpoints inside an epoch; there is one after every epoch too."""
+    log_steps: PositiveInt = 20
+    golden: Annotated[int, Field(ge=0)] = 8
+    """Rows kept in the bundle with their answers, to verify it later. 0: keep no data."""
