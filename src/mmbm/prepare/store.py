@@ -28,6 +28,7 @@ from mmbm.table import Table
 NOT_DECODING = {"encoder", "augment", "same_as", "weight", "loss", "class_weights"} | {
     "label_smoothing", "threshold", "group", "bins", "bands", "normalise",
     "of", "beam", "order", "influence", "bonus",
+    "decoder", "temperature", "top_p", "seed",
 }  # fmt: skip
 """Options that don't change what a cell decodes to."""
 
