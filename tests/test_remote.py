@@ -106,12 +106,14 @@ class Odd:
             return JSONResponse({"object": "chat.completion", "choices": []})
         if text == "silent":
             return said(None)
+        if text == "long":
+            return said("red", "length")
         return said({"quoted": ' "Red". ', "unsure": "red or green"}.get(text, text))
 
 
-def said(content):
+def said(content, finish="stop"):
     message = {"role": "assistant", "content": content}
-    choice = {"index": 0, "message": message, "finish_reason": "stop"}
+    choice = {"index": 0, "message": message, "finish_reason": finish}
     usage = {"prompt_tokens": 10, "completion_tokens": 1, "total_tokens": 11}
     return JSONResponse({"object": "chat.completion", "choices": [choice], "usage": usage})
 
@@ -160,9 +162,21 @@ def label(odd, table: Path, *options, question=COLOURS, **named):
 
 
 def test_an_answer_that_is_none_is_an_error_in_the_row_and_never_guessed(odd, tmp_path):
-    rows = ["red", "quoted", "unsure", "purple", "large", "page", "json", "empty", "silent", ""]
+    rows = [
+        "red",
+        "quoted",
+        "unsure",
+        "purple",
+        "large",
+        "page",
+        "json",
+        "empty",
+        "silent",
+        "long",
+        "",
+    ]
     done, found, _ = label(odd, texts(tmp_path, *rows, "green"))
-    assert [row["colour"] for row in found] == ["red", "red", *[""] * 8, "green"]
+    assert [row["colour"] for row in found] == ["red", "red", *[""] * 9, "green"]
     assert [row["colour.error"] for row in found] == [
         "", "",
         "the answer 'red or green' is none of the classes",
@@ -170,11 +184,12 @@ def test_an_answer_that_is_none_is_an_error_in_the_row_and_never_guessed(odd, tm
         "refused: Error code: 400 - the picture is too large",
         *["what came back is no chat completion"] * 3,
         "the model refused to answer",
+        "the answer was cut off (length)",
         "the row is empty",
         "",
     ]  # fmt: skip
     assert done == {
-        "rows": 11, "asked": 11, "labelled": 3, "failed": 8, "tokens_in": 50, "tokens_out": 5,
+        "rows": 12, "asked": 12, "labelled": 3, "failed": 9, "tokens_in": 50, "tokens_out": 5,
     }  # fmt: skip
     assert odd.asked[""] == 0
 
@@ -317,6 +332,21 @@ def test_what_is_wrong_is_told_before_anything_is_asked(odd, tmp_path, options, 
     )  # fmt: skip
     assert words in done.stderr
     assert odd.asked.total() == 0
+
+
+def test_a_file_that_is_no_cache_is_not_written_over(odd, tmp_path):
+    (tmp_path / "kept.sqlite").write_text("something of mine " * 50)
+    with pytest.raises(MmbmError, match="can't be used to keep answers"):
+        label(odd, texts(tmp_path, "red"))
+    assert (tmp_path / "kept.sqlite").read_text().startswith("something of mine")
+
+
+def test_an_endpoint_that_is_not_there_is_told_of(tmp_path, monkeypatch):
+    monkeypatch.setattr(remote, "RETRIES", 0)
+    with pytest.raises(MmbmError, match=r"http://127.0.0.1:9/v1: Connection error"):
+        Endpoint("x", "http://127.0.0.1:9/v1", cache=tmp_path / "k").ask(
+            [remote.Request({"model": "x", "messages": []}, remote.Size())], 1
+        )
 
 
 def test_the_key_comes_from_the_environment_alone(monkeypatch):

@@ -181,9 +181,12 @@ def label(
 
     if (classes is None) != number:
         raise typer.BadParameter("Give --classes or --number, one of the two.")
+    if (price_in is None) != (price_out is None):
+        raise typer.BadParameter("Give --price-in and --price-out, or neither.")
+    price = None if price_in is None or price_out is None else (price_in, price_out)
 
     def agree(cost: remote.Estimate) -> bool:
-        say(cost.text(endpoint, (price_in, price_out)))
+        say(cost.text(endpoint, price))
         return yes or typer.confirm("Ask?", err=True)
 
     question = remote.Question.of(ask, classes)

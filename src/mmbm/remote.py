@@ -14,7 +14,6 @@ import os
 import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -34,10 +33,12 @@ from mmbm.table import Table, open_table
 
 LARGEST = 20_000_000
 """Bytes of a picture or a sound that is sent."""
-PICTURES = {"PNG": "png", "JPEG": "jpeg", "WEBP": "webp", "GIF": "gif"}
+PICTURES = {"PNG": "png", "JPEG": "jpeg", "MPO": "jpeg", "WEBP": "webp", "GIF": "gif"}
 """What OpenAI's interface takes as it is; other pictures are sent as PNG."""
-RETRIES = 8
+RETRIES = 6
 """Of the client: at 408, 409, 429, 5xx and lost connections, after 0.5 to 8 s or as told."""
+KEPT = Path("runs/remote.sqlite")
+NOTHING = "what came back is no chat completion"
 REFUSED = (400, 413, 422)
 """Statuses that speak of the row; any other error ends the run."""
 LIMIT = 200
@@ -207,49 +208,44 @@ class Kept:
 
     def __init__(self, path: Path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        self.lock = threading.Lock()
-        try:
-            self.base = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
-            self.base.execute(
-                "create table if not exists replies (key text primary key, content text, "
-                "tokens_in integer, tokens_out integer)"
-            )
-        except sqlite3.Error as error:
-            raise MmbmError(f"{path} can't be used to keep answers: {error}.") from error
+        self.path, self.lock = path, threading.Lock()
+        self.base = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+        columns = "key text primary key, content text, tokens_in integer, tokens_out integer"
+        self._run(f"create table if not exists replies ({columns})")
 
     def get(self, key: str) -> Reply | None:
-        with self.lock:
-            ask = "select content, tokens_in, tokens_out from replies where key = ?"
-            found = self.base.execute(ask, (key,)).fetchone()
-        return Reply(*found) if found else None
+        ask = "select content, tokens_in, tokens_out from replies where key = ?"
+        found = self._run(ask, key)
+        return Reply(*found[0]) if found else None
 
     def keep(self, key: str, reply: Reply) -> None:
-        with self.lock:
-            self.base.execute("insert or replace into replies values (?, ?, ?, ?)", (key, *reply))
+        self._run("insert or replace into replies values (?, ?, ?, ?)", key, *reply)
+
+    def _run(self, statement: str, *values: Any) -> list[Any]:
+        try:
+            with self.lock:
+                return self.base.execute(statement, values).fetchall()
+        except sqlite3.Error as error:
+            raise MmbmError(f"{self.path} can't be used to keep answers: {error}.") from error
 
 
-@dataclass
 class Endpoint:
-    """A model at a URL. `cache` is where its answers are kept."""
+    """A model at a URL."""
 
-    model: str
-    base_url: str
-    concurrency: int = 4
-    """Requests under way at once."""
-    cache: Path = Path("runs/remote.sqlite")
-    kept: Kept = field(init=False)
-
-    def __post_init__(self) -> None:
+    def __init__(self, model: str, base_url: str, concurrency: int = 4, cache: Path | None = None):
+        """concurrency: requests under way at once. cache: where answers are kept."""
         try:
             import openai
         except ModuleNotFoundError as error:
             raise MissingExtra("Asking a remote model", "remote") from error
-        if not (key := os.environ.get("OPENAI_API_KEY")):
+        key = os.environ.get("OPENAI_API_KEY", "")
+        if not key or not key.isascii():
             raise MmbmError(
-                "Set OPENAI_API_KEY to the key of the endpoint (to anything, if it needs none)."
+                "Set OPENAI_API_KEY to the key of the endpoint (to any word, if it needs none)."
             )
-        self.client = openai.OpenAI(base_url=self.base_url, api_key=key, max_retries=RETRIES)
-        self.kept = Kept(self.cache)
+        self.model, self.base_url, self.concurrency = model, base_url, concurrency
+        self.client = openai.OpenAI(base_url=base_url, api_key=key, max_retries=RETRIES)
+        self.kept = Kept(cache or KEPT)
 
     def request(
         self, question: Question, row: dict[str, Cell], kinds: dict[str, str], root: Path | None
@@ -278,7 +274,6 @@ class Endpoint:
             return reply
         try:
             said: Any = self.client.chat.completions.create(**request.body)
-            content = said.choices[0].message.content
         except openai.APIError as error:
             if getattr(error, "status_code", None) in REFUSED:
                 return BadCell(f"refused: {error.message}")
@@ -286,16 +281,27 @@ class Endpoint:
                 f"{self.base_url}: {error.message} What was answered is kept; the same command "
                 "goes on from there."
             ) from error
-        except (AttributeError, IndexError, TypeError, ValueError):  # the client doesn't look
-            return BadCell("what came back is no chat completion")
-        if not isinstance(content, str):
-            return BadCell("the model refused to answer")
-        use = said.usage
-        reply = Reply(
-            content, getattr(use, "prompt_tokens", 0), getattr(use, "completion_tokens", 0)
-        )
-        self.kept.keep(key, reply)
+        except json.JSONDecodeError:
+            return BadCell(NOTHING)
+        reply = reply_of(said)
+        if isinstance(reply, Reply):
+            self.kept.keep(key, reply)
         return reply
+
+
+def reply_of(said: Any) -> Reply | BadCell:
+    """The client makes an object of whatever came: its parts may be missing."""
+    try:
+        choice, use = said.choices[0], getattr(said, "usage", None)
+        content, end = choice.message.content, getattr(choice, "finish_reason", None)
+    except (AttributeError, IndexError, KeyError, TypeError):
+        return BadCell(NOTHING)
+    if end in ("length", "content_filter"):
+        return BadCell(f"the answer was cut off ({end})")
+    if not isinstance(content, str):
+        return BadCell("the model refused to answer")
+    counts = (getattr(use, f"{kind}_tokens", None) or 0 for kind in ("prompt", "completion"))
+    return Reply(content, *counts)
 
 
 class Estimate(NamedTuple):
@@ -306,7 +312,8 @@ class Estimate(NamedTuple):
     size: Size
     answers: int  # tokens
 
-    def text(self, endpoint: Endpoint, price: tuple[float | None, float | None]) -> str:
+    def text(self, endpoint: Endpoint, price: tuple[float, float] | None) -> str:
+        """price: of a million tokens read, and written."""
         size, asked = self.size, self.rows - self.kept
         said = (
             f"{self.rows} rows, {self.kept} of them answered before; {asked} go to "
@@ -314,9 +321,9 @@ class Estimate(NamedTuple):
             f"{size.pictures:.0f} pictures and {size.seconds:.0f} s of sound (as GPT-4o counts, "
             f"{size.of_media:.0f} tokens), and {self.answers} tokens of answers"
         )
-        if None in price:
+        if price is None:
             return said + "; no price, since --price-in and --price-out are not given."
-        paid = (size.tokens + size.of_media) * price[0] + self.answers * price[1]  # type: ignore
+        paid = (size.tokens + size.of_media) * price[0] + self.answers * price[1]
         return said + f"; about {paid / 1e6:.4f} at the prices given."
 
 

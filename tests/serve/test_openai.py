@@ -170,9 +170,12 @@ def test_a_stream_ends_as_the_protocol_says(served):
 Colour = StrEnum("Colour", list(tiny.COLOURS))
 
 
+Tag = StrEnum("Tag", [*tiny.COLOURS, "even", "odd"])
+
+
 class Fine(BaseModel):
     label: Colour
-    tags: list[str]
+    tags: list[Tag]
 
 
 class Plain(BaseModel):
@@ -213,7 +216,10 @@ def schema(**properties) -> dict:
         (schema(label={"enum": ["red", "green"]}), "label: its enum lacks 'blue'"),
         (schema(tags={"type": "array", "items": {"enum": ["red"]}}), "tags: its enum lacks 'blue'"),
         (schema(amount={"type": "number", "minimum": 0}), "amount: 'minimum' can't be promised"),
+        (schema(tags={"type": "array", "minItems": 1}), "tags: 'minItems' can't be promised"),
+        (schema(tags={"items": {"pattern": "^e"}}), "tags: 'pattern' can't be promised"),
         (schema(label={"$ref": "#/$defs/X"}), "'#/$defs/X' leads nowhere"),
+        (schema(label=True), "label: is no object"),
         ({"type": "json_schema"}, "is needed for this type"),
     ],
 )  # fmt: skip
@@ -234,7 +240,7 @@ def test_a_schema_that_some_answer_would_break_is_refused(client, wanted, words)
         ({"tools": [{"type": "function", "function": {"name": "f"}}]}, "tools", "not supported"),
         ({"stop": ["."]}, "stop", "not supported"),
         ({"logit_bias": {"1": 2}}, "logit_bias", "not supported"),
-        ({"top_logprobs": 2}, None, "needs logprobs"),
+        ({"top_logprobs": 2}, "top_logprobs", "needs logprobs"),
         ({"logprobs": True, "response_format": {"type": "json_object"}}, "logprobs", "as text"),
         ({"extra_body": {"row": {"phot": "x"}}}, None, "'phot' is not an input"),
         ({"extra_body": {"row": {"photo": "x.png"}}}, "photo", "a path or URL is not allowed here"),
@@ -287,7 +293,9 @@ def test_each_error_is_of_the_class_that_the_client_has_for_it(served, client):
     with pytest.raises(openai.AuthenticationError, match="bearer token") as refused:
         stranger.models.list()
     assert refused.value.type == "authentication_error"
-    with pytest.raises(openai.NotFoundError, match="no model 'gpt-4'; models: one, three") as gone:
+    with pytest.raises(
+        openai.NotFoundError, match="there is no 'gpt-4'; models: one, three"
+    ) as gone:
         ask(client, "gpt-4", text("red"))
     assert (gone.value.code, gone.value.param) == ("model_not_found", "model")
     with pytest.raises(openai.NotFoundError):

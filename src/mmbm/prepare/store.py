@@ -187,12 +187,16 @@ def parallel(work: Callable, items: Iterable, workers: int | None = None) -> Ite
     workers = workers or (len(os.sched_getaffinity(0)) if affinity else os.cpu_count())
     with ThreadPoolExecutor(workers) as pool:
         waiting: deque = deque()
-        for item in items:
-            waiting.append(pool.submit(work, item))
-            if len(waiting) > 2 * (workers or 1):
+        try:
+            for item in items:
+                waiting.append(pool.submit(work, item))
+                if len(waiting) > 2 * (workers or 1):
+                    yield waiting.popleft().result()
+            while waiting:
                 yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
+        finally:
+            for one in waiting:  # something failed, or nobody wants the rest
+                one.cancel()
 
 
 def decode_cell(column: Column, cell: Any) -> tuple[np.ndarray | None, str | None]:

@@ -183,12 +183,10 @@ class Transcribe(Body):
 
 def routes(replicas: dict[str, Replica], limits: Limits) -> list[Route]:
     def named(name: str) -> Replica:
-        if name not in replicas:
-            raise Refusal(
-                404, f"There is no model {name[:100]!r}; models: {', '.join(replicas)}.",
-                reason="model_not_found", column="model",
-            )  # fmt: skip
-        return replicas[name]
+        if name in replicas:
+            return replicas[name]
+        why = f"there is no {name[:100]!r}; models: {', '.join(replicas)}"
+        raise no("model", why, "model_not_found", 404)
 
     def post(path: str, read: Callable[[Request], Awaitable[Any]], answer: Callable) -> Route:
         async def handle(request: Request) -> Response:
@@ -244,6 +242,8 @@ async def form_body(request: Request, limits: Limits) -> Transcribe:
         said: dict[str, Any] = {}
         for name, part in form.multi_items():
             cell = await part.read() if isinstance(part, UploadFile) else part
+            if name in said and not name.endswith("[]"):
+                raise no(name[:100], "is given twice")
             said[name] = [*said.get(name, []), cell] if name.endswith("[]") else cell
     return valid(Transcribe, said)
 
@@ -259,7 +259,11 @@ def valid(kind: type[BaseModel], body: Any, where: str = "") -> Any:
         if first["type"] == "extra_forbidden":
             why = "is not supported here, and to leave it out would change what is asked for"
         field, why = (x[:200].encode(errors="backslashreplace").decode() for x in (field, why))
-        raise Refusal(422, f"{field}: {why}.", reason="parameter", column=field) from error
+        raise no(field, why) from error
+
+
+def no(field: str, why: str, reason: str = "parameter", status: int = 422) -> Refusal:
+    return Refusal(status, f"{field}: {why}.", reason=reason, column=field)
 
 
 async def decoded(replica: Replica, row: Row) -> Decoded:
@@ -293,6 +297,7 @@ def events(messages: AsyncIterator[dict[str, Any]], end: bool) -> Response:
 
 async def chat(replica: Replica, asked: Chat, note: dict[str, Any]) -> Response:
     form = Shape.of(replica, asked)
+    note["rows"] = 1
     row = await decoded(replica, filled(replica, asked))
     answer = await replica.submit(row, Wish(probabilities=form.likely is not None))
     usage = counted(text_tokens(replica, row), spent(replica, form, answer))
@@ -338,7 +343,7 @@ def filled(replica: Replica, asked: Chat) -> Row:
     column of its kind. Raises a Refusal of a part that has none."""
     last = next((i for i, m in reversed([*enumerate(asked.messages)]) if m.role == "user"), None)
     if last is None:
-        raise Refusal(422, "messages: none is the user's.", reason="parameter", column="messages")
+        raise no("messages", "none is the user's")
     content = valid(Asked, asked.messages[last].model_dump(), f"messages.{last}.").content
     row = dict(check(asked.row, replica.bundle))
     inputs = replica.bundle.config.inputs
@@ -350,12 +355,9 @@ def filled(replica: Replica, asked: Chat) -> Row:
         kind, cell = cell_of(part)
         if not free[kind]:
             takes = ", ".join(f"{name} ({spec.kind})" for name, spec in inputs.items())
-            raise Refusal(
-                422, f"The message has a part of kind {kind} that no column is left for: "
-                f"{replica.name} takes {takes}. Each part is a column of its kind, in this order; "
-                'any column can be named instead: "row": {"COLUMN": value}.',
-                reason="parts", column="messages",
-            )  # fmt: skip
+            why = f"a part of kind {kind} that no column is left for: {replica.name} takes {takes}"
+            cure = 'in this order; any column can be named instead: "row": {"COLUMN": value}'
+            raise no("messages", f"{why}, {cure}", "parts")
         row[free[kind].pop(0)] = cell
     return row
 
@@ -367,11 +369,8 @@ def cell_of(part: Text | Picture | Audio) -> tuple[str, str]:
     if isinstance(part, Audio):
         return "audio", part.input_audio.data
     if part.image_url.url[:5].lower() != "data:":
-        raise Refusal(
-            422, "image_url: nothing that a request names is opened, so a URL won't do. Send the "
-            "picture itself: data:image/png;base64,…",
-            reason="url", column="messages",
-        )  # fmt: skip
+        why = "nothing that a request names is opened, so a URL won't do. Send the picture itself"
+        raise no("image_url", f"{why}: data:image/png;base64,…", "url")
     return "image", part.image_url.url
 
 
@@ -390,10 +389,7 @@ class Shape(NamedTuple):
         specs = replica.bundle.config.targets
         targets = [name for name, spec in specs.items() if spec.kind != "match"]
         if not targets:
-            raise Refusal(
-                422, f"{replica.name} answers with embeddings: POST /v1/embeddings.",
-                reason="parameter", column="model",
-            )  # fmt: skip
+            raise no("model", f"{replica.name} answers with embeddings: POST /v1/embeddings")
         form, as_json = asked.response_format, len(targets) > 1
         if form and form.type != "text":
             as_json = True
@@ -403,24 +399,21 @@ class Shape(NamedTuple):
             targets = schema_targets(replica, targets, form.json_schema.schema_)
         likely = (asked.top_logprobs or 0) if asked.logprobs else None
         if asked.top_logprobs is not None and likely is None:
-            raise Refusal(422, "top_logprobs: needs logprobs: true.", reason="parameter")
+            raise no("top_logprobs", "needs logprobs: true")
         if likely is not None and (as_json or specs[targets[0]].kind != "category"):
-            raise Refusal(
-                422, f"logprobs: only of one category as text; {replica.name} answers "
-                f"{', '.join(targets)}{' as JSON' if as_json else ''}.",
-                reason="parameter", column="logprobs",
-            )  # fmt: skip
+            raise no("logprobs", "are those of one category that is answered as text")
         return cls(replica, targets, as_json, likely)
 
     def text(self, answer: dict[str, Any]) -> str:
         """The content: of one target its value, else an object of them all."""
+        said = {name: "" if answer[name] is None else answer[name] for name in self.targets}
         if self.json:
-            return json.dumps({name: answer[name] for name in self.targets}, ensure_ascii=False)
-        (name,) = self.targets
-        value, spec = answer[name], self.replica.bundle.config.targets[name]
+            return json.dumps(said, ensure_ascii=False)
+        ((name, value),) = said.items()
+        spec = self.replica.bundle.config.targets[name]
         if spec.kind == "labels":
             return spec.separator.join(value)
-        return "" if value is None else value if isinstance(value, str) else json.dumps(value)
+        return value if isinstance(value, str) else json.dumps(value)
 
     def logprobs(self, answer: dict[str, Any]) -> dict[str, Any] | None:
         """A class is one token."""
@@ -466,64 +459,55 @@ NOTES = {"title", "description", "default", "examples"}
 def schema_targets(replica: Replica, targets: list[str], schema: dict[str, Any]) -> list[str]:
     """The targets that a schema asks for, all if it names none. Raises a Refusal if some answer of
     the model would not be valid by it."""
-    known = NOTES | {"type", "properties", "required", "additionalProperties", "$defs"}
-    if strange := sorted(set(schema) - known):
-        raise unfit(f"{strange[0]!r} can't be promised")
-    if schema.get("type", "object") != "object":
-        raise unfit("an answer is an object")
+    words = {"type", "properties", "required", "additionalProperties", "$defs"}
+    known(schema, words, "object", "the schema")
     parts, needed = schema.get("properties", {}), schema.get("required", [])
-    if not isinstance(parts, dict) or not isinstance(needed, list):
-        raise unfit("properties is an object and required a list")
+    defs = schema.get("$defs", {})
+    if not (isinstance(parts, dict) and isinstance(needed, list) and isinstance(defs, dict)):
+        raise unfit("properties and $defs are objects, required is a list")
     for name in [*parts, *needed]:
         if name not in targets:
             raise unfit(f"{str(name)[:100]!r} is no target; targets: {', '.join(targets)}")
-    if schema.get("additionalProperties", True) is not True and (set(needed) - set(parts)):
-        raise unfit("what is required is to be among the properties")
+    chosen = [name for name in targets if name in parts or name in needed] or targets
+    if schema.get("additionalProperties", True) is not True and not set(chosen) <= set(parts):
+        raise unfit("what is answered is to be among the properties")
     for name, part in parts.items():
-        promised(replica, name, resolved(part, schema))
-    return [name for name in targets if name in {*parts, *needed}] or targets
+        kind = replica.bundle.config.targets[name].kind
+        classes = replica.bundle.values(name) if kind in ("category", "labels") else None
+        promise(name, part, TYPES[kind], classes, defs)
+    return chosen
 
 
-def resolved(part: Any, schema: dict[str, Any]) -> Any:
-    """A property, or what its $ref names: pydantic writes enums so."""
-    if isinstance(part, dict) and isinstance(part.get("$ref"), str):
-        there = schema.get("$defs")
-        name = part["$ref"].removeprefix("#/$defs/")
-        if not isinstance(there, dict) or name not in there:
-            raise unfit(f"{part['$ref'][:100]!r} leads nowhere")
-        return there[name]
-    return part
+def promise(name: str, part: Any, kind: str, classes: list[str] | None, defs: dict) -> None:
+    """Raises a Refusal if not every answer is valid by a property; `classes` are all there are."""
+    if isinstance(part, dict) and "$ref" in part:  # pydantic writes enums so
+        named = str(part["$ref"])
+        part = defs.get(named.removeprefix("#/$defs/"))
+        if part is None:
+            raise unfit(f"{named[:100]!r} leads nowhere")
+    known(part, {"type", "items"} if kind == "array" else {"type", "enum"}, kind, name)
+    if kind == "array":
+        promise(name, part.get("items", {}), "string", classes, defs)
+    elif "enum" in part:
+        listed = part["enum"]
+        if classes is None or not isinstance(listed, list):
+            raise unfit(f"{name}: answers can't be listed")
+        if missing := [one for one in classes if one not in listed]:
+            raise unfit(f"{name}: its enum lacks {missing[0]!r}, which may be the answer")
 
 
-def promised(replica: Replica, name: str, part: Any) -> None:
-    """Raises a Refusal if not every answer of a target is valid by `part`."""
-    kind = replica.bundle.config.targets[name].kind
+def known(part: Any, words: set[str], kind: str, where: str) -> None:
     if not isinstance(part, dict):
-        raise unfit(f"{name}: is no object")
-    if strange := sorted(set(part) - NOTES - {"type", "enum", "items"}):
-        raise unfit(f"{name}: {strange[0]!r} can't be promised")
-    types = part.get("type", TYPES[kind])
-    if TYPES[kind] not in (types if isinstance(types, list) else [types]):
-        raise unfit(f"{name}: its type is {TYPES[kind]}")
-    if kind == "labels":
-        items = part.get("items", {})
-        if not isinstance(items, dict) or items.get("type", "string") != "string":
-            raise unfit(f"{name}: its items are strings")
-        part = {**items, **({"enum": None} if "enum" in part else {})}
-    if "enum" not in part:
-        return
-    listed = part["enum"]
-    if kind not in ("category", "labels") or not isinstance(listed, list):
-        raise unfit(f"{name}: answers can't be listed")
-    missing = [c for c in replica.bundle.values(name) or [] if c not in listed]
-    if missing:
-        raise unfit(f"{name}: its enum lacks {missing[0]!r}, which may be the answer")
+        raise unfit(f"{where}: is no object")
+    if strange := sorted(set(part) - NOTES - words):
+        raise unfit(f"{where}: {strange[0][:100]!r} can't be promised")
+    types = part.get("type", kind)
+    if kind not in (types if isinstance(types, list) else [types]):
+        raise unfit(f"{where}: its type is {kind}")
 
 
 def unfit(why: str) -> Refusal:
-    return Refusal(
-        422, f"response_format.json_schema: {why}.", reason="json_schema", column="response_format"
-    )
+    return no("response_format", f"json_schema: {why}", "json_schema")
 
 
 # ── embeddings ───────────────────────────────────────────────────────────────────────────────────
@@ -534,28 +518,18 @@ async def embed(
 ) -> JSONResponse:
     matches = replica.bundle.config.matches
     if not matches:
-        raise Refusal(
-            422, f"{replica.name} has no target of kind match, whose embeddings these would be.",
-            reason="parameter", column="model",
-        )  # fmt: skip
+        raise no("model", f"{replica.name} has no target of kind match to embed in")
     target, spec = next(iter(matches.items()))
     inputs = replica.bundle.config.inputs
     texts = [name for name in spec.columns if inputs[name].kind == "text"]
     column = asked.column or next(iter(texts), None)
     if column not in spec.columns:
-        raise Refusal(
-            422, f"column: one of {', '.join(spec.columns)}.", reason="parameter", column="column"
-        )
+        raise no("column", f"one of {', '.join(spec.columns)}")
     if asked.dimensions not in (None, spec.width):
-        raise Refusal(
-            422, f"dimensions: {replica.name} has {spec.width}, no more and no fewer.",
-            reason="parameter", column="dimensions",
-        )  # fmt: skip
+        raise no("dimensions", f"{replica.name} has {spec.width}, no more and no fewer")
     note["rows"] = len(asked.input)
     if len(asked.input) > limits.rows:
-        raise Refusal(
-            413, f"{len(asked.input)} inputs, more than {limits.rows}.", reason="too_many_rows"
-        )
+        raise no("input", f"are more than {limits.rows} at once", "too_many_rows", 413)
     rows = await together(decoded(replica, {column: cell}) for cell in asked.input)
     wish = Wish(probabilities=False, embeddings=True)
     answers = await together(replica.submit(row, wish) for row in rows)
@@ -563,7 +537,7 @@ async def embed(
     for i, answer in enumerate(answers):
         z = answer.get(f"{target}.embedding.{column}")
         if z is None:  # an empty cell of a picture or a sound
-            raise Refusal(422, f"input.{i}: is empty.", reason="bad_cell", column="input")
+            raise no(f"input.{i}", "is empty", "bad_cell")
         if asked.encoding_format == "base64":
             z = base64.b64encode(np.asarray(z, "<f4").tobytes()).decode()
         found.append({"object": "embedding", "index": i, "embedding": z})
@@ -585,6 +559,7 @@ class Cue(NamedTuple):
 
 async def transcribe(replica: Replica, asked: Transcribe, note: dict[str, Any]) -> Response:
     target, spec = transcript(replica, asked.target)
+    note["rows"] = 1
     row = await decoded(replica, {spec.of: asked.file})
     answer = await replica.submit(row, Wish(probabilities=False))
     text, times = answer[target] or "", answer.get(f"{target}.times")
@@ -595,20 +570,15 @@ async def transcribe(replica: Replica, asked: Transcribe, note: dict[str, Any]) 
     form = asked.response_format
     if asked.stream.lower() == "true":
         if form not in ("json", "text"):
-            raise Refusal(
-                422, f"response_format: a stream is json, not {form}.", reason="parameter",
-                column="response_format",
-            )  # fmt: skip
+            raise no("response_format", f"a stream is json, not {form}")
         return events(told(text), end=False)
     if form == "text":
         return PlainTextResponse(text + "\n")
     if form == "json":
         return JSONResponse({"text": text, "usage": usage})
     if times is None:
-        raise Refusal(
-            422, f"response_format: {replica.name} doesn't know when a word is said, so json and "
-            "text are all.", reason="parameter", column="response_format",
-        )  # fmt: skip
+        why = f"{replica.name} doesn't know when a word is said, so json and text are all"
+        raise no("response_format", why)
     said = cues(text, times)
     if form != "verbose_json":
         return PlainTextResponse(subtitles(said, form))
@@ -627,16 +597,11 @@ def transcript(replica: Replica, name: str | None) -> tuple[str, TranscriptTarge
     targets = replica.bundle.config.targets.items()
     there = {n: spec for n, spec in targets if isinstance(spec, TranscriptTarget)}
     if not there:
-        raise Refusal(
-            422, f"{replica.name} has no target of kind transcript.", reason="parameter",
-            column="model",
-        )  # fmt: skip
+        raise no("model", f"{replica.name} has no target of kind transcript")
     if name is None and len(there) == 1:
         return next(iter(there.items()))
     if name not in there:
-        raise Refusal(
-            422, f"target: one of {', '.join(there)}.", reason="parameter", column="target"
-        )
+        raise no("target", f"one of {', '.join(there)}")
     return name, there[name]
 
 
