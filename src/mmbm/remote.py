@@ -275,11 +275,14 @@ class Endpoint:
         try:
             said: Any = self.client.chat.completions.create(**request.body)
         except openai.APIError as error:
-            if getattr(error, "status_code", None) in REFUSED:
-                return BadCell(f"refused: {error.message}")
+            body, status = error.body, getattr(error, "status_code", None)
+            why = body.get("message") if isinstance(body, dict) else None
+            why = f"{why or error.message}".strip().rstrip(".")
+            if status in REFUSED:
+                return BadCell(f"refused: {why}")
             raise MmbmError(
-                f"{self.base_url}: {error.message} What was answered is kept; the same command "
-                "goes on from there."
+                f"{self.base_url}: {f'{status}, ' if status else ''}{why}. What was answered is "
+                "kept; the same command goes on from there."
             ) from error
         except json.JSONDecodeError:
             return BadCell(NOTHING)
