@@ -309,6 +309,24 @@ def test_each_error_is_of_the_class_that_the_client_has_for_it(served, client):
         ask(client, "space", text("red"))
 
 
+def test_half_a_character_is_refused_and_breaks_no_answer(served):
+    header = {"authorization": f"Bearer {TOKEN}", "content-type": "application/json"}
+    message = '{"role": "user", "content": "red"}'
+    for body in (
+        '{"model": "one", "messages": [MESSAGE], "\\ud800": 1}',
+        '{"model": "\\ud800", "messages": [MESSAGE]}',
+        '{"model": "one", "messages": [MESSAGE], "row": {"\\ud800": 1}}',
+        '{"model": "one", "messages": [{"role": "user", "content": [{"type": "\\ud800"}]}]}',
+        '{"model": "one", "messages": [MESSAGE], "response_format": {"type": "json_schema", '
+        '"json_schema": {"name": "s", "schema": {"\\ud800": {}}}}}',
+    ):
+        said = served.post(
+            "/v1/chat/completions", content=body.replace("MESSAGE", message), headers=header
+        )
+        assert said.status_code in (400, 404), body
+        assert said.json()["error"]["message"]
+
+
 @pytest.mark.slow
 def test_a_busy_server_is_asked_again_by_the_client_as_it_says(bundle_path, tmp_path):
     with serving(tmp_path, bundle_path, "--max-queue", 1, "--max-batch", 1) as server:

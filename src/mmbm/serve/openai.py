@@ -42,7 +42,7 @@ LEAST = -9999.0
 
 
 class Body(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True)
+    model_config = ConfigDict(extra="forbid", strict=True, use_attribute_docstrings=True)
 
 
 class Unread(Body):
@@ -258,11 +258,12 @@ def valid(kind: type[BaseModel], body: Any, where: str = "") -> Any:
         why = first["msg"][0].lower() + first["msg"][1:]
         if first["type"] == "extra_forbidden":
             why = "is not supported here, and to leave it out would change what is asked for"
-        field, why = (x[:200].encode(errors="backslashreplace").decode() for x in (field, why))
         raise no(field, why) from error
 
 
 def no(field: str, why: str, reason: str = "parameter", status: int = 422) -> Refusal:
+    """What is wrong with a field; half a surrogate pair of a request is no part of an answer."""
+    field, why = (x[:1000].encode(errors="backslashreplace").decode() for x in (field, why))
     return Refusal(status, f"{field}: {why}.", reason=reason, column=field)
 
 
