@@ -15,7 +15,7 @@ No pickle, and no name found in a bundle is imported unless the caller allows it
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,7 @@ from mmbm.config import Config, MatchTarget, OwnSpec, PretrainedSpec
 from mmbm.errors import BundleError
 from mmbm.registry import RUNNERS, find
 from mmbm.runners import Runner, units
-from mmbm.runners.windows import windowed
+from mmbm.runners.writing import whole
 
 FORMAT = 1
 MANIFEST = "manifest.json"
@@ -86,7 +86,7 @@ class Bundle:
     def runner(self) -> Runner:
         if self._runner is None:
             make = find(RUNNERS, self.runs_on)
-            self._runner = windowed(make(self.path / "graphs", self.threads), self.config)
+            self._runner = whole(make(self.path / "graphs", self.threads), self.config)
         assert self._runner is not None
         return self._runner
 
@@ -109,6 +109,12 @@ class Bundle:
         from mmbm.predict import predict
 
         return list(predict(self, rows, **options))
+
+    def write(self, row: dict[str, Cell], target: str | None = None) -> Iterator[str]:
+        """A row's text in pieces, while it is written: see `predict.write`."""
+        from mmbm.predict import write
+
+        return write(self, row, target)
 
     def evaluate(self, table: Any = None, split: str | None = "test") -> dict[str, Any]:
         """Metrics on a table, or on a split of the table the bundle was trained from."""

@@ -30,7 +30,7 @@ def absent(data: Data) -> list[str]:
 def rare(config: Config, data: Data) -> list[str]:
     said = []
     for name, spec in config.targets.items():
-        if spec.kind in ("number", "match"):
+        if spec.kind in ("number", "match", "text"):
             continue
         what, where = "classes", "train rows"
         if spec.kind == "transcript":

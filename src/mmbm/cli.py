@@ -52,6 +52,9 @@ def init(
     transcript: Annotated[
         list[str] | None, typer.Option(help="Column to answer that is said in a sound.")
     ] = None,
+    text: Annotated[
+        list[str] | None, typer.Option(help="Column to answer by writing a text.")
+    ] = None,
     match: Annotated[
         list[str] | None, typer.Option(help="Column to align in one space; two or more.")
     ] = None,
@@ -65,7 +68,13 @@ def init(
     from mmbm.table import open_table
 
     inferred = infer(
-        open_table(table), target or [], drop or [], only or [], transcript or [], match or []
+        open_table(table),
+        target or [],
+        drop or [],
+        only or [],
+        transcripts=transcript or [],
+        texts=text or [],
+        matches=match or [],
     )
     output.parent.mkdir(parents=True, exist_ok=True)
     output.write_text(to_yaml(inferred, output), encoding="utf-8")

@@ -10,15 +10,18 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mmbm.answers import Answer
+from mmbm.answers.text import Pieces
 from mmbm.bundle import Bundle
 from mmbm.columns import Arrays, Cell, collate
 from mmbm.columns.media import locate
+from mmbm.columns.text import TextColumn
 from mmbm.config import Config
 from mmbm.errors import BadCell, BundleError, MmbmError, TableError
 from mmbm.prepare import MEDIA, Data, assemble, decode, open_config_table
 from mmbm.prepare.store import decode_cell, parallel
 from mmbm.progress import say
 from mmbm.runners import Named, flatten
+from mmbm.runners.writing import Writing
 from mmbm.split import NAMES, split_rows
 from mmbm.subsets import contributions
 from mmbm.table import Table, open_table
@@ -81,6 +84,41 @@ def predict(
         )
         for row in chunk:
             yield {**next(answered), "error": None} if row.error is None else {"error": row.error}
+
+
+def write(
+    bundle: Bundle, row: dict[str, Cell], target: str | None = None, root: str | Path | None = None
+) -> Iterator[str]:
+    """The text of a row, piece by piece while it is written; together they are what `predict` says.
+
+    target: which text, if the bundle has several.
+
+    Raises MmbmError if a cell can't be read, or the bundle writes no such text.
+    """
+    texts = bundle.config.texts
+    name = target or next(iter(texts), None)
+    if name not in texts:
+        there = ", ".join(texts) or "none"
+        raise MmbmError(f"{bundle.path}: {name!r} is no text to write; there are: {there}.")
+    decoded = decode_row(bundle, known_inputs(row, bundle), Path(root) if root else Path.cwd())
+    if decoded.error:
+        raise MmbmError(f"{decoded.error}.")
+    yield from pieces(bundle, name, encode(bundle, [decoded]))
+
+
+def pieces(bundle: Bundle, name: str, encoded: Named) -> Iterator[str]:
+    """The text `name` of one encoded row, as it is written. A beam search tells only the end."""
+    column, runner = bundle.columns[name], bundle.runner
+    assert isinstance(column, TextColumn)
+    assert isinstance(runner, Writing)
+    if runner.texts[name].beam > 1:
+        (said,) = bundle.answers[name].rows(runner.run("answer", encoded)[name])
+        yield said["value"]
+        return
+    text = Pieces(column)
+    for place in runner.places(name, encoded):
+        if piece := text.add(int(place.tokens[0])):
+            yield piece
 
 
 def as_dicts(

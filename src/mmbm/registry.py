@@ -23,6 +23,7 @@ ANSWERS = {
     "labels": "mmbm.answers.labels:LabelsAnswer",
     "transcript": "mmbm.answers.transcript:TranscriptAnswer",
     "match": "mmbm.answers.match:MatchAnswer",
+    "text": "mmbm.answers.text:TextAnswer",
 }
 FRONTENDS = {
     "image": "mmbm.nn.frontends.image:ImageFrontend",
@@ -57,6 +58,10 @@ HEADS = {
     "number": "mmbm.nn.heads.number:NumberHead",
     "labels": "mmbm.nn.heads.labels:LabelsHead",
     "transcript": "mmbm.nn.heads.transcript:TranscriptHead",
+    "text": "mmbm.nn.heads.text:TextHead",
+}
+DECODERS = {
+    "scratch": "mmbm.nn.decoders.scratch:ScratchDecoder",
 }
 RUNNERS = {
     "onnx": "mmbm.runners.onnx:OnnxRunner",

@@ -21,7 +21,9 @@ from mmbm.nn.model import Batch, Model
 from mmbm.nn.objective import Objective, backward
 from mmbm.prepare.batches import NumpyBatch, Rows
 from mmbm.run import Run
+from mmbm.runners import Runner
 from mmbm.runners.torch import TorchRunner
+from mmbm.runners.writing import whole
 
 Score = tuple[float, float]
 """What decides, larger is better; the second number breaks ties of the first."""
@@ -30,7 +32,8 @@ Score = tuple[float, float]
 class TrainState:
     def __init__(self, config: Config, model: Model, columns: Columns, rows: Rows, run: Run):
         spec = config.train
-        self.spec, self.run, self.rows, self.model = spec, run, rows, model
+        self.config, self.spec, self.run = config, spec, run
+        self.rows, self.model = rows, model
         self.answers = build_answers(config, columns)
         check_device(spec)
         self.accelerator = Accelerator(mixed_precision=precision(spec), cpu=spec.device == "cpu")
@@ -115,12 +118,12 @@ class TrainState:
 
     # ── after an epoch ───────────────────────────────────────────────────────────────────────
 
-    def runner(self) -> TorchRunner:
-        return TorchRunner(self.model, self.accelerator.device)
+    def runner(self) -> Runner:
+        return whole(TorchRunner(self.model, self.accelerator.device), self.config, quick=True)
 
     def score(self, report: dict[str, Any]) -> Score:
-        """The monitored metric of a report, larger is better; its target's loss, or of a
-        transcript the character error rate, breaks ties."""
+        """The monitored metric of a report, larger is better; its target's loss, of a transcript
+        the character error rate, or of a text chrF breaks ties."""
         target, metric = self.monitored()
         scores = report["targets"][target]
         value = scores.get(metric.name)
@@ -130,7 +133,7 @@ class TrainState:
                 f"({scores.get('rows', 0)} rows have this target)."
             )
         sign = 1 if metric.higher_is_better else -1
-        return sign * value, -scores.get("log_loss", scores.get("cer", 0.0))
+        return sign * value, scores.get("chrf", -scores.get("log_loss", scores.get("cer", 0.0)))
 
     def monitored(self):
         name = self.spec.monitor

@@ -23,9 +23,10 @@ from mmbm.prepare import Data, prepare, raw_cells
 from mmbm.prepare.store import safe
 from mmbm.progress import say
 from mmbm.run import Run
-from mmbm.runners import units
+from mmbm.runners import Runner, units
 from mmbm.runners.onnx import OnnxRunner
 from mmbm.runners.torch import TorchRunner
+from mmbm.runners.writing import whole
 from mmbm.show import Training
 from mmbm.state import TrainState
 
@@ -121,7 +122,7 @@ def standard_error(config: Config, data: Data, state: TrainState) -> float:
 
 def fit_mix(config: Config, data: Data, state: TrainState) -> None:
     """Let each target choose its mix and temperature on the valid split."""
-    if not config.fuses:
+    if not state.model.mixed():
         return
     valid, runner = data.splits["valid"], state.runner()
     whole = tuple(config.modalities())
@@ -146,11 +147,11 @@ def write(
         weights = {k: v.cpu().contiguous().clone() for k, v in model.state_dict().items()}
         save_file(weights, folder / "weights.safetensors")
         export(model, data.columns, folder / "graphs")
-        verify(model, data.columns, folder / "graphs", data.splits["valid"], measured)
+        verify(model, config, data.columns, folder / "graphs", data.splits["valid"], measured)
         return final_metrics(config, data, folder / "graphs", baselines, folds)
 
     tolerance = {name: TOLERANCE * unit.std for name, unit in measured.items()}
-    runner = TorchRunner(model, next(model.parameters()).device)
+    runner = whole(TorchRunner(model, next(model.parameters()).device), config)
     golden = golden_rows(config, data, runner)
     drift = reference(config, data.columns, data.splits, runner)
     bundles.write(
@@ -165,7 +166,7 @@ def final_metrics(
     config: Config, data: Data, graphs: Path, baselines: Report, folds: Report | None
 ) -> Report:
     """Measured on the exported graphs; after cross-validation the folds stand for valid."""
-    runner = OnnxRunner(graphs)
+    runner = whole(OnnxRunner(graphs), config)
     measured = ("test",) if folds else ("valid", "test")
     metrics = {
         split: evaluate(runner, data.splits[split], config, data.columns)
@@ -178,7 +179,7 @@ def final_metrics(
     return {**metrics, **({"folds": folds} if folds else {})}
 
 
-def golden_rows(config: Config, data: Data, runner: TorchRunner):
+def golden_rows(config: Config, data: Data, runner: Runner):
     """A few rows spread over the valid split, as raw cells, with the trained model's answers."""
     valid, whole = data.splits["valid"], tuple(config.modalities())
     count = min(config.train.golden, len(valid))

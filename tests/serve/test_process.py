@@ -194,6 +194,40 @@ def test_several_processes_share_a_port_and_one_that_dies_is_replaced(bundle_pat
         assert "without --workers" in server.get("/playground/").text
 
 
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a port's sockets don't share")
+def test_several_processes_share_connections_evenly(bundle_path, tmp_path):
+    """Also those that come all at once, and stay: each process gets some."""
+    with serving(tmp_path / "run", bundle_path, "--workers", 2) as server:
+        workers = until(lambda: len(w := children(server.process.pid)) >= 2 and w)
+        host, port = server.url.removeprefix("http://").split(":")
+
+        def connected() -> list[int]:
+            import psutil
+
+            return [len(psutil.Process(w).net_connections("tcp")) for w in workers]
+
+        until(lambda: min(connected()) >= 1)  # both listen
+        before = connected()
+        lines = [socket.create_connection((host, int(port))) for _ in range(40)]
+        until(lambda: sum(connected()) >= sum(before) + 40)
+        shares = [after - b for after, b in zip(connected(), before)]
+        for line in lines:
+            line.close()
+    assert min(shares) >= 8
+
+
+@pytest.mark.slow
+def test_a_port_that_is_served_is_not_shared_by_accident(bundle_path, tmp_path):
+    with serving(tmp_path / "run", bundle_path, "--workers", 2) as server:
+        port = server.url.rpartition(":")[2]
+        command = [sys.executable, "-m", "mmbm.cli", "serve", str(bundle_path)]
+        more = ["--port", port, "--workers", "2"]
+        done = subprocess.run([*command, *more], capture_output=True, text=True, timeout=60)
+        assert done.returncode == 1
+        assert "can't be listened on" in done.stderr
+
+
 def total(server) -> float:
     lines = server.get("/metrics").text.splitlines()
     return sum(float(x.split()[-1]) for x in lines if x.startswith("mmbm_requests_total"))

@@ -10,13 +10,15 @@ import numpy as np
 
 from mmbm.columns import Cell, Description, State, Storage
 from mmbm.columns.category import name
-from mmbm.config import TextSpec
+from mmbm.config import TextSpec, TextTarget
 from mmbm.errors import BadCell, ConfigError
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
 PAD, START, RARE = "<pad>", "<start>", "<rare>"
+END_ID, START_ID = 0, 1
+"""A text that is written ends with what pads it."""
 CHARACTERS_PER_TOKEN = 32
 """A text is cut to this many characters for each token it may have, before it is tokenised: a cell
 of a megabyte costs no more than its beginning. English has about 4, Chinese 1 to 2."""
@@ -27,12 +29,14 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 class TextColumn:
     """A text -> int32 [T], T at least 1 (the start token) and at most `max_tokens`.
 
+    Of a target, which is to be written, all of it, with an end token; a longer one is a bad cell.
+
     State: `tokenizer`, the text of a tokenizer.json; `vocabulary`, one more than its largest id.
     """
 
     version = 4
 
-    def __init__(self, spec: TextSpec, state: State | None = None):
+    def __init__(self, spec: TextSpec | TextTarget, state: State | None = None):
         self.spec = spec
         self.state: State = state or {}
         self.storage = Storage("int32", (), ragged=True)
@@ -42,7 +46,7 @@ class TextColumn:
         """Train byte-level BPE (Sennrich et al. 2016), or take the tokenizer the spec names."""
         tokenizer = (
             _load(Path(self.spec.tokenizer))
-            if self.spec.tokenizer
+            if isinstance(self.spec, TextSpec) and self.spec.tokenizer
             else _train(self._texts(cells), self.spec)
         )
         ids = tokenizer.get_vocab(with_added_tokens=True).values()
@@ -58,9 +62,30 @@ class TextColumn:
         if self._tokenizer is None:
             self._tokenizer = self._open()
         ids = self._tokenizer.encode(text).ids
+        if isinstance(self.spec, TextTarget):
+            self._check_length(len(ids) - 1)
+            ids.append(END_ID)
         return np.array(
             ids or [0], dtype=np.int32
         )  # [0]: a foreign tokenizer without a start token
+
+    def text(self, ids: Iterable[int]) -> str:
+        """What these tokens say."""
+        if self._tokenizer is None:
+            self._tokenizer = self._open()
+        return self._tokenizer.decode(list(ids))
+
+    def tokens(self, text: str) -> list[int]:
+        """A text's tokens, without those of start and end."""
+        if self._tokenizer is None:
+            self._tokenizer = self._open()
+        return self._tokenizer.encode(text).ids[1:]
+
+    def _check_length(self, tokens: int) -> None:
+        if tokens > self.spec.max_tokens:
+            raise BadCell(
+                f"has {tokens} tokens, more than max_tokens: {self.spec.max_tokens} of this target"
+            )
 
     def describe(self) -> Description:
         schema: dict[str, Any] = {
@@ -83,6 +108,8 @@ class TextColumn:
             cell = name(cell)
         if cell is None:
             return None
+        if isinstance(self.spec, TextTarget) and len(cell) > limit:
+            raise BadCell(f"has {len(cell)} characters, far more than max_tokens can be")
         text = _CONTROL.sub("", cell[:limit])
         if not text.isascii():
             try:
@@ -105,17 +132,20 @@ class TextColumn:
 
         tokenizer = Tokenizer.from_str(self.state["tokenizer"])
         tokenizer.no_padding()
-        tokenizer.enable_truncation(self.spec.max_tokens)
-        if not self.spec.tokenizer:
+        if isinstance(self.spec, TextTarget):
+            tokenizer.no_truncation()
+        else:
+            tokenizer.enable_truncation(self.spec.max_tokens)
+        if isinstance(self.spec, TextTarget) or not self.spec.tokenizer:
             tokenizer.encode_special_tokens = True  # "<start>" in somebody's text is only text
         return tokenizer
 
 
-def _train(texts: Iterator[str], spec: TextSpec) -> "Tokenizer":
+def _train(texts: Iterator[str], spec: TextSpec | TextTarget) -> "Tokenizer":
     from tokenizers import normalizers
     from tokenizers.processors import TemplateProcessing
 
-    tokenizer, trainer = (_bpe if spec.units == "bpe" else _words)(spec)
+    tokenizer, trainer = _words(spec) if spec.units == "word" else _bpe(spec)
     # NFC joins the spellings of one character and changes nothing else. NFKC would also turn x²
     # into x2, ① into 1 and the full-width punctuation of Chinese into ASCII.
     steps = [normalizers.NFC(), *([normalizers.Lowercase()] if spec.lowercase else [])]
@@ -125,7 +155,7 @@ def _train(texts: Iterator[str], spec: TextSpec) -> "Tokenizer":
     return tokenizer
 
 
-def _bpe(spec: TextSpec) -> tuple["Tokenizer", Any]:
+def _bpe(spec: TextSpec | TextTarget) -> tuple["Tokenizer", Any]:
     """Pieces of words; any text has tokens."""
     from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
@@ -144,7 +174,7 @@ def _bpe(spec: TextSpec) -> tuple["Tokenizer", Any]:
     return tokenizer, trainer
 
 
-def _words(spec: TextSpec) -> tuple["Tokenizer", Any]:
+def _words(spec: TextSpec | TextTarget) -> tuple["Tokenizer", Any]:
     """Words and punctuation marks; every Chinese character is a word."""
     from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
 

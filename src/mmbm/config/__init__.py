@@ -47,11 +47,13 @@ from mmbm.config.targets import (
     LabelsTarget,
     MatchTarget,
     NumberTarget,
+    ScratchDecoderSpec,
+    TextTarget,
     TranscriptTarget,
 )
 from mmbm.config.train import TrainSpec
 
-RESERVED = {"x", "keep", "known", "present", "lengths"}
+RESERVED = {"x", "keep", "known", "present", "lengths", "cache", "read"}
 """Endings of the graphs' own inputs and outputs."""
 
 
@@ -106,6 +108,8 @@ class Config(Spec):
         """Every input is read by some target, and an ensemble's answers have a mean."""
         read = {column for spec in self.matches.values() for column in spec.columns}
         for name, spec in self.targets.items():
+            if isinstance(spec, TextTarget):
+                self._check_written(name)
             if isinstance(spec, TranscriptTarget):
                 read.add(spec.of)
                 if not isinstance(self.inputs.get(spec.of), AudioSpec):
@@ -127,6 +131,13 @@ class Config(Spec):
             raise ValueError(
                 f"inputs.{unread[0]}: no target reads it, since a transcript hears only its sound "
                 "and a match reads only its columns; leave it out"
+            )
+
+    def _check_written(self, name: str) -> None:
+        split = self.data.split
+        if isinstance(split, SplitSpec) and split.folds and split.then == "ensemble":
+            raise ValueError(
+                f"data.split.then: texts ({name!r}) of several models have no mean; use then: all"
             )
 
     def _check_matched(self) -> None:
@@ -164,6 +175,11 @@ class Config(Spec):
         """The specs of all columns that are read from the table, inputs first."""
         targets = {name: spec for name, spec in self.targets.items() if spec.has_cells}
         return {**self.inputs, **targets}
+
+    @property
+    def texts(self) -> dict[str, TextTarget]:
+        """The targets that are written."""
+        return {n: spec for n, spec in self.targets.items() if isinstance(spec, TextTarget)}
 
     def _check_windows(self) -> None:
         for name, spec in self.inputs.items():

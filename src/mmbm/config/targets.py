@@ -4,14 +4,16 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import BeforeValidator, Discriminator, Field, PositiveInt, Tag, model_validator
 
-from mmbm.config.spec import Fraction, Positive, Spec, by_kind, component
+from mmbm.config.spec import Fraction, Positive, Size, Spec, by_kind, component
 
 
 class TargetSpec(Spec):
     weight: Positive = 1.0
     """This target's part of the training loss."""
     fuses: ClassVar[bool] = True
-    """Answers from all modalities together, and is mixed of what each of them says."""
+    """Answers from all modalities together."""
+    mixes: ClassVar[bool] = True
+    """Its answer is mixed of the fused one and what each modality says alone."""
     has_cells: ClassVar[bool] = True
     """Is a column of the table itself."""
 
@@ -68,6 +70,7 @@ class TranscriptTarget(TargetSpec):
     bonus: float = 1.0
     """Added to the log-score for every token, since a language model likes short texts."""
     fuses: ClassVar[bool] = False
+    mixes: ClassVar[bool] = False
 
     @model_validator(mode="after")
     def _searches(self):
@@ -105,6 +108,7 @@ class MatchTarget(TargetSpec):
     classes: ClassesSpec | None = None
     """Measure zero-shot classification too."""
     fuses: ClassVar[bool] = False
+    mixes: ClassVar[bool] = False
     has_cells: ClassVar[bool] = False
 
     @model_validator(mode="after")
@@ -116,12 +120,55 @@ class MatchTarget(TargetSpec):
         return self
 
 
+class ScratchDecoderSpec(Spec):
+    """A causal transformer, trained from nothing."""
+
+    kind: Literal["scratch"] = "scratch"
+    size: Size = "small"
+    width: PositiveInt | None = None
+    layers: PositiveInt | None = None
+    heads: PositiveInt | None = None
+    dropout: Fraction = 0.1
+
+
+class TextTarget(TargetSpec):
+    """A text, written token by token: a decoder that reads the fused tokens as a prefix, as
+    language models read pictures (LLaVA, Liu et al. 2023)."""
+
+    kind: Literal["text"] = "text"
+    vocabulary: Annotated[int, Field(ge=300)] = 1000
+    """Largest number of byte-level BPE tokens, trained on the train split."""
+    max_tokens: PositiveInt = 64
+    """The longest text that is learned or written; a longer one in the table is a bad cell."""
+    decoder: Annotated[ScratchDecoderSpec, BeforeValidator(component)] = ScratchDecoderSpec()
+    beam: PositiveInt = 1
+    """Texts that are written side by side, the likeliest per token kept. 1: the most probable token
+    at every place (greedy)."""
+    temperature: Annotated[float, Field(ge=0)] = 0.0
+    """Above 0 tokens are drawn: from the probabilities at 1, more boldly above it."""
+    top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Draw among the likeliest tokens that have this probability together (nucleus sampling,
+    Holtzman et al. 2020)."""
+    seed: int = 7
+    """Of the draws: the same row gets the same text, in whatever batch."""
+    units: ClassVar[str] = "bpe"
+    lowercase: ClassVar[bool] = False
+    mixes: ClassVar[bool] = False
+
+    @model_validator(mode="after")
+    def _searches_or_draws(self):
+        if self.beam > 1 and self.temperature:
+            raise ValueError("beam or temperature: the likeliest text, or one that is drawn")
+        return self
+
+
 AnyTargetSpec = Annotated[
     Annotated[CategoryTarget, Tag("category")]
     | Annotated[NumberTarget, Tag("number")]
     | Annotated[LabelsTarget, Tag("labels")]
     | Annotated[TranscriptTarget, Tag("transcript")]
-    | Annotated[MatchTarget, Tag("match")],
+    | Annotated[MatchTarget, Tag("match")]
+    | Annotated[TextTarget, Tag("text")],
     Discriminator(by_kind),
     BeforeValidator(component),
 ]

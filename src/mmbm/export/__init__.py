@@ -70,6 +70,12 @@ def export(
     if output.suffix == ".onnx":
         from mmbm.export.onefile import write
 
+        if bundle.config.texts:
+            name = next(iter(bundle.config.texts))
+            raise MmbmError(
+                f"{name!r} is written token by token, by a graph of its own: no one file holds it. "
+                f"The graphs are in {bundle.path / 'graphs'}; other precisions go into a folder."
+            )
         if to != "onnx" or table is not None:
             raise MmbmError(
                 f"{output} is a file for --to onnx, which mmbm doesn't evaluate: name a folder."
@@ -93,6 +99,12 @@ def check_asked(bundle: Bundle, to: str, precision: str) -> None:
         raise MmbmError(f"There is no format {to!r}; formats: {', '.join(EXPORTS)}.")
     if precision not in PRECISIONS[to]:
         raise MmbmError(f"{to} is exported in {' or '.join(PRECISIONS[to])}, not in {precision!r}.")
+    if bundle.config.texts and to == "litert":
+        name = next(iter(bundle.config.texts))
+        raise BundleError(
+            f"{bundle.path}: {name!r} is written token by token with a cache that grows, and "
+            "LiteRT's graphs have fixed sizes. Serve the bundle as it is, or export --to openvino."
+        )
     if "runner" in bundle.manifest:
         raise BundleError(f"{bundle.path} was itself exported: export the bundle it was made from.")
 

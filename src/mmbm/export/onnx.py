@@ -1,5 +1,6 @@
-"""The two graphs of a bundle, `encode` and `answer`: see `mmbm.runners` for their inputs."""
+"""The graphs of a bundle, `encode`, `answer` and a text's `step`: see `mmbm.runners`."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -7,16 +8,19 @@ import torch
 from torch import Tensor, nn
 
 from mmbm.columns import Columns
+from mmbm.config import Config
 from mmbm.errors import BundleError
 from mmbm.evaluate import flatten
 from mmbm.nn.batch import Tokens
 from mmbm.nn.ensemble import Ensemble
 from mmbm.nn.graph import Axes, to_onnx
+from mmbm.nn.heads.text import TextHead
 from mmbm.nn.model import Model
 from mmbm.prepare.batches import Rows
 from mmbm.runners import Runner, Unit
 from mmbm.runners.onnx import OnnxRunner
 from mmbm.runners.torch import TorchRunner, fields
+from mmbm.runners.writing import whole
 
 TOLERANCE = 1e-4
 """Largest difference of a probability (or of a number, in standard deviations) between the float32
@@ -48,10 +52,24 @@ class Answer(nn.Module):
         self.model = model
 
     def forward(self, *args: Tensor) -> tuple[Tensor, ...]:
-        parts = {name: args[3 * i : 3 * i + 3] for i, name in enumerate(self.model.modalities)}
+        return tuple(self.model.answer(*self.parts(self.model, args)).values())
+
+    @staticmethod
+    def parts(
+        model: Model | Ensemble, args: Sequence[Tensor]
+    ) -> tuple[dict[str, Tokens], dict[str, Tensor]]:
+        parts = {name: args[3 * i : 3 * i + 3] for i, name in enumerate(model.modalities)}
         tokens = {name: Tokens(x, keep) for name, (x, keep, _) in parts.items()}
-        present = {name: present for name, (_, _, present) in parts.items()}
-        return tuple(self.model.answer(tokens, present).values())
+        return tokens, {name: present for name, (_, _, present) in parts.items()}
+
+
+class Step(nn.Module):
+    def __init__(self, writer: TextHead):
+        super().__init__()
+        self.writer = writer
+
+    def forward(self, *args: Tensor) -> tuple[Tensor, ...]:
+        return self.writer.step(*args)
 
 
 def export(model: Model | Ensemble, columns: Columns, folder: Path) -> None:
@@ -73,7 +91,13 @@ def export(model: Model | Ensemble, columns: Columns, folder: Path) -> None:
         length = torch.export.Dim(f"tokens_{i}")
         axes[f"{name}.x"] = axes[f"{name}.keep"] = {0: batch, 1: length}
     tokens = {k: lengthened(k, v, axes[k]) for k, v in encoded.items()}
-    to_onnx(Answer(model), tokens, axes, list(model.targets.names), folder / "answer.onnx")
+    outputs = list(model.answer(*Answer.parts(model, list(tokens.values()))))
+    to_onnx(Answer(model), tokens, axes, outputs, folder / "answer.onnx")
+    if isinstance(model, Model):
+        for i, writer in enumerate(model.writers().values()):
+            to_onnx(
+                Step(writer), *step_example(writer), ["logits", "grown"], folder / f"step-{i}.onnx"
+            )
     model.to(device)
 
 
@@ -100,6 +124,19 @@ def example(
     return args, axes
 
 
+def step_example(writer: TextHead) -> tuple[dict[str, Tensor], dict[str, Axes]]:
+    batch, past = torch.export.Dim("batch"), torch.export.Dim("past")
+    layers, two, heads, width = writer.decoder.shape
+    args = {
+        "token": torch.ones(EXAMPLE_ROWS, dtype=torch.int64),
+        "place": torch.ones(EXAMPLE_ROWS, dtype=torch.int64),
+        "cache": torch.zeros(EXAMPLE_ROWS, layers, two, heads, EXAMPLE_STEPS, width),
+        "seen": torch.ones(EXAMPLE_ROWS, EXAMPLE_STEPS, dtype=torch.bool),
+    }
+    axes = {"cache": {0: batch, 4: past}, "seen": {0: batch, 1: past}}
+    return args, {"token": {0: batch}, "place": {0: batch}, **axes}
+
+
 def lengthened(name: str, tensor: Tensor, axes: Axes) -> Tensor:
     """At least two tokens where the length is dynamic: one would be taken for a constant."""
     if 1 not in axes or tensor.shape[1] > 1:
@@ -108,14 +145,20 @@ def lengthened(name: str, tensor: Tensor, axes: Axes) -> Tensor:
 
 
 def verify(
-    model: Model | Ensemble, columns: Columns, folder: Path, rows: Rows, unit: dict[str, Unit]
+    model: Model | Ensemble,
+    config: Config,
+    columns: Columns,
+    folder: Path,
+    rows: Rows,
+    unit: dict[str, Unit],
 ) -> float:
     """Largest difference between torch and the files: alone and in an odd batch, short and long.
 
     Raises BundleError beyond TOLERANCE. `unit` is what a difference is measured in, per target.
     """
     device = next(model.parameters()).device
-    torch_runner, onnx_runner = TorchRunner(model, device), OnnxRunner(folder)
+    pair = TorchRunner(model, device), OnnxRunner(folder)
+    torch_runner, onnx_runner = (whole(runner, config) for runner in pair)
     order = np.argsort(rows.length(), kind="stable")
     batches = [
         order[:1],

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from mmbm.bundle import Bundle
 from mmbm.errors import MissingExtra
-from mmbm.runners import GRAPHS
+from mmbm.runners import graphs
 from mmbm.runners.openvino import SINK
 
 
@@ -14,7 +14,7 @@ def convert(bundle: Bundle, folder: Path, precision: str) -> None:
         import openvino
     except ModuleNotFoundError as error:
         raise MissingExtra("Export to openvino", "openvino") from error
-    for graph in GRAPHS:
+    for graph in graphs(bundle.config):
         model = openvino.Core().read_model(bundle.path / "graphs" / f"{graph}.onnx")
         for port in model.outputs:
             port.node.friendly_name = port.node.friendly_name.removesuffix(SINK)

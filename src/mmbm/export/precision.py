@@ -9,14 +9,14 @@ from typing import Any
 
 from mmbm.bundle import Bundle
 from mmbm.errors import MissingExtra
-from mmbm.runners import GRAPHS
+from mmbm.runners import graphs
 
 SCOPES = "pkg.torch.onnx.name_scopes"
 """Metadata that torch's exporter leaves at a node: the modules it comes from."""
 
 
 def convert(bundle: Bundle, folder: Path, precision: str) -> None:
-    for graph in GRAPHS:
+    for graph in graphs(bundle.config):
         model = read(bundle.path / "graphs" / f"{graph}.onnx")
         onnx().save(lower(model, precision), str(folder / f"{graph}.onnx"))
 

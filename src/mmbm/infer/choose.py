@@ -19,7 +19,8 @@ STEPS = 1500
 EPOCHS = 30
 EPOCHS_OF_MATCH = 200
 STEPS_OF_SPEECH, EPOCHS_OF_SPEECH = 6000, 100
-"""CTC first learns to say nothing, and only then where what is said."""
+"""CTC first learns to say nothing, and only then where what is said; texts are learned token by
+token."""
 
 
 FEW_ROWS = 10_000
@@ -47,17 +48,19 @@ def infer(
     drop: Sequence[str] = (),
     only: Sequence[str] = (),
     transcripts: Sequence[str] = (),
+    texts: Sequence[str] = (),
     matches: Sequence[str] = (),
 ) -> Inferred:
     """Find what each column is. `drop` leaves columns out; `only` leaves all others out.
 
     transcripts: targets that are what is said in a sound, although their texts are few.
+    texts: targets that are to be written, token by token.
     matches: columns to align in one space, two or more; they are inputs.
 
     Raises TableError: a column that isn't there, a target with nothing to learn, texts without a
     sound, or no inputs left.
     """
-    targets = [*targets, *transcripts]
+    targets = [*targets, *transcripts, *texts]
     if not targets and not matches:
         raise TableError(f"{table.source}: name at least one target column, or columns to match.")
     if len(set(matches)) == 1:
@@ -71,6 +74,8 @@ def infer(
     goals = {
         name: kinds.said(samples[name])
         if name in transcripts
+        else kinds.written(samples[name], table.source)
+        if name in texts
         else kinds.target(samples[name], table.source)
         for name in dict.fromkeys(targets)
     }
@@ -99,7 +104,8 @@ def infer(
     rows_to_learn = _train_rows(table, split)
     if rows_to_learn < FEW_ROWS:
         _read_words(result)
-    result.train = _train(rows_to_learn, EPOCHS_OF_SPEECH if _heard(result) else EPOCHS)
+    longer = _heard(result) or texts
+    result.train = _train(rows_to_learn, EPOCHS_OF_SPEECH if longer else EPOCHS)
     if matches:
         result.train = _train_match(rows_to_learn)
     return result
@@ -140,7 +146,7 @@ def _listen(result: Inferred) -> None:
             raise TableError(
                 f"{result.table.source}: target {name!r} has {found.why}. A target is a category, "
                 "a number, labels or the transcript of a sound; this looks like text or an "
-                "identifier, and there is no sound."
+                f"identifier, and there is no sound. To have it written as a text: --text {name}."
             )
         others = f"; or of {', '.join(sounds[1:])}" if sounds[1:] else ""
         why = f"{found.why}, said in {sounds[0]}{others}"

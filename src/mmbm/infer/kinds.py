@@ -105,6 +105,16 @@ def said(sample: Sample) -> Found:
     return Found("transcript", f"{sample.distinct} different values in {len(sample.values)} rows")
 
 
+def written(sample: Sample, source: str) -> Found:
+    """A text has at most as many tokens as bytes: none of the table's is too long. Raises
+    TableError."""
+    if not sample.values:
+        raise TableError(f"{source}: target {sample.name!r} has no text to learn to write.")
+    most = max(len(text.encode("utf-8", "replace")) for text in sample.values)
+    tokens = max(16, -(-most // 16) * 16)
+    return Found("text", f"texts of up to {most} bytes", {"max_tokens": tokens})
+
+
 def _classes(sample: Sample) -> Found:
     counts = Counter(sample.values).most_common()
     (top, most), (last, least) = counts[0], counts[-1]

@@ -35,7 +35,8 @@ def to_yaml(inferred: Inferred, config_path: Path) -> str:
         lines += ["  # Look at:"]
         lines += [f"  # - {warning}" for warning in inferred.warnings]
     if any(found.kind not in ("transcript", "match") for found in inferred.targets.values()):
-        lines += ["", "fusion: concat"]
+        texts = any(found.kind == "text" for found in inferred.targets.values())
+        lines += ["", f"fusion: {'transformer' if texts else 'concat'}"]
     lines += ["", "targets:", *_columns(inferred.targets)]
     lines += ["", f"train: {_value(inferred.train)}"]
     return "\n".join(lines) + "\n"

@@ -153,11 +153,18 @@ class Attention(nn.Module):
         self.out = nn.Linear(width, width)
 
     def forward(self, x: Tensor, keep: Tensor) -> Tensor:  # [B, T, D], [B, T]
+        return self.attend(x, keep[:, None, None, :])[0]
+
+    def attend(self, x: Tensor, mask: Tensor, past: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Attend also to keys and values of before, past [B, 2, h, S, D/h], as mask
+        [B, 1, 1 or T, S+T] allows; the output [B, T, D], and keys and values of all."""
         qkv = self.qkv(x).unflatten(-1, (3, self.heads, -1))  # [B, T, 3, h, D/h]
         q, k, v = qkv.permute(2, 0, 3, 1, 4).unbind(0)  # each [B, h, T, D/h]
+        if past is not None:
+            k, v = torch.cat([past[:, 0], k], 2), torch.cat([past[:, 1], v], 2)
         dropout = self.dropout if self.training else 0.0
-        x = F.scaled_dot_product_attention(q, k, v, keep[:, None, None, :], dropout)
-        return self.out(x.transpose(1, 2).flatten(2))
+        x = F.scaled_dot_product_attention(q, k, v, mask, dropout)
+        return self.out(x.transpose(1, 2).flatten(2)), torch.stack([k, v], 1)
 
 
 class Block(nn.Module):
@@ -174,8 +181,13 @@ class Block(nn.Module):
         self.drop = nn.Dropout(dropout)
 
     def forward(self, x: Tensor, keep: Tensor) -> Tensor:  # [B, T, D], [B, T]
-        x = x + self.drop(self.attention(self.norm_attention(x), keep))
-        return x + self.drop(self.mlp(self.norm_mlp(x)))
+        return self.attend(x, keep[:, None, None, :])[0]
+
+    def attend(self, x: Tensor, mask: Tensor, past: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """As `Attention.attend`."""
+        seen, kept = self.attention.attend(self.norm_attention(x), mask, past)
+        x = x + self.drop(seen)
+        return x + self.drop(self.mlp(self.norm_mlp(x))), kept
 
 
 class Sinusoids(nn.Module):
@@ -191,7 +203,10 @@ class Sinusoids(nn.Module):
         self.register_buffer("rates", rates, persistent=False)  # a constant, so runners agree on it
 
     def forward(self, length: int) -> Tensor:  # [length, width]
-        angles = torch.arange(length, device=self.rates.device).float()[:, None] * self.rates
+        return self.at(torch.arange(length, device=self.rates.device))
+
+    def at(self, places: Tensor) -> Tensor:  # [...] -> [..., width]
+        angles = places.float()[..., None] * self.rates
         return torch.cat([angles.sin(), angles.cos()], -1)[:, : self.width]
 
 

@@ -16,11 +16,13 @@ from mmbm.config import (
     OwnSpec,
     PretrainedSpec,
     TextSpec,
+    TextTarget,
 )
 from mmbm.errors import ConfigError
 from mmbm.nn.batch import Context, Field, Fused, Tokens
 from mmbm.nn.encoders.table import Table
 from mmbm.nn.heads.match import MatchHead
+from mmbm.nn.heads.text import Prefix, TextHead
 from mmbm.nn.mix import Mixed
 from mmbm.registry import ENCODERS, FRONTENDS, FUSIONS, HEADS, RAW_FRONTENDS, find
 
@@ -44,9 +46,11 @@ class Model(nn.Module):
         self.targets = NamedModules(
             {
                 k: Mixed(spec, columns[k], width, names)
-                if spec.fuses
+                if spec.mixes
                 else MatchHead(spec, width, config.train.batch)
                 if isinstance(spec, MatchTarget)
+                else TextHead(spec, columns[k], width, names)
+                if isinstance(spec, TextTarget)
                 else find(HEADS, spec.kind)(spec, columns[k], width)
                 for k, spec in config.targets.items()
             }
@@ -54,7 +58,7 @@ class Model(nn.Module):
         self.auxiliary = config.train.auxiliary
         drop = config.fusion.drop
         self.drop = [drop.get(n, DROP) if isinstance(drop, dict) else drop for n in names]
-        self.left_out = names if len(names) > 1 else []  # fused without them too: see `settle`
+        self.left_out = names if len(names) > 1 and self.mixed() else []  # see `settle`
 
     def encode(self, batch: Batch) -> tuple[dict[str, Tokens], dict[str, Tensor]]:
         """Tokens and presence [B] of every modality."""
@@ -99,9 +103,20 @@ class Model(nn.Module):
         context = Context(*self.encode(batch), None, {})
         return {name: head(context) for name, head in self.matches().items()}
 
+    def writers(self) -> dict[str, TextHead]:
+        """The targets that write a text."""
+        return {name: t for name, t in self.targets.items() if isinstance(t, TextHead)}
+
     def answer(self, tokens: dict[str, Tokens], present: dict[str, Tensor]) -> dict[str, Tensor]:
-        context = self.context(tokens, present)
-        return {name: target(context) for name, target in self.targets.items()}
+        """`TARGET`; of a text `TARGET.cache` and `TARGET.read`, where its writing begins."""
+        context, named = self.context(tokens, present), {}
+        for name, target in self.targets.items():
+            answer = target(context)
+            if isinstance(answer, Prefix):
+                named |= {f"{name}.{part}": value for part, value in answer._asdict().items()}
+            else:
+                named[name] = answer
+        return named
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         return self.answer(*self.encode(batch))

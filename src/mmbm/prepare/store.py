@@ -28,6 +28,7 @@ from mmbm.table import Table
 NOT_DECODING = {"encoder", "augment", "same_as", "weight", "loss", "class_weights"} | {
     "label_smoothing", "threshold", "group", "bins", "bands", "normalise",
     "of", "beam", "order", "influence", "bonus",
+    "decoder", "temperature", "top_p", "seed",
 }  # fmt: skip
 """Options that don't change what a cell decodes to."""
 
@@ -210,11 +211,31 @@ def decode_cell(column: Column, cell: Any) -> tuple[np.ndarray | None, str | Non
 
 
 def decode_chunk(column: Column, cells: list[Cell], schema: pa.Schema) -> pa.RecordBatch:
+    """The cells as one batch. Values are copied once, by numpy: other threads go on meanwhile."""
     values, reasons, digests = [], [], []
     for cell in cells:
         value, reason = decode_cell(column, cell)
-        raw = None if value is None else np.ascontiguousarray(value).tobytes()
+        raw = None if value is None else np.ascontiguousarray(value).reshape(-1).view(np.uint8)
         values.append(raw)
         reasons.append(reason)
-        digests.append(hash(raw) & 0xFFFF_FFFF_FFFF_FFFF)
-    return pa.record_batch([values, reasons, digests], schema=schema)
+        digests.append(0 if raw is None else hash(raw.tobytes()))
+    arrays = [
+        as_binary(values, schema.field("value").type),
+        pa.array(reasons, pa.string()),
+        pa.array(np.array(digests, np.int64).view(np.uint64)),
+    ]
+    return pa.record_batch(arrays, schema=schema)
+
+
+def as_binary(values: list[np.ndarray | None], kind: pa.DataType) -> pa.Array:
+    """Bytes of each cell as an Arrow array, large_binary or of one size; None is null."""
+    valid = np.array([value is not None for value in values])
+    if pa.types.is_fixed_size_binary(kind):
+        empty = np.zeros(kind.byte_width, np.uint8)
+        values, offsets = [empty if value is None else value for value in values], []
+    else:
+        lengths = [0 if value is None else len(value) for value in values]
+        offsets = [pa.py_buffer(np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64))]
+    joined = np.concatenate([np.empty(0, np.uint8), *(v for v in values if v is not None)])
+    buffers = [pa.py_buffer(np.packbits(valid, bitorder="little")), *offsets]
+    return pa.Array.from_buffers(kind, len(values), [*buffers, pa.py_buffer(joined)])

@@ -3,7 +3,9 @@
 `encode` takes, for every input column, `NAME` [B, ...], `NAME.present` [B] and, where cells vary in
 length, `NAME.lengths` [B]; it gives, for every modality, `NAME.x` [B, T, D], `NAME.keep` [B, T] and
 `NAME.known` [B], whether the row has any of it. `answer` takes those and gives `TARGET` [B, C], of
-a transcript [B, T, V] with zeros behind a row's last place.
+a transcript [B, T, V] with zeros behind a row's last place; of a text what its writing starts from,
+`TARGET.cache` [B, L, 2, h, S, D/h] and `TARGET.read` [B, S], and `step-0`, of the first text, goes
+on one token at a time (see `mmbm.runners.writing`, which makes of it [B, T, 2]).
 """
 
 from typing import NamedTuple, Protocol
@@ -11,10 +13,15 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from mmbm.columns import Arrays, Columns
-from mmbm.config import Config, NumberTarget
+from mmbm.config import Config, NumberTarget, TextTarget
 
 Named = dict[str, np.ndarray]
 GRAPHS = ("encode", "answer")
+
+
+def graphs(config: Config) -> list[str]:
+    """All graphs of a bundle: of each text one more."""
+    return [*GRAPHS, *(f"step-{i}" for i in range(len(config.texts)))]
 
 
 class Runner(Protocol):
@@ -33,9 +40,13 @@ class Unit(NamedTuple):
 
     std: float = 1.0
     log: bool = False
+    written: bool = False
+    """Of texts: 1 if a token is another one, else the difference of its probabilities."""
 
     def farthest(self, ours: np.ndarray, theirs: np.ndarray) -> float:
         """The largest difference of two outputs of the same rows, in `std`."""
+        if self.written:
+            return min(1.0, farthest(ours, theirs))
         if self.log:
             ours, theirs = (np.sign(x) * np.log1p(np.abs(x)) for x in (ours, theirs))
         return farthest(ours, theirs) / self.std
@@ -46,7 +57,7 @@ def units(config: Config, columns: Columns) -> dict[str, Unit]:
     return {
         name: Unit(columns[name].state["std"], spec.log)
         if isinstance(spec, NumberTarget)
-        else Unit()
+        else Unit(written=isinstance(spec, TextTarget))
         for name, spec in config.targets.items()
     }
 

@@ -25,7 +25,12 @@ class TorchRunner:
         self.model.eval()
         try:
             with torch.inference_mode():
-                return {k: v.cpu().numpy() for k, v in getattr(self, f"_{graph}")(arrays).items()}
+                found = (
+                    self._step(graph, arrays)
+                    if graph.startswith("step-")
+                    else (getattr(self, f"_{graph}")(arrays))
+                )
+                return {k: v.cpu().numpy() for k, v in found.items()}
         finally:
             self.model.train(training)
 
@@ -51,6 +56,12 @@ class TorchRunner:
 
     def _answer(self, arrays: Named) -> dict[str, Tensor]:
         return self.model.answer(*self._tokens(arrays))
+
+    def _step(self, graph: str, arrays: Named) -> dict[str, Tensor]:
+        assert isinstance(self.model, Model), "texts of several models have no mean"
+        writer = list(self.model.writers().values())[int(graph.removeprefix("step-"))]
+        parts = (self._tensor(arrays[name]) for name in ("token", "place", "cache", "seen"))
+        return dict(zip(("logits", "grown"), writer.step(*parts)))
 
     def _candidates(self, arrays: Named) -> dict[str, Tensor]:
         assert isinstance(self.model, Model), "an ensemble's members chose their mixes already"

@@ -19,7 +19,13 @@ from mmbm.serve.replica import Replica, Wish
 PATH = "/playground"
 TOP = 6
 """Classes that are shown."""
-SHOWN_AS = {"number": "Number", "labels": "Textbox", "transcript": "Textbox", "match": "Number"}
+SHOWN_AS = {
+    "number": "Number",
+    "labels": "Textbox",
+    "transcript": "Textbox",
+    "text": "Textbox",
+    "match": "Number",
+}
 """gradio's parts by kind of target; for others a Label."""
 KEPT = 3600
 """Seconds after which an uploaded file is deleted."""
@@ -198,9 +204,9 @@ def cell_of(value: Any, media: str | None) -> Any:
 
 
 def shown_answer(said: dict[str, Any], target: str, kind: str) -> Any:
-    """For Label the most probable classes; labels as one text; a number, a transcript, how alike a
-    row's cells are, as it is."""
-    if kind in ("number", "transcript", "match"):
+    """For Label the most probable classes; labels as one text; a number, a transcript, a text, how
+    alike a row's cells are, as it is."""
+    if kind in ("number", "transcript", "text", "match"):
         return said[target]
     if kind == "labels":
         return "; ".join(said[target])

@@ -119,7 +119,7 @@ def serve(service: Service, host: str, port: int) -> None:
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder  # workers add up their counts there
         config = uvicorn.Config(service, factory=True, workers=service.workers, **options)
         say(f"Starting {service.workers} processes at {where}/predict")
-        Workers(config, [listening]).run()
+        Workers(config, each(listening, service.workers)).run()
 
 
 class Protocol(HttpToolsProtocol):
@@ -153,7 +153,22 @@ class Protocol(HttpToolsProtocol):
 
 
 class Workers(Multiprocess):
-    """uvicorn's processes; one that dies is started again. SIGHUP is passed on: each reloads."""
+    """uvicorn's processes, each with a socket of its own; one that dies is started again, and finds
+    those who wait for it. SIGHUP is passed on: each reloads."""
+
+    def __init__(self, config: uvicorn.Config, own: list[socket.socket]):
+        self.own = own
+        super().__init__(config, own)
+
+    @property
+    def sockets(self) -> list[socket.socket]:
+        """Of the process that is started next: one that died, or else one more."""
+        dead = (i for i, process in enumerate(self.processes) if not process.process.is_alive())
+        return [self.own[next(dead, len(self.processes)) % len(self.own)]]
+
+    @sockets.setter
+    def sockets(self, own: list[socket.socket]) -> None:
+        self.own = own
 
     def handle_hup(self) -> None:
         for process in self.processes:
@@ -174,6 +189,23 @@ def listen(host: str, port: int) -> socket.socket:
         ) from error
     listening.set_inheritable(True)
     return listening
+
+
+def each(listening: socket.socket, count: int) -> list[socket.socket]:
+    """Sockets on the same port, among which the system shares connections evenly. Of one socket,
+    the process that wakes first would take all who wait, and keep them."""
+    if sys.platform != "linux":  # elsewhere the option means something else
+        return [listening] * count
+    address = listening.getsockname()
+    listening.close()  # it has made sure that nobody else listens there
+    sockets = []
+    for _ in range(count):
+        sockets.append(socket.socket(listening.family))
+        sockets[-1].setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sockets[-1].setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        sockets[-1].bind(address)
+        sockets[-1].set_inheritable(True)
+    return sockets
 
 
 def name_of(bundle: Path) -> str:

@@ -1,0 +1,1 @@
+"""What writes a text after a prefix, one file per kind."""

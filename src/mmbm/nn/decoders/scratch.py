@@ -1,0 +1,63 @@
+"""A causal transformer that is trained from nothing."""
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from mmbm.config import ScratchDecoderSpec
+from mmbm.nn.batch import Tokens
+from mmbm.nn.layers import Block, Sinusoids, check_heads
+
+PRESETS = {"tiny": (64, 2, 2), "small": (128, 3, 4), "base": (384, 6, 6)}  # width, layers, heads
+
+
+class ScratchDecoder(nn.Module):
+    """`read` a prefix, whose tokens see one another, then `write` behind it, each token seeing what
+    is before it (prefix language model, Raffel et al. 2020). What was read or written is kept as
+    keys and values, the cache [B, L, 2, h, S, D/h]. Weights of input and output are tied (Press &
+    Wolf 2017).
+    """
+
+    def __init__(self, spec: ScratchDecoderSpec, vocabulary: int):
+        super().__init__()
+        width, layers, heads = PRESETS[spec.size]
+        self.width = width = spec.width or width
+        heads = spec.heads or heads
+        check_heads("decoder scratch", width, heads)
+        self.shape = (spec.layers or layers, 2, heads, width // heads)
+        self.embed = nn.Embedding(vocabulary, width)
+        nn.init.normal_(self.embed.weight, std=width**-0.5)
+        self.places = Sinusoids(width)
+        self.drop = nn.Dropout(spec.dropout)
+        self.blocks: Any = nn.ModuleList(
+            Block(width, heads, spec.dropout) for _ in range(self.shape[0])
+        )
+        self.norm = nn.LayerNorm(width)
+
+    def read(self, prefix: Tokens) -> Tensor:
+        """A prefix [B, P, D] -> its cache [B, L, 2, h, P, D/h]."""
+        x, mask, cache = self.drop(prefix.x), prefix.keep[:, None, None, :], []
+        for block in self.blocks:
+            x, kept = block.attend(x, mask)
+            cache.append(kept)
+        return torch.stack(cache, 1)
+
+    def write(
+        self, cache: Tensor, keep: Tensor, ids: Tensor, places: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Tokens ids [B, T] at places [T] or [B, T] behind a cache whose positions `keep` [B, S]
+        are real -> logits of each next token [B, T, V], and the cache with them."""
+        batch, length = ids.shape
+        scale = self.width**0.5  # embeddings are small, since they are the output's weights too
+        x = self.drop(self.embed(ids) * scale + self.places.at(places))
+        before = torch.ones(length, length, dtype=torch.bool, device=ids.device).tril()
+        mask = torch.cat(
+            [keep[:, None, :].expand(-1, length, -1), before.expand(batch, -1, -1)], -1
+        )[:, None]  # [B, 1, T, S+T]
+        grown = []
+        for block, past in zip(self.blocks, cache.unbind(1)):
+            x, kept = block.attend(x, mask, past)
+            grown.append(kept)
+        return F.linear(self.norm(x), self.embed.weight), torch.stack(grown, 1)
