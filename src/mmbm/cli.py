@@ -21,6 +21,9 @@ Set = Annotated[list[str] | None, typer.Option("--set", help="Override a setting
 Runner = Annotated[
     str | None, typer.Option(help="onnx, openvino or litert; the bundle's own if not given.")
 ]
+Concurrency = Annotated[int, typer.Option(min=1, help="Requests under way at once.")]
+Cache = Annotated[Path, typer.Option(help="File that keeps remote answers.")]
+KEPT = Path("runs/remote.sqlite")
 Json = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
 
 
@@ -130,14 +133,77 @@ def evaluate(
     bundle: BundlePath,
     table: Annotated[Path | None, typer.Argument(help="Measure on this table.")] = None,
     split: Annotated[str, typer.Option(help="train, valid, test or all.")] = "test",
+    against: Annotated[
+        str | None, typer.Option(help="Compare with this model at --base-url, on TABLE.")
+    ] = None,
+    base_url: Annotated[str | None, typer.Option(help="http://host/v1, of the model.")] = None,
+    ask: Annotated[str | None, typer.Option(help="What --against is asked of each row.")] = None,
+    target: Annotated[str | None, typer.Option(help="Compared; the first if not given.")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="Rows that --against is asked.")] = 200,
+    concurrency: Concurrency = 4,
+    cache: Cache = KEPT,
     runner: Runner = None,
     json_: Json = False,
 ) -> None:
     """Metrics with intervals, and the main metric for every subset of modalities."""
     from mmbm.bundle import load
 
+    if against and (table is None or base_url is None):
+        raise typer.BadParameter("--against needs a TABLE and --base-url.")
     opened = load(bundle, runner=runner)
-    report(opened.evaluate(table, None if split == "all" else split), opened, json_)
+    part = None if split == "all" else split
+    metrics = opened.evaluate(table, part)
+    if against and base_url:
+        from mmbm import remote
+
+        endpoint = remote.Endpoint(against, base_url, concurrency, cache)
+        metrics["against"] = remote.against(
+            opened, table, part, endpoint, ask=ask, target=target, limit=limit
+        )
+    report(metrics, opened, json_)
+
+
+@app.command()
+def label(
+    table: Annotated[Path, typer.Argument(help="Table to label.")],
+    ask: Annotated[str, typer.Option(help='"Which animal is it?"')],
+    column: Annotated[str, typer.Option(help="To write; its cells that are not empty stay.")],
+    model: Annotated[str, typer.Option(help="The model's name at the endpoint.")],
+    base_url: Annotated[str, typer.Option(help="http://host/v1, of OpenAI's interface.")],
+    output: Annotated[Path, typer.Option("-o", help=".csv, .jsonl or .parquet.")],
+    classes: Annotated[str | None, typer.Option(help="The answers there are: cat,dog.")] = None,
+    number: Annotated[bool, typer.Option("--number", help="The answer is a number.")] = False,
+    show: Annotated[
+        list[str] | None, typer.Option(help="Column the model sees; repeat. All if not given.")
+    ] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Label so many rows at most.")] = None,
+    price_in: Annotated[float | None, typer.Option(help="Of a million tokens read.")] = None,
+    price_out: Annotated[float | None, typer.Option(help="Of a million written.")] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Don't ask before it costs.")] = False,
+    concurrency: Concurrency = 4,
+    cache: Cache = KEPT,
+    json_: Json = False,
+) -> None:
+    """Let a remote model label the rows of a table; tells first what that costs."""
+    from mmbm import remote
+    from mmbm.progress import say
+
+    if (classes is None) != number:
+        raise typer.BadParameter("Give --classes or --number, one of the two.")
+    if (price_in is None) != (price_out is None):
+        raise typer.BadParameter("Give --price-in and --price-out, or neither.")
+    price = None if price_in is None or price_out is None else (price_in, price_out)
+
+    def agree(cost: remote.Estimate) -> bool:
+        say(cost.text(endpoint, price))
+        return yes or typer.confirm("Ask?", err=True)
+
+    question = remote.Question.of(ask, classes)
+    endpoint = remote.Endpoint(model, base_url, concurrency, cache)
+    done = remote.label(
+        table, column, question, endpoint, output, agree, show=show or (), limit=limit
+    )
+    print(json.dumps(done) if json_ else remote.told(done, output))
 
 
 @app.command()

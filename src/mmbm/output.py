@@ -210,3 +210,25 @@ def print_metrics(report: Row, bundle: Bundle) -> None:
         console.print(table)
     for warning in warnings(report, bundle.config, bundle.columns):
         console.print(warning)
+    if "against" in report:
+        print_against(console, report["against"])
+
+
+def print_against(console: Any, said: Row) -> None:
+    """The bundle beside a remote model, on the same rows."""
+    from rich.table import Table
+
+    if said["unanswered"]:
+        console.print(f"{said['model']}: {said['unanswered']} rows unanswered; {said['why']}.")
+    if "metrics" not in said:
+        return
+    title = f"{said['target']}, {said['rows']} rows"
+    table = Table("metric", "bundle", said["model"], title=title, title_justify="left")
+    for name, value in said["metrics"].items():
+        if isinstance(value, float):
+            table.add_row(name, f"{said['bundle'][name]:.4f}", f"{value:.4f}")
+    console.print(table)
+    gap, (low, high) = said["difference"], said["difference"]["interval"]
+    console.print(
+        f"{gap['metric']}: {gap['value']:+.4f} for the bundle (95 % {low:+.4f} – {high:+.4f})."
+    )

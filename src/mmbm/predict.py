@@ -1,5 +1,7 @@
 """Rows -> answers, in order. A row that can't be read gets an `error`; the others are answered."""
 
+import contextlib
+import tempfile
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
@@ -15,7 +17,7 @@ from mmbm.columns.media import locate
 from mmbm.columns.text import TextColumn
 from mmbm.config import Config
 from mmbm.errors import BadCell, BundleError, MmbmError, TableError
-from mmbm.prepare import MEDIA, assemble, decode, open_config_table
+from mmbm.prepare import MEDIA, Data, assemble, decode, open_config_table
 from mmbm.prepare.store import decode_cell, parallel
 from mmbm.progress import say
 from mmbm.runners import Named, flatten
@@ -235,13 +237,9 @@ def as_columns(
 
 def evaluate_table(bundle: Bundle, table: Any = None, split: str | None = "test") -> dict[str, Any]:
     """Metrics of a bundle on a table (all its rows, or a split of it)."""
-    import tempfile
-
     from mmbm.evaluate import evaluate
 
-    config = bundle.config
-    if split is not None and split not in NAMES:
-        raise MmbmError(f"There is no split {split!r}: it is train, valid, test or all.")
+    check_split(split)
     if table is None:
         report = bundle.metrics.get(split or "test")
         if report is None:
@@ -249,6 +247,15 @@ def evaluate_table(bundle: Bundle, table: Any = None, split: str | None = "test"
                 f"{bundle.path} has no metrics of a {split} split; give a table to evaluate."
             )
         return report
+    with measured(bundle, table, split) as data:
+        return evaluate(bundle.runner, data.splits["test"], bundle.config, bundle.columns)
+
+
+@contextlib.contextmanager
+def measured(bundle: Bundle, table: Any, split: str | None) -> Iterator[Data]:
+    """A table's rows (all, or those of a split), decoded, as `splits["test"]`; gone at the end."""
+    check_split(split)
+    config = bundle.config
     with tempfile.TemporaryDirectory() as folder:
         cache = Path(folder)
         opened = _opened(config, table, cache)
@@ -260,7 +267,12 @@ def evaluate_table(bundle: Bundle, table: Any = None, split: str | None = "test"
             raise TableError(" ".join([f"{opened.source}: no usable rows{where}.", *data.notes]))
         for note in data.notes:
             say(note)
-        return evaluate(bundle.runner, data.splits["test"], config, bundle.columns)
+        yield data
+
+
+def check_split(split: str | None) -> None:
+    if split is not None and split not in NAMES:
+        raise MmbmError(f"There is no split {split!r}: it is train, valid, test or all.")
 
 
 def _opened(config: Config, table: Any, cache: Path) -> Table:

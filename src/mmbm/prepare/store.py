@@ -178,20 +178,26 @@ def chunks(cells: Iterable[Cell], size: int) -> Iterator[list[Cell]]:
         yield chunk
 
 
-def parallel(work: Callable, items: Iterable) -> Iterator:
-    """Results in order from one thread per core, with only a few items under way at once.
+def parallel(work: Callable, items: Iterable, workers: int | None = None) -> Iterator:
+    """Results in order from `workers` threads, one per core if not said, with only a few items
+    under way at once.
 
     Decoders release the interpreter lock for most of their work.
     """
-    workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    affinity = hasattr(os, "sched_getaffinity")
+    workers = workers or (len(os.sched_getaffinity(0)) if affinity else os.cpu_count())
     with ThreadPoolExecutor(workers) as pool:
         waiting: deque = deque()
-        for item in items:
-            waiting.append(pool.submit(work, item))
-            if len(waiting) > 2 * (workers or 1):
+        try:
+            for item in items:
+                waiting.append(pool.submit(work, item))
+                if len(waiting) > 2 * (workers or 1):
+                    yield waiting.popleft().result()
+            while waiting:
                 yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
+        finally:
+            for one in waiting:  # something failed, or nobody wants the rest
+                one.cancel()
 
 
 def decode_cell(column: Column, cell: Any) -> tuple[np.ndarray | None, str | None]:

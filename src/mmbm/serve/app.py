@@ -17,13 +17,13 @@ from starlette.types import ASGIApp, Receive
 
 from mmbm.errors import MmbmError
 from mmbm.search import Found
-from mmbm.serve import openapi
+from mmbm.serve import openai, openapi
 from mmbm.serve.body import PARQUET, Row, Spool, jsonl_rows, parquet_rows, read_rows
 from mmbm.serve.guard import or_gone, refuse
-from mmbm.serve.limits import Limits, Refusal
+from mmbm.serve.limits import Limits, Refusal, deadline
 from mmbm.serve.metrics import Metrics
 from mmbm.serve.playground import PATH
-from mmbm.serve.replica import Replica, Unreadable, Wish
+from mmbm.serve.replica import Replica, Unreadable, Wish, together
 from mmbm.serve.stream import endpoint
 
 Replicas = dict[str, Replica]
@@ -73,6 +73,7 @@ def create(
             routes.append(Route(f"{prefix}/search", search, methods=["POST"]))
         stream = endpoint(replicas, name, prefix, limits, metrics)
         routes.append(WebSocketRoute(f"{prefix}/stream", stream))
+    routes += openai.routes(replicas, limits)
     routes.append(Mount(PATH, playground))
     errors: Any = {
         Refusal: on_refusal(metrics),
@@ -160,17 +161,12 @@ async def in_time(
 ) -> tuple[Any, bool]:
     """What `work` makes of the body's rows, and whether it was one row; None if nobody waits any
     more. Raises a Refusal after the deadline."""
-    try:
-        async with asyncio.timeout(limits.deadline):
-            start = time.perf_counter()
-            rows, single = await read_rows(request, replica.bundle, limits)
-            replica.stage["read"].observe(time.perf_counter() - start)
-            request.scope["mmbm"]["rows"] = len(rows)
-            return await or_gone(work(rows, single), request.receive), single
-    except TimeoutError:
-        raise Refusal(
-            503, f"No answer within {limits.deadline:g} s.", reason="deadline", retry_after=1
-        ) from None
+    async with deadline(limits):
+        start = time.perf_counter()
+        rows, single = await read_rows(request, replica.bundle, limits)
+        replica.stage["read"].observe(time.perf_counter() - start)
+        request.scope["mmbm"]["rows"] = len(rows)
+        return await or_gone(work(rows, single), request.receive), single
 
 
 def search_wishes(request: Request) -> dict[str, Any]:
@@ -222,12 +218,7 @@ class Lines(StreamingResponse):
 async def answer_all(replica: Replica, rows: list[Row], wish: Wish) -> list[dict]:
     if len(rows) == 1:
         return [await replica.answer(rows[0], wish)]
-    tasks = [asyncio.create_task(replica.answer(row, wish)) for row in rows]
-    try:
-        return await asyncio.gather(*tasks)
-    finally:
-        for task in tasks:  # one was refused, or nobody waits any more: neither need the others
-            task.cancel()
+    return await together(replica.answer(row, wish) for row in rows)
 
 
 async def answer_stream(
@@ -291,7 +282,7 @@ async def resume(
 def on_refusal(metrics: Metrics):
     async def handle(request: Request, refusal: Any) -> Response:
         metrics.rejected.labels(refusal.reason).inc()
-        return refuse(refusal, request.scope["mmbm"]["id"])
+        return refuse(refusal, request.scope)
 
     return handle
 
@@ -299,7 +290,7 @@ def on_refusal(metrics: Metrics):
 async def on_http(request: Request, error: Any) -> Response:
     """No such route, a method that isn't allowed, a form that can't be parsed."""
     refusal = Refusal(error.status_code, str(error.detail), reason="http")
-    answer = refuse(refusal, request.scope["mmbm"]["id"])
+    answer = refuse(refusal, request.scope)
     answer.headers.update(error.headers or {})
     return answer
 
@@ -311,4 +302,4 @@ async def on_gone(request: Request, error: Any) -> Response:
 async def on_crash(request: Request, error: Any) -> Response:
     """A defect: the log has its trace under the request's id, the answer has not."""
     refusal = Refusal(500, "Something broke; the log knows more.", reason="internal")
-    return refuse(refusal, request.scope["mmbm"]["id"])
+    return refuse(refusal, request.scope)

@@ -12,7 +12,7 @@ from typing import Any, TextIO
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from mmbm.serve.limits import Limits, Refusal
+from mmbm.serve.limits import OPENAI, Limits, Refusal
 from mmbm.serve.metrics import Metrics
 
 OPEN = ("/health/",)
@@ -56,7 +56,7 @@ class Guard:
         try:
             refusal = self._refusal(scope, headers)
             if refusal:
-                await refuse(refusal, name)(scope, receive, sender)
+                await refuse(refusal, scope)(scope, receive, sender)
                 self.metrics.rejected.labels(refusal.reason).inc()
             else:
                 most = self.limits.megabytes
@@ -161,13 +161,16 @@ class Bounded:
         return Refusal(413, f"The body has more than {self.most / 1e6:g} MB.", reason="too_large")
 
 
-def refuse(refusal: Refusal, name: str) -> JSONResponse:
+def refuse(refusal: Refusal, scope: Scope) -> JSONResponse:
     headers = {}
     if refusal.retry_after:
         headers["retry-after"] = str(refusal.retry_after)
     if refusal.status == 401:
         headers["www-authenticate"] = "Bearer"
-    return JSONResponse({**refusal.body(), "id": name}, refusal.status, headers)
+    if scope["path"].startswith(OPENAI):
+        status, body = refusal.as_openai()
+        return JSONResponse(body, status, headers)
+    return JSONResponse({**refusal.body(), "id": scope["mmbm"]["id"]}, refusal.status, headers)
 
 
 async def or_gone(work: Any, receive: Receive) -> Any:

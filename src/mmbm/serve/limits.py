@@ -1,6 +1,12 @@
 """What the server accepts, and how it says no."""
 
-from typing import NamedTuple
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Any, NamedTuple
+
+OPENAI = "/v1/"
+"""Paths under which errors have the shape that OpenAI's clients read."""
 
 
 class Limits(NamedTuple):
@@ -50,6 +56,26 @@ class Refusal(Exception):
         where = {"row": self.row, "column": self.column}
         known = {name: value for name, value in where.items() if value is not None}
         return {"error": {"message": self.message, "reason": self.reason, **known}}
+
+    def as_openai(self) -> tuple[int, dict[str, Any]]:
+        """The status and the body by which OpenAI's clients choose the class of an exception."""
+        kind = {401: "authentication_error", 429: "rate_limit_error"}.get(
+            self.status, "server_error" if self.status >= 500 else "invalid_request_error"
+        )
+        said = {"message": self.message, "type": kind, "param": self.column, "code": self.reason}
+        return 400 if self.status == 422 else self.status, {"error": said}
+
+
+@contextlib.asynccontextmanager
+async def deadline(limits: Limits) -> AsyncIterator[None]:
+    """Raises a Refusal if what is inside takes longer than a request may."""
+    try:
+        async with asyncio.timeout(limits.deadline):
+            yield
+    except TimeoutError:
+        raise Refusal(
+            503, f"No answer within {limits.deadline:g} s.", reason="deadline", retry_after=1
+        ) from None
 
 
 def overloaded() -> Refusal:

@@ -12,6 +12,7 @@ from PIL import Image
 from mmbm import __version__
 from mmbm.columns import Cell
 from mmbm.search import MOST
+from mmbm.serve import openai
 from mmbm.serve.replica import Replica
 
 SMALL = 8000
@@ -46,13 +47,15 @@ def document(replicas: dict[str, Replica]) -> Schema:
         paths[f"{prefix}/predict/batch"] = {"post": {"tags": [name], **batch(replicas[name])}}
         if replicas[name].index is not None:
             paths[f"{prefix}/search"] = {"post": {"tags": [name], **search(replicas[name])}}
+    schemas: Schema = {}
+    paths |= as_openai(replicas, schemas)
     about = "Answers of mmbm bundles. Media are sent as data URIs, base64 or files."
     bearer = {"type": "http", "scheme": "bearer"}
     return {
         "openapi": "3.1.0",
         "info": {"title": ", ".join(replicas), "version": __version__, "description": about},
         "paths": paths,
-        "components": {"securitySchemes": {"bearer": bearer}},
+        "components": {"securitySchemes": {"bearer": bearer}, "schemas": schemas},
         "security": [{}, {"bearer": []}],
     }
 
@@ -168,6 +171,61 @@ def batch(replica: Replica) -> Schema:
             **refusals(400, 401, 413, 422, 503),
         },
     }
+
+
+def as_openai(replicas: dict[str, Replica], schemas: Schema) -> Schema:
+    """The paths of OpenAI's interface; what their bodies are made of is added to `schemas`."""
+    text = {"type": ["string", "null"]}
+    error = {"message": {"type": "string"}, "type": {"type": "string"}, "param": text, "code": text}
+    error = {"type": "object", "properties": error, "required": [*error]}
+    why = {"type": "object", "properties": {"error": error}, "required": ["error"]}
+    refused = {status: said("Why not.", schema=why) for status in (400, 401, 404, 413, 429, 503)}
+
+    def post(kind: Any, media: str, summary: str, answers: list[str], **more: Any) -> Schema:
+        schema = kind.model_json_schema(ref_template="#/components/schemas/{model}")
+        schemas.update(schema.pop("$defs", {}))
+        body = {"required": True, "content": {media: {"schema": schema, **more}}}
+        answered = {"200": {"description": summary, "content": {a: {} for a in answers}}}
+        statuses = {**refused, 415: refused[400]} if media == "application/json" else refused
+        responses = {**answered, **{str(status): one for status, one in statuses.items()}}
+        operation = {"summary": summary, "requestBody": body, "responses": responses}
+        return {"post": {"tags": ["OpenAI"], **operation}}
+
+    def get(summary: str, **more: Any) -> Schema:
+        responses = {"200": said(summary), "404": refused[404]}
+        return {"get": {"tags": ["OpenAI"], "summary": summary, "responses": responses, **more}}
+
+    which = {"type": "string", "enum": list(replicas)}
+    path = [{"name": "id", "in": "path", "required": True, "schema": which}]
+    stream, plain = "text/event-stream", "application/json"
+    examples = {name: {"value": chat_example(replica)} for name, replica in replicas.items()}
+    return {
+        "/v1/models": get("The models."),
+        "/v1/models/{id}": get("What a model takes and answers.", parameters=path),
+        "/v1/chat/completions": post(
+            openai.Chat, plain, "The answer to a row, as the assistant's message.",
+            [plain, stream], examples=examples,
+        ),
+        "/v1/embeddings": post(
+            openai.Embed, plain, "Places of texts in the space of a match.", [plain]
+        ),
+        "/v1/audio/transcriptions": post(
+            openai.Transcribe, "multipart/form-data", "What is said in a sound.",
+            [plain, stream, "text/plain"],
+        ),
+    }  # fmt: skip
+
+
+def chat_example(replica: Replica) -> Schema:
+    """An example row as a message: texts and pictures as its parts, all else by name."""
+    row, parts = example_row(replica), []
+    for name, spec in replica.bundle.config.inputs.items():
+        if spec.kind == "text" and isinstance(row[name], str):
+            parts.append({"type": "text", "text": row.pop(name)})
+        elif spec.kind == "image" and row[name] is not None:
+            parts.append({"type": "image_url", "image_url": {"url": row.pop(name)}})
+    message = {"role": "user", "content": parts}
+    return {"model": replica.name, "messages": [message], "row": row}
 
 
 def option(name: str, default: bool, text: str) -> Schema:

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Coroutine, Iterable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -75,6 +75,7 @@ class Replica:
     ):
         self.name, self.bundle, self.metrics, self.pool = name, bundle, metrics, pool
         self.index = index
+        self.since = int(time.time())
         self.answers = bundle.answers
         self.drift = Drift(bundle.reference)
         self.thread = ThreadPoolExecutor(1, thread_name_prefix=f"run-{name}")
@@ -236,6 +237,16 @@ class Replica:
 
     def close(self) -> None:
         self.thread.shutdown(wait=False)
+
+
+async def together(work: Iterable[Coroutine[Any, Any, Any]]) -> list[Any]:
+    """The results of all, in order; if one is refused, or nobody waits any more, the others end."""
+    tasks = [asyncio.create_task(one) for one in work]
+    try:
+        return await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
 
 
 def open_bundle(

@@ -228,7 +228,7 @@ def endpoint(
         note |= {"route": f"{prefix}/stream", "model": name}
         if not sounds(replica):
             refusal = Refusal(404, f"{name} has no transcript to stream.", reason="no_transcript")
-            await refuse(refusal, note["id"])(socket.scope, socket.receive, socket.send)
+            await refuse(refusal, socket.scope)(socket.scope, socket.receive, socket.send)
             return
         await socket.accept()
         head = {"id": note["id"], "model": name, "version": replica.bundle.version}
