@@ -58,6 +58,7 @@ def learn(config: Config, data: Data, run: Run, start: Bundle | None = None) -> 
     model = Model(config, data.columns)
     if start:
         start_from(model, start, data.columns)
+    model.adapt()
     state = TrainState(config, model, data.columns, data.splits["train"], run)
     state.resume(data_key(data))
 
@@ -121,8 +122,12 @@ def standard_error(config: Config, data: Data, state: TrainState) -> float:
 
 def fit_mix(config: Config, data: Data, state: TrainState) -> None:
     """Let each target choose its mix and temperature on the valid split."""
-    if not config.fuses:
-        return
+    if config.fuses:
+        choose_mix(config, data, state)
+    state.model.settle()
+
+
+def choose_mix(config: Config, data: Data, state: TrainState) -> None:
     valid, runner = data.splits["valid"], state.runner()
     whole = tuple(config.modalities())
     outputs = collect(runner, valid, data.columns, [whole], graph="candidates")[whole]
@@ -133,7 +138,6 @@ def fit_mix(config: Config, data: Data, state: TrainState) -> None:
         answers = outputs[f"{name}.answers"][has].swapaxes(0, 1)
         available = outputs[f"{name}.available"][has].T
         target.fit(answers, available, Truth(config.targets[name].kind, truth[has]))
-    state.model.settle()
 
 
 def write(

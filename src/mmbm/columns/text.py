@@ -10,7 +10,8 @@ import numpy as np
 
 from mmbm.columns import Cell, Description, State, Storage
 from mmbm.columns.category import name
-from mmbm.config import TextSpec
+from mmbm.columns.pretrained import TOKENIZER, check_vocabulary, read_text_model
+from mmbm.config import PretrainedSpec, TextSpec
 from mmbm.errors import BadCell, ConfigError
 
 if TYPE_CHECKING:
@@ -27,7 +28,8 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 class TextColumn:
     """A text -> int32 [T], T at least 1 (the start token) and at most `max_tokens`.
 
-    State: `tokenizer`, the text of a tokenizer.json; `vocabulary`, one more than its largest id.
+    State: `tokenizer`, the text of a tokenizer.json; `vocabulary`, one more than its largest id;
+    with a pretrained encoder its `config` under `pretrained`.
     """
 
     version = 4
@@ -39,14 +41,18 @@ class TextColumn:
         self._tokenizer: Tokenizer | None = None
 
     def fit(self, cells: Iterable[Cell]) -> State:
-        """Train byte-level BPE (Sennrich et al. 2016), or take the tokenizer the spec names."""
-        tokenizer = (
-            _load(Path(self.spec.tokenizer))
-            if self.spec.tokenizer
-            else _train(self._texts(cells), self.spec)
-        )
+        """Train byte-level BPE (Sennrich et al. 2016), or take the tokenizer the spec names, or
+        that of a pretrained encoder."""
+        encoder, named, learned = self.spec.encoder, self.spec.tokenizer, None
+        if isinstance(encoder, PretrainedSpec):
+            learned = read_text_model(self.spec, encoder)
+            named = f"{encoder.model}/{TOKENIZER}"
+        tokenizer = _load(Path(named)) if named else _train(self._texts(cells), self.spec)
         ids = tokenizer.get_vocab(with_added_tokens=True).values()
         self.state = {"tokenizer": tokenizer.to_str(), "vocabulary": max(ids) + 1}
+        if isinstance(encoder, PretrainedSpec) and learned:
+            check_vocabulary(encoder, learned, self.state["vocabulary"])
+            self.state["pretrained"] = learned
         self._tokenizer = None
         return self.state
 

@@ -84,9 +84,6 @@ class Config(Spec):
             there = ", ".join(self.modalities())
             raise ValueError(f"fusion.drop: {unknown[0]!r} is no modality; there are {there}")
         for name, spec in self.inputs.items():
-            pretrained = isinstance(getattr(spec, "encoder", None), PretrainedSpec)
-            if pretrained and not isinstance(spec, AudioSpec):
-                raise ValueError(f"inputs.{name}.encoder: pretrained reads sounds, no {spec.kind}")
             if isinstance(spec, MediaSpec):
                 self._check_shared(name, spec)
             elif spec.group in set(self.inputs) - {name}:

@@ -87,19 +87,29 @@ class BagSpec(Spec):
 
 
 class PretrainedSpec(Spec):
-    """A Hugging Face model: of a sound, wav2vec2 or the encoder of Whisper. It reads the sound
-    itself, normalised as its own feature extractor does: `bands` and `augment` have no part in
-    it."""
+    """A model that others trained: of a text one of BERT's family, with its own tokenizer; of a
+    picture ViT, DINOv2, ConvNeXt, ResNet or EfficientNet-Lite0; of a sound wav2vec2 or the encoder
+    of Whisper. It reads its input as its own preprocessing has it: options of what else would be
+    learned or computed (a tokenizer, a spectrogram and its `augment`) have no part in it."""
 
     kind: Literal["pretrained"] = "pretrained"
     model: str | None
-    """Folder that `save_pretrained` wrote, weights as safetensors. Nothing is downloaded and no
-    code of the folder is run. In a bundle, which holds all of it, empty."""
-    tune: Literal["all", "frozen"] = "all"
-    """Train all of its weights, or none: then it is a fixed reader of what is trained behind it."""
+    """Folder that `save_pretrained` or `mmbm import-weights` wrote, weights as safetensors. Nothing
+    is downloaded and no code of the folder is run. In a bundle, which holds all of it, empty."""
+    tune: Annotated[str, Field(pattern=r"^(all|frozen|lora|last:[1-9][0-9]*)$")] = "all"
+    """Train all of its weights; none (`frozen`), so that it is a fixed reader of what is trained
+    behind it; those of its last blocks (`last:2`); or small additions to its linear layers (`lora`,
+    Hu et al. 2022), which become part of the weights when training ends."""
+    rank: PositiveInt = 8
+    """Of `lora`: how many directions each addition has."""
     stride: PositiveInt = 2
     """Frames of a sound, of 10 ms each, per token: 2 of wav2vec2 and Whisper. Another model's is
     said by the error about it."""
+
+    @property
+    def last(self) -> int:
+        """How many of its last blocks are trained, of `last:N`; else 0."""
+        return int(self.tune.removeprefix("last:")) if self.tune.startswith("last:") else 0
 
 
 EncoderSpec = Annotated[

@@ -19,6 +19,7 @@ from mmbm.config import (
 )
 from mmbm.errors import ConfigError
 from mmbm.nn.batch import Context, Field, Fused, Tokens
+from mmbm.nn.encoders.pretrained.body import Pretrained
 from mmbm.nn.encoders.table import Table
 from mmbm.nn.heads.match import MatchHead
 from mmbm.nn.mix import Mixed
@@ -81,8 +82,19 @@ class Model(nn.Module):
         stand_in = dict(zip(self.modalities, self.absent))
         return self.fusion({n: where(seen[n], t, stand_in[n]) for n, t in tokens.items()})
 
+    def adapt(self) -> None:
+        """Add what is trained in place of pretrained weights: see `Pretrained.adapt`."""
+        for part in self.pretrained():
+            part.adapt()
+
+    def pretrained(self) -> list[Pretrained]:
+        return [part for part in self.modules() if isinstance(part, Pretrained)]
+
     def settle(self) -> None:
-        """From now on compute only what the mixes of the targets have a use for."""
+        """From now on compute only what the mixes of the targets have a use for, by plain
+        weights."""
+        for part in self.pretrained():
+            part.merge()
         used = {name for _, target in self.mixed() for name in target.left_out()}
         self.left_out = [name for name in self.modalities if name in used]
 
