@@ -22,11 +22,14 @@ from mmbm.nn.batch import Context, Field, Fused, Tokens
 from mmbm.nn.encoders.pretrained.body import Pretrained
 from mmbm.nn.encoders.table import Table
 from mmbm.nn.heads.match import MatchHead
+from mmbm.nn.layers import valid
 from mmbm.nn.mix import Mixed
 from mmbm.registry import ENCODERS, FRONTENDS, FUSIONS, HEADS, RAW_FRONTENDS, find
 
 Batch = dict[str, Field]
 AnyMedia = ImageSpec | AudioSpec | TextSpec
+RAW = (torch.uint8, torch.int16, torch.int32)
+"""What cells of pictures, sounds and texts are decoded to; features are floats."""
 
 
 class Model(nn.Module):
@@ -152,8 +155,16 @@ class Modality(nn.Module):
         return self.read(batch[self.column])
 
     def read(self, field: Field) -> Tokens:
-        x, keep = self.encoder(self.frontend(field))  # [B, T, E], [B, T]
+        """Cells, or what its encoder made of them before: see `nn.features`."""
+        x, keep = self.encode(field) if field.values.dtype in RAW else encoded(field)
         return Tokens(self.project(x) * keep[..., None], keep)  # [B, T, D]
+
+    def encode(self, field: Field) -> Tokens:  # x [B, T, E], keep [B, T]
+        return self.encoder(self.frontend(field))
+
+
+def encoded(field: Field) -> Tokens:
+    return Tokens(field.values, valid(field.lengths, field.values.shape[1]))
 
 
 class SharedModality(nn.Module):

@@ -147,25 +147,35 @@ def identity(cell: Cell, rehash: bool) -> bytes:
 
 def write(path: Path, column: Column, cells: Iterable[Cell], rows: int, name: str) -> None:
     """Decode in parallel, chunk by chunk and in order; the file appears only when it is whole."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     storage = column.storage
-    size = np.dtype(storage.dtype).itemsize * int(np.prod(storage.shape, dtype=np.int64))
-    chunk = 32 if storage.ragged else int(np.clip((1 << 20) // max(size, 1), 16, 4096))
-    schema = pa.schema(
-        {
-            "value": pa.large_binary() if storage.ragged else pa.binary(size),
-            "reason": pa.string(),
-            "digest": pa.uint64(),
-        }
+    chunk = (
+        32 if storage.ragged else int(np.clip((1 << 20) // max(item_size(storage), 1), 16, 4096))
     )
+    batches = parallel(lambda some: decode_chunk(column, some), chunks(cells, chunk))
+    save(path, storage, batches, rows, f"decode {name}")
+
+
+def item_size(storage: Storage) -> int:
+    """Bytes of a cell, or of one place of a ragged one."""
+    return np.dtype(storage.dtype).itemsize * int(np.prod(storage.shape, dtype=np.int64))
+
+
+Decoded = tuple[np.ndarray | None, str | None]
+"""A cell's array, or why there is none; neither where it is absent."""
+
+
+def save(
+    path: Path, storage: Storage, batches: Iterable[list[Decoded]], rows: int, label: str
+) -> None:
+    """Batches of equal size, the last one aside."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    value = pa.large_binary() if storage.ragged else pa.binary(item_size(storage))
+    schema = pa.schema({"value": value, "reason": pa.string(), "digest": pa.uint64()})
     part = path.with_suffix(f".{os.getpid()}.part")
     try:
         with pa.OSFile(str(part), "wb") as sink, pa.ipc.new_file(sink, schema) as writer:
-            batches = parallel(
-                lambda some: decode_chunk(column, some, schema), chunks(cells, chunk)
-            )
-            for batch in track(batches, rows, f"decode {name}", each=len):
-                writer.write_batch(batch)
+            for batch in track(batches, rows, label, each=len):
+                writer.write_batch(record(batch, schema))
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
@@ -193,7 +203,7 @@ def parallel(work: Callable, items: Iterable) -> Iterator:
             yield waiting.popleft().result()
 
 
-def decode_cell(column: Column, cell: Any) -> tuple[np.ndarray | None, str | None]:
+def decode_cell(column: Column, cell: Any) -> Decoded:
     """The decoded cell, or the reason why there is none."""
     if isinstance(cell, BadCell):
         return None, cell.reason
@@ -203,12 +213,11 @@ def decode_cell(column: Column, cell: Any) -> tuple[np.ndarray | None, str | Non
         return None, bad.reason
 
 
-def decode_chunk(column: Column, cells: list[Cell], schema: pa.Schema) -> pa.RecordBatch:
-    values, reasons, digests = [], [], []
-    for cell in cells:
-        value, reason = decode_cell(column, cell)
-        raw = None if value is None else np.ascontiguousarray(value).tobytes()
-        values.append(raw)
-        reasons.append(reason)
-        digests.append(hash(raw) & 0xFFFF_FFFF_FFFF_FFFF)
-    return pa.record_batch([values, reasons, digests], schema=schema)
+def decode_chunk(column: Column, cells: list[Cell]) -> list[Decoded]:
+    return [decode_cell(column, cell) for cell in cells]
+
+
+def record(decoded: list[Decoded], schema: pa.Schema) -> pa.RecordBatch:
+    raws = [None if v is None else np.ascontiguousarray(v).tobytes() for v, _ in decoded]
+    digests = [hash(raw) & 0xFFFF_FFFF_FFFF_FFFF for raw in raws]
+    return pa.record_batch([raws, [reason for _, reason in decoded], digests], schema=schema)
