@@ -11,12 +11,13 @@ import hashlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
 from mmbm.columns import Column, Storage
-from mmbm.config import Config, ImageAugment, ImageSpec, MediaSpec
+from mmbm.config import Config, ImageAugment, ImageSpec
 from mmbm.nn.batch import Field
 from mmbm.nn.encoders.pretrained.body import Pretrained
 from mmbm.nn.model import Modality, Model, SharedModality
@@ -70,7 +71,7 @@ def frozen(model: Model) -> dict[str, Modality]:
     }
 
 
-def augmented(spec: MediaSpec) -> bool:
+def augmented(spec: Any) -> bool:
     return isinstance(spec, ImageSpec) and spec.augment != ImageAugment()
 
 
