@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Discriminator, Field, PositiveInt, Tag, model_validator
 
-from mmbm.config.spec import Fraction, OwnSpec, Size, Spec, by_kind, component
+from mmbm.config.spec import Fraction, OwnSpec, Positive, Size, Spec, by_kind, component
 
 
 class CNNSpec(Spec):
@@ -102,9 +102,25 @@ class PretrainedSpec(Spec):
     Hu et al. 2022), which become part of the weights when training ends."""
     rank: PositiveInt = 8
     """Of `lora`: how many directions each addition has."""
+    lr: Positive | None = None
+    """Highest learning rate of its last block; `train.lr` if not given."""
+    decay: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """The learning rate of each block is this part of that of the block above it: what is nearest
+    to the input is the most general (Howard & Ruder 2018; Clark et al. 2020)."""
+    unfreeze: PositiveInt | None = None
+    """Gradual unfreezing (Howard & Ruder 2018): for so many epochs none of its blocks is trained,
+    then for as many its last one too, and so on downwards. All from the beginning if not given."""
     stride: PositiveInt = 2
     """Frames of a sound, of 10 ms each, per token: 2 of wav2vec2 and Whisper. Another model's is
     said by the error about it."""
+
+    @model_validator(mode="after")
+    def _trained_at_all(self):
+        given = [name for name in ("lr", "decay", "unfreeze") if name in self.model_fields_set]
+        changed = [n for n in given if getattr(self, n) != type(self).model_fields[n].default]
+        if self.tune == "frozen" and changed:
+            raise ValueError(f"{changed[0]}: nothing of a frozen encoder is trained; leave it out")
+        return self
 
     @property
     def last(self) -> int:

@@ -11,7 +11,6 @@ import hashlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -36,10 +35,10 @@ def precomputed(config: Config, model: Model, data: Data, cache: Path) -> Data:
     """The data with features in place of the cells that a frozen encoder reads."""
     stores, columns = dict(data.splits["train"].stores), dict(data.columns)
     for name, modality in frozen(model).items():
-        if augmented(config.inputs[name]):
+        if what := augmented(config, name):
             say(
-                f"{name}: augment changes its cells, so its frozen encoder reads them anew in "
-                "every epoch. Without, they are read once."
+                f"{name}: {what} changes its cells, so its frozen encoder reads them anew in every "
+                "epoch. Without, they are read once."
             )
             continue
         store = stores[name]
@@ -71,8 +70,12 @@ def frozen(model: Model) -> dict[str, Modality]:
     }
 
 
-def augmented(spec: Any) -> bool:
-    return isinstance(spec, ImageSpec) and spec.augment != ImageAugment()
+def augmented(config: Config, name: str) -> str | None:
+    """What changes the input's cells at random."""
+    spec, blend = config.inputs[name], config.train.blend
+    if isinstance(spec, ImageSpec) and spec.augment != ImageAugment():
+        return "augment"
+    return f"train.blend: {blend.kind}" if blend and blend.kind != "tokens" else None
 
 
 def key(modality: Modality, column: Column, store: Store) -> str:

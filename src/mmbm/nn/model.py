@@ -19,6 +19,7 @@ from mmbm.config import (
 )
 from mmbm.errors import ConfigError
 from mmbm.nn.batch import Context, Field, Fused, Tokens
+from mmbm.nn.blend import Blend
 from mmbm.nn.encoders.pretrained.body import Pretrained
 from mmbm.nn.encoders.table import Table
 from mmbm.nn.heads.match import MatchHead
@@ -56,6 +57,7 @@ class Model(nn.Module):
             }
         )
         self.auxiliary = config.train.auxiliary
+        self.blend = Blend(config.train.blend) if config.train.blend else None
         drop = config.fusion.drop
         self.drop = [drop.get(n, DROP) if isinstance(drop, dict) else drop for n in names]
         self.left_out = names if len(names) > 1 else []  # fused without them too: see `settle`
@@ -122,6 +124,8 @@ class Model(nn.Module):
         return self.answer(*self.encode(batch))
 
     def loss(self, batch: Batch, targets: Batch) -> Tensor:
+        if self.blend:
+            return self.blend.loss(self, batch, targets)
         context = self.context(*self.encode(batch))
         losses = [t.loss(context, targets[k], self.auxiliary) for k, t in self.targets.items()]
         return torch.stack(losses).sum()

@@ -54,12 +54,24 @@ class Pretrained(nn.Module):
                 f"encoder.tune: last:{last} is more than the {len(there)} blocks of this model; "
                 "write all, or fewer."
             )
-        after, found = [], False
-        top = self.blocks.partition(".")[0]
-        for name, child in self.body.named_children():
-            after += [child] if found else []
-            found = found or name == top
-        return [*there[-last:], *after]
+        return [*there[-last:], *self.after()]
+
+    def after(self) -> list[nn.Module]:
+        """What follows the blocks."""
+        children = dict(self.body.named_children())
+        place = list(children).index(self.blocks.partition(".")[0])
+        return list(children.values())[place + 1 :]
+
+    def depths(self) -> dict[nn.Parameter, int]:
+        """How many blocks are above each weight: 0 in the last one and behind it, as many as there
+        are below the first one."""
+        there = self.layers()
+        depth = dict.fromkeys(self.body.parameters(), len(there))
+        for above, block in enumerate(reversed(there)):
+            depth.update(dict.fromkeys(block.parameters(), above))
+        for part in self.after():
+            depth.update(dict.fromkeys(part.parameters(), 0))
+        return depth
 
     def train(self, mode: bool = True) -> "Pretrained":
         """What isn't trained has no dropout, and the statistics of a batch normalising stay those
