@@ -79,6 +79,6 @@ def paste(batch: "Batch", pairs: Pairs) -> tuple["Batch", Pairs]:
 def join(tokens: Tokens, pairs: Pairs) -> Tokens:
     """Each token's mean with that of the same place; behind a shorter row's end there are zeros."""
     share = pairs.share[:, None, None].to(tokens.x.dtype)
-    blended = (pairs.share < 1)[:, None]
+    own, others = (pairs.share > 0)[:, None], (pairs.share < 1)[:, None]
     x = share * tokens.x + (1 - share) * tokens.x[pairs.other]
-    return Tokens(x, tokens.keep | (tokens.keep[pairs.other] & blended))
+    return Tokens(x, (tokens.keep & own) | (tokens.keep[pairs.other] & others))
