@@ -27,7 +27,7 @@ from mmbm.nn.model import Model
 from mmbm.prepare import prepare
 from mmbm.run import Run
 from mmbm.show import Training
-from mmbm.state import TrainState, decayed
+from mmbm.state import TrainState, groups
 
 INPUTS = {
     "photo": {"kind": "image", "size": 64, "encoder": "cnn"},
@@ -103,7 +103,7 @@ def steps_of_mmbm(state: TrainState, shown: Training, steps: int):
 def steps_by_hand(model: Model, state: TrainState, steps: int):
     spec, precision = state.spec, state.accelerator.mixed_precision
     epochs = [[tensors(b) for b in state.rows.batches(spec.seed, e, spec.batch)] for e in (0, 1)]
-    optimizer = torch.optim.AdamW(decayed(model, spec.weight_decay), lr=spec.lr, fused=True)
+    optimizer = torch.optim.AdamW(groups(model, spec), lr=spec.lr, fused=True)
     model.train()
     step = 0
     while True:

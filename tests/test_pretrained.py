@@ -258,14 +258,6 @@ def test_a_spectrogram_that_nothing_reads_is_not_augmented(named, table):
         configfile.parse(made)
 
 
-def test_only_sounds_have_pretrained_encoders_so_far(named, table):
-    made = config(named, table)
-    made["inputs"]["remark"] = {"kind": "text", "encoder": audio(named)["encoder"]}
-    made["targets"]["mood"] = {"kind": "category"}
-    with pytest.raises(ConfigError, match=r"inputs\.remark\.encoder: pretrained reads sounds"):
-        configfile.parse(made)
-
-
 def test_no_code_of_a_folder_is_run(tmp_path):
     folder = wav2vec2(tmp_path / "model")
     (folder / "evil.py").write_text("raise SystemExit('this was run')")

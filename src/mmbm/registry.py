@@ -34,7 +34,9 @@ FRONTENDS = {
     "labels": "mmbm.nn.frontends.labels:LabelsFrontend",
 }
 RAW_FRONTENDS = {
+    "image": "mmbm.nn.frontends.image:ImageFrontend",
     "audio": "mmbm.nn.frontends.audio:Wave",
+    "text": "mmbm.nn.frontends.text:Ids",
 }
 """For a pretrained encoder, which makes its own features."""
 ENCODERS = {

@@ -4,12 +4,12 @@ import math
 from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from accelerate import Accelerator
-from torch import Tensor, nn
+from torch import Tensor
 
 from mmbm import checkpoint
 from mmbm.columns import Arrays, Columns
@@ -41,7 +41,7 @@ class TrainState:
             torch.set_num_threads(spec.threads)
         torch.manual_seed(spec.seed)
         optimizer = torch.optim.AdamW(
-            decayed(model, spec.weight_decay), lr=spec.lr, betas=(0.9, 0.98), fused=True
+            groups(model, spec), lr=spec.lr, betas=(0.9, 0.98), fused=True
         )
         self.objective, self.optimizer = self.accelerator.prepare(Objective(model), optimizer)
         self.steps_per_epoch = rows.steps(spec.batch)
@@ -78,7 +78,8 @@ class TrainState:
         # costs a page fault for every 4 kB of them in the next step.
         self.optimizer.zero_grad()
         for group in self.optimizer.param_groups:
-            group["lr"] = self.lr()
+            begun = self.step >= group["start"] * self.steps_per_epoch
+            group["lr"] = self.lr() * group["scale"] if begun else 0.0
         inputs, targets = self.move(batch.inputs), self.move(batch.targets)
         loss = backward(self.accelerator, self.objective, inputs, targets, self.spec.chunk)
         parameters = self.objective.parameters()
@@ -231,15 +232,31 @@ def to(tensor: Tensor, device: torch.device) -> Tensor:
     return tensor.pin_memory().to(device, non_blocking=True)
 
 
-def decayed(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
-    """Weight decay for matrices only: not for biases, gains and single learned tokens."""
-    parameters = [p for p in model.parameters() if p.requires_grad]
-    matrices = [p for p in parameters if p.ndim > 1]
-    others = [p for p in parameters if p.ndim <= 1]
-    return [
-        {"params": matrices, "weight_decay": weight_decay},
-        {"params": others, "weight_decay": 0.0},
-    ]
+class Pace(NamedTuple):
+    """How a group of weights is trained."""
+
+    weight_decay: float
+    scale: float = 1.0  # its part of `train.lr`
+    start: int = 0  # the epoch in which it begins
+
+
+def groups(model: Model, spec: TrainSpec) -> list[dict[str, Any]]:
+    """Weights that are trained at the same pace. Weight decay is for matrices only: not for biases,
+    gains and single learned tokens."""
+    paces: dict[Tensor, Pace] = {}
+    for encoder in model.pretrained():
+        own, decay = (encoder.spec.lr or spec.lr) / spec.lr, encoder.spec.decay
+        for weight, depth in encoder.depths().items():
+            start = (depth + 1) * encoder.spec.unfreeze if encoder.spec.unfreeze else 0
+            paces[weight] = Pace(0.0, own * decay**depth, start)
+    grouped: dict[Pace, list[Tensor]] = {}
+    for weight in model.parameters():
+        if weight.requires_grad:
+            pace = paces.get(weight, Pace(0.0))
+            if weight.ndim > 1:
+                pace = pace._replace(weight_decay=spec.weight_decay)
+            grouped.setdefault(pace, []).append(weight)
+    return [{"params": weights, **pace._asdict()} for pace, weights in grouped.items()]
 
 
 def check_device(spec: TrainSpec) -> None:

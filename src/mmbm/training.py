@@ -16,6 +16,7 @@ from mmbm.drift import reference
 from mmbm.errors import Interrupted
 from mmbm.evaluate import collect, evaluate, truths
 from mmbm.export.onnx import TOLERANCE, export, verify
+from mmbm.nn.features import precomputed
 from mmbm.nn.mix import Truth
 from mmbm.nn.model import Model
 from mmbm.nn.restore import check_start, start_from
@@ -47,18 +48,25 @@ def train(
     data = prepare(config, run.cache, run.quarantine, states, table=table)
     for note in data.notes:
         say(note)
-    state = learn(config, data, run, start)
-    choose_weights(config, data, state)
-    fit_mix(config, data, state)
+    state, quick = learn(config, data, run, start)
+    choose_weights(config, quick, state)
+    fit_mix(config, quick, state)
     return write(config, data, state.model, run, baselines or {})
 
 
-def learn(config: Config, data: Data, run: Run, start: Bundle | None = None) -> TrainState:
-    """The loop: every epoch of batches, a look at the valid split, a checkpoint."""
+def learn(
+    config: Config, data: Data, run: Run, start: Bundle | None = None
+) -> tuple[TrainState, Data]:
+    """The loop: every epoch of batches, a look at the valid split, a checkpoint.
+
+    Also returns the data it learned from: features, where a frozen encoder's are computed once.
+    """
     torch.manual_seed(config.train.seed)
     model = Model(config, data.columns)
     if start:
         start_from(model, start, data.columns)
+    model.adapt()
+    data = precomputed(config, model, data, run.cache)
     state = TrainState(config, model, data.columns, data.splits["train"], run)
     state.resume(data_key(data))
 
@@ -73,7 +81,7 @@ def learn(config: Config, data: Data, run: Run, start: Bundle | None = None) -> 
             state.keep(epoch, state.score(scores))
             shown.epoch(epoch, scores)
             stop_or_save(state, run, data)
-    return state
+    return state, data
 
 
 def valid_scores(config: Config, data: Data, state: TrainState) -> Report:
@@ -122,8 +130,12 @@ def standard_error(config: Config, data: Data, state: TrainState) -> float:
 
 def fit_mix(config: Config, data: Data, state: TrainState) -> None:
     """Let each target choose its mix and temperature on the valid split."""
-    if not state.model.mixed():
-        return
+    if state.model.mixed():
+        choose_mix(config, data, state)
+    state.model.settle()
+
+
+def choose_mix(config: Config, data: Data, state: TrainState) -> None:
     valid, runner = data.splits["valid"], state.runner()
     whole = tuple(config.modalities())
     outputs = collect(runner, valid, data.columns, [whole], graph="candidates")[whole]
@@ -134,7 +146,6 @@ def fit_mix(config: Config, data: Data, state: TrainState) -> None:
         answers = outputs[f"{name}.answers"][has].swapaxes(0, 1)
         available = outputs[f"{name}.available"][has].T
         target.fit(answers, available, Truth(config.targets[name].kind, truth[has]))
-    state.model.settle()
 
 
 def write(

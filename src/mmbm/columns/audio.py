@@ -13,7 +13,7 @@ import soundfile
 import soxr
 
 from mmbm.columns import Cell, Description, State, Storage, media
-from mmbm.columns.pretrained import read_folder
+from mmbm.columns.pretrained import SOUNDS, read_folder
 from mmbm.config import AudioSpec, PretrainedSpec
 from mmbm.errors import BadCell, ConfigError
 
@@ -77,7 +77,7 @@ class AudioColumn:
         """Nothing is learned of the cells; of a pretrained encoder, how it is made."""
         encoder = self.spec.encoder
         if isinstance(encoder, PretrainedSpec):
-            self.state = {"pretrained": read_folder(encoder, ("wav2vec2", "whisper"))}
+            self.state = {"pretrained": read_folder(encoder, SOUNDS)}
             _check_reader(self.spec, self.state["pretrained"]["preprocessor"])
         return self.state
 

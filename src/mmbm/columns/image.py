@@ -11,7 +11,8 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from mmbm.columns import Cell, Description, State, Storage, media
-from mmbm.config import ImageSpec
+from mmbm.columns.pretrained import read_picture_model
+from mmbm.config import ImageSpec, PretrainedSpec
 from mmbm.errors import BadCell
 
 # Formats with a signature and a decoder that reads nothing but the bytes given (no EPS, which
@@ -65,6 +66,9 @@ class ImageColumn:
     """A picture in any format of `FORMATS` -> uint8 [height, width, channels].
 
     The first frame of an animation, turned as EXIF says, on white where it is transparent.
+
+    State: with a pretrained encoder its `config` and `preprocessor` under `pretrained`, and
+    `resample`, Pillow's number of how its pictures are resized.
     """
 
     version = 1
@@ -75,7 +79,13 @@ class ImageColumn:
         self.storage = Storage("uint8", (spec.height, spec.width, spec.channels))
 
     def fit(self, cells: Iterable[Cell]) -> State:
-        return self.state  # nothing to learn: no cell is read
+        """Nothing is learned of the cells; of a pretrained encoder, how it is made."""
+        encoder = self.spec.encoder
+        if isinstance(encoder, PretrainedSpec):
+            learned = read_picture_model(self.spec, encoder)
+            how = learned["preprocessor"].get("resample", Image.Resampling.BICUBIC)
+            self.state = {"pretrained": learned, "resample": int(how)}
+        return self.state
 
     def decode(self, cell: Cell) -> np.ndarray | None:
         """bytes or Path -> uint8 [H, W, C]; None if absent. BadCell, never half a picture."""
@@ -104,7 +114,8 @@ class ImageColumn:
             picture.load()
             upright = _upright(picture)
         flat = _flat(upright, "L" if spec.channels == 1 else "RGB")
-        fitted = _fit(flat, spec)
+        how = Image.Resampling(self.state.get("resample", Image.Resampling.BICUBIC))
+        fitted = _fit(flat, spec, how)
         return np.asarray(fitted, dtype=np.uint8).reshape(self.storage.shape)
 
     def describe(self) -> Description:
@@ -154,31 +165,33 @@ def _to_8_bit(pixels: np.ndarray) -> np.ndarray:
     return np.rint(pixels * (255.0 / full)).astype(np.uint8)
 
 
-def _fit(picture: Image.Image, spec: ImageSpec) -> Image.Image:
+def _fit(picture: Image.Image, spec: ImageSpec, how: Image.Resampling) -> Image.Image:
     """Resize to [spec.height, spec.width]: the whole picture, with bars, or its middle."""
     width, height = picture.size
     if spec.fit == "stretch":
-        return _resize(picture, spec.width, spec.height, None)
+        return _resize(picture, spec.width, spec.height, None, how)
     across, down = spec.width / width, spec.height / height
     if spec.fit == "crop":
         scale = max(across, down)
         w, h = min(width, spec.width / scale), min(height, spec.height / scale)
         left, top = (width - w) / 2, (height - h) / 2
-        return _resize(picture, spec.width, spec.height, (left, top, left + w, top + h))
+        return _resize(picture, spec.width, spec.height, (left, top, left + w, top + h), how)
     scale = min(across, down)
     w = min(spec.width, max(1, round(width * scale)))
     h = min(spec.height, max(1, round(height * scale)))
     bars = Image.new(picture.mode, (spec.width, spec.height))  # black, as in letterboxing
-    bars.paste(_resize(picture, w, h, None), ((spec.width - w) // 2, (spec.height - h) // 2))
+    bars.paste(_resize(picture, w, h, None, how), ((spec.width - w) // 2, (spec.height - h) // 2))
     return bars
 
 
-def _resize(picture: Image.Image, width: int, height: int, box: Any) -> Image.Image:
+def _resize(
+    picture: Image.Image, width: int, height: int, box: Any, how: Image.Resampling
+) -> Image.Image:
     if picture.size == (width, height) and box is None:
         return picture
     # Averaging boxes down to three times the size first halves the time; the result differs by 0.4
     # grey levels on average.
-    return picture.resize((width, height), Image.Resampling.BICUBIC, box, reducing_gap=3.0)
+    return picture.resize((width, height), how, box, reducing_gap=3.0)
 
 
 def _reason(data: bytes, error: BaseException) -> str:

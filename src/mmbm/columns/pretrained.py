@@ -1,20 +1,31 @@
-"""What a column keeps of a Hugging Face model's folder, so that a bundle stands alone."""
+"""What a column keeps of a pretrained model's folder, so that a bundle stands alone."""
 
 import json
 from pathlib import Path
 from typing import Any
 
 from mmbm.columns import State
-from mmbm.config import PretrainedSpec
+from mmbm.config import ImageSpec, PretrainedSpec, TextSpec
 from mmbm.errors import ConfigError
 
 WEIGHTS = "model.safetensors"
+TOKENIZER = "tokenizer.json"
+PREPROCESSOR = "preprocessor_config.json"
+SOUNDS = ("wav2vec2", "whisper")
+TEXTS = ("bert", "distilbert", "electra", "roberta", "xlm-roberta")
+PICTURES = ("vit", "dinov2", "convnext", "resnet", "efficientnet-lite0")
+"""Values of `model_type`, by the kind of input that they read."""
+OFFSET = ("roberta", "xlm-roberta")
+"""Their positions begin behind the id of padding."""
+SMALLEST = 32
+"""Pixels: a side that five halvings leave one place of."""
 
 
-def read_folder(spec: PretrainedSpec, known: tuple[str, ...]) -> State:
+def read_folder(spec: PretrainedSpec, known: tuple[str, ...], beside: str = PREPROCESSOR) -> State:
     """`config`, and `preprocessor`, how it wants its input. Raises ConfigError.
 
     known: values of `model_type` that an input of this kind can be read by.
+    beside: the file that says how, next to config.json; a tokenizer is read elsewhere.
     """
     assert spec.model is not None  # a bundle's is, and its columns are fitted
     folder = Path(spec.model)
@@ -30,7 +41,59 @@ def read_folder(spec: PretrainedSpec, known: tuple[str, ...]) -> State:
             f"{folder} has no {WEIGHTS}. Pickled weights (.bin) are never opened: save the model "
             "again with save_pretrained(folder)."
         )
-    return {"config": config, "preprocessor": _json(folder, "preprocessor_config.json")}
+    return {"config": config, "preprocessor": _json(folder, beside)}
+
+
+def read_text_model(spec: TextSpec, encoder: PretrainedSpec) -> State:
+    """`config`, checked against the input. Raises ConfigError."""
+    config = read_folder(encoder, TEXTS, TOKENIZER)["config"]
+    most = config.get("max_position_embeddings", 512)
+    if config["model_type"] in OFFSET:
+        most -= config.get("pad_token_id", 1) + 1
+    if spec.max_tokens > most:
+        raise ConfigError(
+            f"max_tokens: its encoder reads {most} at most, not {spec.max_tokens}; write "
+            f"max_tokens: {most}."
+        )
+    return {"config": config}
+
+
+def check_vocabulary(encoder: PretrainedSpec, learned: State, vocabulary: int) -> None:
+    """Raises ConfigError where the tokenizer gives ids that the model has no vectors for."""
+    if (size := learned["config"].get("vocab_size", vocabulary)) < vocabulary:
+        raise ConfigError(
+            f"{encoder.model}: its {TOKENIZER} has {vocabulary} tokens, and its model knows "
+            f"{size}; they are not of the same model."
+        )
+
+
+def read_picture_model(spec: ImageSpec, encoder: PretrainedSpec) -> State:
+    """`config` and `preprocessor`, checked against the input. Raises ConfigError."""
+    state = read_folder(encoder, PICTURES)
+    config, told = state["config"], state["preprocessor"]
+    for name in ("image_mean", "image_std"):
+        if told.get("do_normalize", True) and len(told.get(name) or ()) != 3:
+            raise ConfigError(
+                f"{encoder.model}: its {PREPROCESSOR} has no {name} of three channels, so how its "
+                "pictures are normalised isn't known."
+            )
+    if (channels := config.get("num_channels", 3)) != spec.channels:
+        raise ConfigError(f"channels: its encoder reads {channels}, not {spec.channels}.")
+    size = config.get("image_size")
+    high, wide = (size, size) if isinstance(size, int) else size or (0, 0)
+    if config["model_type"] == "vit" and (spec.height, spec.width) != (high, wide):
+        raise ConfigError(
+            f"size: its encoder reads {high}x{wide} pixels, not {spec.height}x{spec.width}; write "
+            f"size: {high if high == wide else [high, wide]}."
+        )
+    step = config["patch_size"] if config["model_type"] == "dinov2" else 1
+    if min(spec.height, spec.width) < SMALLEST or spec.height % step or spec.width % step:
+        whole = f", in whole patches of {step}" if step > 1 else ""
+        raise ConfigError(
+            f"size: its encoder reads {SMALLEST} pixels a side at least{whole}, not "
+            f"{spec.height}x{spec.width}."
+        )
+    return state
 
 
 def _json(folder: Path, name: str) -> dict[str, Any]:
@@ -39,7 +102,7 @@ def _json(folder: Path, name: str) -> dict[str, Any]:
     except (FileNotFoundError, NotADirectoryError) as error:
         raise ConfigError(
             f"encoder.model: {folder} has no {name}; it names a folder that save_pretrained wrote, "
-            "of a model and of its feature extractor."
+            "of a model with its tokenizer or feature extractor."
         ) from error
     except (ValueError, OSError) as error:
         raise ConfigError(f"{folder / name} can't be read: {error}") from error

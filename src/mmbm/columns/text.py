@@ -10,7 +10,8 @@ import numpy as np
 
 from mmbm.columns import Cell, Description, State, Storage
 from mmbm.columns.category import name
-from mmbm.config import TextSpec, TextTarget
+from mmbm.columns.pretrained import TOKENIZER, check_vocabulary, read_text_model
+from mmbm.config import PretrainedSpec, TextSpec, TextTarget
 from mmbm.errors import BadCell, ConfigError
 
 if TYPE_CHECKING:
@@ -31,7 +32,8 @@ class TextColumn:
 
     Of a target, which is to be written, all of it, with an end token; a longer one is a bad cell.
 
-    State: `tokenizer`, the text of a tokenizer.json; `vocabulary`, one more than its largest id.
+    State: `tokenizer`, the text of a tokenizer.json; `vocabulary`, one more than its largest id;
+    with a pretrained encoder its `config` under `pretrained`.
     """
 
     version = 4
@@ -43,14 +45,19 @@ class TextColumn:
         self._tokenizer: Tokenizer | None = None
 
     def fit(self, cells: Iterable[Cell]) -> State:
-        """Train byte-level BPE (Sennrich et al. 2016), or take the tokenizer the spec names."""
-        tokenizer = (
-            _load(Path(self.spec.tokenizer))
-            if isinstance(self.spec, TextSpec) and self.spec.tokenizer
-            else _train(self._texts(cells), self.spec)
-        )
+        """Train byte-level BPE (Sennrich et al. 2016), or take the tokenizer the spec names, or
+        that of a pretrained encoder."""
+        spec, encoder = self.spec, getattr(self.spec, "encoder", None)
+        named, learned = getattr(spec, "tokenizer", None), None
+        if isinstance(spec, TextSpec) and isinstance(encoder, PretrainedSpec):
+            learned = read_text_model(spec, encoder)
+            named = f"{encoder.model}/{TOKENIZER}"
+        tokenizer = _load(Path(named)) if named else _train(self._texts(cells), spec)
         ids = tokenizer.get_vocab(with_added_tokens=True).values()
         self.state = {"tokenizer": tokenizer.to_str(), "vocabulary": max(ids) + 1}
+        if isinstance(encoder, PretrainedSpec) and learned:
+            check_vocabulary(encoder, learned, self.state["vocabulary"])
+            self.state["pretrained"] = learned
         self._tokenizer = None
         return self.state
 

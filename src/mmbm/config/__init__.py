@@ -51,7 +51,7 @@ from mmbm.config.targets import (
     TextTarget,
     TranscriptTarget,
 )
-from mmbm.config.train import TrainSpec
+from mmbm.config.train import BlendSpec, TrainSpec
 
 RESERVED = {"x", "keep", "known", "present", "lengths", "cache", "read"}
 """Endings of the graphs' own inputs and outputs."""
@@ -81,14 +81,12 @@ class Config(Spec):
         self._check_matched()
         self._check_read()
         self._check_windows()
+        self._check_blend()
         hidden = self.fusion.drop if isinstance(self.fusion.drop, dict) else {}
         if unknown := sorted(set(hidden) - set(self.modalities())):
             there = ", ".join(self.modalities())
             raise ValueError(f"fusion.drop: {unknown[0]!r} is no modality; there are {there}")
         for name, spec in self.inputs.items():
-            pretrained = isinstance(getattr(spec, "encoder", None), PretrainedSpec)
-            if pretrained and not isinstance(spec, AudioSpec):
-                raise ValueError(f"inputs.{name}.encoder: pretrained reads sounds, no {spec.kind}")
             if isinstance(spec, MediaSpec):
                 self._check_shared(name, spec)
             elif spec.group in set(self.inputs) - {name}:
@@ -196,6 +194,25 @@ class Config(Spec):
                     f"inputs.{name}.windows: an encoder of your own says with an option `stride` "
                     "how many frames a token of it has"
                 )
+
+    def _check_blend(self) -> None:
+        if self.train.blend is None:
+            return
+        kind = self.train.blend.kind
+        others = [name for name, spec in self.inputs.items() if not isinstance(spec, ImageSpec)]
+        if others and kind != "tokens":
+            raise ValueError(
+                f"train.blend: {kind} blends pictures, and {others[0]!r} is none; tokens blends "
+                "what the encoders make of any input"
+            )
+        for name, spec in self.targets.items():
+            if not spec.fuses:
+                raise ValueError(
+                    f"train.blend: two rows can't be blended for {name!r}, a {spec.kind}; it goes "
+                    "with category, number and labels"
+                )
+        if self.train.chunk:
+            raise ValueError("train.blend: blends rows of a whole batch; leave train.chunk out")
 
     def sound_of(self, target: TranscriptTarget) -> AudioSpec:
         sound = self.inputs[target.of]

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Discriminator, Field, PositiveInt, Tag, model_validator
 
-from mmbm.config.spec import Fraction, OwnSpec, Size, Spec, by_kind, component
+from mmbm.config.spec import Fraction, OwnSpec, Positive, Size, Spec, by_kind, component
 
 
 class CNNSpec(Spec):
@@ -87,19 +87,45 @@ class BagSpec(Spec):
 
 
 class PretrainedSpec(Spec):
-    """A Hugging Face model: of a sound, wav2vec2 or the encoder of Whisper. It reads the sound
-    itself, normalised as its own feature extractor does: `bands` and `augment` have no part in
-    it."""
+    """A model that others trained: of a text one of BERT's family, with its own tokenizer; of a
+    picture ViT, DINOv2, ConvNeXt, ResNet or EfficientNet-Lite0; of a sound wav2vec2 or the encoder
+    of Whisper. It reads its input as its own preprocessing has it: options of what else would be
+    learned or computed (a tokenizer, a spectrogram and its `augment`) have no part in it."""
 
     kind: Literal["pretrained"] = "pretrained"
     model: str | None
-    """Folder that `save_pretrained` wrote, weights as safetensors. Nothing is downloaded and no
-    code of the folder is run. In a bundle, which holds all of it, empty."""
-    tune: Literal["all", "frozen"] = "all"
-    """Train all of its weights, or none: then it is a fixed reader of what is trained behind it."""
+    """Folder that `save_pretrained` or `mmbm import-weights` wrote, weights as safetensors. Nothing
+    is downloaded and no code of the folder is run. In a bundle, which holds all of it, empty."""
+    tune: Annotated[str, Field(pattern=r"^(all|frozen|lora|last:[1-9][0-9]*)$")] = "all"
+    """Train all of its weights; none (`frozen`), so that it is a fixed reader of what is trained
+    behind it; those of its last blocks (`last:2`); or small additions to its linear layers (`lora`,
+    Hu et al. 2022), which become part of the weights when training ends."""
+    rank: PositiveInt = 8
+    """Of `lora`: how many directions each addition has."""
+    lr: Positive | None = None
+    """Highest learning rate of its last block; `train.lr` if not given."""
+    decay: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """The learning rate of each block is this part of that of the block above it: what is nearest
+    to the input is the most general (Howard & Ruder 2018; Clark et al. 2020)."""
+    unfreeze: PositiveInt | None = None
+    """Gradual unfreezing (Howard & Ruder 2018): for so many epochs none of its blocks is trained,
+    then for as many its last one too, and so on downwards. All from the beginning if not given."""
     stride: PositiveInt = 2
     """Frames of a sound, of 10 ms each, per token: 2 of wav2vec2 and Whisper. Another model's is
     said by the error about it."""
+
+    @model_validator(mode="after")
+    def _trained_at_all(self):
+        given = [name for name in ("lr", "decay", "unfreeze") if name in self.model_fields_set]
+        changed = [n for n in given if getattr(self, n) != type(self).model_fields[n].default]
+        if self.tune == "frozen" and changed:
+            raise ValueError(f"{changed[0]}: nothing of a frozen encoder is trained; leave it out")
+        return self
+
+    @property
+    def last(self) -> int:
+        """How many of its last blocks are trained, of `last:N`; else 0."""
+        return int(self.tune.removeprefix("last:")) if self.tune.startswith("last:") else 0
 
 
 EncoderSpec = Annotated[

@@ -142,6 +142,17 @@ class TextSpec(MediaSpec):
     augment: TextAugment = TextAugment()
     encoder: EncoderSpec = RNNSpec()
 
+    @model_validator(mode="after")
+    def _one_tokenizer(self):
+        if isinstance(self.encoder, PretrainedSpec):
+            for name in ("vocabulary", "units", "lowercase", "tokenizer", "augment"):
+                if getattr(self, name) != type(self).model_fields[name].default:
+                    raise ValueError(
+                        f"{name}: a pretrained encoder has its own tokenizer, and its own vectors "
+                        "of the tokens; leave it out"
+                    )
+        return self
+
 
 class NumberSpec(Spec):
     kind: Literal["number"] = "number"

@@ -2,9 +2,21 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, PositiveInt
+from pydantic import BeforeValidator, Field, PositiveInt
 
-from mmbm.config.spec import Fraction, Positive, Spec
+from mmbm.config.spec import Fraction, Positive, Spec, component
+
+
+class BlendSpec(Spec):
+    """Rows of a batch are blended in pairs, and so are their targets' losses: fewer rows then say
+    more, and the model is less sure where none is."""
+
+    kind: Literal["mixup", "cutmix", "tokens"] = "mixup"
+    """mixup: two pictures shine through one another (Zhang et al. 2018). cutmix: a rectangle of one
+    is pasted into the other (Yun et al. 2019). tokens: what the encoders make of all inputs is
+    blended (Verma et al. 2019), so that any kind of input goes."""
+    alpha: Positive = 0.2
+    """How even: the share of the one row is drawn from Beta(alpha, alpha)."""
 
 
 class TrainSpec(Spec):
@@ -26,6 +38,8 @@ class TrainSpec(Spec):
     """Stop after this many epochs without a better score; not at all if not given."""
     monitor: str | None = None
     """`target.metric` that decides which epoch is best; else the first target's main metric."""
+    blend: Annotated[BlendSpec, BeforeValidator(component)] | None = None
+    """Not at all if not given."""
     auxiliary: Annotated[float, Field(ge=0)] = 0.3
     """Weight of the loss of each modality's own small head."""
     average: Annotated[int, Field(ge=1)] = 3

@@ -4,10 +4,10 @@ from typing import Literal, NamedTuple
 
 from torch import Tensor
 
-Layout = Literal["picture", "frames", "tokens", "vector", "wave"]
+Layout = Literal["picture", "frames", "tokens", "vector", "wave", "ids"]
 """What a frontend makes: a picture [B, C, H, W]; spectrogram frames [B, T, F]; embedded tokens
-[B, T, F]; one vector per row [B, F]; or samples [B, T], for a pretrained encoder alone. An encoder
-says which layouts it reads."""
+[B, T, F]; one vector per row [B, F]; or samples or token ids [B, T], for a pretrained encoder
+alone. An encoder says which layouts it reads."""
 
 
 class Field(NamedTuple):

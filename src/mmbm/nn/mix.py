@@ -45,15 +45,19 @@ class Mixed(nn.Module):
         self.register_buffer("weights", weights)
         self.register_buffer("temperature", torch.tensor(1.0))
 
-    def loss(self, context: Context, target: Field, auxiliary: float) -> Tensor:
-        """Weighted mean over the rows that have this target. Scalar."""
+    def loss(
+        self, context: Context, target: Field, auxiliary: float, share: Tensor | None = None
+    ) -> Tensor:
+        """Weighted mean over the rows that have this target. Scalar. share: of each row [B]."""
         assert context.fused is not None
         rows = target.present.sum().clamp(min=1)
-        loss = self.fused.loss(self.fused(context.fused.pooled), target).sum()
+        loss = self.fused.loss(self.fused(context.fused.pooled), target)  # [B]
         for name, raw in self._alone(context).items():
             alone = self.fused.loss(raw, target)
-            loss = loss + auxiliary * (alone * context.present[name]).sum() / len(self.modalities)
-        return self.weight * loss / rows
+            loss = loss + auxiliary * alone * context.present[name] / len(self.modalities)
+        if share is not None:
+            loss = loss * share
+        return self.weight * loss.sum() / rows
 
     def taught(self, target: Field, batch: dict[str, Field]) -> Tensor:
         """Which rows the loss is a mean of [B]."""

@@ -20,14 +20,19 @@ from mmbm.config import (
 )
 from mmbm.errors import ConfigError
 from mmbm.nn.batch import Context, Field, Fused, Tokens
+from mmbm.nn.blend import Blend
+from mmbm.nn.encoders.pretrained.body import Pretrained
 from mmbm.nn.encoders.table import Table
 from mmbm.nn.heads.match import MatchHead
 from mmbm.nn.heads.text import Prefix, TextHead
+from mmbm.nn.layers import valid
 from mmbm.nn.mix import Mixed
 from mmbm.registry import ENCODERS, FRONTENDS, FUSIONS, HEADS, RAW_FRONTENDS, find
 
 Batch = dict[str, Field]
 AnyMedia = ImageSpec | AudioSpec | TextSpec
+RAW = (torch.uint8, torch.int16, torch.int32)
+"""What cells of pictures, sounds and texts are decoded to; features are floats."""
 
 
 class Model(nn.Module):
@@ -56,6 +61,7 @@ class Model(nn.Module):
             }
         )
         self.auxiliary = config.train.auxiliary
+        self.blend = Blend(config.train.blend) if config.train.blend else None
         drop = config.fusion.drop
         self.drop = [drop.get(n, DROP) if isinstance(drop, dict) else drop for n in names]
         self.left_out = names if len(names) > 1 and self.mixed() else []  # see `settle`
@@ -85,8 +91,19 @@ class Model(nn.Module):
         stand_in = dict(zip(self.modalities, self.absent))
         return self.fusion({n: where(seen[n], t, stand_in[n]) for n, t in tokens.items()})
 
+    def adapt(self) -> None:
+        """Add what is trained in place of pretrained weights: see `Pretrained.adapt`."""
+        for part in self.pretrained():
+            part.adapt()
+
+    def pretrained(self) -> list[Pretrained]:
+        return [part for part in self.modules() if isinstance(part, Pretrained)]
+
     def settle(self) -> None:
-        """From now on compute only what the mixes of the targets have a use for."""
+        """From now on compute only what the mixes of the targets have a use for, by plain
+        weights."""
+        for part in self.pretrained():
+            part.merge()
         used = {name for _, target in self.mixed() for name in target.left_out()}
         self.left_out = [name for name in self.modalities if name in used]
 
@@ -122,6 +139,8 @@ class Model(nn.Module):
         return self.answer(*self.encode(batch))
 
     def loss(self, batch: Batch, targets: Batch) -> Tensor:
+        if self.blend:
+            return self.blend.loss(self, batch, targets)
         context = self.context(*self.encode(batch))
         losses = [t.loss(context, targets[k], self.auxiliary) for k, t in self.targets.items()]
         return torch.stack(losses).sum()
@@ -155,8 +174,16 @@ class Modality(nn.Module):
         return self.read(batch[self.column])
 
     def read(self, field: Field) -> Tokens:
-        x, keep = self.encoder(self.frontend(field))  # [B, T, E], [B, T]
+        """Cells, or what its encoder made of them before: see `nn.features`."""
+        x, keep = self.encode(field) if field.values.dtype in RAW else encoded(field)
         return Tokens(self.project(x) * keep[..., None], keep)  # [B, T, D]
+
+    def encode(self, field: Field) -> Tokens:  # x [B, T, E], keep [B, T]
+        return self.encoder(self.frontend(field))
+
+
+def encoded(field: Field) -> Tokens:
+    return Tokens(field.values, valid(field.lengths, field.values.shape[1]))
 
 
 class SharedModality(nn.Module):

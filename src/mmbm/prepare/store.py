@@ -148,24 +148,35 @@ def identity(cell: Cell, rehash: bool) -> bytes:
 
 def write(path: Path, column: Column, cells: Iterable[Cell], rows: int, name: str) -> None:
     """Decode in parallel, chunk by chunk and in order; the file appears only when it is whole."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     storage = column.storage
-    size = np.dtype(storage.dtype).itemsize * int(np.prod(storage.shape, dtype=np.int64))
-    chunk = 32 if storage.ragged else int(np.clip((1 << 20) // max(size, 1), 16, 4096))
-    schema = pa.schema(
-        {
-            "value": pa.large_binary() if storage.ragged else pa.binary(size),
-            "reason": pa.string(),
-            "digest": pa.uint64(),
-        }
+    chunk = (
+        32 if storage.ragged else int(np.clip((1 << 20) // max(item_size(storage), 1), 16, 4096))
     )
+    batches = parallel(
+        lambda some: record([decode_cell(column, cell) for cell in some], storage),
+        chunks(cells, chunk),
+    )
+    save(path, storage, batches, rows, f"decode {name}")
+
+
+def item_size(storage: Storage) -> int:
+    """Bytes of a cell, or of one place of a ragged one."""
+    return np.dtype(storage.dtype).itemsize * int(np.prod(storage.shape, dtype=np.int64))
+
+
+Decoded = tuple[np.ndarray | None, str | None]
+"""A cell's array, or why there is none; neither where it is absent."""
+
+
+def save(
+    path: Path, storage: Storage, batches: Iterable[pa.RecordBatch], rows: int, label: str
+) -> None:
+    """Batches of equal size, the last one aside."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_suffix(f".{os.getpid()}.part")
     try:
-        with pa.OSFile(str(part), "wb") as sink, pa.ipc.new_file(sink, schema) as writer:
-            batches = parallel(
-                lambda some: decode_chunk(column, some, schema), chunks(cells, chunk)
-            )
-            for batch in track(batches, rows, f"decode {name}", each=len):
+        with pa.OSFile(str(part), "wb") as sink, pa.ipc.new_file(sink, schema(storage)) as writer:
+            for batch in track(batches, rows, label, each=len):
                 writer.write_batch(batch)
         part.replace(path)
     finally:
@@ -200,7 +211,7 @@ def parallel(work: Callable, items: Iterable, workers: int | None = None) -> Ite
                 one.cancel()
 
 
-def decode_cell(column: Column, cell: Any) -> tuple[np.ndarray | None, str | None]:
+def decode_cell(column: Column, cell: Any) -> Decoded:
     """The decoded cell, or the reason why there is none."""
     if isinstance(cell, BadCell):
         return None, cell.reason
@@ -210,21 +221,24 @@ def decode_cell(column: Column, cell: Any) -> tuple[np.ndarray | None, str | Non
         return None, bad.reason
 
 
-def decode_chunk(column: Column, cells: list[Cell], schema: pa.Schema) -> pa.RecordBatch:
+def schema(storage: Storage) -> pa.Schema:
+    value = pa.large_binary() if storage.ragged else pa.binary(item_size(storage))
+    return pa.schema({"value": value, "reason": pa.string(), "digest": pa.uint64()})
+
+
+def record(decoded: list[Decoded], storage: Storage) -> pa.RecordBatch:
     """The cells as one batch. Values are copied once, by numpy: other threads go on meanwhile."""
-    values, reasons, digests = [], [], []
-    for cell in cells:
-        value, reason = decode_cell(column, cell)
-        raw = None if value is None else np.ascontiguousarray(value).reshape(-1).view(np.uint8)
-        values.append(raw)
-        reasons.append(reason)
-        digests.append(0 if raw is None else hash(raw.tobytes()))
+    raws = [
+        None if value is None else np.ascontiguousarray(value).reshape(-1).view(np.uint8)
+        for value, _ in decoded
+    ]
+    digests = [0 if raw is None else hash(raw.tobytes()) for raw in raws]
     arrays = [
-        as_binary(values, schema.field("value").type),
-        pa.array(reasons, pa.string()),
+        as_binary(raws, schema(storage).field("value").type),
+        pa.array([reason for _, reason in decoded], pa.string()),
         pa.array(np.array(digests, np.int64).view(np.uint64)),
     ]
-    return pa.record_batch(arrays, schema=schema)
+    return pa.record_batch(arrays, schema=schema(storage))
 
 
 def as_binary(values: Sequence[np.ndarray | None], kind: pa.DataType) -> pa.Array:

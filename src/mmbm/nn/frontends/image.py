@@ -1,5 +1,7 @@
 """Picture: uint8 pixels -> floats of about zero mean and unit range; random changes in training."""
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -13,11 +15,16 @@ MEAN, SPREAD = 127.5, 63.75  # of natural pictures, roughly; 0..255 becomes -2..
 
 class ImageFrontend(nn.Module):
     layout = "picture"
+    mean: Tensor
+    spread: Tensor
 
     def __init__(self, spec: ImageSpec, column: Column):
         super().__init__()
         self.features = spec.channels
         self.augment = spec.augment
+        mean, spread = normalising(column)
+        self.register_buffer("mean", torch.tensor(mean), persistent=False)
+        self.register_buffer("spread", torch.tensor(spread), persistent=False)
 
     @in_float32
     def forward(self, field: Field) -> Features:
@@ -26,10 +33,22 @@ class ImageFrontend(nn.Module):
             x = x[real(field.present)]
         if self.training and (self.augment.flip or self.augment.crop):
             x = shift(x, self.augment.flip, self.augment.crop)
-        x = (x.float() - MEAN) / SPREAD
+        x = (x.float() - self.mean) / self.spread
         if self.training and self.augment.erase:
             x = erase(x, self.augment.erase)
         return Features(x.permute(0, 3, 1, 2))  # [B, C, H, W], channels last in memory
+
+
+def normalising(column: Column) -> tuple[Any, Any]:
+    """What is taken from pixels of 0..255, and what they are divided by: as a pretrained encoder's
+    own preprocessing has it, for each channel, or the same for all."""
+    if "pretrained" not in column.state:
+        return MEAN, SPREAD
+    told = column.state["pretrained"]["preprocessor"]
+    scale = told.get("rescale_factor", 1 / 255) if told.get("do_rescale", True) else 1.0
+    if not told.get("do_normalize", True):
+        return 0.0, 1 / scale
+    return [m / scale for m in told["image_mean"]], [s / scale for s in told["image_std"]]
 
 
 def real(present: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Text: token ids -> learned vectors."""
+"""Text: token ids -> learned vectors, or the ids themselves."""
 
 import torch
 from torch import nn
@@ -9,6 +9,18 @@ from mmbm.nn.batch import Features, Field
 from mmbm.nn.layers import in_float32, valid
 
 WIDTH = {"tiny": 64, "small": 128, "base": 256}
+
+
+class Ids(nn.Module):
+    """Token ids as they are, for a pretrained encoder, which has vectors of its own."""
+
+    layout = "ids"
+
+    def __init__(self, spec: TextSpec, column: Column):
+        super().__init__()
+
+    def forward(self, field: Field) -> Features:
+        return Features(field.values.long(), valid(field.lengths, field.values.shape[1]))
 
 
 class TextFrontend(nn.Module):

@@ -1,7 +1,5 @@
-"""Encoders of Hugging Face models. Each reads its input as its own feature extractor would have it.
-
-A class for each `model_type`, named in `READERS`; all share how a model is opened, kept and tuned.
-"""
+"""Hugging Face models of sounds: wav2vec 2.0 and Whisper. Each reads a sound as its own feature
+extractor would have it."""
 
 import math
 from typing import Any
@@ -12,34 +10,11 @@ from torch import Tensor, nn
 
 from mmbm.columns import State
 from mmbm.config import PretrainedSpec
-from mmbm.errors import ConfigError, MissingExtra
+from mmbm.errors import ConfigError
 from mmbm.nn.batch import Features, Tokens
+from mmbm.nn.encoders.pretrained.body import Pretrained, opened
 from mmbm.nn.frontends.audio import fourier
 from mmbm.nn.layers import valid
-
-UNMASKED = {
-    "mask_time_prob": 0.0, "mask_feature_prob": 0.0, "apply_spec_augment": False, "layerdrop": 0.0,
-    "encoder_layerdrop": 0.0, "add_adapter": False,
-}  # fmt: skip
-"""Of a model's config: its own random masks draw from numpy, whose state no checkpoint has."""
-
-
-class Pretrained(nn.Module):
-    """`body`, a part of a Hugging Face model, with its weights trained or not."""
-
-    width: int
-
-    def __init__(self, spec: PretrainedSpec, body: nn.Module):
-        super().__init__()
-        self.body, self.frozen = body, spec.tune == "frozen"
-        if self.frozen:
-            body.requires_grad_(False)
-
-    def train(self, mode: bool = True) -> "Pretrained":
-        super().train(mode)
-        if self.frozen:
-            self.body.eval()  # a fixed reader has no dropout
-        return self
 
 
 class Wav2Vec2(Pretrained):
@@ -50,7 +25,7 @@ class Wav2Vec2(Pretrained):
     """
 
     def __init__(self, spec: PretrainedSpec, learned: State):
-        super().__init__(spec, opened(spec, learned["config"]))
+        super().__init__(spec, opened(spec, learned["config"]), "encoder.layers")
         config: Any = self.body.config
         self.width = config.hidden_size
         self.scale = learned["preprocessor"].get("do_normalize", True)
@@ -105,7 +80,7 @@ class Whisper(Pretrained):
     mel: Tensor
 
     def __init__(self, spec: PretrainedSpec, learned: State):
-        super().__init__(spec, opened(spec, learned["config"]).encoder)
+        super().__init__(spec, opened(spec, learned["config"]).encoder, "layers")
         config: Any = self.body.config
         told = learned["preprocessor"]
         self.width = config.d_model
@@ -149,40 +124,6 @@ class Whisper(Pretrained):
             x = (self.mel @ (real + imaginary)).clamp(min=1e-10).log10()
             x = x.maximum(x.amax((1, 2), keepdim=True) - 8.0)
             return (x + 4.0) / 4.0
-
-
-READERS = {"wav2vec2": Wav2Vec2, "whisper": Whisper}
-
-
-def build(spec: PretrainedSpec, learned: State) -> Pretrained:
-    """learned: what `columns.pretrained.read_folder` kept of the model's folder."""
-    return READERS[learned["config"]["model_type"]](spec, learned)
-
-
-def opened(spec: PretrainedSpec, config: dict[str, Any]) -> Any:
-    """The model with the weights of its folder; in a bundle, which has its own, with any."""
-    try:
-        from transformers import AutoConfig, AutoModel
-    except ModuleNotFoundError as error:
-        raise MissingExtra("The encoder pretrained", "hub") from error
-    kept = {k: v for k, v in config.items() if k not in ("auto_map", "architectures")}
-    made = AutoConfig.for_model(**kept)
-    for name, value in UNMASKED.items():
-        if hasattr(made, name):
-            setattr(made, name, value)
-    if spec.model is None:
-        return AutoModel.from_config(made, trust_remote_code=False, dtype=torch.float32)
-    model, found = AutoModel.from_pretrained(
-        spec.model, config=made, trust_remote_code=False, local_files_only=True,
-        use_safetensors=True, dtype=torch.float32, output_loading_info=True,
-    )  # fmt: skip
-    missing = sorted(name for name in found["missing_keys"] if not name.startswith("decoder."))
-    if missing or found["mismatched_keys"]:
-        raise ConfigError(
-            f"{spec.model}: its weights don't fit its config.json; {len(missing)} are missing, "
-            f"among them {missing[:1] or found['mismatched_keys']}."
-        )
-    return model.train()  # it comes as it would be used, without dropout
 
 
 def check_stride(spec: PretrainedSpec, samples: int, learned: State) -> None:

@@ -1,0 +1,23 @@
+"""Models that others trained, as encoders. Each reads its input as its own preprocessing has it.
+
+A class for each `model_type`, named in `READERS`; all share how a model is opened, kept and tuned.
+"""
+
+from mmbm.columns import State
+from mmbm.columns.pretrained import PICTURES, TEXTS
+from mmbm.config import PretrainedSpec
+from mmbm.nn.encoders.pretrained.body import Pretrained
+from mmbm.nn.encoders.pretrained.pictures import Lite, Picture
+from mmbm.nn.encoders.pretrained.sounds import Wav2Vec2, Whisper
+from mmbm.nn.encoders.pretrained.texts import Text
+
+READERS = (
+    dict.fromkeys(TEXTS, Text)
+    | dict.fromkeys(PICTURES, Picture)
+    | {"wav2vec2": Wav2Vec2, "whisper": Whisper, "efficientnet-lite0": Lite}
+)
+
+
+def build(spec: PretrainedSpec, learned: State) -> Pretrained:
+    """learned: what `columns.pretrained.read_folder` kept of the model's folder."""
+    return READERS[learned["config"]["model_type"]](spec, learned)

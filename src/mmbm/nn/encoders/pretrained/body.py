@@ -1,0 +1,168 @@
+"""How the model inside a pretrained encoder is opened, kept, and trained in part."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from mmbm.config import PretrainedSpec
+from mmbm.errors import ConfigError, MissingExtra
+
+UNMASKED = {
+    "mask_time_prob": 0.0, "mask_feature_prob": 0.0, "apply_spec_augment": False, "layerdrop": 0.0,
+    "encoder_layerdrop": 0.0, "add_adapter": False,
+}  # fmt: skip
+"""Of a model's config: its own random masks draw from numpy, whose state no checkpoint has."""
+UNREAD = ("decoder.", "pooler.")
+"""Weights of parts that are not used, which a folder need not have."""
+
+
+class Pretrained(nn.Module):
+    """`body`, a part of another's model, of whose weights none, the last ones or all are trained.
+
+    blocks: the name of its list of blocks, the last one last.
+    """
+
+    width: int
+
+    def __init__(self, spec: PretrainedSpec, body: nn.Module, blocks: str):
+        super().__init__()
+        self.body, self.spec, self.blocks = body, spec, blocks
+        if spec.tune != "all":  # then some weights may be fixed by their own model
+            body.requires_grad_(False)
+        for part in self.trained() if spec.last else []:
+            part.requires_grad_(True)
+        self.train()
+
+    def layers(self) -> list[nn.Module]:
+        """Its blocks, the one nearest to the input first."""
+        return [*self.body.get_submodule(self.blocks).children()]
+
+    def trained(self) -> list[nn.Module]:
+        """What is in training: all of it, its last blocks and what follows them, or nothing."""
+        if self.spec.tune in ("all", "lora"):
+            return [self.body]
+        if not (last := self.spec.last):
+            return []
+        there = self.layers()
+        if last > len(there):
+            raise ConfigError(
+                f"encoder.tune: last:{last} is more than the {len(there)} blocks of this model; "
+                "write all, or fewer."
+            )
+        return [*there[-last:], *self.after()]
+
+    def after(self) -> list[nn.Module]:
+        """What follows the blocks."""
+        children = dict(self.body.named_children())
+        place = list(children).index(self.blocks.partition(".")[0])
+        return list(children.values())[place + 1 :]
+
+    def depths(self) -> dict[nn.Parameter, int]:
+        """How many blocks are above each weight: 0 in the last one and behind it, as many as there
+        are below the first one."""
+        there = self.layers()
+        depth = dict.fromkeys(self.body.parameters(), len(there))
+        for above, block in enumerate(reversed(there)):
+            depth.update(dict.fromkeys(block.parameters(), above))
+        for part in self.after():
+            depth.update(dict.fromkeys(part.parameters(), 0))
+        return depth
+
+    def train(self, mode: bool = True) -> "Pretrained":
+        """What isn't trained has no dropout, and the statistics of a batch normalising stay those
+        of the many pictures it was trained with: of a few rows they would be noise."""
+        super().train(mode)
+        self.body.eval()
+        for part in self.trained():
+            part.train(mode)
+        for part in self.body.modules():
+            if isinstance(part, _BatchNorm):
+                part.eval()
+        return self
+
+    def adapt(self) -> None:
+        """With `tune: lora`, add to every linear layer a product of two thin trained matrices (Hu
+        et al. 2022), at first zero."""
+        if self.spec.tune != "lora":
+            return
+        try:
+            from peft import LoraConfig, inject_adapter_in_model
+        except ModuleNotFoundError as error:
+            raise MissingExtra("tune: lora", "hub") from error
+        linear = [name for name, m in self.body.named_modules() if isinstance(m, nn.Linear)]
+        if not linear:
+            raise ConfigError(
+                "encoder.tune: lora adds to linear layers, and this model has none: write all, "
+                "frozen or last:N."
+            )
+        rank = self.spec.rank
+        options = LoraConfig(r=rank, lora_alpha=2 * rank, target_modules=linear)
+        inject_adapter_in_model(options, self.body)
+        self.train()
+
+    def merge(self) -> None:
+        """Add what `adapt` learned to the weights, so that the model is its plain self again."""
+        if self.spec.tune != "lora":
+            return
+        from peft.tuners.lora import LoraLayer
+
+        for name, part in [*self.body.named_modules()]:
+            if isinstance(part, LoraLayer):
+                part.merge()  # type: ignore[operator]
+                place, _, leaf = name.rpartition(".")
+                setattr(self.body.get_submodule(place), leaf, part.get_base_layer())
+
+
+def opened(spec: PretrainedSpec, config: dict[str, Any]) -> Any:
+    """The Hugging Face model with the weights of its folder; in a bundle, which has its own, with
+    any."""
+    try:
+        from transformers import AutoConfig, AutoModel
+    except ModuleNotFoundError as error:
+        raise MissingExtra("The encoder pretrained", "hub") from error
+    kept = {k: v for k, v in config.items() if k not in ("auto_map", "architectures")}
+    made = AutoConfig.for_model(**kept)
+    for name, value in UNMASKED.items():
+        if hasattr(made, name):
+            setattr(made, name, value)
+    if spec.model is None:
+        return AutoModel.from_config(made, trust_remote_code=False, dtype=torch.float32)
+    with quiet():
+        model, found = AutoModel.from_pretrained(
+            spec.model, config=made, trust_remote_code=False, local_files_only=True,
+            use_safetensors=True, dtype=torch.float32, output_loading_info=True,
+            ignore_mismatched_sizes=True,  # they are reported, and then an error
+        )  # fmt: skip
+    missing = sorted(name for name in found["missing_keys"] if not name.startswith(UNREAD))
+    check_fit(Path(spec.model), missing, sorted(str(x) for x in found["mismatched_keys"]))
+    return model.train()  # it comes as it would be used, without dropout
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Without transformers' own report and progress: what doesn't fit is an error of ours."""
+    from transformers.utils import logging
+
+    level, bar = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity(50)  # critical errors alone
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
+        if bar:
+            logging.enable_progress_bar()
+
+
+def check_fit(folder: Path, missing: list[str], mismatched: list[str]) -> None:
+    """Raises ConfigError: weights that are not there would be made up."""
+    if missing or mismatched:
+        raise ConfigError(
+            f"{folder}: its weights don't fit its config.json; {len(missing)} are missing and "
+            f"{len(mismatched)} of another shape, among them {(missing or mismatched)[0]}."
+        )

@@ -1,0 +1,130 @@
+"""Features of frozen encoders: computed once, used in training, never what is served."""
+
+import shutil
+
+import backbones
+import numpy as np
+import pytest
+import tiny
+import torch
+from safetensors.torch import load_file, save_file
+
+import mmbm
+from mmbm import configfile
+from mmbm.nn import features
+from mmbm.nn.model import Model
+from mmbm.prepare import prepare
+from mmbm.runners import flatten
+from mmbm.runners.torch import TorchRunner
+
+pytest.importorskip("transformers")
+KINDS = {"bert": "text", "vit": "image"}
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory):
+    made = tiny.make(tmp_path_factory.mktemp("tiny"), rows=64)
+    lines = made.read_text().splitlines()
+    for row in (3, 40):  # absent cells
+        cells = lines[row].split(",")
+        lines[row] = ",".join(["", cells[1], "", *cells[3:]])
+    made.write_text("\n".join(lines) + "\n")
+    return made
+
+
+@pytest.fixture(scope="module", params=list(KINDS))
+def named(request, tmp_path_factory):
+    return request.param, backbones.make(request.param, tmp_path_factory.mktemp("m") / "model")
+
+
+def parsed(named, table, tune="frozen", **options):
+    made = backbones.config(table, named[1], KINDS[named[0]], {"tune": tune})
+    for spec in made["inputs"].values():
+        spec.update(options)
+    return configfile.parse(made)
+
+
+def files(cache) -> set[str]:
+    return {path.name for path in cache.glob("*features*")}
+
+
+def ready(config, cache):
+    data = prepare(config, cache)
+    torch.manual_seed(0)
+    model = Model(config, data.columns)
+    return model, data, features.precomputed(config, model, data, cache)
+
+
+def test_answers_from_features_are_those_of_the_model(named, table, tmp_path):
+    model, data, quick = ready(parsed(named, table), tmp_path)
+    runner = TorchRunner(model)
+    for split in ("train", "valid", "test"):
+        places = np.arange(len(data.splits[split]))
+        answers = [
+            runner.run("answer", runner.run("encode", flatten(batch.inputs, d.columns)))
+            for d in (data, quick)
+            for batch in [d.splits[split].gather(places)]
+        ]
+        assert np.abs(answers[0]["label"] - answers[1]["label"]).max() < 1e-5
+
+
+def test_features_are_computed_once_and_anew_when_weights_or_cells_change(named, table, tmp_path):
+    config, cache = parsed(named, table), tmp_path / "cache"
+    ready(config, cache)
+    first = files(cache)
+    before = {name: (cache / name).stat().st_mtime_ns for name in first}
+    ready(config, cache)
+    assert {name: (cache / name).stat().st_mtime_ns for name in files(cache)} == before
+    assert len(first) == 1
+
+    other = shutil.copytree(named[1], tmp_path / "other")
+    weights = load_file(other / "model.safetensors")
+    name = next(n for n in weights if n.endswith(("query.weight", "q_proj.weight")))
+    weights[name][0, 0] += 1.0
+    save_file(weights, other / "model.safetensors", metadata={"format": "pt"})
+    ready(parsed((named[0], other), table), cache)
+    assert len(files(cache)) == 2
+
+    moved = shutil.copytree(table.parent, tmp_path / "moved") / "data.csv"
+    moved.write_text(moved.read_text().replace("looks", "is").replace("town0", "town9"))
+    ready(parsed(named, moved), cache)
+    assert len(files(cache)) == 3
+
+
+def test_what_is_trained_is_not_cached(named, table, tmp_path):
+    _, data, quick = ready(parsed(named, table, "last:1"), tmp_path)
+    assert quick.splits["train"].stores == data.splits["train"].stores
+    assert not files(tmp_path)
+
+
+def test_augmented_pictures_are_read_anew_and_that_is_said(table, tmp_path, capsys):
+    vit = "vit", backbones.make("vit", tmp_path / "model")
+    ready(parsed(vit, table, augment={"flip": True}), tmp_path / "cache")
+    assert not files(tmp_path / "cache")
+    assert "photo: augment changes its cells" in capsys.readouterr().err
+
+
+def test_columns_that_share_weights_each_have_their_features(table, tmp_path):
+    bert = "bert", backbones.make("bert", tmp_path / "model")
+    made = backbones.config(table, bert[1], "text", {"tune": "frozen"})
+    made["inputs"]["place"] = {**made["inputs"]["remark"], "same_as": "remark"}
+    ready(configfile.parse(made), tmp_path / "cache")
+    assert len(files(tmp_path / "cache")) == 2
+
+
+@pytest.mark.slow
+def test_the_bundle_has_the_encoder_itself(named, table, tmp_path):
+    bundle = mmbm.train(parsed(named, table), run=tmp_path / "run")
+    assert files(tmp_path / "prepared")
+    shutil.rmtree(tmp_path / "prepared")
+    assert mmbm.load(bundle.path, verify=True).evaluate(table)["rows"] == 8
+    assert any("encoder.body" in n for n in load_file(bundle.path / "weights.safetensors"))
+
+
+@pytest.mark.slow
+def test_folds_share_features(table, tmp_path):
+    bert = "bert", backbones.make("bert", tmp_path / "model")
+    made = backbones.config(table, bert[1], "text", {"tune": "frozen"})
+    made["data"]["split"] = {"folds": 2, "test": 0.2, "then": "all"}
+    mmbm.train(made, run=tmp_path / "run")
+    assert len(files(tmp_path / "prepared")) == 1

@@ -1,0 +1,234 @@
+"""Training from few rows: each option of it does what its paper says, and resumes bit for bit."""
+
+import backbones
+import pytest
+import tiny
+import torch
+from safetensors.torch import load_file
+
+import mmbm
+from mmbm import configfile
+from mmbm.config import BlendSpec
+from mmbm.errors import ConfigError, Interrupted
+from mmbm.nn.batch import Field, Tokens
+from mmbm.nn.blend import Blend, Pairs, join, paste, shine
+from mmbm.nn.model import Model
+from mmbm.prepare import prepare
+from mmbm.run import Run
+from mmbm.state import TrainState
+
+pytest.importorskip("transformers")
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory):
+    return tiny.make(tmp_path_factory.mktemp("tiny"), rows=64)
+
+
+@pytest.fixture(scope="module")
+def vit(tmp_path_factory):
+    return backbones.make("vit", tmp_path_factory.mktemp("vit") / "model")
+
+
+def state_of(made: dict, folder) -> TrainState:
+    config = configfile.parse(made)
+    data = prepare(config, folder / "prepared")
+    torch.manual_seed(0)
+    model = Model(config, data.columns)
+    return TrainState(config, model, data.columns, data.splits["train"], Run(folder, config))
+
+
+def rates(state: TrainState) -> dict[str, float]:
+    """The learning rate of each weight."""
+    names = {weight: name for name, weight in state.model.named_parameters()}
+    return {names[w]: g["lr"] for g in state.optimizer.param_groups for w in g["params"]}
+
+
+def an_epoch(state: TrainState, epoch: int) -> None:
+    for batch in state.batches(epoch):
+        state.update(batch)
+
+
+# ── how fast each block learns ───────────────────────────────────────────────────────────────────
+
+
+def test_each_block_learns_at_a_part_of_the_rate_of_the_one_above(vit, table, tmp_path):
+    made = backbones.config(table, vit, "image", {"lr": 0.001, "decay": 0.5})
+    state = state_of(made, tmp_path)
+    an_epoch(state, 0)
+    found = {name.partition("/photo.")[2] or name: lr for name, lr in rates(state).items()}
+    own = found["project.weight"]
+    scale = 0.001 / state.spec.lr
+    for name, depth in (
+        ("layernorm.weight", 0), ("layers.2.mlp.fc1.weight", 0), ("layers.1.mlp.fc1.weight", 1),
+        ("layers.0.mlp.fc1.weight", 2), ("embeddings.cls_token", 3),
+    ):  # fmt: skip
+        assert found[f"encoder.body.{name}"] == pytest.approx(own * scale * 0.5**depth), name
+
+
+def test_blocks_are_unfrozen_one_after_another_from_the_top(vit, table, tmp_path):
+    made = backbones.config(table, vit, "image", {"unfreeze": 1}, epochs=5)
+    state = state_of(made, tmp_path)
+    seen = []
+    for epoch in range(5):
+        before = {n: w.clone() for n, w in state.model.named_parameters()}
+        an_epoch(state, epoch)
+        moved = {n for n, w in state.model.named_parameters() if not torch.equal(w, before[n])}
+        seen.append([any(f"body.{part}" in n for n in moved) for part in
+                     ("layers.2", "layers.1", "layers.0", "embeddings")])  # fmt: skip
+        assert any("project" in name for name in moved)
+    assert seen == [[i < epoch for i in range(4)] for epoch in range(5)]
+
+
+def test_a_frozen_encoder_has_no_rate(vit, table):
+    made = backbones.config(table, vit, "image", {"tune": "frozen", "decay": 0.5})
+    with pytest.raises(ConfigError, match="decay: nothing of a frozen encoder is trained"):
+        configfile.parse(made)
+
+
+# ── rows blended in pairs ────────────────────────────────────────────────────────────────────────
+
+
+def pictures(*levels: int) -> Field:
+    x = torch.tensor(levels, dtype=torch.uint8)[:, None, None, None].expand(-1, 20, 30, 3)
+    rows = len(levels)
+    return Field(x.clone(), torch.ones(rows, dtype=torch.int64), torch.ones(rows) > 0)
+
+
+def test_mixup_is_the_mean_of_two_pictures_by_their_shares():
+    pairs = Pairs(torch.tensor([1, 0, 2]), torch.tensor([0.25, 1.0, 0.5]))
+    x = shine(pictures(100, 200, 50), pairs).values
+    assert [int(row.unique()) for row in x] == [175, 200, 50]
+
+
+def test_cutmix_pastes_a_rectangle_and_its_share_is_exact():
+    torch.manual_seed(0)
+    pairs = Pairs(torch.tensor([1, 0]), torch.tensor([0.7, 1.0]))
+    batch, exact = paste({"x": pictures(0, 200)}, pairs)
+    foreign = (batch["x"].values == 200)[0, :, :, 0]
+    assert exact.share[0] == pytest.approx(1 - float(foreign.float().mean()))
+    assert exact.share[0] == pytest.approx(0.7, abs=0.05)
+    rows, columns = foreign.any(1), foreign.any(0)
+    assert foreign.sum() == rows.sum() * columns.sum()  # one rectangle
+    assert exact.share[1] == 1
+    assert (batch["x"].values[1] == 200).all()
+
+
+def test_tokens_of_two_texts_are_blended_place_by_place():
+    x = torch.tensor([[[1.0], [0.0]], [[3.0], [5.0]]])
+    keep = torch.tensor([[True, False], [True, True]])
+    pairs = Pairs(torch.tensor([1, 0]), torch.tensor([0.5, 1.0]))
+    joined = join(Tokens(x, keep), pairs)
+    assert joined.x[:, :, 0].tolist() == [[2.0, 2.5], [3.0, 5.0]]
+    assert joined.keep.all()
+
+
+@pytest.mark.parametrize("kind", ["mixup", "cutmix", "tokens"])
+def test_a_row_lacking_what_the_other_has_stays_as_it_is(kind):
+    field = pictures(1, 2, 3, 4)
+    field = field._replace(present=torch.tensor([True, False, True, False]))
+    for seed in range(5):
+        torch.manual_seed(seed)
+        pairs = Blend(BlendSpec(kind=kind, alpha=1.0)).draw({"x": field})
+        unlike = field.present != field.present[pairs.other]
+        assert (pairs.share[unlike] == 1).all()
+
+
+def blended(table, kind: str, **train) -> dict:
+    made = tiny.config(table, blend={"kind": kind, "alpha": 1.0}, **train)
+    if kind != "tokens":
+        made["inputs"] = {"photo": made["inputs"]["photo"]}
+    made["targets"] = {
+        "label": {"kind": "category"}, "amount": {"kind": "number"}, "tags": {"kind": "labels"},
+    }  # fmt: skip
+    return made
+
+
+@pytest.mark.parametrize("kind", ["mixup", "cutmix", "tokens"])
+def test_a_blended_loss_is_that_of_both_answers_by_their_shares(kind, table, tmp_path, monkeypatch):
+    state = state_of(blended(table, kind), tmp_path)
+    model = state.model.eval()
+    batch = next(iter(state.batches(0)))
+    inputs, targets = state.move(batch.inputs), state.move(batch.targets)
+    rows = len(batch.rows)
+
+    def loss(order: torch.Tensor, share: float) -> float:
+        pairs = Pairs(order, torch.full((rows,), share))
+        monkeypatch.setattr(model.blend, "draw", lambda batch: pairs)
+        return model.loss(inputs, targets).item()
+
+    blend, model.blend = model.blend, None
+    plain = model.loss(inputs, targets).item()
+    model.blend = blend
+    same, turned = torch.arange(rows), torch.arange(rows).roll(1)
+    assert loss(turned, 1.0) == pytest.approx(plain, rel=1e-5)
+    assert loss(same, 0.3) == pytest.approx(plain, rel=1e-5)
+    assert loss(turned, 0.0) == pytest.approx(plain, rel=1e-5)  # each row is another one, whole
+    assert loss(turned, 0.5) != pytest.approx(plain, rel=1e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["mixup", "cutmix", "tokens"])
+def test_a_blended_run_that_is_stopped_ends_the_same(kind, table, tmp_path, monkeypatch):
+    made = blended(table, kind)
+    whole = mmbm.train(made, run=tmp_path / "whole")
+    due = iter([False] * 2 + [True] * 1000)
+
+    def stop(run: Run) -> bool:
+        run.stop = next(due)
+        return run.stop
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Run, "checkpoint_due", stop)
+        with pytest.raises(Interrupted):
+            mmbm.train(made, run=tmp_path / "stopped")
+    again = mmbm.train(made, run=tmp_path / "stopped", resume=True)
+    ours, theirs = (load_file(b.path / "weights.safetensors") for b in (whole, again))
+    assert [n for n in ours if not torch.equal(ours[n], theirs[n])] == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["mixup", "cutmix", "tokens"])
+def test_blending_keeps_a_model_of_few_rows_from_being_too_sure(kind, tmp_path):
+    few = tiny.make(tmp_path / "few", rows=64)
+
+    def log_loss(blend: dict | None) -> float:
+        made = tiny.config(few, epochs=30, blend=blend, lr=0.01)
+        made["inputs"] = {"photo": made["inputs"]["photo"]}
+        state = state_of(made, tmp_path / str(blend))
+        for epoch in range(30):
+            an_epoch(state, epoch)
+        from mmbm.training import valid_scores
+
+        config = configfile.parse(made)
+        data = prepare(config, tmp_path / "prepared")
+        return valid_scores(config, data, state)["targets"]["label"]["log_loss"]
+
+    assert log_loss({"kind": kind, "alpha": 1.0}) < 0.9 * log_loss(None)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"blend": "mixup"}, "mixup blends pictures, and 'speech' is none"),
+        ({"blend": "tokens", "chunk": 4}, "leave train.chunk out"),
+        ({"blend": {"alpha": 0}}, r"train\.blend"),
+    ],
+)
+def test_what_can_not_be_blended_is_said(change, message, table):
+    made = tiny.config(table)
+    made["train"].update(change)
+    with pytest.raises(ConfigError, match=message):
+        configfile.parse(made)
+
+
+def test_a_frozen_encoder_reads_blended_pictures_anew_and_that_is_said(
+    vit, table, tmp_path, capsys
+):
+    from mmbm.nn.features import precomputed
+
+    made = backbones.config(table, vit, "image", {"tune": "frozen"}, blend="cutmix")
+    config = configfile.parse(made)
+    data = prepare(config, tmp_path)
+    assert precomputed(config, Model(config, data.columns), data, tmp_path).columns == data.columns
+    assert "photo: train.blend: cutmix changes its cells" in capsys.readouterr().err
