@@ -10,7 +10,7 @@ import hashlib
 import json
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
@@ -227,7 +227,7 @@ def decode_chunk(column: Column, cells: list[Cell], schema: pa.Schema) -> pa.Rec
     return pa.record_batch(arrays, schema=schema)
 
 
-def as_binary(values: list[np.ndarray | None], kind: pa.DataType) -> pa.Array:
+def as_binary(values: Sequence[np.ndarray | None], kind: pa.DataType) -> pa.Array:
     """Bytes of each cell as an Arrow array, large_binary or of one size; None is null."""
     valid = np.array([value is not None for value in values])
     if pa.types.is_fixed_size_binary(kind):
