@@ -21,6 +21,7 @@ import pytest
 import soundfile
 import spoken
 import tiny
+import told
 import uvicorn
 from PIL import Image
 from serve.conftest import serving, until
@@ -453,6 +454,20 @@ def test_numbers_and_transcripts_are_measured_too(odd, table, tmp_path):
     assert said["metrics"] == said["bundle"]
     assert said["metrics"]["wer"] < 0.9
     assert said["ask"].startswith("What is said?")
+
+
+@pytest.mark.slow
+def test_texts_are_measured_too(tmp_path):
+    table = told.make(tmp_path / "told", 96)
+    config = told.config(table, epochs=4)
+    del config["inputs"]["number"]
+    writer = mmbm.train(config, run=tmp_path / "run")
+    with serving(tmp_path / "served", "--model", f"writer={writer.path}") as server:
+        endpoint = Endpoint("writer", f"{server.url}/v1", cache=tmp_path / "k")
+        said = remote.against(writer, table, None, endpoint)
+    assert (said["rows"], said["unanswered"]) == (96, 0)
+    assert said["metrics"] == said["bundle"]
+    assert said["metrics"]["chrf"] > 0
 
 
 def test_what_cannot_be_compared_is_refused(odd, bundle, table, tmp_path):

@@ -54,7 +54,7 @@ class Question(NamedTuple):
     """What is asked of every row, and which answers there are."""
 
     ask: str
-    kind: str  # category | number | transcript
+    kind: str  # category | number | transcript | text
     classes: tuple[str, ...] = ()
 
     @classmethod
@@ -71,14 +71,14 @@ class Question(NamedTuple):
         if self.kind == "category":
             listed = json.dumps(self.classes, ensure_ascii=False)
             return f"{self.ask}\nAnswer with one of these and nothing else: {listed}"
-        form = {"number": "one number and nothing else", "transcript": "the words alone"}
-        return f"{self.ask}\nAnswer with {form[self.kind]}."
+        form = "one number and nothing else" if self.kind == "number" else "the words alone"
+        return f"{self.ask}\nAnswer with {form}."
 
     def read(self, said: str) -> str | float:
         """The answer. Spaces, quotes and a full stop around it, and its case, don't count. Raises
         BadCell if it is none of those there are."""
         whole = said.strip()
-        if self.kind == "transcript":
+        if self.kind in ("transcript", "text"):
             return whole
         bare = whole.strip(" \n\"'`*.。")
         if self.kind == "number":
@@ -557,7 +557,7 @@ def against(
 
 
 def asked_of(bundle: Bundle, target: str | None, ask: str | None) -> tuple[str, Question]:
-    kinds = ("category", "number", "transcript")
+    kinds = ("category", "number", "transcript", "text")
     targets = {n: spec.kind for n, spec in bundle.config.targets.items() if spec.kind in kinds}
     name = target or next(iter(targets), None)
     if name not in targets:

@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow.parquet
 import pytest
 from PIL import Image
+from serve.conftest import until
 
 import mmbm
 from mmbm.serve.replica import SMALL
@@ -216,9 +217,12 @@ def test_a_request_keeps_the_id_it_came_with_unless_it_is_strange(server):
 
 def test_every_request_is_one_line_of_the_log(server):
     server.post("/predict", {"remark": "red"}, headers={"x-request-id": "find-me"})
-    (line,) = [
-        x for x in map(json.loads, server.log.read_text().splitlines()) if x["id"] == "find-me"
-    ]
+
+    def found() -> list[dict]:
+        lines = server.log.read_text().splitlines()
+        return [line for line in map(json.loads, lines) if line["id"] == "find-me"]
+
+    (line,) = until(found)  # it is written after the answer is sent
     assert (line["method"], line["path"], line["status"], line["rows"]) == (
         "POST",
         "/predict",

@@ -14,6 +14,7 @@ import pairs
 import pytest
 import spoken
 import tiny
+import told
 from pydantic import BaseModel
 from serve.conftest import fuzz, serving
 
@@ -39,6 +40,13 @@ def speech(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
+def writer(tmp_path_factory):
+    """Sentences about a picture and a number."""
+    folder = tmp_path_factory.mktemp("writer")
+    return mmbm.train(told.config(told.make(folder / "told", 96), epochs=4), run=folder / "run")
+
+
+@pytest.fixture(scope="module")
 def space(tmp_path_factory):
     """Pictures and captions in English and Chinese."""
     folder = tmp_path_factory.mktemp("space")
@@ -47,10 +55,16 @@ def space(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def served(bundle_path, one, speech, space, tmp_path_factory):
+def served(bundle_path, one, speech, space, writer, tmp_path_factory):
     folder = tmp_path_factory.mktemp("served")
     (folder / "token").write_text(TOKEN)
-    named = {"one": one.path, "three": bundle_path, "speech": speech.path, "space": space.path}
+    named = {
+        "one": one.path,
+        "three": bundle_path,
+        "speech": speech.path,
+        "space": space.path,
+        "writer": writer.path,
+    }
     models = [x for name, path in named.items() for x in ("--model", f"{name}={path}")]
     options = ["--token-file", folder / "token", "--max-megabytes", 1]
     with serving(folder / "run", *models, *options) as server:
@@ -165,6 +179,41 @@ def test_a_stream_ends_as_the_protocol_says(served):
     *events, end, nothing = said.text.split("\n\n")
     assert (end, nothing) == ("data: [DONE]", "")
     assert all(json.loads(event.removeprefix("data: "))["id"] for event in events)
+
+
+def test_a_text_is_told_while_it_is_written(client, writer, served):
+    row = {"question": "How many?", "number": "two"}
+    (expected,) = writer.predict(row)
+    pieces = list(writer.write(row))
+    assert len(pieces) > 2
+    named = {"extra_body": {"row": {"number": "two"}}}
+    said = ask(client, "writer", text("How many?"), temperature=0, max_tokens=100, **named)
+    assert said.choices[0].message.content == expected["answer"]
+    tokens = len(writer.columns["answer"].tokens(expected["answer"]))
+    assert said.usage.completion_tokens == tokens
+    options = {"stream": True, "stream_options": {"include_usage": True}, **named}
+    *chunks, last = ask(client, "writer", text("How many?"), **options)
+    told = [c.choices[0].delta.content for c in chunks if c.choices[0].delta.content]
+    assert told == pieces
+    assert last.usage == said.usage
+    wanted = {"response_format": {"type": "json_object"}, **named}
+    whole = ask(client, "writer", text("How many?"), **wanted).choices[0].message.content
+    assert json.loads(whole) == {"answer": expected["answer"]}
+    page = served.get("/metrics", headers={"authorization": f"Bearer {TOKEN}"}).text
+    assert 'mmbm_cells_total{column="question",model="writer",state="present"} 3.0' in page
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"temperature": 0.7}, "temperature: the model's config says 0 for answer"),
+        ({"frequency_penalty": 1}, "frequency_penalty: the model's config says 0"),
+        ({"max_tokens": 5}, "max_tokens: answer may have 24 tokens"),
+    ],
+)
+def test_a_text_is_written_as_its_config_says_or_not_at_all(client, options, words):
+    with pytest.raises(openai.BadRequestError, match=words):
+        ask(client, "writer", text("How many?"), **options)
 
 
 Colour = StrEnum("Colour", list(tiny.COLOURS))
@@ -349,7 +398,13 @@ def test_a_busy_server_is_asked_again_by_the_client_as_it_says(bundle_path, tmp_
 
 
 def test_models_say_what_they_take_and_answer(client, bundle):
-    assert [model.id for model in client.models.list()] == ["one", "three", "speech", "space"]
+    assert [model.id for model in client.models.list()] == [
+        "one",
+        "three",
+        "speech",
+        "space",
+        "writer",
+    ]
     model = client.models.retrieve("three")
     assert (model.object, model.owned_by, model.version) == ("model", "mmbm", bundle.version)
     assert model.inputs["photo"]["kind"] == "image"
@@ -459,7 +514,7 @@ def test_the_schema_has_a_chat_example_of_each_model_that_works_when_pasted(serv
     schema = served.get("/openapi.json", headers=header).json()
     body = schema["paths"]["/v1/chat/completions"]["post"]["requestBody"]
     examples = body["content"]["application/json"]["examples"]
-    assert set(examples) == {"one", "three", "speech", "space"}
+    assert set(examples) == {"one", "three", "speech", "space", "writer"}
     for name, example in examples.items():
         said = served.post("/v1/chat/completions", example["value"], headers=header)
         assert said.status_code == (400 if name == "space" else 200), said.text

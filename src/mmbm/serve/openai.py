@@ -25,7 +25,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from mmbm.config import TranscriptTarget
+from mmbm.columns.text import TextColumn
+from mmbm.config import TextTarget, TranscriptTarget
 from mmbm.predict import Decoded
 from mmbm.serve.body import FIELDS, Row, check, parse
 from mmbm.serve.guard import or_gone
@@ -46,7 +47,8 @@ class Body(BaseModel):
 
 
 class Unread(Body):
-    """Options of a writer of texts, that change nothing in one answer out of those there are."""
+    """Options of a writer of texts, that change nothing in one answer out of those there are. Of a
+    model that writes, they must be those of its config."""
 
     temperature: Any = None
     top_p: Any = None
@@ -211,7 +213,7 @@ def routes(replicas: dict[str, Replica], limits: Limits) -> list[Route]:
     return [
         Route("/v1/models", models),
         Route("/v1/models/{id}", model),
-        post("/v1/chat/completions", partial(json_body, Chat), chat),
+        post("/v1/chat/completions", partial(json_body, Chat), partial(chat, limits=limits)),
         post("/v1/embeddings", partial(json_body, Embed), partial(embed, limits=limits)),
         post("/v1/audio/transcriptions", partial(form_body, limits=limits), transcribe),
     ]
@@ -296,47 +298,60 @@ def events(messages: AsyncIterator[dict[str, Any]], end: bool) -> Response:
 # ── chat ─────────────────────────────────────────────────────────────────────────────────────────
 
 
-async def chat(replica: Replica, asked: Chat, note: dict[str, Any]) -> Response:
+async def chat(replica: Replica, asked: Chat, note: dict[str, Any], limits: Limits) -> Response:
     form = Shape.of(replica, asked)
     note["rows"] = 1
     row = await decoded(replica, filled(replica, asked))
-    answer = await replica.submit(row, Wish(probabilities=form.likely is not None))
-    usage = counted(text_tokens(replica, row), spent(replica, form, answer))
+    prompt = text_tokens(replica, row)
     head = {
         "id": f"chatcmpl-{note['id']}", "created": int(time.time()), "model": replica.name,
         "system_fingerprint": replica.bundle.version,
     }  # fmt: skip
-    likely = form.logprobs(answer)
+    shown = asked.stream_options is not None and bool(asked.stream_options.include_usage)
+    if asked.stream and form.written:
+        if replica.writing >= limits.streams:
+            why = f"{limits.streams} texts are streamed already."
+            raise Refusal(503, why, reason="too_many_streams", retry_after=5)
+        parts = replica.write(row, form.written)
+        usage = lambda text: counted(prompt, spent(replica, {form.written: text}))  # noqa: E731
+        return events(chunks(head, parts, usage if shown else None), end=True)
+    answer = await replica.submit(row, Wish(probabilities=form.likely is not None))
+    text, likely = form.text(answer), form.logprobs(answer)
+    used = counted(prompt, spent(replica, {name: answer[name] for name in form.targets}))
     if asked.stream:
-        shown = asked.stream_options is not None and bool(asked.stream_options.include_usage)
-        told = chunks(head, pieces(form, answer), likely, usage if shown else None)
-        return events(told, end=True)
-    text = "".join([piece async for piece in pieces(form, answer)])
+        whole = chunks(head, once(text), (lambda _: used) if shown else None, likely)
+        return events(whole, end=True)
     choice = {
         "index": 0, "finish_reason": "stop", "logprobs": likely,
         "message": {"role": "assistant", "content": text, "refusal": None},
     }  # fmt: skip
-    return JSONResponse({**head, "object": "chat.completion", "choices": [choice], "usage": usage})
+    return JSONResponse({**head, "object": "chat.completion", "choices": [choice], "usage": used})
 
 
-async def pieces(form: "Shape", answer: dict[str, Any]) -> AsyncIterator[str]:
-    """The assistant's message, in the pieces it comes in."""
-    yield form.text(answer)
+async def once(text: str) -> AsyncIterator[str]:
+    yield text
 
 
 async def chunks(
-    head: dict[str, Any], content: AsyncIterator[str], likely: Any, usage: dict | None
+    head: dict[str, Any],
+    pieces: AsyncIterator[str],
+    usage: Callable[[str], dict[str, int]] | None,
+    likely: Any = None,
 ) -> AsyncIterator[dict[str, Any]]:
+    """The assistant's message, in the pieces it comes in."""
+
     def chunk(delta: dict[str, Any], logprobs: Any = None, finish: str | None = None) -> dict:
         choice = {"index": 0, "delta": delta, "logprobs": logprobs, "finish_reason": finish}
         return {**head, "object": "chat.completion.chunk", "choices": [choice]}
 
     yield chunk({"role": "assistant", "content": ""})
-    async for piece in content:
+    text = ""
+    async for piece in pieces:
+        text += piece
         yield chunk({"content": piece}, likely)
     yield chunk({}, finish="stop")
     if usage:
-        yield {**head, "object": "chat.completion.chunk", "choices": [], "usage": usage}
+        yield {**head, "object": "chat.completion.chunk", "choices": [], "usage": usage(text)}
 
 
 def filled(replica: Replica, asked: Chat) -> Row:
@@ -391,6 +406,8 @@ class Shape(NamedTuple):
         targets = [name for name, spec in specs.items() if spec.kind != "match"]
         if not targets:
             raise no("model", f"{replica.name} answers with embeddings: POST /v1/embeddings")
+        for name, spec in replica.bundle.config.texts.items():
+            as_configured(asked, name, spec)
         form, as_json = asked.response_format, len(targets) > 1
         if form and form.type != "text":
             as_json = True
@@ -404,6 +421,12 @@ class Shape(NamedTuple):
         if likely is not None and (as_json or specs[targets[0]].kind != "category"):
             raise no("logprobs", "are those of one category that is answered as text")
         return cls(replica, targets, as_json, likely)
+
+    @property
+    def written(self) -> str:
+        """The text that can be told piece by piece, if that is what is asked for."""
+        texts = self.replica.bundle.config.texts
+        return "" if self.json or self.targets[0] not in texts else self.targets[0]
 
     def text(self, answer: dict[str, Any]) -> str:
         """The content: of one target its value, else an object of them all."""
@@ -428,19 +451,35 @@ class Shape(NamedTuple):
         return {"content": [{**chosen, "top_logprobs": top}], "refusal": None}
 
 
+def as_configured(asked: Chat, name: str, spec: TextTarget) -> None:
+    """Raises a Refusal where a text is to be written otherwise than its config says."""
+    drawn = {"top_p": spec.top_p, "seed": spec.seed} if spec.temperature else {}
+    own = {"temperature": spec.temperature, "presence_penalty": 0, "frequency_penalty": 0, **drawn}
+    for field, value in own.items():
+        if getattr(asked, field) not in (None, value):
+            raise no(field, f"the model's config says {value:g} for {name}, and nothing else here")
+    for field in ("max_tokens", "max_completion_tokens"):
+        most = getattr(asked, field)
+        if most is not None and not (isinstance(most, int) and most >= spec.max_tokens):
+            raise no(field, f"{name} may have {spec.max_tokens} tokens, and is not cut short")
+
+
 def token(name: str, p: float) -> dict[str, Any]:
     return {
         "token": name, "logprob": math.log(p) if p > 0 else LEAST, "bytes": list(name.encode()),
     }  # fmt: skip
 
 
-def spent(replica: Replica, form: Shape, answer: dict[str, Any]) -> int:
+def spent(replica: Replica, answers: dict[str, Any]) -> int:
     """Tokens of the answers: a class, a number or labels come at once, as one."""
     total = 0
-    for name in form.targets:
+    for name, value in answers.items():
         column = replica.bundle.columns[name]
-        ids = column.decode(answer[name]) if column.storage.ragged else None
-        total += 1 if ids is None else len(ids)
+        if isinstance(column, TextColumn):
+            total += len(column.tokens(value))
+        else:
+            ids = column.decode(value) if column.storage.ragged else None
+            total += 1 if ids is None else len(ids)
     return total
 
 
@@ -453,7 +492,10 @@ def counted(prompt: int, completion: int) -> dict[str, int]:
 
 # ── JSON schemas ─────────────────────────────────────────────────────────────────────────────────
 
-TYPES = {"category": "string", "number": "number", "labels": "array", "transcript": "string"}
+TYPES = {
+    "category": "string", "number": "number", "labels": "array", "transcript": "string",
+    "text": "string",
+}  # fmt: skip
 NOTES = {"title", "description", "default", "examples"}
 
 

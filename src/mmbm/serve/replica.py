@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Coroutine, Iterable, Sequence
+from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -18,7 +18,7 @@ from mmbm.columns import Arrays, Cell, longest
 from mmbm.config import AudioSpec
 from mmbm.drift import Drift
 from mmbm.errors import MmbmError
-from mmbm.predict import Decoded, answer_rows, batched, decode_row
+from mmbm.predict import Decoded, answer_rows, batched, decode_row, pieces
 from mmbm.prepare import MEDIA
 from mmbm.progress import say
 from mmbm.runners import Named, flatten
@@ -76,6 +76,7 @@ class Replica:
         self.name, self.bundle, self.metrics, self.pool = name, bundle, metrics, pool
         self.index = index
         self.since = int(time.time())
+        self.writing = 0  # texts that are streamed while they are written
         self.answers = bundle.answers
         self.drift = Drift(bundle.reference)
         self.thread = ThreadPoolExecutor(1, thread_name_prefix=f"run-{name}")
@@ -119,6 +120,24 @@ class Replica:
     ) -> dict[str, Any]:
         job = Job(decoded, wish, time.perf_counter())
         return await self.batcher.submit(job, self.size(decoded), patient)
+
+    async def write(self, decoded: Decoded, target: str) -> AsyncIterator[str]:
+        """A row's text in pieces, while it is written: a place at a time, between batches."""
+        loop, since = asyncio.get_running_loop(), time.perf_counter()
+
+        def begin() -> Iterator[str]:
+            batch = batched(self.bundle, [decoded])
+            encoded = self.bundle.runner.run("encode", flatten(batch, self.bundle.columns))
+            self._count([Job(decoded, PLAIN, since)], batch, encoded)
+            return pieces(self.bundle, target, encoded)
+
+        self.writing += 1
+        try:
+            parts = await loop.run_in_executor(self.thread, begin)
+            while (piece := await loop.run_in_executor(self.thread, next, parts, None)) is not None:
+                yield piece
+        finally:
+            self.writing -= 1
 
     async def hear(self, column: str, wave: np.ndarray, patient: bool) -> dict[str, np.ndarray]:
         """A part of a sound -> what its tokens say [T, V], by transcript."""
