@@ -24,7 +24,7 @@ CONFIG = {
         }
     },
     "targets": {"words": {"kind": "transcript", "of": "speech", "beam": 16, "order": 4}},
-    "train": {"epochs": 16, "batch": 16, "lr": 0.004, "threads": 1},
+    "train": {"epochs": 16, "batch": 16, "lr": 0.004},
 }
 
 
