@@ -33,7 +33,7 @@ ROWS = 32
 
 def precomputed(config: Config, model: Model, data: Data, cache: Path) -> Data:
     """The data with features in place of the cells that a frozen encoder reads."""
-    stores, columns = dict(data.splits["train"].stores), dict(data.columns)
+    features, columns = {}, dict(data.columns)
     for name, modality in frozen(model).items():
         if what := augmented(config, name):
             say(
@@ -41,16 +41,16 @@ def precomputed(config: Config, model: Model, data: Data, cache: Path) -> Data:
                 "epoch. Without, they are read once."
             )
             continue
-        store = stores[name]
+        store = data.splits["train"].stores[name]
         assert isinstance(store, Store)
         columns[name] = column = copy.copy(columns[name])
         column.storage = Storage("float32", (modality.encoder.width,), ragged=True)
         path = cache / f"{safe(name)}-{key(modality, data.columns[name], store)}.arrow"
         if not path.exists():
             save(path, column.storage, encode(modality, store), len(store.present), f"read {name}")
-        stores[name] = Store(path, column.storage)
+        features[name] = Store(path, column.storage)
     splits = {
-        split: Rows(stores, rows.inputs, rows.targets, rows.rows)
+        split: Rows({**rows.stores, **features}, rows.inputs, rows.targets, rows.rows)
         for split, rows in data.splits.items()
     }
     return data._replace(columns=columns, splits=splits)
