@@ -310,6 +310,12 @@ def test_what_cannot_be_is_said_by_the_config(table, change, message):
         configfile.parse(config)
 
 
+def test_rows_are_not_blended_for_a_text(table):
+    config = told.config(table, blend="tokens")
+    with pytest.raises(ConfigError, match="two rows can't be blended for 'answer', a text"):
+        configfile.parse(config)
+
+
 def test_models_of_folds_have_no_mean_text(table):
     config = told.config(table)
     config["data"]["split"] = {"folds": 3, "then": "ensemble"}

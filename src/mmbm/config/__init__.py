@@ -207,7 +207,7 @@ class Config(Spec):
                 "what the encoders make of any input"
             )
         for name, spec in self.targets.items():
-            if not spec.fuses:
+            if not spec.mixes:
                 raise ValueError(
                     f"train.blend: two rows can't be blended for {name!r}, a {spec.kind}; it goes "
                     "with category, number and labels"
