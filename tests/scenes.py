@@ -1,6 +1,6 @@
 """Drawn scenes with questions in English and Chinese, and sentences that answer them.
 
-A scene has up to four shapes on a grid of three by three. Of each pair of colour and shape one kind
+A scene has up to three shapes in four places. Of each pair of colour and shape one kind
 of question is never asked in a train row, and its answer never given: red triangles are counted and
 found, say, but what is at the left is never one. Test rows ask just these.
 """
@@ -20,9 +20,9 @@ RGB = {
     "blue": (50, 70, 220),
     "yellow": (240, 210, 30),
 }
-CELL, SIDE = 16, 3
-COUNTS = ["no", "one", "two", "three", "four"]
-HAN = "零一两三四"
+CELL, SIDE = 16, 2
+COUNTS = ["no", "one", "two", "three"]
+HAN = "零一两三"
 
 
 class Thing(NamedTuple):
@@ -71,7 +71,7 @@ def held_out(colour: str, shape: str) -> int:
 
 def scene(generator: np.random.Generator) -> list[Thing]:
     pairs = [(colour, shape) for colour in COLOURS for shape in SHAPES]
-    cells = generator.permutation(SIDE * SIDE)[: generator.integers(1, 5)]
+    cells = generator.permutation(SIDE * SIDE)[: generator.integers(1, 4)]
     kinds = [pairs[i] for i in generator.integers(len(pairs), size=2)]
     return [
         Thing(*kinds[generator.integers(2)], int(cell) // SIDE, int(cell) % SIDE) for cell in cells

@@ -1,11 +1,15 @@
-"""Self-attention over the tokens of all modalities, read at one learned token (ViLT, Kim 2021)."""
+"""Self-attention over the tokens of all modalities, read at one learned token (ViLT, Kim 2021).
+
+A token says of which modality it is and, by sines and cosines, where in it: the places of a
+picture have no other order.
+"""
 
 import torch
 from torch import nn
 
 from mmbm.config import TransformerFusionSpec
 from mmbm.nn.batch import Fused, Tokens
-from mmbm.nn.layers import Block, check_heads, join
+from mmbm.nn.layers import Block, Sinusoids, check_heads, join
 
 
 class TransformerFusion(nn.Module):
@@ -14,6 +18,7 @@ class TransformerFusion(nn.Module):
         check_heads("fusion transformer", spec.width, spec.heads)
         self.modalities = list(modalities)
         self.kinds = nn.Parameter(0.02 * torch.randn(len(modalities), spec.width))
+        self.places = Sinusoids(spec.width)
         self.summary = nn.Parameter(0.02 * torch.randn(1, spec.width))
         self.blocks = nn.ModuleList(
             Block(spec.width, spec.heads, spec.dropout) for _ in range(spec.layers)
@@ -21,7 +26,8 @@ class TransformerFusion(nn.Module):
         self.norm = nn.LayerNorm(spec.width)
 
     def forward(self, tokens: dict[str, Tokens]) -> Fused:
-        typed = [mark(tokens[name], kind) for name, kind in zip(self.modalities, self.kinds)]
+        parts = [(tokens[name], kind) for name, kind in zip(self.modalities, self.kinds)]
+        typed = [mark(part, kind + self.places(part.x.shape[1])) for part, kind in parts]
         x, keep = join([start(typed[0], self.summary), *typed[1:]])  # [B, 1+T, D]
         for block in self.blocks:
             x = block(x, keep)
@@ -30,7 +36,7 @@ class TransformerFusion(nn.Module):
 
 
 def mark(tokens: Tokens, kind: torch.Tensor) -> Tokens:
-    """Tell tokens which modality they are of; kind [D]."""
+    """Tell tokens which modality they are of, kind [D], and where they are in it [T, D]."""
     return Tokens(tokens.x + kind, tokens.keep)
 
 
