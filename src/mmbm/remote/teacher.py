@@ -7,8 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.csv as csv
+import pyarrow.parquet as parquet
 
 from mmbm.errors import MmbmError, TableError
+from mmbm.infer.kinds import look
+from mmbm.infer.sample import Sample, sample_rows
 from mmbm.output import whole
 from mmbm.progress import say
 from mmbm.remote.endpoint import Endpoint, Reply, read_reply
@@ -67,9 +72,6 @@ def told(done: dict[str, int], output: Path) -> str:
 
 def shown(table: Table, column: str, show: list[str]) -> dict[str, str]:
     """The kinds of the columns that the model sees."""
-    from mmbm.infer.kinds import look
-    from mmbm.infer.sample import Sample, sample_rows
-
     rows, kinds = sample_rows(table.rows), {}
     for name in show or [n for n in table.names if n not in (column, f"{column}.error")]:
         found = look(Sample(table, name, rows))
@@ -84,8 +86,6 @@ def shown(table: Table, column: str, show: list[str]) -> dict[str, str]:
 
 
 def check_output(table: Table, output: Path) -> None:
-    import pyarrow as pa
-
     if output.suffix not in (".csv", ".jsonl", ".parquet"):
         raise MmbmError(f"{output}: rows are written as .csv, .jsonl or .parquet.")
     strange = (pa.types.is_nested, pa.types.is_binary, pa.types.is_large_binary)
@@ -96,10 +96,6 @@ def check_output(table: Table, output: Path) -> None:
 
 def write(table: Table, output: Path, column: str, cells: list[Any], why: list[str | None]) -> None:
     """The table with the column's cells and, in another, why they are none."""
-    import pyarrow as pa
-    import pyarrow.csv as csv
-    import pyarrow.parquet as parquet
-
     columns = {name: table.column(name) for name in table.names}
     if all(isinstance(cell, float | None) for cell in cells):
         columns[column] = pa.array(cells, pa.float64())
@@ -114,8 +110,7 @@ def write(table: Table, output: Path, column: str, cells: list[Any], why: list[s
             csv.write_csv(made, part)
         else:
             with part.open("w", encoding="utf-8") as file:
-                for batch in made.to_batches(1024):
-                    for row in batch.to_pylist():
-                        file.write(json.dumps(row, ensure_ascii=False, default=str) + "\n")
+                rows = (row for batch in made.to_batches(1024) for row in batch.to_pylist())
+                file.writelines(json.dumps(r, ensure_ascii=False, default=str) + "\n" for r in rows)
     if output.resolve().parent != table.root.resolve():
         say(f"Paths in {output} are relative to {table.root}: data.root in a config says so.")

@@ -132,16 +132,13 @@ class Embed(Body):
     user: Any = None
 
 
-Granularities = list[Literal["word", "segment"]]
-
-
 class Transcribe(Body):
     model: str
     file: bytes
     target: str | None = None
     """The transcript, of a model that has several. Ours."""
     response_format: Literal["json", "text", "srt", "verbose_json", "vtt"] = "json"
-    granularities: Annotated[Granularities, Field(alias="timestamp_granularities[]")] = []
+    granularities: list[Literal["word", "segment"]] = Field([], alias="timestamp_granularities[]")
     stream: Literal["true", "false", "True", "False"] = "false"
     language: Any = None
     temperature: Any = None
