@@ -343,7 +343,7 @@ def test_a_file_that_is_no_cache_is_not_written_over(odd, tmp_path):
 
 
 def test_an_endpoint_that_is_not_there_is_told_of(tmp_path, monkeypatch):
-    monkeypatch.setattr(remote, "RETRIES", 0)
+    monkeypatch.setattr(remote.endpoint, "RETRIES", 0)
     with pytest.raises(MmbmError, match=r"http://127.0.0.1:9/v1: Connection error"):
         Endpoint("x", "http://127.0.0.1:9/v1", cache=tmp_path / "k").ask(
             [remote.Request({"model": "x", "messages": []}, remote.Size())], 1

@@ -4,6 +4,7 @@ import csv
 import json
 import sys
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
@@ -71,14 +72,21 @@ def write_rows(rows: Iterable[Row], path: Path | None) -> int:
     writers = {".jsonl": _jsonl_file, ".csv": _csv_file, ".parquet": _parquet_file}
     if path.suffix not in writers:
         raise MmbmError(f"{path}: answers are written as .csv, .jsonl or .parquet.")
+    with whole(path) as part:
+        writers[path.suffix](counted(), part)
+    return failed
+
+
+@contextmanager
+def whole(path: Path) -> Iterator[Path]:
+    """A file to write beside `path`, that takes its place in the end: it is whole or absent."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + ".part")
     try:
-        writers[path.suffix](counted(), part)
+        yield part
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
-    return failed
 
 
 def _jsonl(rows: Iterable[Row], file: IO[str]) -> None:

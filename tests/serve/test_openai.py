@@ -500,7 +500,7 @@ def test_what_is_no_transcription_is_refused(client, clip):
 
 
 def test_subtitles_end_at_pauses_and_keep_the_text_as_it_is_written():
-    from mmbm.serve.openai import cues, subtitles
+    from mmbm.serve.openai.transcriptions import cues, subtitles
 
     words = [("你", 0.0, 0.2), ("好", 0.2, 0.4), ("my", 1.5, 1.7), ("friend", 3661.5, 3662.0)]
     times = [{"word": word, "start": start, "end": end} for word, start, end in words]

@@ -24,15 +24,9 @@ PARQUET = b"PAR1"
 
 async def read_rows(request: Request, bundle: Bundle, limits: Limits) -> tuple[list[Row], bool]:
     """The rows of a JSON or multipart body, and whether it was one row rather than a list."""
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind == "multipart/form-data":
+    if media_type(request) == "multipart/form-data":
         return [check(await form_row(request, limits), bundle)], True
-    if kind not in ("application/json", ""):
-        raise Refusal(
-            415, f"The body is {kind}; send application/json or multipart/form-data.",
-            reason="media_type",
-        )  # fmt: skip
-    body = parse(await request.body())
+    body = await read_json(request, "application/json or multipart/form-data")
     if isinstance(body, dict) and set(body) == {"rows"} and isinstance(body["rows"], list):
         if len(body["rows"]) > limits.rows:
             raise Refusal(
@@ -41,6 +35,17 @@ async def read_rows(request: Request, bundle: Bundle, limits: Limits) -> tuple[l
             )  # fmt: skip
         return [check(row, bundle, i) for i, row in enumerate(body["rows"], 1)], False
     return [check(body, bundle)], True
+
+
+def media_type(request: Request) -> str:
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+async def read_json(request: Request, takes: str = "application/json") -> Any:
+    """The body. Raises a Refusal that says what the route `takes`."""
+    if (media := media_type(request)) not in ("application/json", ""):
+        raise Refusal(415, f"The body is {media}; send {takes}.", reason="media_type")
+    return parse(await request.body())
 
 
 def parse(text: bytes) -> Any:
@@ -64,17 +69,22 @@ def check(row: Any, bundle: Bundle, number: int | None = None) -> Row:
 
 
 async def form_row(request: Request, limits: Limits) -> Row:
-    """A part for each cell: a file as bytes, a plain field as text."""
+    row: Row = {}
+    for name, cell in await form_cells(request, limits):
+        if name in row:
+            raise Refusal(422, f"{name}: is given twice.", column=name, reason="duplicate_column")
+        row[name] = cell
+    return row
+
+
+async def form_cells(request: Request, limits: Limits) -> list[tuple[str, bytes | str]]:
+    """A form's parts with their names: a file as bytes, a plain field as text."""
     size = int(limits.megabytes * 1e6)
     async with request.form(max_files=FIELDS, max_fields=FIELDS, max_part_size=size) as form:
-        row: Row = {}
-        for name, part in form.multi_items():
-            if name in row:
-                raise Refusal(
-                    422, f"{name}: is given twice.", column=name, reason="duplicate_column"
-                )
-            row[name] = await part.read() if isinstance(part, UploadFile) else part
-        return row
+        return [
+            (name, await part.read() if isinstance(part, UploadFile) else part)
+            for name, part in form.multi_items()
+        ]
 
 
 class Spool:

@@ -12,7 +12,7 @@ from PIL import Image
 from mmbm import __version__
 from mmbm.columns import Cell
 from mmbm.search import MOST
-from mmbm.serve import openai
+from mmbm.serve.openai.asked import Chat, Embed, Transcribe
 from mmbm.serve.replica import Replica
 
 SMALL = 8000
@@ -203,14 +203,12 @@ def as_openai(replicas: dict[str, Replica], schemas: Schema) -> Schema:
         "/v1/models": get("The models."),
         "/v1/models/{id}": get("What a model takes and answers.", parameters=path),
         "/v1/chat/completions": post(
-            openai.Chat, plain, "The answer to a row, as the assistant's message.",
+            Chat, plain, "The answer to a row, as the assistant's message.",
             [plain, stream], examples=examples,
         ),
-        "/v1/embeddings": post(
-            openai.Embed, plain, "Places of texts in the space of a match.", [plain]
-        ),
+        "/v1/embeddings": post(Embed, plain, "Places of texts in the space of a match.", [plain]),
         "/v1/audio/transcriptions": post(
-            openai.Transcribe, "multipart/form-data", "What is said in a sound.",
+            Transcribe, "multipart/form-data", "What is said in a sound.",
             [plain, stream, "text/plain"],
         ),
     }  # fmt: skip

@@ -1,0 +1,43 @@
+"""Embeddings: texts -> their places in the space of a match."""
+
+import base64
+from typing import Any
+
+import numpy as np
+from starlette.responses import JSONResponse, Response
+
+from mmbm.serve.limits import Limits
+from mmbm.serve.openai.answered import decoded, text_tokens
+from mmbm.serve.openai.asked import Embed, no
+from mmbm.serve.replica import Replica, Wish, together
+
+
+async def embed(replica: Replica, asked: Embed, note: dict[str, Any], limits: Limits) -> Response:
+    matches = replica.bundle.config.matches
+    if not matches:
+        raise no("model", f"{replica.name} has no target of kind match to embed in")
+    target, spec = next(iter(matches.items()))
+    inputs = replica.bundle.config.inputs
+    texts = [name for name in spec.columns if inputs[name].kind == "text"]
+    column = asked.column or next(iter(texts), None)
+    if column not in spec.columns:
+        raise no("column", f"one of {', '.join(spec.columns)}")
+    if asked.dimensions not in (None, spec.width):
+        raise no("dimensions", f"{replica.name} has {spec.width}, no more and no fewer")
+    note["rows"] = len(asked.input)
+    if len(asked.input) > limits.rows:
+        raise no("input", f"are more than {limits.rows} at once", "too_many_rows", 413)
+    rows = await together(decoded(replica, {column: cell}) for cell in asked.input)
+    wish = Wish(probabilities=False, embeddings=True)
+    answers = await together(replica.submit(row, wish) for row in rows)
+    found = []
+    for i, answer in enumerate(answers):
+        z = answer.get(f"{target}.embedding.{column}")
+        if z is None:  # an empty cell of a picture or a sound
+            raise no(f"input.{i}", "is empty", "bad_cell")
+        if asked.encoding_format == "base64":
+            z = base64.b64encode(np.asarray(z, "<f4").tobytes()).decode()
+        found.append({"object": "embedding", "index": i, "embedding": z})
+    tokens = sum(text_tokens(replica, row) for row in rows)
+    usage = {"prompt_tokens": tokens, "total_tokens": tokens}
+    return JSONResponse({"object": "list", "data": found, "model": replica.name, "usage": usage})

@@ -1,0 +1,69 @@
+"""JSON schemas: the targets that one asks for, and if every answer there may be is valid by it."""
+
+from typing import Any
+
+from mmbm.bundle import Bundle
+from mmbm.serve.limits import Refusal
+from mmbm.serve.openai.asked import no
+
+TYPES = {
+    "category": "string", "number": "number", "labels": "array", "transcript": "string",
+    "text": "string",
+}  # fmt: skip
+"""How each kind of target is answered in JSON."""
+NOTES = {"title", "description", "default", "examples"}
+"""Words that promise nothing."""
+
+
+def schema_targets(bundle: Bundle, targets: list[str], schema: dict[str, Any]) -> list[str]:
+    """The targets that a schema asks for, all if it names none. Raises a Refusal if some answer of
+    the model would not be valid by it."""
+    words = {"type", "properties", "required", "additionalProperties", "$defs"}
+    known(schema, words, "object", "the schema")
+    parts, needed = schema.get("properties", {}), schema.get("required", [])
+    defs = schema.get("$defs", {})
+    if not (isinstance(parts, dict) and isinstance(needed, list) and isinstance(defs, dict)):
+        raise unfit("properties and $defs are objects, required is a list")
+    for name in [*parts, *needed]:
+        if name not in targets:
+            raise unfit(f"{str(name)[:100]!r} is no target; targets: {', '.join(targets)}")
+    chosen = [name for name in targets if name in parts or name in needed] or targets
+    if schema.get("additionalProperties", True) is not True and not set(chosen) <= set(parts):
+        raise unfit("what is answered is to be among the properties")
+    for name, part in parts.items():
+        kind = bundle.config.targets[name].kind
+        classes = bundle.values(name) if kind in ("category", "labels") else None
+        promise(name, part, TYPES[kind], classes, defs)
+    return chosen
+
+
+def promise(name: str, part: Any, kind: str, classes: list[str] | None, defs: dict) -> None:
+    """Raises a Refusal if not every answer is valid by a property; `classes` are all there are."""
+    if isinstance(part, dict) and "$ref" in part:  # pydantic writes enums so
+        named = str(part["$ref"])
+        part = defs.get(named.removeprefix("#/$defs/"))
+        if part is None:
+            raise unfit(f"{named[:100]!r} leads nowhere")
+    known(part, {"type", "items"} if kind == "array" else {"type", "enum"}, kind, name)
+    if kind == "array":
+        promise(name, part.get("items", {}), "string", classes, defs)
+    elif "enum" in part:
+        listed = part["enum"]
+        if classes is None or not isinstance(listed, list):
+            raise unfit(f"{name}: answers can't be listed")
+        if missing := [one for one in classes if one not in listed]:
+            raise unfit(f"{name}: its enum lacks {missing[0]!r}, which may be the answer")
+
+
+def known(part: Any, words: set[str], kind: str, where: str) -> None:
+    if not isinstance(part, dict):
+        raise unfit(f"{where}: is no object")
+    if strange := sorted(set(part) - NOTES - words):
+        raise unfit(f"{where}: {strange[0][:100]!r} can't be promised")
+    types = part.get("type", kind)
+    if kind not in (types if isinstance(types, list) else [types]):
+        raise unfit(f"{where}: its type is {kind}")
+
+
+def unfit(why: str) -> Refusal:
+    return no("response_format", f"json_schema: {why}", "json_schema")
