@@ -47,6 +47,7 @@ bench-serve: .venv/ready
 
 results: .venv/ready
 	$(BIN)/python tests/real/results.py
+	$(BIN)/python tests/real/telling.py
 
 clean:
 	rm -rf .venv .venv-litert runs demo .pytest_cache .ruff_cache .hypothesis

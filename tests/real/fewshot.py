@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from results import PAGE, ROOT
+from results import ROOT, write_section
 from sets import DATA
 
 import mmbm
@@ -128,10 +128,8 @@ def line(name: str, way: str, found: Found, draws: int) -> str:
 def write(all_tasks: dict[str, Task], found: Found) -> None:
     draws = min(len(scores) for scores in found.values())
     lines = [line(name, way, found, draws) for name, task in all_tasks.items() for way in task.ways]
-    text = f"""{START}
-
-Accuracy on all test rows after learning from so many rows of each class (where there are fewer, all
-of them), {
+    text = f"""Accuracy on all test rows after learning from so many rows of each class (where there are fewer,
+all of them), {
         "with its 95 % bootstrap interval, of one draw"
         if draws == 1
         else f"mean and standard deviation over {draws} draws"
@@ -143,10 +141,7 @@ four valid rows a class; the same number of steps for all, none of them tuned. W
 | set | encoder | {" | ".join(f"{k} a class" for k in SHOTS)} |
 |---|---|{"---|" * len(SHOTS)}
 """ + "\n".join(lines)
-    page = PAGE.read_text(encoding="utf-8")
-    before, _, after = page.partition(f"\n{START}")
-    rest = "".join(after.partition("\n## ")[1:])
-    PAGE.write_text(f"{before.rstrip()}\n\n{text}\n{rest}", encoding="utf-8")
+    write_section(START, text)
 
 
 def main() -> None:

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 from minilm import MiniLM
-from results import PAGE, ROOT
+from results import ROOT, write_section
 from sets import DATA
 
 import mmbm
@@ -41,8 +41,7 @@ PAIRS = ("text->image", "text_zh->image", "image->text", "image->text_zh", "text
 SEEDS = 3
 RIDGE = tuple(10.0**x for x in range(-3, 3))
 START = "## Found across languages and pictures"
-PAGE_TEXT = """{start}
-
+PAGE_TEXT = """
 `emoji_zh_en`: drawn pictures with their English and Chinese names, {train} rows to learn from.
 {command}
 The names and pictures of the {cells} test rows are found among one another; training has seen none
@@ -171,22 +170,19 @@ def main() -> None:
     sets = " ".join(f"--set {s!r}" if " " in s else f"--set {s}" for s in SETTINGS)
     matched = " ".join(f"--match {name}" for name in COLUMNS)
     whole = PAGE_TEXT.format(
-        start=START,
         train=len(rows("train")),
         seeds=SEEDS,
         minutes=minutes,
         cells=len(rows("test")),
         command=f"`mmbm init {matched}`, then `mmbm train {sets}`.",
     ) + "\n".join(line(pair, reports, rivals) for pair in PAIRS)
-    page, _, after = PAGE.read_text(encoding="utf-8").partition(START)
-    rest = "".join(after.partition("\n## ")[1:])  # what others wrote behind it
     low, high = reports[0]["interval"]
     whole += (
         f"\n\nMean recall@1 over all pairs, first seed: {reports[0]['recall@1']:.3f} "
         f"({low:.3f} – {high:.3f}). "
     )
     whole += classes([report["zero_shot"] for report in reports])
-    PAGE.write_text(f"{page.rstrip()}\n\n{whole}{rest}", encoding="utf-8")
+    write_section(START, whole)
     print(whole)
 
 

@@ -144,6 +144,13 @@ def write(results: dict[str, Any]) -> None:
     PAGE.write_text(HEAD + "\n".join([*lines, *rest]) + "\n" + found, encoding="utf-8")
 
 
+def write_section(start: str, text: str) -> None:
+    """Rewrite the page's section under the heading `start`; the others stay."""
+    page, _, after = PAGE.read_text(encoding="utf-8").partition(f"\n{start}")
+    rest = "".join(after.partition("\n## ")[1:])
+    PAGE.write_text(f"{page.rstrip()}\n\n{start}\n\n{text.strip()}\n{rest}", encoding="utf-8")
+
+
 def main() -> None:
     RUNS.mkdir(parents=True, exist_ok=True)
     results = json.loads(KEPT.read_text()) if KEPT.exists() else {}
