@@ -128,7 +128,8 @@ def line(name: str, way: str, found: Found, draws: int) -> str:
 def write(all_tasks: dict[str, Task], found: Found) -> None:
     draws = min(len(scores) for scores in found.values())
     lines = [line(name, way, found, draws) for name, task in all_tasks.items() for way in task.ways]
-    text = f"""Accuracy on all test rows after learning from so many rows of each class (where there are fewer,
+    text = f"""
+Accuracy on all test rows after learning from so many rows of each class (where there are fewer,
 all of them), {
         "with its 95 % bootstrap interval, of one draw"
         if draws == 1

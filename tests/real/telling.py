@@ -48,7 +48,8 @@ Drawn pictures of up to three shapes in four colours, with questions in English 
 many there are, what colour, which shape, and what is where; the answer is a sentence. Of each pair
 of colour and shape one kind of question is never asked in training, and the {test} test rows ask
 just these, of pictures that are new too. Trained from nothing on {rows} rows, {epochs} epochs,
-{minutes:.0f} minutes on two shared cores. Written by `python tests/real/telling.py`, which has the settings.
+{minutes:.0f} minutes on two shared cores. Written by `python tests/real/telling.py`, which has the
+settings.
 
 | rows that have | exact match |
 |---|---|
