@@ -7,6 +7,7 @@ import sys
 import backbones
 import numpy as np
 import pytest
+import resuming
 import tiny
 import torch
 from backbones import PHOTO
@@ -18,10 +19,9 @@ from mmbm import configfile
 from mmbm.columns import build, collate
 from mmbm.columns.pretrained import PICTURES, TEXTS
 from mmbm.config import ImageSpec, TextSpec
-from mmbm.errors import ConfigError, Interrupted
+from mmbm.errors import ConfigError
 from mmbm.nn.batch import Field
 from mmbm.nn.model import Modality
-from mmbm.run import Run
 from mmbm.weights import import_weights
 
 transformers = pytest.importorskip("transformers")
@@ -211,20 +211,7 @@ def test_a_bundle_stands_alone_and_a_stopped_run_ends_the_same(
         pytest.skip("has no linear layers")
     folder = backbones.make(name, tmp_path / "models" / name)
     made = backbones.config(table, folder, MODELS[name], {"tune": tune})
-    bundle = mmbm.train(made, run=tmp_path / "whole")
-    due = iter([False] * 2 + [True] * 1000)
-
-    def stop(run: Run) -> bool:
-        run.stop = next(due)
-        return run.stop
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Run, "checkpoint_due", stop)
-        with pytest.raises(Interrupted):
-            mmbm.train(made, run=tmp_path / "stopped")
-    again = mmbm.train(made, run=tmp_path / "stopped", resume=True)
-    ours, theirs = (load_file(b.path / "weights.safetensors") for b in (bundle, again))
-    assert [n for n in ours if not torch.equal(ours[n], theirs[n])] == []
+    bundle = resuming.assert_resumes(made, tmp_path, monkeypatch, 2)
 
     shutil.rmtree(folder)
     moved = shutil.copytree(bundle.path, tmp_path / "elsewhere")
@@ -237,6 +224,7 @@ assert not {{"torch", "transformers", "peft"}} & set(sys.modules)
     subprocess.run([sys.executable, "-c", code], check=True)
     from mmbm.nn.restore import restore
 
+    ours = load_file(bundle.path / "weights.safetensors")
     restored = restore(mmbm.load(moved)).state_dict()
     assert all(torch.equal(tensor, ours[name]) for name, tensor in restored.items())
     assert str(tmp_path) not in (moved / "config.yaml").read_text()

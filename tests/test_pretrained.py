@@ -7,6 +7,7 @@ import sys
 
 import numpy as np
 import pytest
+import resuming
 import spoken
 import torch
 from safetensors.torch import load_file
@@ -207,23 +208,7 @@ def test_it_is_served_and_goes_by_windows(named, table, tmp_path):
 
 @pytest.mark.slow
 def test_a_stopped_and_resumed_run_ends_with_the_same_weights(named, table, tmp_path, monkeypatch):
-    from mmbm.errors import Interrupted
-    from mmbm.run import Run
-
-    whole = mmbm.train(config(named, table), run=tmp_path / "whole").path
-    due = iter([False] * 3 + [True] * 1000)
-
-    def stop(run: Run) -> bool:
-        run.stop = next(due)
-        return run.stop
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Run, "checkpoint_due", stop)
-        with pytest.raises(Interrupted):
-            mmbm.train(config(named, table), run=tmp_path / "stopped")
-    again = mmbm.train(config(named, table), run=tmp_path / "stopped", resume=True).path
-    ours, theirs = (load_file(path / "weights.safetensors") for path in (whole, again))
-    assert [name for name in ours if not torch.equal(ours[name], theirs[name])] == []
+    resuming.assert_resumes(config(named, table), tmp_path, monkeypatch, 3)
 
 
 def damaged(named, tmp_path, change) -> tuple[str, object]:

@@ -3,14 +3,14 @@
 import backbones
 import numpy as np
 import pytest
+import resuming
 import tiny
 import torch
-from safetensors.torch import load_file
 
 import mmbm
 from mmbm import configfile
 from mmbm.config import BlendSpec
-from mmbm.errors import ConfigError, Interrupted
+from mmbm.errors import ConfigError
 from mmbm.nn.batch import Field, Tokens
 from mmbm.nn.blend import Blend, Pairs, join, paste, shine
 from mmbm.nn.model import Model
@@ -172,21 +172,7 @@ def test_a_blended_loss_is_that_of_both_answers_by_their_shares(kind, table, tmp
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["mixup", "cutmix", "tokens"])
 def test_a_blended_run_that_is_stopped_ends_the_same(kind, table, tmp_path, monkeypatch):
-    made = blended(table, kind)
-    whole = mmbm.train(made, run=tmp_path / "whole")
-    due = iter([False] * 2 + [True] * 1000)
-
-    def stop(run: Run) -> bool:
-        run.stop = next(due)
-        return run.stop
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Run, "checkpoint_due", stop)
-        with pytest.raises(Interrupted):
-            mmbm.train(made, run=tmp_path / "stopped")
-    again = mmbm.train(made, run=tmp_path / "stopped", resume=True)
-    ours, theirs = (load_file(b.path / "weights.safetensors") for b in (whole, again))
-    assert [n for n in ours if not torch.equal(ours[n], theirs[n])] == []
+    resuming.assert_resumes(blended(table, kind), tmp_path, monkeypatch, 2)
 
 
 @pytest.mark.slow
@@ -298,21 +284,7 @@ def test_rows_without_a_class_are_left_out_of_valid_and_test(table, tmp_path):
 @pytest.mark.slow
 def test_a_second_round_that_is_stopped_ends_the_same(table, tmp_path, monkeypatch):
     made = sparse(table, tmp_path, threshold=0.0, epochs=3)
-    whole = mmbm.train(made, run=tmp_path / "whole")
-    due = iter([False] * 4 + [True] * 1000)
-
-    def stop(run: Run) -> bool:
-        run.stop = run.folder.name == "round-2" and next(due)
-        return run.stop
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Run, "checkpoint_due", stop)
-        with pytest.raises(Interrupted):
-            mmbm.train(made, run=tmp_path / "stopped")
-    assert (tmp_path / "stopped" / "round-2" / "checkpoint.safetensors").exists()
-    again = mmbm.train(made, run=tmp_path / "stopped", resume=True)
-    ours, theirs = (load_file(b.path / "weights.safetensors") for b in (whole, again))
-    assert [n for n in ours if not torch.equal(ours[n], theirs[n])] == []
+    resuming.assert_resumes(made, tmp_path, monkeypatch, 4, inside="round-2")
 
 
 @pytest.mark.slow

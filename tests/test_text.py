@@ -7,6 +7,7 @@ import sys
 
 import numpy as np
 import pytest
+import resuming
 import told
 from safetensors.numpy import load_file, save_file
 from serve.conftest import serving
@@ -16,7 +17,7 @@ from mmbm import configfile
 from mmbm.answers.text import Pieces
 from mmbm.bundle import MANIFEST, seal
 from mmbm.config import TextTarget
-from mmbm.errors import BadCell, BundleError, ConfigError, Interrupted, MmbmError, TableError
+from mmbm.errors import BadCell, BundleError, ConfigError, MmbmError, TableError
 from mmbm.export.verify import TOLERANCES, batches, golden
 from mmbm.predict import batched
 from mmbm.runners import flatten, units
@@ -175,24 +176,7 @@ def test_a_format_that_holds_no_growing_text_is_refused_by_name(bundle, tmp_path
 
 @pytest.mark.slow
 def test_a_stopped_and_resumed_run_ends_with_the_same_weights(table, tmp_path, monkeypatch):
-    config = told.config(table, epochs=2)
-    whole = mmbm.train(config, run=tmp_path / "whole").path
-    from mmbm.run import Run
-
-    due = iter([False] * 11 + [True] * 1000)
-
-    def stop(run: Run) -> bool:
-        run.stop = next(due)
-        return run.stop
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Run, "checkpoint_due", stop)
-        with pytest.raises(Interrupted):
-            mmbm.train(config, run=tmp_path / "stopped")
-    again = mmbm.train(config, run=tmp_path / "stopped", resume=True).path
-    ours, theirs = (load_file(path / "weights.safetensors") for path in (whole, again))
-    assert ours.keys() == theirs.keys()
-    assert all((ours[name] == theirs[name]).all() for name in ours)
+    resuming.assert_resumes(told.config(table, epochs=2), tmp_path, monkeypatch, 11)
 
 
 @pytest.mark.slow

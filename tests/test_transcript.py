@@ -9,13 +9,14 @@ import sys
 import numpy as np
 import pyarrow.parquet
 import pytest
+import resuming
 import spoken
 from safetensors.numpy import load_file
 from serve.conftest import serving
 
 import mmbm
 from mmbm import configfile
-from mmbm.errors import BundleError, ConfigError, Interrupted, TableError
+from mmbm.errors import BundleError, ConfigError, TableError
 from mmbm.export.verify import TOLERANCES, batches, golden
 from mmbm.output import write_rows
 from mmbm.predict import batched
@@ -198,24 +199,7 @@ def test_one_file_says_what_its_output_means(bundle, tmp_path):
 
 
 def test_a_stopped_and_resumed_run_ends_with_the_same_weights(table, tmp_path, monkeypatch):
-    config = spoken.config(table, epochs=3)
-    whole = mmbm.train(config, run=tmp_path / "whole").path
-    from mmbm.run import Run
-
-    due = iter([False] * 11 + [True] * 1000)
-
-    def stop(run: Run) -> bool:
-        run.stop = next(due)
-        return run.stop
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Run, "checkpoint_due", stop)
-        with pytest.raises(Interrupted):
-            mmbm.train(config, run=tmp_path / "stopped")
-    again = mmbm.train(config, run=tmp_path / "stopped", resume=True).path
-    ours, theirs = (load_file(path / "weights.safetensors") for path in (whole, again))
-    assert ours.keys() == theirs.keys()
-    assert all((ours[name] == theirs[name]).all() for name in ours)
+    resuming.assert_resumes(spoken.config(table, epochs=3), tmp_path, monkeypatch, 11)
 
 
 def test_it_goes_with_other_targets_and_without_changing_what_they_see(table, tmp_path):
