@@ -46,10 +46,9 @@ CONFIG: dict[str, Any] = {
 TEXT = """
 Drawn pictures of up to three shapes in four colours, with questions in English and Chinese: how
 many there are, what colour, which shape, and what is where; the answer is a sentence. Ten of
-the 66 combinations of two kinds of things are never shown in training, and the {test} test rows show
-only those. Trained from nothing on {rows} rows, {epochs} epochs,
-{minutes:.0f} minutes on two shared cores. Written by `python tests/real/telling.py`, which has the
-settings.
+the 66 combinations of two kinds of things are never shown in training, and the {test} test rows
+show only those. Trained from nothing on {rows} rows, {epochs} epochs, {minutes:.0f} minutes on two
+shared cores. Written by `python tests/real/telling.py`, which has the settings.
 
 | rows that have | exact match |
 |---|---|
