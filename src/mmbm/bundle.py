@@ -15,6 +15,7 @@ No pickle, and no name found in a bundle is imported unless the caller allows it
 import hashlib
 import json
 import shutil
+import zipfile
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,7 @@ from mmbm import columns as kinds
 from mmbm import configfile
 from mmbm.answers import Answer
 from mmbm.columns import Cell, Columns
-from mmbm.config import Config, MatchTarget, OwnSpec, PretrainedSpec
+from mmbm.config import Config, KerasSpec, MatchTarget, OwnSpec, PretrainedSpec
 from mmbm.errors import BundleError
 from mmbm.registry import RUNNERS, find
 from mmbm.runners import Runner, units
@@ -256,7 +257,8 @@ def sha256(file: Path) -> str:
 def foreign_names(config: Config) -> list[str]:
     """The user's own classes that a config names."""
     encoders = [getattr(spec, "encoder", None) for spec in config.inputs.values()]
-    return [e.kind for e in encoders if isinstance(e, OwnSpec)]
+    own = [e.kind for e in encoders if isinstance(e, OwnSpec)]
+    return own + [e.model for e in encoders if isinstance(e, KerasSpec) and e.model]
 
 
 # ── writing ──────────────────────────────────────────────────────────────────────────────────────
@@ -323,6 +325,11 @@ def _without_files(config: Config) -> Config:
             spec = spec.model_copy(update={"tokenizer": None})
         if isinstance(encoder := getattr(spec, "encoder", None), PretrainedSpec):
             alone = encoder.model_copy(update={"model": None})
+            spec = spec.model_copy(update={"encoder": alone})
+        if isinstance(encoder, KerasSpec) and encoder.file:
+            with zipfile.ZipFile(encoder.file) as file:
+                said = file.read("config.json").decode()
+            alone = encoder.model_copy(update={"model": None, "architecture": said})
             spec = spec.model_copy(update={"encoder": alone})
         inputs[name] = spec
     return config.model_copy(update={"inputs": inputs})

@@ -8,7 +8,7 @@ from typing import Annotated, Any, get_args, get_origin
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from mmbm.config import Config, PretrainedSpec, TextSpec
+from mmbm.config import Config, KerasSpec, PretrainedSpec, TextSpec
 from mmbm.config.spec import by_kind, component
 from mmbm.errors import ConfigError
 
@@ -66,6 +66,9 @@ def _from(base: Path, spec: Any) -> Any:
     encoder = getattr(spec, "encoder", None)
     if isinstance(encoder, PretrainedSpec) and encoder.model:
         there = encoder.model_copy(update={"model": str(base / encoder.model)})
+        spec = spec.model_copy(update={"encoder": there})
+    if isinstance(encoder, KerasSpec) and encoder.file:
+        there = encoder.model_copy(update={"model": str(base / encoder.file)})
         spec = spec.model_copy(update={"encoder": there})
     return spec
 

@@ -46,6 +46,7 @@ ENCODERS = {
     "conformer": "mmbm.nn.encoders.conformer:Conformer",
     "bag": "mmbm.nn.encoders.bag:Bag",
     "pretrained": "mmbm.nn.encoders.pretrained:build",
+    "keras": "mmbm.nn.encoders.keras:Keras",
 }
 FUSIONS = {
     "concat": "mmbm.nn.fusion.concat:Concat",

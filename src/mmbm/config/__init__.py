@@ -13,6 +13,7 @@ from mmbm.config.encoders import (
     BagSpec,
     CNNSpec,
     ConformerSpec,
+    KerasSpec,
     PretrainedSpec,
     RNNSpec,
     TransformerSpec,

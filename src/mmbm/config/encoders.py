@@ -128,6 +128,29 @@ class PretrainedSpec(Spec):
         return int(self.tune.removeprefix("last:")) if self.tune.startswith("last:") else 0
 
 
+class KerasSpec(Spec):
+    """A Keras model under Keras's torch backend. It gets a picture [B, H, W, C], normalised as for
+    other encoders, or frames or embedded tokens [B, T, F]; it gives a vector or a map of a picture,
+    or a vector for each place of the others."""
+
+    kind: Literal["keras"] = "keras"
+    model: str | None
+    """`package.module:function`, called as `function(layout, features)`, which returns it; or a
+    file.keras, with its weights. In a bundle, which holds all of a file, empty."""
+    architecture: str | None = None
+    """What a file says of its layers: for bundles."""
+
+    @model_validator(mode="after")
+    def _named(self):
+        if self.architecture is None and not (self.model and (self.file or ":" in self.model)):
+            raise ValueError("model: package.module:function or a path that ends in .keras")
+        return self
+
+    @property
+    def file(self) -> str | None:
+        return self.model if self.model and self.model.endswith(".keras") else None
+
+
 EncoderSpec = Annotated[
     Annotated[CNNSpec, Tag("cnn")]
     | Annotated[RNNSpec, Tag("rnn")]
@@ -135,6 +158,7 @@ EncoderSpec = Annotated[
     | Annotated[ConformerSpec, Tag("conformer")]
     | Annotated[BagSpec, Tag("bag")]
     | Annotated[PretrainedSpec, Tag("pretrained")]
+    | Annotated[KerasSpec, Tag("keras")]
     | Annotated[OwnSpec, Tag("own")],
     Discriminator(by_kind),
     BeforeValidator(component),

@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 from mmbm.columns import Column
-from mmbm.config import OwnSpec, PretrainedSpec, TextSpec
+from mmbm.config import KerasSpec, OwnSpec, PretrainedSpec, TextSpec
 from mmbm.nn.batch import Features, Field
 from mmbm.nn.layers import in_float32, valid
 
@@ -28,7 +28,11 @@ class TextFrontend(nn.Module):
 
     def __init__(self, spec: TextSpec, column: Column):
         super().__init__()
-        size = "small" if isinstance(spec.encoder, OwnSpec | PretrainedSpec) else spec.encoder.size
+        size = (
+            "small"
+            if isinstance(spec.encoder, OwnSpec | PretrainedSpec | KerasSpec)
+            else spec.encoder.size
+        )
         self.features = WIDTH[size]
         self.hide = spec.augment.hide
         self.embed = nn.Embedding(int(column.state["vocabulary"]), self.features)
