@@ -66,9 +66,7 @@ class TextColumn:
         text = self._text(cell)
         if text is None:
             return None
-        if self._tokenizer is None:
-            self._tokenizer = self._open()
-        ids = self._tokenizer.encode(text).ids
+        ids = self._opened.encode(text).ids
         if isinstance(self.spec, TextTarget):
             self._check_length(len(ids) - 1)
             ids.append(END_ID)
@@ -78,15 +76,17 @@ class TextColumn:
 
     def text(self, ids: Iterable[int]) -> str:
         """What these tokens say."""
-        if self._tokenizer is None:
-            self._tokenizer = self._open()
-        return self._tokenizer.decode(list(ids))
+        return self._opened.decode(list(ids))
 
     def tokens(self, text: str) -> list[int]:
         """A text's tokens, without those of start and end."""
+        return self._opened.encode(text).ids[1:]
+
+    @property
+    def _opened(self) -> "Tokenizer":
         if self._tokenizer is None:
             self._tokenizer = self._open()
-        return self._tokenizer.encode(text).ids[1:]
+        return self._tokenizer
 
     def _check_length(self, tokens: int) -> None:
         if tokens > self.spec.max_tokens:

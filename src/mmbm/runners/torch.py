@@ -28,7 +28,7 @@ class TorchRunner:
                 found = (
                     self._step(graph, arrays)
                     if graph.startswith("step-")
-                    else (getattr(self, f"_{graph}")(arrays))
+                    else getattr(self, f"_{graph}")(arrays)
                 )
                 return {k: v.cpu().numpy() for k, v in found.items()}
         finally:
