@@ -3,8 +3,6 @@ PYTHON ?= python3
 # A CPU build is enough for the demo and the tests. For a GPU: make TORCH=torch demo
 TORCH ?= torch==2.13.0
 BIN := .venv/bin
-# Two files of tests at a time, each on one thread: more threads would wait for each other.
-PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
 .venv/ready: pyproject.toml
 	test -d .venv || $(PYTHON) -m venv .venv
@@ -16,11 +14,12 @@ PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 demo: .venv/ready
 	$(BIN)/mmbm demo
 
+# Two files of tests at a time, each on one thread: more threads would wait for each other.
 test: .venv/ready check
-	$(PYTEST)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
 test-slow: .venv/ready
-	$(PYTEST) -m slow
+	$(BIN)/python -m pytest -m slow
 
 # LiteRT's converter wants older packages than the rest: an environment of its own.
 .venv-litert/ready: pyproject.toml

@@ -28,7 +28,15 @@ from mmbm import columns as kinds
 from mmbm import configfile
 from mmbm.answers import Answer
 from mmbm.columns import Cell, Columns
-from mmbm.config import Config, KerasSpec, MatchTarget, OwnSpec, PretrainedSpec
+from mmbm.config import (
+    Config,
+    KerasSpec,
+    MatchTarget,
+    OwnSpec,
+    PretrainedDecoderSpec,
+    PretrainedSpec,
+    TextTarget,
+)
 from mmbm.errors import BundleError
 from mmbm.registry import RUNNERS, find
 from mmbm.runners import Runner, units
@@ -332,7 +340,12 @@ def _without_files(config: Config) -> Config:
             alone = encoder.model_copy(update={"model": None, "architecture": said})
             spec = spec.model_copy(update={"encoder": alone})
         inputs[name] = spec
-    return config.model_copy(update={"inputs": inputs})
+    targets = dict(config.targets)
+    for name, spec in targets.items():
+        if isinstance(spec, TextTarget) and isinstance(spec.decoder, PretrainedDecoderSpec):
+            alone = spec.decoder.model_copy(update={"model": None})
+            targets[name] = spec.model_copy(update={"decoder": alone})
+    return config.model_copy(update={"inputs": inputs, "targets": targets})
 
 
 def _text(path: Path, text: str) -> None:

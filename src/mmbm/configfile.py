@@ -8,7 +8,7 @@ from typing import Annotated, Any, get_args, get_origin
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from mmbm.config import Config, KerasSpec, PretrainedSpec, TextSpec
+from mmbm.config import Config, KerasSpec, PretrainedDecoderSpec, PretrainedSpec, TextSpec
 from mmbm.config.spec import by_kind, component
 from mmbm.errors import ConfigError
 
@@ -56,17 +56,22 @@ def _resolve(config: Config, base: Path) -> Config:
     root = base / config.data.root if config.data.root else table.parent
     data = config.data.model_copy(update={"table": str(table), "root": str(root)})
     inputs = {name: _from(base, spec) for name, spec in config.inputs.items()}
-    return config.model_copy(update={"data": data, "inputs": inputs})
+    targets = {name: _from(base, spec) for name, spec in config.targets.items()}
+    return config.model_copy(update={"data": data, "inputs": inputs, "targets": targets})
 
 
 def _from(base: Path, spec: Any) -> Any:
-    """An input whose tokenizer, or pretrained model, is named from `base`."""
+    """An input or target whose tokenizer, or pretrained model, is named from `base`."""
     if isinstance(spec, TextSpec) and spec.tokenizer:
         spec = spec.model_copy(update={"tokenizer": str(base / spec.tokenizer)})
     encoder = getattr(spec, "encoder", None)
     if isinstance(encoder, PretrainedSpec) and encoder.model:
         there = encoder.model_copy(update={"model": str(base / encoder.model)})
         spec = spec.model_copy(update={"encoder": there})
+    decoder = getattr(spec, "decoder", None)
+    if isinstance(decoder, PretrainedDecoderSpec) and decoder.model:
+        there = decoder.model_copy(update={"model": str(base / decoder.model)})
+        spec = spec.model_copy(update={"decoder": there})
     if isinstance(encoder, KerasSpec) and encoder.file:
         there = encoder.model_copy(update={"model": str(base / encoder.file)})
         spec = spec.model_copy(update={"encoder": there})

@@ -65,6 +65,7 @@ HEADS = {
 }
 DECODERS = {
     "scratch": "mmbm.nn.decoders.scratch:ScratchDecoder",
+    "pretrained": "mmbm.nn.decoders.pretrained:PretrainedDecoder",
 }
 RUNNERS = {
     "onnx": "mmbm.runners.onnx:OnnxRunner",

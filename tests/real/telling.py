@@ -21,7 +21,7 @@ sys.path.insert(0, str(ROOT / "tests"))
 import scenes
 
 RUNS = ROOT / "runs" / "telling"
-ROWS, EPOCHS, VALID, TEST = 20_000, 24, 400, 1000
+ROWS, EPOCHS, VALID, TEST = 60_000, 16, 400, 1000
 START = "## Sentences about scenes"
 CONFIG: dict[str, Any] = {
     "inputs": {

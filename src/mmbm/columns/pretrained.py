@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from mmbm.columns import State
-from mmbm.config import ImageSpec, PretrainedSpec, TextSpec
-from mmbm.errors import ConfigError
+from mmbm.config import ImageSpec, PretrainedDecoderSpec, PretrainedSpec, TextSpec
+from mmbm.errors import ConfigError, MissingExtra
 
 WEIGHTS = "model.safetensors"
 TOKENIZER = "tokenizer.json"
@@ -35,13 +35,17 @@ def read_folder(spec: PretrainedSpec, known: tuple[str, ...], beside: str = PREP
             f"{folder} is a {config.get('model_type')!r} model; this input is read by "
             f"{' or '.join(known)}."
         )
+    _check_weights(folder)
+    return {"config": config, "preprocessor": _json(folder, beside)}
+
+
+def _check_weights(folder: Path) -> None:
     files = [WEIGHTS, f"{WEIGHTS}.index.json"]
     if not any((folder / name).is_file() for name in files):
         raise ConfigError(
             f"{folder} has no {WEIGHTS}. Pickled weights (.bin) are never opened: save the model "
             "again with save_pretrained(folder)."
         )
-    return {"config": config, "preprocessor": _json(folder, beside)}
 
 
 def read_text_model(spec: TextSpec, encoder: PretrainedSpec) -> State:
@@ -58,13 +62,53 @@ def read_text_model(spec: TextSpec, encoder: PretrainedSpec) -> State:
     return {"config": config}
 
 
-def check_vocabulary(encoder: PretrainedSpec, learned: State, vocabulary: int) -> None:
+def check_vocabulary(
+    encoder: PretrainedSpec | PretrainedDecoderSpec, learned: State, vocabulary: int
+) -> None:
     """Raises ConfigError where the tokenizer gives ids that the model has no vectors for."""
     if (size := learned["config"].get("vocab_size", vocabulary)) < vocabulary:
         raise ConfigError(
             f"{encoder.model}: its {TOKENIZER} has {vocabulary} tokens, and its model knows "
             f"{size}; they are not of the same model."
         )
+
+
+PLACE = "\ue000"  # for private use: in no template
+"""Stands for what is asked while a chat template is written out."""
+
+
+def read_writer(decoder: PretrainedDecoderSpec) -> State:
+    """Of a causal language model: `config`, the ids `opening` and `closing` around what it is
+    asked, as its chat template has them, the id `start` that it writes behind and the id `end` that
+    ends a text. Raises ConfigError."""
+    assert decoder.model is not None
+    folder = Path(decoder.model)
+    config = _json(folder, "config.json")
+    _check_weights(folder)
+    _json(folder, TOKENIZER)
+    try:
+        from transformers import AutoTokenizer
+        from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
+    except ModuleNotFoundError as error:
+        raise MissingExtra("A pretrained model", "hub") from error
+    if (kind := config.get("model_type")) not in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES:
+        raise ConfigError(f"{folder} is a {kind!r} model, which is no causal language model.")
+    told = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    if told.eos_token_id is None:
+        raise ConfigError(
+            f"{folder}: its tokenizer_config.json names no eos_token, so where a text ends isn't "
+            "known."
+        )
+    before, after = "", ""
+    if told.chat_template:
+        asked = [{"role": "user", "content": PLACE}]
+        whole = told.apply_chat_template(asked, tokenize=False, add_generation_prompt=True)
+        before, _, after = str(whole).partition(PLACE)
+    first, last = (told.encode(part, add_special_tokens=False) for part in (before, after))
+    begin = told.eos_token_id if told.bos_token_id is None else told.bos_token_id
+    *last, start = last or [begin]
+    return {"config": config, "opening": first, "closing": last, "start": start,
+            "end": told.eos_token_id}  # fmt: skip
 
 
 def read_picture_model(spec: ImageSpec, encoder: PretrainedSpec) -> State:
@@ -101,7 +145,7 @@ def _json(folder: Path, name: str) -> dict[str, Any]:
         return json.loads((folder / name).read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError) as error:
         raise ConfigError(
-            f"encoder.model: {folder} has no {name}; it names a folder that save_pretrained wrote, "
+            f"{folder} has no {name}; `model` names a folder that save_pretrained wrote, "
             "of a model with its tokenizer or feature extractor."
         ) from error
     except (ValueError, OSError) as error:

@@ -10,8 +10,13 @@ import numpy as np
 
 from mmbm.columns import Cell, Description, State, Storage
 from mmbm.columns.category import name
-from mmbm.columns.pretrained import TOKENIZER, check_vocabulary, read_text_model
-from mmbm.config import PretrainedSpec, TextSpec, TextTarget
+from mmbm.columns.pretrained import (
+    TOKENIZER,
+    check_vocabulary,
+    read_text_model,
+    read_writer,
+)
+from mmbm.config import PretrainedDecoderSpec, PretrainedSpec, TextSpec, TextTarget
 from mmbm.errors import BadCell, ConfigError
 
 if TYPE_CHECKING:
@@ -20,6 +25,8 @@ if TYPE_CHECKING:
 PAD, START, RARE = "<pad>", "<start>", "<rare>"
 END_ID, START_ID = 0, 1
 """A text that is written ends with what pads it."""
+OURS = 2
+"""The ids of a pretrained decoder's tokenizer come behind these two."""
 CHARACTERS_PER_TOKEN = 32
 """A text is cut to this many characters for each token it may have, before it is tokenised: a cell
 of a megabyte costs no more than its beginning. English has about 4, Chinese 1 to 2."""
@@ -33,7 +40,8 @@ class TextColumn:
     Of a target, which is to be written, all of it, with an end token; a longer one is a bad cell.
 
     State: `tokenizer`, the text of a tokenizer.json; `vocabulary`, one more than its largest id;
-    with a pretrained encoder its `config` under `pretrained`.
+    with a pretrained encoder its `config` under `pretrained`, with a pretrained decoder what
+    `read_writer` gives.
     """
 
     version = 4
@@ -47,16 +55,19 @@ class TextColumn:
     def fit(self, cells: Iterable[Cell]) -> State:
         """Train byte-level BPE (Sennrich et al. 2016), or take the tokenizer the spec names, or
         that of a pretrained encoder."""
-        spec, encoder = self.spec, getattr(self.spec, "encoder", None)
-        named, learned = getattr(spec, "tokenizer", None), None
-        if isinstance(spec, TextSpec) and isinstance(encoder, PretrainedSpec):
-            learned = read_text_model(spec, encoder)
-            named = f"{encoder.model}/{TOKENIZER}"
+        spec, named, learned = self.spec, getattr(self.spec, "tokenizer", None), None
+        model = spec.decoder if isinstance(spec, TextTarget) else spec.encoder
+        if isinstance(spec, TextSpec) and isinstance(model, PretrainedSpec):
+            learned = read_text_model(spec, model)
+        elif isinstance(model, PretrainedDecoderSpec):
+            learned = read_writer(model)
+        if isinstance(model, PretrainedSpec | PretrainedDecoderSpec):
+            named = f"{model.model}/{TOKENIZER}"
         tokenizer = _load(Path(named)) if named else _train(self._texts(cells), spec)
         ids = tokenizer.get_vocab(with_added_tokens=True).values()
         self.state = {"tokenizer": tokenizer.to_str(), "vocabulary": max(ids) + 1}
-        if isinstance(encoder, PretrainedSpec) and learned:
-            check_vocabulary(encoder, learned, self.state["vocabulary"])
+        if isinstance(model, PretrainedSpec | PretrainedDecoderSpec) and learned:
+            check_vocabulary(model, learned, self.state["vocabulary"])
             self.state["pretrained"] = learned
         self._tokenizer = None
         return self.state
@@ -66,21 +77,27 @@ class TextColumn:
         text = self._text(cell)
         if text is None:
             return None
-        ids = self._opened.encode(text).ids
         if isinstance(self.spec, TextTarget):
-            self._check_length(len(ids) - 1)
-            ids.append(END_ID)
-        return np.array(
-            ids or [0], dtype=np.int32
-        )  # [0]: a foreign tokenizer without a start token
+            ids = self.tokens(text)
+            self._check_length(len(ids))
+            return np.array([START_ID, *ids, END_ID], np.int32)
+        ids = self._opened.encode(text).ids
+        return np.array(ids or [0], np.int32)  # [0]: a foreign tokenizer without a start token
 
     def text(self, ids: Iterable[int]) -> str:
         """What these tokens say."""
-        return self._opened.decode(list(ids))
+        return self._opened.decode([i - self._shift for i in ids if i >= self._shift])
 
     def tokens(self, text: str) -> list[int]:
-        """A text's tokens, without those of start and end."""
-        return self._opened.encode(text).ids[1:]
+        """A target's tokens, without those of start and end."""
+        if not self._shift:
+            return self._opened.encode(text).ids[1:]
+        return [i + OURS for i in self._opened.encode(text, add_special_tokens=False).ids]
+
+    @property
+    def _shift(self) -> int:
+        decoder = getattr(self.spec, "decoder", None)
+        return OURS if isinstance(decoder, PretrainedDecoderSpec) else 0
 
     @property
     def _opened(self) -> "Tokenizer":

@@ -48,6 +48,7 @@ from mmbm.config.targets import (
     LabelsTarget,
     MatchTarget,
     NumberTarget,
+    PretrainedDecoderSpec,
     ScratchDecoderSpec,
     TextTarget,
     TranscriptTarget,

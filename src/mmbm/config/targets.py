@@ -131,16 +131,66 @@ class ScratchDecoderSpec(Spec):
     dropout: Fraction = 0.1
 
 
+class LoraSpec(Spec):
+    rank: PositiveInt = 16
+    """How many directions each addition has."""
+
+
+class PretrainedDecoderSpec(Spec):
+    """A causal language model that others trained, with its own tokenizer and chat template."""
+
+    kind: Literal["pretrained"] = "pretrained"
+    model: str | None
+    """Folder that `save_pretrained` wrote, weights as safetensors. Nothing is downloaded and no
+    code of the folder is run. In a bundle, which holds all of it, empty."""
+    frozen: bool = True
+    """Keep its weights as they are and train what stands before it. False: train all of them."""
+    lora: LoraSpec | None = None
+    """Train small additions to the linear layers of a frozen one (Hu et al. 2022), which become
+    part of the weights when training ends."""
+    lr: Positive | None = None
+    """Highest learning rate of its weights or additions; `train.lr` if not given."""
+    # what encoders of this kind say too, see PretrainedSpec:
+    decay: ClassVar[float] = 1.0
+    unfreeze: ClassVar[None] = None
+    last: ClassVar[int] = 0
+
+    @model_validator(mode="after")
+    def _trained_at_all(self):
+        if self.lora and not self.frozen:
+            raise ValueError("lora: is for a model that is frozen; leave it out, or frozen: true")
+        if self.lr and self.tune == "frozen":
+            raise ValueError("lr: nothing of a frozen decoder is trained; leave it out")
+        return self
+
+    @property
+    def tune(self) -> str:
+        return "lora" if self.lora else "frozen" if self.frozen else "all"
+
+    @property
+    def rank(self) -> int:
+        return self.lora.rank if self.lora else 0
+
+
+DecoderSpec = Annotated[
+    Annotated[ScratchDecoderSpec, Tag("scratch")]
+    | Annotated[PretrainedDecoderSpec, Tag("pretrained")],
+    Discriminator(by_kind),
+    BeforeValidator(component),
+]
+
+
 class TextTarget(TargetSpec):
     """A text, written token by token: a decoder that reads the fused tokens as a prefix, as
     language models read pictures (LLaVA, Liu et al. 2023)."""
 
     kind: Literal["text"] = "text"
     vocabulary: Annotated[int, Field(ge=300)] = 1000
-    """Largest number of byte-level BPE tokens, trained on the train split."""
+    """Largest number of byte-level BPE tokens, trained on the train split. A pretrained decoder has
+    its own."""
     max_tokens: PositiveInt = 64
     """The longest text that is learned or written; a longer one in the table is a bad cell."""
-    decoder: Annotated[ScratchDecoderSpec, BeforeValidator(component)] = ScratchDecoderSpec()
+    decoder: DecoderSpec = ScratchDecoderSpec()
     beam: PositiveInt = 1
     """Texts that are written side by side, the likeliest per token kept. 1: the most probable token
     at every place (greedy)."""
@@ -159,6 +209,13 @@ class TextTarget(TargetSpec):
     def _searches_or_draws(self):
         if self.beam > 1 and self.temperature:
             raise ValueError("beam or temperature: the likeliest text, or one that is drawn")
+        return self
+
+    @model_validator(mode="after")
+    def _said_once(self):
+        other = self.vocabulary != type(self).model_fields["vocabulary"].default
+        if isinstance(self.decoder, PretrainedDecoderSpec) and other:
+            raise ValueError("vocabulary: a pretrained decoder has its own; leave it out")
         return self
 
 

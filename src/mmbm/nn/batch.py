@@ -39,6 +39,13 @@ class Fused(NamedTuple):
     tokens: Tokens  # for heads that read a sequence
 
 
+class Prefix(NamedTuple):
+    """What a decoder has read, before it writes."""
+
+    cache: Tensor  # [B, L, 2, h, P, D/h] keys and values of every layer
+    read: Tensor  # [B, P] bool, which positions of it are real
+
+
 class Context(NamedTuple):
     """What a target may read."""
 

@@ -18,8 +18,8 @@ import torch
 from mmbm.columns import Column, Storage
 from mmbm.config import Config, ImageAugment, ImageSpec
 from mmbm.nn.batch import Field
-from mmbm.nn.encoders.pretrained.body import Pretrained
 from mmbm.nn.model import Modality, Model, SharedModality
+from mmbm.nn.pretrained import Pretrained
 from mmbm.prepare import Data
 from mmbm.prepare.batches import Rows
 from mmbm.prepare.store import Decoded, Store, record, safe, save

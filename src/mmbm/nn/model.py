@@ -19,14 +19,14 @@ from mmbm.config import (
     TextTarget,
 )
 from mmbm.errors import ConfigError
-from mmbm.nn.batch import Context, Field, Fused, Tokens
+from mmbm.nn.batch import Context, Field, Fused, Prefix, Tokens
 from mmbm.nn.blend import Blend
-from mmbm.nn.encoders.pretrained.body import Pretrained
 from mmbm.nn.encoders.table import Table
 from mmbm.nn.heads.match import MatchHead
-from mmbm.nn.heads.text import Prefix, TextHead
+from mmbm.nn.heads.text import TextHead
 from mmbm.nn.layers import valid
 from mmbm.nn.mix import Mixed
+from mmbm.nn.pretrained import Pretrained
 from mmbm.registry import ENCODERS, FRONTENDS, FUSIONS, HEADS, RAW_FRONTENDS, find
 
 Batch = dict[str, Field]

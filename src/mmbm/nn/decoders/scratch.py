@@ -6,8 +6,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from mmbm.columns import State
 from mmbm.config import ScratchDecoderSpec
-from mmbm.nn.batch import Tokens
+from mmbm.nn.batch import Prefix, Tokens
 from mmbm.nn.layers import Block, Sinusoids, check_heads
 
 PRESETS = {"tiny": (64, 2, 2), "small": (128, 3, 4), "base": (384, 6, 6)}  # width, layers, heads
@@ -20,14 +21,14 @@ class ScratchDecoder(nn.Module):
     Wolf 2017).
     """
 
-    def __init__(self, spec: ScratchDecoderSpec, vocabulary: int):
+    def __init__(self, spec: ScratchDecoderSpec, learned: State):
         super().__init__()
         width, layers, heads = PRESETS[spec.size]
         self.width = width = spec.width or width
         heads = spec.heads or heads
         check_heads("decoder scratch", width, heads)
         self.shape = (spec.layers or layers, 2, heads, width // heads)
-        self.embed = nn.Embedding(vocabulary, width)
+        self.embed = nn.Embedding(learned["vocabulary"], width)
         nn.init.normal_(self.embed.weight, std=width**-0.5)
         self.places = Sinusoids(width)
         self.drop = nn.Dropout(spec.dropout)
@@ -36,13 +37,13 @@ class ScratchDecoder(nn.Module):
         )
         self.norm = nn.LayerNorm(width)
 
-    def read(self, prefix: Tokens) -> Tensor:
-        """A prefix [B, P, D] -> its cache [B, L, 2, h, P, D/h]."""
+    def read(self, prefix: Tokens) -> Prefix:
+        """A prefix [B, P, D] -> its cache."""
         x, mask, cache = self.drop(prefix.x), prefix.keep[:, None, None, :], []
         for block in self.blocks:
             x, kept = block.attend(x, mask)
             cache.append(kept)
-        return torch.stack(cache, 1)
+        return Prefix(torch.stack(cache, 1), prefix.keep)
 
     def write(
         self, cache: Tensor, keep: Tensor, ids: Tensor, places: Tensor

@@ -1,23 +1,14 @@
 """A text, written token by token."""
 
-from typing import NamedTuple
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mmbm.columns import Column
 from mmbm.config import TextTarget
-from mmbm.nn.batch import Context, Field, Tokens
+from mmbm.nn.batch import Context, Field, Prefix, Tokens
 from mmbm.nn.layers import Sinusoids, valid
 from mmbm.registry import DECODERS, find
-
-
-class Prefix(NamedTuple):
-    """What a decoder has read, before it writes."""
-
-    cache: Tensor  # [B, L, 2, h, P, D/h]
-    read: Tensor  # [B, P] bool, which positions of it are real
 
 
 class TextHead(nn.Module):
@@ -30,16 +21,14 @@ class TextHead(nn.Module):
     def __init__(self, spec: TextTarget, column: Column, width: int, modalities: list[str]):
         super().__init__()
         self.weight, self.modalities = spec.weight, modalities
-        vocabulary = column.state["vocabulary"]
-        self.decoder = find(DECODERS, spec.decoder.kind)(spec.decoder, vocabulary)
+        self.decoder = find(DECODERS, spec.decoder.kind)(spec.decoder, column.state)
         self.summary = nn.Linear(width, self.decoder.width)
         self.project = nn.Linear(width, self.decoder.width)
         self.kinds = nn.Parameter(0.02 * torch.randn(len(modalities), self.decoder.width))
         self.places = Sinusoids(self.decoder.width)
 
     def forward(self, context: Context) -> Prefix:
-        prefix = self.prefix(context)
-        return Prefix(self.decoder.read(prefix), prefix.keep)
+        return self.decoder.read(self.prefix(context))
 
     def prefix(self, context: Context) -> Tokens:
         fused = context.fused

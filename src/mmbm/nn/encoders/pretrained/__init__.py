@@ -6,10 +6,10 @@ A class for each `model_type`, named in `READERS`; all share how a model is open
 from mmbm.columns import State
 from mmbm.columns.pretrained import PICTURES, TEXTS
 from mmbm.config import PretrainedSpec
-from mmbm.nn.encoders.pretrained.body import Pretrained
 from mmbm.nn.encoders.pretrained.pictures import Lite, Picture
 from mmbm.nn.encoders.pretrained.sounds import Wav2Vec2, Whisper
 from mmbm.nn.encoders.pretrained.texts import Text
+from mmbm.nn.pretrained import Pretrained
 
 READERS = (
     dict.fromkeys(TEXTS, Text)

@@ -9,8 +9,8 @@ from mmbm.columns import State
 from mmbm.columns.pretrained import WEIGHTS
 from mmbm.config import PretrainedSpec
 from mmbm.nn.batch import Features, Tokens
-from mmbm.nn.encoders.pretrained.body import Pretrained, check_fit, opened
 from mmbm.nn.encoders.pretrained.lite import EfficientNetLite, load_weights
+from mmbm.nn.pretrained import Pretrained, check_fit, opened
 
 BLOCKS = {"vit": "layers", "dinov2": "encoder.layer"}
 

@@ -12,9 +12,9 @@ from mmbm.columns import State
 from mmbm.config import PretrainedSpec
 from mmbm.errors import ConfigError
 from mmbm.nn.batch import Features, Tokens
-from mmbm.nn.encoders.pretrained.body import Pretrained, opened
 from mmbm.nn.frontends.audio import fourier
 from mmbm.nn.layers import valid
+from mmbm.nn.pretrained import Pretrained, opened
 
 
 class Wav2Vec2(Pretrained):

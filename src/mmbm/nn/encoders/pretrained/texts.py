@@ -5,7 +5,7 @@ from typing import Any
 from mmbm.columns import State
 from mmbm.config import PretrainedSpec
 from mmbm.nn.batch import Features, Tokens
-from mmbm.nn.encoders.pretrained.body import Pretrained, opened
+from mmbm.nn.pretrained import Pretrained, opened
 
 BLOCKS = {"distilbert": "transformer.layer"}
 

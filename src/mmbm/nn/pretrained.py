@@ -1,4 +1,4 @@
-"""How the model inside a pretrained encoder is opened, kept, and trained in part."""
+"""How a model that others trained is opened, kept, and trained in part."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from mmbm.config import PretrainedSpec
+from mmbm.config import PretrainedDecoderSpec, PretrainedSpec
 from mmbm.errors import ConfigError, MissingExtra
 
 UNMASKED = {
@@ -21,6 +21,9 @@ UNREAD = ("decoder.", "pooler.")
 """Weights of parts that are not used, which a folder need not have."""
 
 
+AnyPretrained = PretrainedSpec | PretrainedDecoderSpec
+
+
 class Pretrained(nn.Module):
     """`body`, a part of another's model, of whose weights none, the last ones or all are trained.
 
@@ -29,7 +32,7 @@ class Pretrained(nn.Module):
 
     width: int
 
-    def __init__(self, spec: PretrainedSpec, body: nn.Module, blocks: str):
+    def __init__(self, spec: AnyPretrained, body: nn.Module, blocks: str):
         super().__init__()
         self.body, self.spec, self.blocks = body, spec, blocks
         if spec.tune != "all":  # then some weights may be fixed by their own model
@@ -94,7 +97,7 @@ class Pretrained(nn.Module):
             from peft import LoraConfig, inject_adapter_in_model
         except ModuleNotFoundError as error:
             raise MissingExtra("tune: lora", "hub") from error
-        linear = [name for name, m in self.body.named_modules() if isinstance(m, nn.Linear)]
+        linear = self.linear()
         if not linear:
             raise ConfigError(
                 "encoder.tune: lora adds to linear layers, and this model has none: write all, "
@@ -104,6 +107,10 @@ class Pretrained(nn.Module):
         options = LoraConfig(r=rank, lora_alpha=2 * rank, target_modules=linear)
         inject_adapter_in_model(options, self.body)
         self.train()
+
+    def linear(self) -> list[str]:
+        """The names of what LoRA adds to."""
+        return [name for name, m in self.body.named_modules() if isinstance(m, nn.Linear)]
 
     def merge(self) -> None:
         """Add what `adapt` learned to the weights, so that the model is its plain self again."""
@@ -118,22 +125,24 @@ class Pretrained(nn.Module):
                 setattr(self.body.get_submodule(place), leaf, part.get_base_layer())
 
 
-def opened(spec: PretrainedSpec, config: dict[str, Any]) -> Any:
+def opened(spec: AnyPretrained, config: dict[str, Any], auto: str = "AutoModel") -> Any:
     """The Hugging Face model with the weights of its folder; in a bundle, which has its own, with
-    any."""
+    any. `auto`: which class of transformers' makes it."""
     try:
-        from transformers import AutoConfig, AutoModel
+        import transformers
+        from transformers import AutoConfig
     except ModuleNotFoundError as error:
-        raise MissingExtra("The encoder pretrained", "hub") from error
+        raise MissingExtra("A pretrained model", "hub") from error
+    make = getattr(transformers, auto)
     kept = {k: v for k, v in config.items() if k not in ("auto_map", "architectures")}
     made = AutoConfig.for_model(**kept)
     for name, value in UNMASKED.items():
         if hasattr(made, name):
             setattr(made, name, value)
     if spec.model is None:
-        return AutoModel.from_config(made, trust_remote_code=False, dtype=torch.float32)
+        return make.from_config(made, trust_remote_code=False, dtype=torch.float32)
     with quiet():
-        model, found = AutoModel.from_pretrained(
+        model, found = make.from_pretrained(
             spec.model, config=made, trust_remote_code=False, local_files_only=True,
             use_safetensors=True, dtype=torch.float32, output_loading_info=True,
             ignore_mismatched_sizes=True,  # they are reported, and then an error
