@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from mmbm.bundle import Bundle
     from mmbm.weights import Imported
 
+NAME = r"[A-Za-z0-9._-]+"
+"""Of what is served."""
+
 
 def train(
     config: str | Path | dict[str, Any] | Config,
@@ -83,11 +86,13 @@ def serve(
     log: bool = True,
     runner: str | None = None,
     indexes: Iterable[str] = (),
+    agents: Iterable[str] = (),
     **limits: Any,
 ) -> None:
     """Serve a bundle, or several as `models=["NAME=PATH", …]`, until the process is told to stop.
 
     indexes: to search, each made with one of the bundles: a path, or of several models NAME=PATH.
+    agents: Python between the models, each NAME=package.module:Class; see `mmbm.serve.agent`.
     limits: see `mmbm.serve.limits.Limits`.
     """
     try:
@@ -102,7 +107,7 @@ def serve(
     named = {process.name_of(Path(bundle)): Path(bundle)} if bundle else {}
     for text in models:
         name, equals, path = text.partition("=")
-        if not equals or not re.fullmatch(r"[A-Za-z0-9._-]+", name) or name in named:
+        if not equals or not re.fullmatch(NAME, name) or name in named:
             raise ConfigError(
                 f"--model {text!r}: write NAME=BUNDLE, each name once, of letters, digits, . _ -"
             )
@@ -121,7 +126,18 @@ def serve(
                 f"{', '.join(named)}."
             )
         found[name] = path
-    service = process.Service(named, Limits(**limits), token, threads, log, runner, workers, found)
+    between = {}
+    for text in agents:
+        name, _, kind = text.partition("=")
+        if ":" not in kind or not re.fullmatch(NAME, name) or name in {**named, **between}:
+            raise ConfigError(
+                f"--agent {text!r}: write NAME=package.module:Class, a name that no model has, of "
+                "letters, digits, . _ -"
+            )
+        between[name] = kind
+    service = process.Service(
+        named, Limits(**limits), token, threads, log, runner, workers, found, between
+    )
     process.serve(service, host, port)
 
 

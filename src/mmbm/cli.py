@@ -308,6 +308,10 @@ def serve(
     index: Annotated[
         list[str] | None, typer.Option(help="To search; of several bundles NAME=INDEX. Repeat.")
     ] = None,
+    agent: Annotated[
+        list[str] | None,
+        typer.Option(help="Python between them: NAME=package.module:Class. Repeat."),
+    ] = None,
     host: Annotated[str, typer.Option(help="0.0.0.0: reachable from other machines.")] = (
         "127.0.0.1"
     ),
@@ -341,7 +345,8 @@ def serve(
     }  # fmt: skip
     run_server(
         bundle, models=model or (), host=host, port=port, workers=workers, threads=threads,
-        token_file=token_file, log=log, runner=runner, indexes=index or (), **limits,
+        token_file=token_file, log=log, runner=runner, indexes=index or (),
+        agents=agent or (), **limits,
     )  # fmt: skip
 
 

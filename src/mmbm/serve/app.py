@@ -4,8 +4,9 @@ import asyncio
 import json
 import math
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack
+from types import MappingProxyType
 from typing import Any
 
 from starlette.applications import Starlette
@@ -18,6 +19,7 @@ from starlette.types import ASGIApp, Receive
 from mmbm.errors import MmbmError
 from mmbm.search import Found
 from mmbm.serve import openai, openapi
+from mmbm.serve.agent import Agent
 from mmbm.serve.body import PARQUET, Row, Spool, jsonl_rows, parquet_rows, read_rows
 from mmbm.serve.guard import or_gone, refuse
 from mmbm.serve.limits import Limits, Refusal, deadline
@@ -32,7 +34,12 @@ LONGEST_FILTER = 1000
 
 
 def create(
-    replicas: Replicas, limits: Limits, metrics: Metrics, playground: ASGIApp, lifespan: Any = None
+    replicas: Replicas,
+    limits: Limits,
+    metrics: Metrics,
+    playground: ASGIApp,
+    lifespan: Any = None,
+    agents: Mapping[str, Agent] = MappingProxyType({}),
 ) -> Starlette:
     """The routes over `replicas`, whose values may be exchanged while it runs. The first one is
     what /predict asks; each answers at /models/NAME/predict."""
@@ -73,7 +80,7 @@ def create(
             routes.append(Route(f"{prefix}/search", search, methods=["POST"]))
         stream = endpoint(replicas, name, prefix, limits, metrics)
         routes.append(WebSocketRoute(f"{prefix}/stream", stream))
-    routes += openai.routes(replicas, limits)
+    routes += openai.routes(replicas, limits, agents)
     routes.append(Mount(PATH, playground))
     errors: Any = {
         Refusal: on_refusal(metrics),

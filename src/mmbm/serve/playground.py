@@ -7,12 +7,14 @@ it. Its own files are all it loads: no font, script or count of visits from else
 import asyncio
 import html
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from mmbm.serve.agent import Agent
 from mmbm.serve.limits import Limits
 from mmbm.serve.replica import Replica, Wish
 
@@ -38,6 +40,7 @@ WORDS = {
         "one": "One field is enough; of several, their mean is searched by.",
         "of": "What is searched (if empty, the first field that isn't given)",
         "where": "Only rows for which this is true, in SQL",
+        "say": "Write, speak, or add a picture",
     },
     "zh-CN": {
         "ask": "回答", "clear": "清空", "contributions": "各模态的贡献",
@@ -47,6 +50,7 @@ WORDS = {
         "one": "填写一项即可；填写多项时，按它们的平均来搜索。",
         "of": "在哪一列中搜索（留空则为第一个未填写的列）",
         "where": "只返回满足此条件的行（SQL 表达式）",
+        "say": "写字、说话，或添加图片",
     },
 }  # fmt: skip
 
@@ -54,8 +58,8 @@ WORDS = {
 class Playground:
     """An ASGI app that becomes Gradio's at its first request."""
 
-    def __init__(self, replicas: dict[str, Replica], limits: Limits):
-        self.replicas, self.limits = replicas, limits
+    def __init__(self, replicas: dict[str, Replica], agents: Mapping[str, Agent], limits: Limits):
+        self.replicas, self.agents, self.limits = replicas, agents, limits
         self.app: Any = None
         self._opening = asyncio.Lock()
         self._life: asyncio.Task | None = None
@@ -74,7 +78,7 @@ class Playground:
     async def _opened(self) -> ASGIApp:
         async with self._opening:
             if self.app is None:
-                self.app = await asyncio.to_thread(build, self.replicas, self.limits)
+                self.app = await asyncio.to_thread(build, self.replicas, self.agents, self.limits)
                 await self._start(self.app)
             return self.app
 
@@ -98,18 +102,22 @@ async def several_processes(scope: Scope, receive: Receive, send: Send) -> None:
     await PlainTextResponse(text, 404)(scope, receive, send)
 
 
-def build(replicas: dict[str, Replica], limits: Limits) -> Any:
+def build(replicas: dict[str, Replica], agents: Mapping[str, Agent], limits: Limits) -> Any:
     """Gradio's app, mounted at PATH. Raises ModuleNotFoundError without the extra."""
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read when gradio is imported
     import gradio
     from fastapi import FastAPI
     from gradio import themes
 
+    from mmbm.serve.conversation import conversation
     from mmbm.serve.gallery import page
 
     words = gradio.I18n(**WORDS)
-    with gradio.Blocks(title=", ".join(replicas), analytics_enabled=False,
+    with gradio.Blocks(title=", ".join([*agents, *replicas]), analytics_enabled=False,
                        delete_cache=(KEPT, KEPT)) as blocks:  # fmt: skip
+        for name, agent in agents.items():
+            with gradio.Tab(name):
+                conversation(gradio, words, agent)
         for name in replicas:
             with gradio.Tab(name):
                 panel(gradio, words, replicas, name)

@@ -47,12 +47,15 @@ class Service:
     workers: int = 1
     indexes: Mapping[str, str] = field(default_factory=dict)
     """Of models that can be searched, by name."""
+    agents: Mapping[str, str] = field(default_factory=dict)
+    """package.module:Class by name."""
 
     def __call__(self) -> Any:
         """The ASGI app, once every bundle's golden rows were answered: uvicorn's app factory."""
         from prometheus_client import disable_created_metrics
 
         from mmbm.search import load_index
+        from mmbm.serve.agent import Agent
         from mmbm.serve.app import create
         from mmbm.serve.guard import Guard
         from mmbm.serve.metrics import Metrics
@@ -72,6 +75,7 @@ class Service:
             return Replica(name, bundle, self.limits, metrics, pool, index)
 
         replicas = {name: replica(name) for name in self.models}
+        agents = {name: Agent(name, kind, replicas) for name, kind in self.agents.items()}
 
         def reload() -> None:
             """In a thread: whatever answers its golden rows takes over, the rest stays."""
@@ -94,8 +98,9 @@ class Service:
             yield
             pool.shutdown(wait=False)
 
-        playground = Playground(replicas, self.limits) if self.workers == 1 else several_processes
-        app = create(replicas, self.limits, metrics, playground, lifespan)
+        one = self.workers == 1
+        playground = Playground(replicas, agents, self.limits) if one else several_processes
+        app = create(replicas, self.limits, metrics, playground, lifespan, agents)
         return Guard(app, self.limits, metrics, self.token, sys.stdout if self.log else None)
 
 

@@ -1,0 +1,98 @@
+"""An agent: models that are served, and Python between them, asked as one.
+
+    class Assistant:                                  # mmbm serve … --agent assistant=package.module:Assistant
+        async def __call__(self, talk, models):
+            said = await models.answer("ears", {"speech": talk[-1].sounds[0]})
+            yield said["words"]
+
+It has a name beside those of the models in /v1/models and /v1/chat/completions, and a page of the
+playground to talk with it. The class is the operator's own: it is named on the command line, never by
+a bundle or a request.
+"""
+
+import time
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from mmbm.columns import Cell
+from mmbm.errors import ConfigError, MmbmError
+from mmbm.registry import find
+from mmbm.search import Found
+from mmbm.serve.replica import Replica, Unreadable, Wish
+
+
+class Turn(NamedTuple):
+    """What somebody said in one go."""
+
+    role: str
+    """user, assistant or system."""
+    text: str = ""
+    pictures: tuple[Cell, ...] = ()
+    """Bytes of files, or data URIs: cells of image columns."""
+    sounds: tuple[Cell, ...] = ()
+
+
+class Models:
+    """The models that are served, in the batches and with the limits of all requests."""
+
+    def __init__(self, replicas: Mapping[str, Replica]):
+        self.replicas = replicas
+
+    async def answer(self, model: str, row: dict[str, Cell]) -> dict[str, Any]:
+        """A row as `mmbm predict` answers it, probabilities too. Raises Unreadable."""
+        said = await self.replica(model).answer(row, Wish())
+        if said["error"] is not None:
+            raise Unreadable(said["error"], said["column"])
+        return said
+
+    async def search(
+        self,
+        model: str,
+        row: dict[str, Cell],
+        k: int = 10,
+        of: str | None = None,
+        where: str | None = None,
+    ) -> list[Found]:
+        """The rows of the model's index that lie nearest. Raises MmbmError."""
+        replica = self.replica(model)
+        if replica.index is None:
+            raise MmbmError(
+                f"{model}: has no index to search. Serve it with --index {model}=INDEX."
+            )
+        return await replica.search(row, k, of, where)
+
+    def replica(self, model: str) -> Replica:
+        if model not in self.replicas:
+            names = ", ".join(self.replicas)
+            raise MmbmError(f"The agent asks a model {model!r}; there are {names}.")
+        return self.replicas[model]
+
+
+class Agent:
+    """One that is served."""
+
+    def __init__(self, name: str, kind: str, replicas: Mapping[str, Replica]):
+        """kind: package.module:Class, made without arguments. Raises ConfigError."""
+        made = find({}, kind)
+        if not isinstance(made, type):
+            raise ConfigError(f"{kind!r}: an agent is a class, not a {type(made).__name__}.")
+        self.name, self.since = name, int(time.time())
+        self.reply: Any = made()
+        self.models = Models(replicas)
+
+    async def say(self, talk: Sequence[Turn]) -> AsyncIterator[str]:
+        """Its answer to the last turn, in the pieces it comes in."""
+        async for piece in self.reply(talk, self.models):
+            yield piece
+
+
+async def begun(pieces: AsyncIterator[str]) -> AsyncIterator[str]:
+    """The same pieces, once the first is there: what goes wrong before it is the caller's."""
+    first = await anext(pieces, "")
+
+    async def all_of_them() -> AsyncIterator[str]:
+        yield first
+        async for piece in pieces:
+            yield piece
+
+    return all_of_them()

@@ -1,0 +1,59 @@
+"""Chat completions of an agent: all messages are its talk, what it says is the assistant's message."""
+
+import time
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict
+from starlette.responses import JSONResponse, Response
+
+from mmbm.errors import MmbmError
+from mmbm.serve.agent import Agent, Turn, begun
+from mmbm.serve.limits import Refusal
+from mmbm.serve.openai.answered import events
+from mmbm.serve.openai.asked import Asked, Chat, Text, no, parted, valid
+from mmbm.serve.openai.chat import cell_of, chunks
+
+
+class Said(BaseModel):
+    """A message of the assistant's own, or of the system."""
+
+    content: Annotated[list[Text], BeforeValidator(lambda x: parted(x) or [])] = []
+    model_config = ConfigDict(extra="allow")
+
+
+async def talk(agent: Agent, asked: Chat, note: dict[str, Any]) -> Response:
+    for name in ("row", "response_format", "logprobs", "top_logprobs"):
+        if name in asked.model_fields_set:
+            raise no(
+                name, f"{agent.name} is an agent: it is asked by messages, and answers as text"
+            )
+    note["rows"] = 1
+    head = {"id": f"chatcmpl-{note['id']}", "created": int(time.time()), "model": agent.name}
+    try:
+        pieces = await begun(agent.say(turns(asked)))
+        if asked.stream:
+            return events(chunks(head, pieces, None), end=True)
+        text = "".join([piece async for piece in pieces])
+    except MmbmError as wrong:
+        raise Refusal(422, str(wrong), reason="agent") from wrong
+    choice = {
+        "index": 0, "finish_reason": "stop", "logprobs": None,
+        "message": {"role": "assistant", "content": text, "refusal": None},
+    }  # fmt: skip
+    return JSONResponse({**head, "object": "chat.completion", "choices": [choice]})
+
+
+def turns(asked: Chat) -> list[Turn]:
+    """The messages, in order. Raises a Refusal of a part that can't be read."""
+    if asked.messages[-1].role != "user":
+        raise no("messages", "the last one is the user's")
+    found = []
+    for i, message in enumerate(asked.messages):
+        body, where = message.model_dump(), f"messages.{i}."
+        kind = Asked if message.role == "user" else Said
+        parts = [cell_of(part) for part in valid(kind, body, where).content]
+        of = {kind: tuple(cell for k, cell in parts if k == kind) for kind, _ in parts}
+        role = "system" if message.role == "developer" else message.role
+        text = "\n".join(of.get("text", ()))
+        found.append(Turn(role, text, of.get("image", ()), of.get("audio", ())))
+    return found
