@@ -96,9 +96,11 @@ def test_a_device_that_is_not_there_is_never_replaced_by_another(table, tmp_path
         mmbm.train(small(table, device="cpu", precision="float16"), run=tmp_path / "b")
 
 
-def test_an_unknown_metric_to_monitor_is_told_what_there_is(table, tmp_path):
+def test_an_unknown_metric_to_monitor_is_told_before_anything_is_learned(table, tmp_path):
     with pytest.raises(ConfigError, match=r"no 'label\.acuracy'; it can be label\.accuracy"):
         mmbm.train(small(table, monitor="label.acuracy"), run=tmp_path / "run")
+    log = tmp_path / "run/log.jsonl"
+    assert not log.exists() or '"epoch"' not in log.read_text()
 
 
 def test_early_stopping_ends_a_run_that_gets_no_better(table, tmp_path):

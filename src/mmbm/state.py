@@ -35,6 +35,7 @@ class TrainState:
         self.config, self.spec, self.run = config, spec, run
         self.rows, self.model = rows, model
         self.answers = build_answers(config, columns)
+        self.monitored()  # a metric that there isn't is refused now, not after an epoch
         check_device(spec)
         self.accelerator = Accelerator(mixed_precision=precision(spec), cpu=spec.device == "cpu")
         if spec.threads:
