@@ -1,8 +1,8 @@
 """What can be said to the assistant, in English and Mandarin, and what is meant by it.
 
-The meaning is a function of the sentence, of what was meant before and of the picture that is shown.
-Orders and searches are combined of parts; some combinations, and some of the requests that nobody
-can fulfil here, are never met in training.
+The meaning is a function of the sentence, of what was meant before and of the picture that is
+shown. Orders, searches and requests that nobody can fulfil here are combined of parts; some
+combinations are never met in training.
 """
 
 import hashlib
@@ -151,8 +151,9 @@ QUESTIONS = {
         "show me the news", "what is the capital of france", "find a restaurant", "book a flight",
     ),
     True: (
-        "放点音乐", "给小王发消息", "今天天气怎么样", "讲个故事", "七点叫我起床", "声音大一点", "附近有餐厅吗",
-        "月亮有多远", "锁上大门", "今晚电视有什么", "谁赢了比赛", "给我看新闻", "法国的首都在哪里", "给妈妈打电话",
+        "放点音乐", "给小王发消息", "今天天气怎么样", "讲个故事", "七点叫我起床", "声音大一点",
+        "附近有餐厅吗", "月亮有多远", "锁上大门", "今晚电视有什么", "谁赢了比赛", "给我看新闻",
+        "法国的首都在哪里", "给妈妈打电话",
     ),
 }  # fmt: skip
 CHORES = {
@@ -163,7 +164,8 @@ CHORES = {
     ),
     True: (
         ("买", "做", "洗", "修", "卖", "画", "送", "扔掉", "称", "清洁"),
-        ("披萨", "米饭", "地毯", "汽车", "鞋子", "机票", "花", "信", "钢琴", "鸡蛋", "自行车", "咖啡"),
+        ("披萨", "米饭", "地毯", "汽车", "鞋子", "机票", "花", "信", "钢琴", "鸡蛋",
+         "自行车", "咖啡"),
     ),
 }  # fmt: skip
 

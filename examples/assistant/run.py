@@ -1,4 +1,4 @@
-"""All of it: tables, three trainings, an index, a server; then people never heard before talk to it.
+"""All of it: tables, three trainings, an index, a server; then voices never heard before ask.
 
     python run.py --folder assistant
 
@@ -80,7 +80,7 @@ def scenes(count: int, seed: int) -> list[Asked]:
 
 
 def talk(client: openai.OpenAI, asked: list[Asked], folder: Path, seed: int) -> list[Outcome]:
-    """Each is spoken by a voice of the test split, after what was meant before, beside its picture."""
+    """Each is said by a voice of the test split, after what was meant before, with its picture."""
     generator = np.random.default_rng([seed, 4])
     folder.mkdir(exist_ok=True)
     files = [folder / f"{i}.wav" for i in range(len(asked))]

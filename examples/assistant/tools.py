@@ -11,8 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, get_args
 
+from phrases import ROOMS, is_chinese
 from PIL import Image
-from phrases import ROOMS
 from pydantic import BaseModel
 from things import COLOURS, SHAPES, Thing
 
@@ -112,7 +112,7 @@ TOOLS: dict[str, type[Tool]] = {tool.name: tool for tool in (Lights, Time, Day, 
 
 def shown(intro: str, text: str, found: list[Found]) -> str:
     """Markdown: a page of talk shows the pictures, a program can read their numbers."""
-    end = "：" if any("\u4e00" <= x for x in intro) else ":"
+    end = "：" if is_chinese(intro) else ":"
     lines = [f"![{one.row}]({data_uri(one.media['picture'])})" for one in found]
     return f"{intro}{text}{end}\n\n" + " ".join(lines)
 

@@ -1,13 +1,15 @@
 """An agent: models that are served, and Python between them, asked as one.
 
-    class Assistant:                                  # mmbm serve … --agent assistant=package.module:Assistant
+    mmbm serve --model ears=BUNDLE … --agent assistant=package.module:Assistant
+
+    class Assistant:
         async def __call__(self, talk, models):
             said = await models.answer("ears", {"speech": talk[-1].sounds[0]})
             yield said["words"]
 
 It has a name beside those of the models in /v1/models and /v1/chat/completions, and a page of the
-playground to talk with it. The class is the operator's own: it is named on the command line, never by
-a bundle or a request.
+playground to talk with it. The class is the operator's own: it is named on the command line, never
+by a bundle or a request.
 """
 
 import time

@@ -1,4 +1,4 @@
-"""Chat completions of an agent: all messages are its talk, what it says is the assistant's message."""
+"""Chat completions of an agent: all messages are its talk, what it says is the answer."""
 
 import time
 from typing import Annotated, Any
