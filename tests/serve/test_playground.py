@@ -3,6 +3,7 @@
 import json
 import shutil
 import time
+from pathlib import Path
 
 import pairs
 import pytest
@@ -122,6 +123,37 @@ def test_a_sentence_finds_pictures_on_the_page_of_search(searching, browser, tmp
     assert f"{shown[0].row} · {shown[0].score:.2f}" in body
     assert shown[0].cells["en"][:20] in body
     browser.save_screenshot(str(tmp_path / "search.png"))
+
+
+@pytest.fixture(scope="module")
+def talking(bundle_path, tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(Path(__file__).parents[1]), prepend=":")
+        options = ["--model", f"tiny={bundle_path}", "--agent", "echo=agents:Echo"]
+        with serving(tmp_path_factory.mktemp("talking"), *options) as server:
+            yield server
+
+
+def test_on_the_page_of_talk_one_writes_and_shows_a_picture(talking, browser, table, bundle):
+    browser.get(f"{talking.url}/playground")
+    css = lambda selector: browser.find_elements("css selector", selector)  # noqa: E731
+    body = lambda: browser.find_element("tag name", "body").text  # noqa: E731
+    box = found(browser, lambda: css("#say-echo textarea"))[0]
+    assert css("#say-echo button[data-testid*=microphone], #say-echo .microphone-button")
+    box.send_keys("hello\n")
+    found(browser, lambda: "1 u: hello" in body())
+    css("#say-echo input[type=file]")[0].send_keys(str(table.parent / "media/0.png"))
+    found(browser, lambda: css("#say-echo img"))
+    css("#say-echo textarea")[0].send_keys("look\n")
+    (expected,) = bundle.predict({"photo": table.parent / "media/0.png"}, probabilities=True)
+    told = f"3 u+a+u: look | {expected['label']} {expected['label.confidence']:.4f}"
+    found(browser, lambda: told in body() and not css("#say-echo img"))
+    css("#say-echo input[type=file]")[0].send_keys(str(table.parent / "media/0.wav"))
+    found(browser, lambda: css("#say-echo [data-testid*=file], #say-echo .thumbnail-item"))
+    css("#say-echo textarea")[0].send_keys("listen\n")
+    (expected,) = bundle.predict({"speech": table.parent / "media/0.wav"}, probabilities=True)
+    told = f"5 u+a+u+a+u: listen | {expected['label']} {expected['label.confidence']:.4f}"
+    found(browser, lambda: told in body())
 
 
 def test_both_languages_say_the_same_things():
