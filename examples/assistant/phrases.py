@@ -242,6 +242,10 @@ def sentences(chinese: bool, split: str) -> list[str]:
     return [text for text in divided if part_of(text, split)] + shared
 
 
+FOLLOWING = {"it": "lights", "there": "lights", "that": "search"}
+"""Sentences that say only a part, and the tool they go on from."""
+
+
 def ask(generator: np.random.Generator, split: str) -> Asked:
     """A row: a sentence, what was before, perhaps a picture, and what is meant."""
     chinese = bool(generator.integers(2))
@@ -253,15 +257,18 @@ def ask(generator: np.random.Generator, split: str) -> Asked:
     def divided(of):
         return one(text for text in of if part_of(text, split))
 
-    def earlier() -> Meaning:
-        if generator.random() < 0.5:
+    def earlier(tool: str) -> Meaning:
+        """Mostly of the tool that a sentence follows, if it follows one."""
+        lights = generator.random() < {"lights": 0.8, "search": 0.2}.get(tool, 0.5)
+        if lights:
             return Meaning("lights", one(ROOMS), one(STATES))
         return Meaning("search", colour=one(COLOURS), shape=one(SHAPES))
 
+    kind = one(("lights", "search", "plain", "none", "look", "look", "similar", *FOLLOWING))
     thing = one(THINGS) if generator.random() < 0.2 else None
-    last = earlier() if generator.random() < 0.6 else None
+    last = earlier(FOLLOWING.get(kind, "")) if generator.random() < 0.75 else None
     before = last.again(chinese) if last else ""
-    match one(("lights", "search", "plain", "none", "look", "similar", "it", "there", "that")):
+    match kind:
         case "lights":
             said = divided(orders(chinese))
             meaning = orders(chinese)[said]

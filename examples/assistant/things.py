@@ -22,6 +22,8 @@ SHAPES = {
     "cross": "十字",
 }
 SIDE = 32
+TILT = math.pi / 10
+"""Most that a thing is turned, either way."""
 CORNERS = {"triangle": 3, "square": 4, "star": 10}
 """Of a polygon; every second one of a star is nearer to its middle."""
 
@@ -40,18 +42,18 @@ THINGS = [Thing(colour, shape) for colour in COLOURS for shape in SHAPES]
 
 
 def draw(thing: Thing, generator: np.random.Generator) -> Image.Image:
-    """Anywhere, of any size, at any angle, on any light ground."""
+    """Anywhere, of some size, a little turned, on any light ground."""
     ground = tuple(int(x) for x in generator.integers(200, 256, 3))
     shift = generator.integers(-18, 19, 3)
     ink = tuple(int(x) for x in np.clip(np.add(COLOURS[thing.colour][1], shift), 0, 255))
     picture = Image.new("RGB", (4 * SIDE, 4 * SIDE), ground)
-    radius = generator.uniform(1.2, 1.8) * SIDE
+    radius = generator.uniform(1.3, 1.9) * SIDE
     x, y = generator.uniform(radius, 4 * SIDE - radius, 2)
     pen = ImageDraw.Draw(picture)
     if thing.shape == "circle":
         pen.ellipse((x - radius, y - radius, x + radius, y + radius), fill=ink)
     else:
-        pen.polygon(outline(thing.shape, x, y, radius, generator.uniform(0, 2 * math.pi)), fill=ink)
+        pen.polygon(outline(thing.shape, x, y, radius, generator.uniform(-TILT, TILT)), fill=ink)
     noise = generator.normal(0, 5, (SIDE, SIDE, 3))
     small = np.asarray(picture.resize((SIDE, SIDE), Image.Resampling.BOX)) + noise
     return Image.fromarray(np.clip(small, 0, 255).astype(np.uint8))
@@ -65,7 +67,7 @@ def outline(shape: str, x: float, y: float, radius: float, turn: float) -> list[
     else:
         count = CORNERS[shape]
         reach = [radius * (0.45 if shape == "star" and i % 2 else 1) for i in range(count)]
-        angles = [2 * math.pi * i / count for i in range(count)]
+        angles = [math.pi * (2 * i / count - (0.25 if shape == 'square' else 0.5)) for i in range(count)]
         corners = [(r * math.cos(a), r * math.sin(a)) for r, a in zip(reach, angles)]
     cos, sin = math.cos(turn), math.sin(turn)
     return [(x + p * cos - q * sin, y + p * sin + q * cos) for p, q in corners]
