@@ -19,7 +19,7 @@ test: .venv/ready check
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
 test-slow: .venv/ready
-	$(BIN)/python -m pytest -m slow
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow -n 2 --dist loadfile
 
 # LiteRT's converter wants older packages than the rest: an environment of its own.
 .venv-litert/ready: pyproject.toml

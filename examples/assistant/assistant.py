@@ -17,7 +17,7 @@ from mmbm.serve.agent import Models, Turn
 
 MEMORY = 4
 """Turns of the user that it goes by."""
-CLEAR = 0.9
+CLEAR = 0.6
 """Least probability of each letter, their geometric mean, for words to be believed."""
 SURE = 0.6
 """Least probability of a tool, and of each of its arguments."""

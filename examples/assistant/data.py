@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from phrases import SPLITS, ask, sentences
+from phrases import SPLITS, ask, is_chinese
 from things import THINGS, draw
 
 from mmbm.demo.speech import ACCENTS, VOICES, Utterance, speak
@@ -38,8 +38,8 @@ def voices(split: str, seed: int = 0) -> list[str]:
     return shuffled[ends[i] : ends[i + 1]]
 
 
-def utterance(text: str, chinese: bool, split: str, file: Path, generator) -> Utterance:
-    accent = generator.choice(ACCENTS["cmn" if chinese else "en"])
+def utterance(text: str, split: str, file: Path, generator: np.random.Generator) -> Utterance:
+    accent = generator.choice(ACCENTS["cmn" if is_chinese(text) else "en"])
     rate, pitch = generator.integers(140, 200), generator.integers(35, 66)
     voice = f"{accent}+{generator.choice(voices(split))}"
     return Utterance(str(file), text, voice, int(rate), int(pitch))
@@ -48,12 +48,10 @@ def utterance(text: str, chinese: bool, split: str, file: Path, generator) -> Ut
 def make_ears(folder: Path, rows: int, generator: np.random.Generator) -> None:
     drawn, lines = [], []
     for split, part in PARTS.items():
-        said = {chinese: sentences(chinese, split) for chinese in (False, True)}
-        for i in range(round(part * rows)):
-            chinese = bool(i % 2)
-            file, text = f"speech/{len(lines):05}.wav", str(generator.choice(said[chinese]))
-            drawn.append(utterance(text, chinese, split, folder / file, generator))
-            lines.append([file, text, "zh" if chinese else "en", split])
+        for _ in range(round(part * rows)):
+            file, text = f"speech/{len(lines):05}.wav", ask(generator, split).said
+            drawn.append(utterance(text, split, folder / file, generator))
+            lines.append([file, text, "zh" if is_chinese(text) else "en", split])
     speak(drawn)
     write(folder / "ears.csv", ["speech", "words", "language", "split"], lines)
 

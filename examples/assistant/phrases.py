@@ -232,16 +232,6 @@ def part_of(text: str, split: str) -> bool:
     return SPLITS[max(0, place - 7)] == split
 
 
-def sentences(chinese: bool, split: str) -> list[str]:
-    """Every sentence that is spoken in a split."""
-    divided = [*orders(chinese), *searches(chinese), *impossible(chinese)]
-    shared = [
-        *plain(chinese), *LOOK[chinese], *SIMILAR[chinese], *and_there(chinese), *and_that(chinese),
-        *IT[chinese]["on"], *IT[chinese]["off"],
-    ]  # fmt: skip
-    return [text for text in divided if part_of(text, split)] + shared
-
-
 FOLLOWING = {"it": "lights", "there": "lights", "that": "search"}
 """Sentences that say only a part, and the tool they go on from."""
 

@@ -84,10 +84,7 @@ def talk(client: openai.OpenAI, asked: list[Asked], folder: Path, seed: int) -> 
     generator = np.random.default_rng([seed, 4])
     folder.mkdir(exist_ok=True)
     files = [folder / f"{i}.wav" for i in range(len(asked))]
-    speak(
-        data.utterance(one.said, is_chinese(one.said), "test", file, generator)
-        for one, file in zip(asked, files)
-    )
+    speak(data.utterance(one.said, "test", file, generator) for one, file in zip(asked, files))
     outcomes = []
     for one, file in zip(asked, files):
         sound = {"data": base64.b64encode(file.read_bytes()).decode(), "format": "wav"}

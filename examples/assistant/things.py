@@ -67,7 +67,8 @@ def outline(shape: str, x: float, y: float, radius: float, turn: float) -> list[
     else:
         count = CORNERS[shape]
         reach = [radius * (0.45 if shape == "star" and i % 2 else 1) for i in range(count)]
-        angles = [math.pi * (2 * i / count - (0.25 if shape == 'square' else 0.5)) for i in range(count)]
+        first = -0.25 if shape == "square" else -0.5  # stands on a side, or on its feet
+        angles = [math.pi * (2 * i / count + first) for i in range(count)]
         corners = [(r * math.cos(a), r * math.sin(a)) for r, a in zip(reach, angles)]
     cos, sin = math.cos(turn), math.sin(turn)
     return [(x + p * cos - q * sin, y + p * sin + q * cos) for p, q in corners]
