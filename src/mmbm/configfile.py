@@ -11,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 from mmbm.config import Config, KerasSpec, PretrainedDecoderSpec, PretrainedSpec, TextSpec
 from mmbm.config.spec import by_kind, component
 from mmbm.errors import ConfigError
+from mmbm.hub import folder_of
 
 
 def load(path: str | Path, overrides: list[str] | None = None) -> Config:
@@ -66,11 +67,11 @@ def _from(base: Path, spec: Any) -> Any:
         spec = spec.model_copy(update={"tokenizer": str(base / spec.tokenizer)})
     encoder = getattr(spec, "encoder", None)
     if isinstance(encoder, PretrainedSpec) and encoder.model:
-        there = encoder.model_copy(update={"model": str(base / encoder.model)})
+        there = encoder.model_copy(update={"model": folder_of(encoder.model, base)})
         spec = spec.model_copy(update={"encoder": there})
     decoder = getattr(spec, "decoder", None)
     if isinstance(decoder, PretrainedDecoderSpec) and decoder.model:
-        there = decoder.model_copy(update={"model": str(base / decoder.model)})
+        there = decoder.model_copy(update={"model": folder_of(decoder.model, base)})
         spec = spec.model_copy(update={"decoder": there})
     if isinstance(encoder, KerasSpec) and encoder.file:
         there = encoder.model_copy(update={"model": str(base / encoder.file)})

@@ -94,8 +94,9 @@ class PretrainedSpec(Spec):
 
     kind: Literal["pretrained"] = "pretrained"
     model: str | None
-    """Folder that `save_pretrained` or `mmbm import-weights` wrote, weights as safetensors. Nothing
-    is downloaded and no code of the folder is run. In a bundle, which holds all of it, empty."""
+    """Folder that `save_pretrained` or `mmbm import-weights` wrote, weights as safetensors; or
+    `hf/OWNER/NAME` or `hf/OWNER/NAME@REVISION`, fetched once from the Hugging Face Hub. No code of
+    the folder is run. In a bundle, which holds all of it, empty."""
     tune: Annotated[str, Field(pattern=r"^(all|frozen|lora|last:[1-9][0-9]*)$")] = "all"
     """Train all of its weights; none (`frozen`), so that it is a fixed reader of what is trained
     behind it; those of its last blocks (`last:2`); or small additions to its linear layers (`lora`,

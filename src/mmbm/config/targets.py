@@ -141,8 +141,9 @@ class PretrainedDecoderSpec(Spec):
 
     kind: Literal["pretrained"] = "pretrained"
     model: str | None
-    """Folder that `save_pretrained` wrote, weights as safetensors. Nothing is downloaded and no
-    code of the folder is run. In a bundle, which holds all of it, empty."""
+    """Folder that `save_pretrained` wrote, weights as safetensors, or `hf/OWNER/NAME@REVISION` of
+    the Hugging Face Hub, as of encoders. No code of the folder is run. In a bundle, which holds all
+    of it, empty."""
     frozen: bool = True
     """Keep its weights as they are and train what stands before it. False: train all of them."""
     lora: LoraSpec | None = None
