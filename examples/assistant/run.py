@@ -159,7 +159,8 @@ def report(outcomes: list[Outcome], album: list[dict[str, str]]) -> dict[str, fl
         of["all"].append(one.right)
         if one.asked.meaning.tool == "search":
             wanted = (one.asked.meaning.colour, one.asked.meaning.shape)
-            of["pictures"] += [(album[i]["colour"], album[i]["shape"]) == wanted for i in one.found]
+            things = [(album[row - 1]["colour"], album[row - 1]["shape"]) for row in one.found]
+            of["pictures"] += [thing == wanted for thing in things]
     return {name: float(np.mean(right)) for name, right in sorted(of.items())}
 
 
