@@ -114,8 +114,9 @@ def prepare(folder: Path, sizes: data.Sizes) -> None:
     if not (folder / "album.csv").exists():
         data.make(folder, sizes)
     for name in data.CONFIGS:
-        if not (folder / name / "bundle").exists():
-            mmbm.train(folder / f"{name}.yaml", run=folder / name)
+        run = folder / name
+        if not (run / "bundle").exists():  # a run that was stopped goes on
+            mmbm.train(folder / f"{name}.yaml", run=run, resume=run.exists())
     if not (folder / "index").exists():
         mmbm.load(folder / "album/bundle").index(folder / "album.csv", folder / "index")
 
