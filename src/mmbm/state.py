@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from accelerate import Accelerator
+from accelerate.state import AcceleratorState
 from torch import Tensor
 
 from mmbm import checkpoint
@@ -37,6 +38,7 @@ class TrainState:
         self.answers = build_answers(config, columns)
         self.monitored()  # a metric that there isn't is refused now, not after an epoch
         check_device(spec)
+        AcceleratorState._reset_state()  # an earlier training of this process had a precision too
         self.accelerator = Accelerator(mixed_precision=precision(spec), cpu=spec.device == "cpu")
         if spec.threads:
             torch.set_num_threads(spec.threads)
