@@ -262,10 +262,34 @@ def test_loudness_is_normalised_away_and_the_tone_is_not():
     assert (x[0] - x[2]).abs().mean() > 3 * (x[0] - x[1]).abs().mean()
 
 
+def test_within_a_range_neither_level_nor_soft_noise_tells():
+    torch.manual_seed(0)
+    time = torch.arange(RATE) / RATE
+    word = torch.sin(2 * torch.pi * 700 * time) * (time > 0.4) * (time < 0.6)
+    noisy = 200 * word + 0.5 * torch.randn(RATE)
+    both = torch.stack([20000 * word, noisy]).round().to(torch.int16)
+    gaps = {}
+    for decibels in (None, 30):
+        front = LogMel(AudioSpec(rate=RATE, range=decibels), column()).eval()
+        x = front(field(both, [RATE] * 2)).x
+        gaps[decibels] = (x[0] - x[1]).abs().mean()
+    assert gaps[30] < gaps[None] / 10
+
+
+def test_what_is_within_the_range_is_the_clips_own_whatever_stands_beside_it():
+    front = LogMel(AudioSpec(rate=RATE, range=50), column()).eval()
+    batch = example("audio", [900, 400])
+    batch.values[0] //= 50
+    for i, length in enumerate([900, 400]):
+        alone = front(field(batch.values[i : i + 1, :length], [length]))
+        assert torch.allclose(front(batch).x[i, : alone.x.shape[1]], alone.x[0], atol=1e-5)
+
+
 @pytest.mark.parametrize("length", [1, 2, 159, 160, 161, 399, 400])
 @pytest.mark.parametrize("level", [0, 1, 32767, -32768])
-def test_short_silent_and_clipped_sounds_stay_finite(length, level):
-    front = make("audio").train()
+@pytest.mark.parametrize("decibels", [None, 50])
+def test_short_silent_and_clipped_sounds_stay_finite(length, level, decibels):
+    front = LogMel(AudioSpec(rate=RATE, range=decibels), column()).train()
     x, keep = front(field(torch.full((2, length), level, dtype=torch.int16), [length] * 2))
     assert x.isfinite().all()
     assert x.shape[1] == length // 160 + 1

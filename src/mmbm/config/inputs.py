@@ -93,6 +93,9 @@ class AudioSpec(MediaSpec):
     longer clip is refused, since its text would be said only in part."""
     bands: PositiveInt = 64
     """Mel bands of the spectrogram."""
+    range: Positive | None = None
+    """Decibels: what is fainter than a clip's loudest band by more counts as silence, so that
+    neither the level of a recording nor its noise tells. Not given: 90 dB under full scale."""
     normalise: Literal["clip", "band"] = "clip"
     """What is subtracted: the mean of the clip, or of each band, which also takes away what the
     microphone, the room and the speaker add to all of it, as it does a hum (Atal 1974)."""

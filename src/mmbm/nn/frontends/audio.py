@@ -28,6 +28,7 @@ class LogMel(nn.Module):
         super().__init__()
         self.features = spec.bands
         self.augment, self.each_band = spec.augment, spec.normalise == "band"
+        self.range = spec.range
         self.rate = spec.rate
         self.window = max(2, 2 * round(spec.rate * WINDOW / 2))
         self.hop = hop(spec)
@@ -42,7 +43,7 @@ class LogMel(nn.Module):
         x = F.pad(x, (self.window // 2, self.window // 2))
         x = F.conv1d(x[:, None], self.basis, stride=self.hop)  # [B, 2K, T']
         real, imaginary = x.square().chunk(2, dim=1)
-        x = (self.mel @ (real + imaginary) + FLOOR).log().transpose(1, 2)  # [B, T', bands]
+        x = logarithm(self.mel @ (real + imaginary), self.range).transpose(1, 2)  # [B, T', bands]
         frames = field.lengths // self.hop + 1  # [B]
         if self.training and self.augment.warp:
             x = warp(x, self.augment.warp, self.rate)
@@ -69,6 +70,15 @@ class Wave(nn.Module):
     def forward(self, field: Field) -> Features:
         x = field.values.float() / 32768.0  # [B, T]
         return Features(x, valid(field.lengths, x.shape[1]))
+
+
+def logarithm(x: Tensor, below: float | None) -> Tensor:
+    """Of a power [B, bands, T'] above the floor, which is fixed, or so many decibels `below` a
+    clip's loudest place."""
+    if below is None:
+        return (x + FLOOR).log()
+    loudest = x.amax((1, 2), keepdim=True).clamp(min=FLOOR)  # padding is silent
+    return (x / loudest + 10 ** (-below / 10)).log()
 
 
 def normalise(x: Tensor, keep: Tensor, each_band: bool = False) -> Tensor:
