@@ -337,6 +337,17 @@ def tones(hertz: float, seconds: list[float]) -> Field:
     return field(wave.expand(len(seconds), -1).clone(), [int(s * RATE) for s in seconds])
 
 
+def test_noise_fills_what_is_silent_differently_in_each_clip_and_leaves_the_tone():
+    batch = tones(1500, [0.5] * 8)
+    plain, noisy = changed(batch).x[:, 10:40], changed(batch, noise=20).x[:, 10:40]
+    assert torch.equal(noisy[:, 10].argmax(1), plain[:, 10].argmax(1))
+    silent = plain[0, 20] < plain[0, 20].mean()  # bands
+    spread = [x[:, :, silent].std(dim=1).mean(1) for x in (plain, noisy)]
+    assert (spread[1] > 3 * spread[0]).all()
+    level = noisy[:, :, silent].mean((1, 2))
+    assert len(set(level.tolist())) == 8
+
+
 def test_warp_moves_a_tone_to_neighbouring_bands_differently_in_each_clip():
     batch = tones(1500, [0.5] * 8)
     plain, warped = changed(batch).x[:, 20].argmax(1), changed(batch, warp=0.2).x[:, 20].argmax(1)

@@ -16,6 +16,9 @@ WINDOW = 0.025  # seconds, usual for speech
 FLOOR = 1e-5
 """Added to a band: 90 dB under a full-scale tone and above the float32 noise of the DFT."""
 
+FAINTEST, COLOUR = 60.0, 4.0
+"""Decibels: of added noise, the lowest level and the spread of its spectrum."""
+
 
 class LogMel(nn.Module):
     """Frame t is centred on sample t·hop; before and after the clip there is silence."""
@@ -43,7 +46,10 @@ class LogMel(nn.Module):
         x = F.pad(x, (self.window // 2, self.window // 2))
         x = F.conv1d(x[:, None], self.basis, stride=self.hop)  # [B, 2K, T']
         real, imaginary = x.square().chunk(2, dim=1)
-        x = logarithm(self.mel @ (real + imaginary), self.range).transpose(1, 2)  # [B, T', bands]
+        x = self.mel @ (real + imaginary)  # [B, bands, T']
+        if self.training and self.augment.noise:
+            x = noise(x, self.augment.noise)
+        x = logarithm(x, self.range).transpose(1, 2)  # [B, T', bands]
         frames = field.lengths // self.hop + 1  # [B]
         if self.training and self.augment.warp:
             x = warp(x, self.augment.warp, self.rate)
@@ -90,6 +96,18 @@ def normalise(x: Tensor, keep: Tensor, each_band: bool = False) -> Tensor:
     x = (x - (mean if each_band else mean.mean(2, keepdim=True))) * mask
     var = x.square().sum((1, 2), keepdim=True) / (frames * x.shape[2])
     return x * torch.rsqrt(var + 0.01)  # silence stays zero instead of becoming loud noise
+
+
+def noise(x: Tensor, least: float) -> Tensor:
+    """Each clip's power [B, bands, T'] and that of a noise whose spectrum is a smooth random curve,
+    `least` to FAINTEST decibels under the clip's loudest place."""
+    draw = torch.rand(len(x), 1, 1, device=x.device)
+    level = -least - (FAINTEST - least) * draw  # decibels
+    points = COLOUR * torch.randn(len(x), 1, 4, device=x.device)
+    colour = F.interpolate(points, size=x.shape[1], mode="linear", align_corners=True)
+    power = -torch.rand(2, *x.shape, device=x.device).clamp(min=1e-7).log().mean(0)  # 1 on average
+    loudest = x.amax((1, 2), keepdim=True)
+    return x + loudest * 10 ** ((level + colour.transpose(1, 2)) / 10) * power
 
 
 def warp(x: Tensor, most: float, rate: int) -> Tensor:
