@@ -57,9 +57,8 @@ def recorded(wave: np.ndarray, generator: np.random.Generator) -> np.ndarray:
     """As if by some microphone in some room, at some level. [T] -> [T'], within -1..1"""
     wave = heard_in_a_room(filtered(wave, generator), generator)
     loud = np.sqrt(np.mean(wave**2))
-    wave = np.pad(
-        wave, (RATE * np.array([0.15, 0.3]) * generator.random(2) ** 2).astype(int)
-    )  # silence
+    silence = RATE * np.array([0.15, 0.3]) * generator.random(2) ** 2  # before and after
+    wave = np.pad(wave, silence.astype(int))
     wave = wave + decibels(-generator.uniform(15, 60)) * loud * hiss(len(wave), generator)
     if generator.random() < 0.3:
         turns = generator.choice([50, 60]) * np.arange(len(wave)) / RATE + generator.random()
