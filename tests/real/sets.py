@@ -69,7 +69,7 @@ TASKS = {
         (*DIGITS, "train.epochs=14", "train.batch=32"),
         spoken=2000,
         note="speaker lucas, never heard in training",
-        valid="speaker george, who only chose the mix and the weights,",
+        valid="speaker george, who helped choose settings, mix and weights,",
     ),
     "fsdd_words": Task(
         "fsdd",
@@ -86,7 +86,7 @@ TASKS = {
         spoken=2000,
         transcript=True,
         note="speaker lucas, never heard in training",
-        valid="speaker george, who only chose the weights,",
+        valid="speaker george, who helped choose settings and weights,",
     ),
     "wakewords": Task(
         "wakewords",
