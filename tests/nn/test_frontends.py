@@ -262,10 +262,34 @@ def test_loudness_is_normalised_away_and_the_tone_is_not():
     assert (x[0] - x[2]).abs().mean() > 3 * (x[0] - x[1]).abs().mean()
 
 
+def test_within_a_range_neither_level_nor_soft_noise_tells():
+    torch.manual_seed(0)
+    time = torch.arange(RATE) / RATE
+    word = torch.sin(2 * torch.pi * 700 * time) * (time > 0.4) * (time < 0.6)
+    noisy = 200 * word + 0.5 * torch.randn(RATE)
+    both = torch.stack([20000 * word, noisy]).round().to(torch.int16)
+    gaps = {}
+    for decibels in (None, 30):
+        front = LogMel(AudioSpec(rate=RATE, range=decibels), column()).eval()
+        x = front(field(both, [RATE] * 2)).x
+        gaps[decibels] = (x[0] - x[1]).abs().mean()
+    assert gaps[30] < gaps[None] / 10
+
+
+def test_what_is_within_the_range_is_the_clips_own_whatever_stands_beside_it():
+    front = LogMel(AudioSpec(rate=RATE, range=50), column()).eval()
+    batch = example("audio", [900, 400])
+    batch.values[0] //= 50
+    for i, length in enumerate([900, 400]):
+        alone = front(field(batch.values[i : i + 1, :length], [length]))
+        assert torch.allclose(front(batch).x[i, : alone.x.shape[1]], alone.x[0], atol=1e-5)
+
+
 @pytest.mark.parametrize("length", [1, 2, 159, 160, 161, 399, 400])
 @pytest.mark.parametrize("level", [0, 1, 32767, -32768])
-def test_short_silent_and_clipped_sounds_stay_finite(length, level):
-    front = make("audio").train()
+@pytest.mark.parametrize("decibels", [None, 50])
+def test_short_silent_and_clipped_sounds_stay_finite(length, level, decibels):
+    front = LogMel(AudioSpec(rate=RATE, range=decibels), column()).train()
     x, keep = front(field(torch.full((2, length), level, dtype=torch.int16), [length] * 2))
     assert x.isfinite().all()
     assert x.shape[1] == length // 160 + 1
@@ -311,6 +335,17 @@ def tones(hertz: float, seconds: list[float]) -> Field:
     time = torch.arange(int(max(seconds) * RATE)) / RATE
     wave = (8000 * torch.sin(2 * torch.pi * hertz * time)).to(torch.int16)
     return field(wave.expand(len(seconds), -1).clone(), [int(s * RATE) for s in seconds])
+
+
+def test_noise_fills_what_is_silent_differently_in_each_clip_and_leaves_the_tone():
+    batch = tones(1500, [0.5] * 8)
+    plain, noisy = changed(batch).x[:, 10:40], changed(batch, noise=20).x[:, 10:40]
+    assert torch.equal(noisy[:, 10].argmax(1), plain[:, 10].argmax(1))
+    silent = plain[0, 20] < plain[0, 20].mean()  # bands
+    spread = [x[:, :, silent].std(dim=1).mean(1) for x in (plain, noisy)]
+    assert (spread[1] > 3 * spread[0]).all()
+    level = noisy[:, :, silent].mean((1, 2))
+    assert len(set(level.tolist())) == 8
 
 
 def test_warp_moves_a_tone_to_neighbouring_bands_differently_in_each_clip():

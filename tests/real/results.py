@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import digits
 import numpy as np
 from sets import DATA, TASKS, Task
 
@@ -73,7 +74,10 @@ def measure(name: str, task: Task) -> dict[str, Any]:
 def train(name: str, task: Task, inputs: tuple[str, ...], seed: int) -> Bundle:
     """`mmbm init` and `mmbm train` with these inputs."""
     config, run = RUNS / f"{name}.yaml", RUNS / f"{name}-seed{seed}-{int(time.time())}"
-    command("init", *task.init(inputs), "-o", str(config))
+    table = DATA / task.folder / "data.csv"
+    if task.spoken:
+        table = digits.make(run.with_name(f"{name}-data"), task.spoken)
+    command("init", *task.init(table, inputs), "-o", str(config))
     left_out = tuple(f"inputs.{c}{end}" for c in task.only if c not in inputs for end in ".=")
     settings = [s for s in task.settings if not s.startswith(left_out)]
     if len(inputs) == 1:  # nothing to fuse or to hide
@@ -124,7 +128,8 @@ def row(name: str, task: Task, result: dict[str, Any]) -> str:
         mean, low, high = result["gain"]
         gained = f"{mean:+.3f} ({low:+.3f} – {high:+.3f})"
     promise = "–" if task.promise is None else f"{'≤' if task.transcript else '≥'} {task.promise}"
-    inputs = ", ".join(task.only) + (f"; {task.note}" if task.note else "")
+    notes = [f"{task.spoken} more train rows that espeak-ng says"] if task.spoken else []
+    inputs = "; ".join([", ".join(task.only), *filter(None, [task.note]), *notes])
     settings = "<br>".join(f"`{s}`" for s in task.settings) or "–"
     return (
         f"| {task.folder} `{task.target}` | {inputs} | {settings} | {result['rows']} | {score} | "

@@ -20,9 +20,12 @@ class ImageAugment(Spec):
 
 
 class AudioAugment(Spec):
-    """Random changes of the spectrogram, in training only: other voices, other tempi, and masks
-    (SpecAugment, Park et al. 2019)."""
+    """Random changes of the spectrogram, in training only: noise, other voices, other tempi, and
+    masks (SpecAugment, Park et al. 2019)."""
 
+    noise: Annotated[float, Field(gt=0, lt=60)] | None = None
+    """Decibels: add noise of any colour that is fainter than a clip's loudest band by this, or by
+    more, up to 60. None if not given."""
     warp: Fraction = 0.0
     """Raise or lower all frequencies by up to this part, as a shorter or longer vocal tract does
     (Jaitly & Hinton 2013)."""
@@ -93,6 +96,9 @@ class AudioSpec(MediaSpec):
     longer clip is refused, since its text would be said only in part."""
     bands: PositiveInt = 64
     """Mel bands of the spectrogram."""
+    range: Positive | None = None
+    """Decibels: what is fainter than a clip's loudest band by more counts as silence, so that
+    neither the level of a recording nor its noise tells. Not given: 90 dB under full scale."""
     normalise: Literal["clip", "band"] = "clip"
     """What is subtracted: the mean of the clip, or of each band, which also takes away what the
     microphone, the room and the speaker add to all of it, as it does a hum (Atal 1974)."""

@@ -16,6 +16,9 @@ WINDOW = 0.025  # seconds, usual for speech
 FLOOR = 1e-5
 """Added to a band: 90 dB under a full-scale tone and above the float32 noise of the DFT."""
 
+FAINTEST, COLOUR = 60.0, 4.0
+"""Decibels: of added noise, the lowest level and the spread of its spectrum."""
+
 
 class LogMel(nn.Module):
     """Frame t is centred on sample t·hop; before and after the clip there is silence."""
@@ -28,6 +31,7 @@ class LogMel(nn.Module):
         super().__init__()
         self.features = spec.bands
         self.augment, self.each_band = spec.augment, spec.normalise == "band"
+        self.range = spec.range
         self.rate = spec.rate
         self.window = max(2, 2 * round(spec.rate * WINDOW / 2))
         self.hop = hop(spec)
@@ -42,7 +46,10 @@ class LogMel(nn.Module):
         x = F.pad(x, (self.window // 2, self.window // 2))
         x = F.conv1d(x[:, None], self.basis, stride=self.hop)  # [B, 2K, T']
         real, imaginary = x.square().chunk(2, dim=1)
-        x = (self.mel @ (real + imaginary) + FLOOR).log().transpose(1, 2)  # [B, T', bands]
+        x = self.mel @ (real + imaginary)  # [B, bands, T']
+        if self.training and self.augment.noise:
+            x = noise(x, self.augment.noise)
+        x = logarithm(x, self.range).transpose(1, 2)  # [B, T', bands]
         frames = field.lengths // self.hop + 1  # [B]
         if self.training and self.augment.warp:
             x = warp(x, self.augment.warp, self.rate)
@@ -71,6 +78,15 @@ class Wave(nn.Module):
         return Features(x, valid(field.lengths, x.shape[1]))
 
 
+def logarithm(x: Tensor, below: float | None) -> Tensor:
+    """Of a power [B, bands, T'] above the floor, which is fixed, or so many decibels `below` a
+    clip's loudest place."""
+    if below is None:
+        return (x + FLOOR).log()
+    loudest = x.amax((1, 2), keepdim=True).clamp(min=FLOOR)  # padding is silent
+    return (x / loudest + 10 ** (-below / 10)).log()
+
+
 def normalise(x: Tensor, keep: Tensor, each_band: bool = False) -> Tensor:
     """Zero mean and unit variance over a clip's valid frames and bands; padding is zero. The mean
     is that of the clip, or of each band."""
@@ -80,6 +96,18 @@ def normalise(x: Tensor, keep: Tensor, each_band: bool = False) -> Tensor:
     x = (x - (mean if each_band else mean.mean(2, keepdim=True))) * mask
     var = x.square().sum((1, 2), keepdim=True) / (frames * x.shape[2])
     return x * torch.rsqrt(var + 0.01)  # silence stays zero instead of becoming loud noise
+
+
+def noise(x: Tensor, least: float) -> Tensor:
+    """Each clip's power [B, bands, T'] and that of a noise whose spectrum is a smooth random curve,
+    `least` to FAINTEST decibels under the clip's loudest place."""
+    draw = torch.rand(len(x), 1, 1, device=x.device)
+    level = -least - (FAINTEST - least) * draw  # decibels
+    points = COLOUR * torch.randn(len(x), 1, 4, device=x.device)
+    colour = F.interpolate(points, size=x.shape[1], mode="linear", align_corners=True)
+    power = -torch.rand(2, *x.shape, device=x.device).clamp(min=1e-7).log().mean(0)  # 1 on average
+    loudest = x.amax((1, 2), keepdim=True)
+    return x + loudest * 10 ** ((level + colour.transpose(1, 2)) / 10) * power
 
 
 def warp(x: Tensor, most: float, rate: int) -> Tensor:
