@@ -26,16 +26,23 @@ CURVE = (0, 150, 300, 600, 1200, 2000, 3000, RATE // 2)
 """Hz where a microphone's gain is drawn."""
 
 
-def make(folder: Path, rows: int, seed: int = 0) -> Path:
-    """Write media and data.csv: audio, label, text, split. -> data.csv"""
+def make(
+    folder: Path, rows: int, seed: int = 0, test: str = "lucas", valid: str = "george"
+) -> Path:
+    """Write media and data.csv: audio, label, text, split. -> data.csv
+
+    test, valid: who is heard in those splits alone; the others are trained on.
+    """
+    parts = {test: "test", valid: "valid"}
     generator = np.random.default_rng(seed)
     (folder / "media").mkdir(parents=True, exist_ok=True)
     source = DATA / "fsdd"
     lines = [["audio", "label", "text", "split"]]
     with (source / "data.csv").open(encoding="utf-8-sig", newline="") as file:
         for row in csv.DictReader(file):
-            line = [str((source / row["audio"]).resolve()), row["label"], row["text"], row["split"]]
-            lines += [line] * (COPIES if row["split"] == "train" else 1)
+            split = parts.get(row["speaker"], "train")
+            line = [str((source / row["audio"]).resolve()), row["label"], row["text"], split]
+            lines += [line] * (COPIES if split == "train" else 1)
     said = []
     for i in range(rows):
         file, digit = folder / f"media/{i:05}.wav", i % 10

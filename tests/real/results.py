@@ -76,7 +76,7 @@ def train(name: str, task: Task, inputs: tuple[str, ...], seed: int) -> Bundle:
     config, run = RUNS / f"{name}.yaml", RUNS / f"{name}-seed{seed}-{int(time.time())}"
     table = DATA / task.folder / "data.csv"
     if task.spoken:
-        table = digits.make(run.with_name(f"{name}-data"), task.spoken)
+        table = digits.make(run.with_name(f"{name}-data"), task.spoken, **task.heard)
     command("init", *task.init(table, inputs), "-o", str(config))
     left_out = tuple(f"inputs.{c}{end}" for c in task.only if c not in inputs for end in ".=")
     settings = [s for s in task.settings if not s.startswith(left_out)]

@@ -1,6 +1,8 @@
 """The data sets in ../shared/data and what is promised on each; `make results` runs them all."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
@@ -45,6 +47,8 @@ class Task(NamedTuple):
     note: str = ""
     spoken: int = 0
     """Rows of the train split beside those of the folder: what espeak-ng says (`digits.py`)."""
+    heard: Mapping[str, str] = MappingProxyType({})
+    """Whom the test and valid splits of these hear, if others than the folder's."""
     transcript: bool = False
     valid: str = ""
     """What the valid split is, where its score is worth telling too."""
