@@ -112,9 +112,9 @@ def test_time_and_date_are_those_of_the_moment(example):
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 def test_voices_never_heard_are_understood_and_what_cannot_be_done_is_said(example, tmp_path):
-    """With half of the rows of run.py, since half of the time."""
-    sizes = example.data.Sizes(ears=1500, mind=3000, album=1200)
+    """As run.py has it, with half of the rows for mind and album. It reaches 0.94 there."""
+    sizes = example.data.Sizes(mind=3000, album=1200)
     shares = example.run.main(tmp_path, sizes, 120)
-    assert shares["all"] >= 0.6, shares
+    assert shares["all"] >= 0.8, shares
     assert shares["none"] >= 0.8, shares
-    assert shares["pictures"] >= 0.8, shares
+    assert shares["pictures"] >= 0.7, shares

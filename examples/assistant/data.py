@@ -25,7 +25,7 @@ PARTS = {"train": 0.8, "valid": 0.1, "test": 0.1}
 class Sizes(NamedTuple):
     """Rows of each table."""
 
-    ears: int = 2400
+    ears: int = 3000
     mind: int = 6000
     album: int = 2400
 
