@@ -239,3 +239,11 @@ def children(pid: int) -> list[int]:
 
     found = psutil.Process(pid).children()
     return [p.pid for p in found if "resource_tracker" not in " ".join(p.cmdline())]
+
+
+def test_the_verb_is_the_verb_also_after_its_package_was_imported():
+    import mmbm.serve.agent
+
+    for _ in range(2):
+        with pytest.raises(mmbm.MmbmError, match="Give a bundle to serve"):
+            mmbm.serve()

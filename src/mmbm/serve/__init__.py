@@ -9,3 +9,19 @@
 One process is one event loop, a pool that decodes and one thread that runs the graphs. `process.py`
 starts it, or several that share a port. No torch.
 """
+
+import sys
+from types import ModuleType
+from typing import Any
+
+
+class Verb(ModuleType):
+    """`mmbm.serve(…)` goes on to be the verb when this package of the same name is imported."""
+
+    def __call__(self, *args: Any, **options: Any) -> None:
+        from mmbm.api import serve
+
+        serve(*args, **options)
+
+
+sys.modules[__name__].__class__ = Verb
