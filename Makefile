@@ -49,6 +49,7 @@ bench-serve: .venv/ready
 results: .venv/ready
 	$(BIN)/python tests/real/results.py
 	$(BIN)/python tests/real/telling.py
+	$(BIN)/python tests/real/speakers.py
 
 clean:
 	rm -rf .venv .venv-litert runs demo .pytest_cache .ruff_cache .hypothesis

@@ -29,6 +29,8 @@ SHOWN_AS = {
     "match": "Number",
 }
 """gradio's parts by kind of target; for others a Label."""
+STYLE = "[id^=talk-] .message img { display: inline; min-width: 0; width: 8em }"
+"""Pictures that an agent shows stand side by side."""
 KEPT = 3600
 """Seconds after which an uploaded file is deleted."""
 WORDS = {
@@ -127,7 +129,7 @@ def build(replicas: dict[str, Replica], agents: Mapping[str, Agent], limits: Lim
     font = [themes.Font(name) for name in ("system-ui", "sans-serif")]
     theme = themes.Default(font=font, font_mono=["monospace"])
     return gradio.mount_gradio_app(
-        FastAPI(), blocks, path=PATH, i18n=words, theme=theme, footer_links=[], run_history=False,
+        FastAPI(), blocks, path=PATH, i18n=words, theme=theme, css=STYLE, footer_links=[], run_history=False,
         max_file_size=int(limits.megabytes * 1e6), ssr_mode=False,
     )  # fmt: skip
 
