@@ -129,8 +129,8 @@ def build(replicas: dict[str, Replica], agents: Mapping[str, Agent], limits: Lim
     font = [themes.Font(name) for name in ("system-ui", "sans-serif")]
     theme = themes.Default(font=font, font_mono=["monospace"])
     return gradio.mount_gradio_app(
-        FastAPI(), blocks, path=PATH, i18n=words, theme=theme, css=STYLE, footer_links=[], run_history=False,
-        max_file_size=int(limits.megabytes * 1e6), ssr_mode=False,
+        FastAPI(), blocks, path=PATH, i18n=words, theme=theme, css=STYLE, footer_links=[],
+        run_history=False, max_file_size=int(limits.megabytes * 1e6), ssr_mode=False,
     )  # fmt: skip
 
 
