@@ -106,6 +106,23 @@ def test_time_and_date_are_those_of_the_moment(example):
     assert asyncio.run(example.tools.Time().run(world, False)) == "It is 09:06."
 
 
+def test_it_never_guesses_where_there_is_nothing_to_go_by(example):
+    """A model that is sure of a wrong tool, or writes nothing: whatever it was, it is told."""
+    sure = {"tool.confidence": 1.0}
+
+    class Models:
+        async def answer(self, model, row):
+            return {**sure, "tool": row["said"], "reply": None}
+
+    def meant(said: str) -> str:
+        heard = example.assistant.Heard(said, bool(said), False)
+        return asyncio.run(example.assistant.understand(heard, "", None, Models())).tool
+
+    assert (meant("similar"), meant("look"), meant("talk"), meant("")) == (
+        "show", "show", "unsure", "deaf",
+    )  # fmt: skip
+
+
 # ── all of it ────────────────────────────────────────────────────────────────────────────────────
 
 

@@ -66,7 +66,8 @@ class Assistant:
 async def hear(turn: Turn, models: Models) -> Heard:
     """What is said, or written."""
     if not turn.sounds:
-        return Heard(turn.text.strip().lower().rstrip(".?!。？！"), True, False)
+        words = turn.text.strip().lower().rstrip(".?!。？！")
+        return Heard(words, bool(words), False)
     said = await models.answer("ears", {"speech": turn.sounds[-1]})
     words = said["words"] or ""
     clear = said["words.confidence"] ** (1 / max(len(words), 1))
@@ -83,6 +84,9 @@ async def understand(heard: Heard, before: str, picture: Cell, models: Models) -
     needed = [n for n in getattr(TOOLS.get(tool), "model_fields", ()) if n in Meaning._fields]
     if min(said[f"{name}.confidence"] for name in ("tool", *needed)) < SURE:
         return Meaning("unsure")
+    if tool in ("look", "similar") and picture is None:
+        return Meaning("show")
+    if tool in ("talk", "look"):
+        return Meaning(tool, reply=said["reply"]) if said["reply"] else Meaning("unsure")
     chosen: dict[str, Any] = {name: said[name] for name in needed}
-    reply = said["reply"] or "" if tool in ("talk", "look") else ""
-    return Meaning(tool, **chosen, reply=reply)
+    return Meaning(tool, **chosen)

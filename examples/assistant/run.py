@@ -11,7 +11,6 @@ import base64
 import collections
 import contextlib
 import csv
-import io
 import os
 import re
 import signal
@@ -28,7 +27,7 @@ import openai
 from assistant import WORDS
 from phrases import Asked, ask, is_chinese
 from things import Thing, draw
-from tools import Lights, World
+from tools import Lights, World, data_uri
 
 import mmbm
 from mmbm.demo.speech import speak
@@ -90,7 +89,8 @@ def talk(client: openai.OpenAI, asked: list[Asked], folder: Path, seed: int) -> 
         sound = {"data": base64.b64encode(file.read_bytes()).decode(), "format": "wav"}
         parts: list[Any] = [{"type": "input_audio", "input_audio": sound}]
         if one.thing:
-            parts.append({"type": "image_url", "image_url": {"url": png(one.thing, generator)}})
+            picture = data_uri(draw(one.thing, generator))
+            parts.append({"type": "image_url", "image_url": {"url": picture}})
         messages: list[Any] = [{"role": "user", "content": parts}]
         if one.before:
             earlier = {"role": "user", "content": one.before}
@@ -98,12 +98,6 @@ def talk(client: openai.OpenAI, asked: list[Asked], folder: Path, seed: int) -> 
         said = client.chat.completions.create(model=NAME, messages=messages)
         outcomes.append(Outcome(one, said.choices[0].message.content or ""))
     return outcomes
-
-
-def png(thing: Thing, generator: np.random.Generator) -> str:
-    file = io.BytesIO()
-    draw(thing, generator).save(file, "PNG")
-    return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"
 
 
 # ── the models and the server ────────────────────────────────────────────────────────────────────
@@ -126,17 +120,8 @@ def server(folder: Path) -> Iterator[str]:
     """`mmbm serve` on a free port; its URL."""
     models = [part for n in data.CONFIGS for part in ("--model", f"{n}={folder / n / 'bundle'}")]
     index = ["--index", f"album={folder / 'index'}", "--agent", f"{NAME}=assistant:Assistant"]
-    command = [
-        sys.executable,
-        "-m",
-        "mmbm.cli",
-        "serve",
-        *models,
-        *index,
-        "--port",
-        "0",
-        "--no-log",
-    ]
+    options = ["--port", "0", "--no-log"]
+    command = [sys.executable, "-m", "mmbm.cli", "serve", *models, *index, *options]
     path = os.pathsep.join([str(HERE), *filter(None, [os.environ.get("PYTHONPATH")])])
     log = folder / "serve.log"
     with log.open("w") as file:

@@ -7,6 +7,7 @@ import base64
 import datetime
 import io
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, get_args
@@ -38,12 +39,12 @@ class World:
     clock: Callable[[], datetime.datetime] = datetime.datetime.now
 
 
-class Tool(BaseModel):
+class Tool(BaseModel, ABC):
     name: ClassVar[str]
 
+    @abstractmethod
     async def run(self, world: World, chinese: bool) -> str:
         """Do it, and what to say then."""
-        raise NotImplementedError
 
 
 class Lights(Tool):
@@ -113,12 +114,12 @@ TOOLS: dict[str, type[Tool]] = {tool.name: tool for tool in (Lights, Time, Day, 
 def shown(intro: str, text: str, found: list[Found]) -> str:
     """Markdown: a page of talk shows the pictures, a program can read their numbers."""
     end = "：" if is_chinese(intro) else ":"
-    lines = [f"![{one.row}]({data_uri(one.media['picture'])})" for one in found]
-    return f"{intro}{text}{end}\n\n" + " ".join(lines)
+    pictures = [f"![{one.row}]({data_uri(Image.open(one.media['picture']))})" for one in found]
+    return f"{intro}{text}{end}\n\n" + " ".join(pictures)
 
 
-def data_uri(path: str) -> str:
-    with Image.open(path) as picture, io.BytesIO() as file:
+def data_uri(picture: Image.Image) -> str:
+    with picture, io.BytesIO() as file:
         picture.save(file, "PNG")
         return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"
 

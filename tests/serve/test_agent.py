@@ -9,6 +9,7 @@ from serve.test_openai import ask, picture, sound, text
 
 from mmbm.api import serve
 from mmbm.errors import ConfigError
+from mmbm.serve.conversation import turn
 
 TESTS = str(Path(__file__).parents[1])
 
@@ -89,6 +90,20 @@ def test_what_would_change_the_answer_is_refused_by_its_name(client, options, na
     with pytest.raises(openai.BadRequestError) as found:
         ask(client, "echo", text("hello"), **options)
     assert found.value.param == named
+
+
+def test_what_changes_nothing_is_taken(client):
+    said = ask(client, "echo", text("a"), logprobs=False, response_format={"type": "text"})
+    assert said.choices[0].message.content == "1 u: a"
+
+
+def test_a_file_of_the_page_is_told_by_what_it_holds(table, tmp_path):
+    for name in ("0.png", "0.wav"):
+        (tmp_path / f"{name}.bin").write_bytes((table.parent / "media" / name).read_bytes())
+    found = turn("user", ["a", "b"], [str(tmp_path / f"0.{x}.bin") for x in ("png", "wav")])
+    assert found.text == "a\nb"
+    assert found.pictures == ((table.parent / "media/0.png").read_bytes(),)
+    assert found.sounds == ((table.parent / "media/0.wav").read_bytes(),)
 
 
 def test_a_talk_ends_with_the_user(client):

@@ -1,10 +1,13 @@
 """The playground's page of talk: write, speak or show a picture, and read what the agent says."""
 
-import mimetypes
 from collections.abc import AsyncIterator, Iterable
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+from PIL import Image, UnidentifiedImageError
+
+from mmbm.columns.image import DAMAGE, FORMATS
 from mmbm.errors import MmbmError
 from mmbm.serve.agent import Agent, Turn
 
@@ -40,7 +43,18 @@ def earlier(message: dict[str, Any]) -> Turn:
 
 def turn(role: str, texts: Iterable[str], files: Iterable[str]) -> Turn:
     sounds, pictures = [], []
-    for file in map(Path, files):
-        sound = (mimetypes.guess_type(file.name)[0] or "").startswith("audio/")
-        (sounds if sound else pictures).append(file.read_bytes())
+    for file in files:
+        cell = Path(file).read_bytes()
+        (pictures if is_picture(cell) else sounds).append(cell)
     return Turn(role, "\n".join(texts), tuple(pictures), tuple(sounds))
+
+
+def is_picture(file: bytes) -> bool:
+    """By what it holds: browsers name what a microphone recorded as they like."""
+    try:
+        Image.open(BytesIO(file), formats=FORMATS).close()
+    except UnidentifiedImageError:
+        return False
+    except DAMAGE:
+        pass  # the column that reads it says what is wrong
+    return True

@@ -45,11 +45,16 @@ async def complete(replica: Replica, asked: Chat, note: dict[str, Any], limits: 
     if asked.stream:
         used = (lambda _: cost) if shown else None
         return events(chunks(head, once(text), used, likely), end=True)
+    return JSONResponse({**completion(head, text, likely), "usage": cost})
+
+
+def completion(head: dict[str, Any], text: str, logprobs: Any = None) -> dict[str, Any]:
+    """The assistant's message, whole."""
     choice = {
-        "index": 0, "finish_reason": "stop", "logprobs": likely,
+        "index": 0, "finish_reason": "stop", "logprobs": logprobs,
         "message": {"role": "assistant", "content": text, "refusal": None},
     }  # fmt: skip
-    return JSONResponse({**head, "object": "chat.completion", "choices": [choice], "usage": cost})
+    return {**head, "object": "chat.completion", "choices": [choice]}
 
 
 async def once(text: str) -> AsyncIterator[str]:

@@ -11,7 +11,7 @@ from mmbm.serve.agent import Agent, Turn, begun
 from mmbm.serve.limits import Refusal
 from mmbm.serve.openai.answered import events
 from mmbm.serve.openai.asked import Asked, Chat, Text, no, parted, valid
-from mmbm.serve.openai.chat import cell_of, chunks
+from mmbm.serve.openai.chat import cell_of, chunks, completion
 
 
 class Said(BaseModel):
@@ -22,11 +22,11 @@ class Said(BaseModel):
 
 
 async def talk(agent: Agent, asked: Chat, note: dict[str, Any]) -> Response:
-    for name in ("row", "response_format", "logprobs", "top_logprobs"):
-        if name in asked.model_fields_set:
-            raise no(
-                name, f"{agent.name} is an agent: it is asked by messages, and answers as text"
-            )
+    form = asked.response_format
+    wanted = {"row": asked.row, "response_format": form and form.type != "text",
+              "logprobs": asked.logprobs}  # fmt: skip
+    for name in (name for name, value in wanted.items() if value):
+        raise no(name, f"{agent.name} is an agent: it is asked by messages, and answers as text")
     note["rows"] = 1
     head = {"id": f"chatcmpl-{note['id']}", "created": int(time.time()), "model": agent.name}
     try:
@@ -36,11 +36,7 @@ async def talk(agent: Agent, asked: Chat, note: dict[str, Any]) -> Response:
         text = "".join([piece async for piece in pieces])
     except MmbmError as wrong:
         raise Refusal(422, str(wrong), reason="agent") from wrong
-    choice = {
-        "index": 0, "finish_reason": "stop", "logprobs": None,
-        "message": {"role": "assistant", "content": text, "refusal": None},
-    }  # fmt: skip
-    return JSONResponse({**head, "object": "chat.completion", "choices": [choice]})
+    return JSONResponse(completion(head, text))
 
 
 def turns(asked: Chat) -> list[Turn]:
