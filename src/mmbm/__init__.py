@@ -9,11 +9,12 @@ mmbm.load("runs/config/bundle").predict("new.csv")
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from mmbm.api import serve, train
+    from mmbm.api import train
     from mmbm.bundle import Bundle, load
     from mmbm.client import Client
     from mmbm.errors import MmbmError
     from mmbm.search import Index, load_index
+    from mmbm.serve.start import serve
 
 __version__ = "0.1.0"
 __all__ = [
@@ -22,7 +23,7 @@ __all__ = [
 
 _WHERE = {
     "train": "mmbm.api",
-    "serve": "mmbm.api",
+    "serve": "mmbm.serve.start",
     "Client": "mmbm.client",
     "load": "mmbm.bundle",
     "load_index": "mmbm.search",

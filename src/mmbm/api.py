@@ -1,6 +1,5 @@
 """The verbs in Python."""
 
-import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,9 +11,6 @@ from mmbm.errors import ConfigError, MissingExtra
 if TYPE_CHECKING:
     from mmbm.bundle import Bundle
     from mmbm.weights import Imported
-
-NAME = r"[A-Za-z0-9._-]+"
-"""Of what is served."""
 
 
 def train(
@@ -72,73 +68,6 @@ def import_weights(source: str, folder: str | Path) -> "Imported":
     from mmbm import weights
 
     return weights.import_weights(source, Path(folder))
-
-
-def serve(
-    bundle: str | Path | None = None,
-    *,
-    models: Iterable[str] = (),
-    host: str = "127.0.0.1",
-    port: int = 8000,
-    workers: int = 1,
-    threads: int | None = None,
-    token_file: Path | None = None,
-    log: bool = True,
-    runner: str | None = None,
-    indexes: Iterable[str] = (),
-    agents: Iterable[str] = (),
-    **limits: Any,
-) -> None:
-    """Serve a bundle, or several as `models=["NAME=PATH", …]`, until the process is told to stop.
-
-    indexes: to search, each made with one of the bundles: a path, or of several models NAME=PATH.
-    agents: Python between the models, each NAME=package.module:Class; see `mmbm.serve.agent`.
-    limits: see `mmbm.serve.limits.Limits`.
-    """
-    try:
-        import prometheus_client  # noqa: F401
-        import starlette  # noqa: F401
-        import uvicorn  # noqa: F401
-    except ModuleNotFoundError as error:
-        raise MissingExtra("Serving", "serve") from error
-    from mmbm.serve import process
-    from mmbm.serve.limits import Limits
-
-    named = {process.name_of(Path(bundle)): Path(bundle)} if bundle else {}
-    for text in models:
-        name, equals, path = text.partition("=")
-        if not equals or not re.fullmatch(NAME, name) or name in named:
-            raise ConfigError(
-                f"--model {text!r}: write NAME=BUNDLE, each name once, of letters, digits, . _ -"
-            )
-        named[name] = Path(path)
-    if not named:
-        raise ConfigError("Give a bundle to serve, or several as --model NAME=BUNDLE.")
-    token = process.read_token(token_file)
-    found = {}
-    for text in indexes:
-        name, equals, path = text.partition("=")
-        if not equals and len(named) == 1:
-            name, path = next(iter(named)), text
-        if name not in named or name in found:
-            raise ConfigError(
-                f"--index {text!r}: write NAME=INDEX, once for each model; models: "
-                f"{', '.join(named)}."
-            )
-        found[name] = path
-    between = {}
-    for text in agents:
-        name, _, kind = text.partition("=")
-        if ":" not in kind or not re.fullmatch(NAME, name) or name in {**named, **between}:
-            raise ConfigError(
-                f"--agent {text!r}: write NAME=package.module:Class, a name that no model has, of "
-                "letters, digits, . _ -"
-            )
-        between[name] = kind
-    service = process.Service(
-        named, Limits(**limits), token, threads, log, runner, workers, found, between
-    )
-    process.serve(service, host, port)
 
 
 def read(config: Any, table: Any, overrides: list[str] | None) -> tuple[Config, str]:

@@ -336,7 +336,7 @@ def serve(
     max_batch: Annotated[int, typer.Option(min=1, help="Rows that run together.")] = 32,
 ) -> None:
     """Serve bundles over HTTP, once their golden rows are answered as in training."""
-    from mmbm.api import serve as run_server
+    from mmbm.serve.start import serve as run_server
 
     limits = {
         "megabytes": max_megabytes, "batch_megabytes": max_batch_megabytes, "pixels": max_pixels,

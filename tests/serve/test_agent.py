@@ -7,9 +7,9 @@ import pytest
 from serve.conftest import serving
 from serve.test_openai import ask, picture, sound, text
 
-from mmbm.api import serve
 from mmbm.errors import ConfigError
 from mmbm.serve.conversation import turn
+from mmbm.serve.start import serve
 
 TESTS = str(Path(__file__).parents[1])
 

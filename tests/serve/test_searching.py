@@ -130,8 +130,8 @@ def test_a_model_without_an_index_has_no_search(index, tmp_path):
 
 
 def test_an_index_of_another_bundle_is_not_served(index, bundle_path, tmp_path):
-    from mmbm.api import serve
     from mmbm.errors import BundleError, ConfigError
+    from mmbm.serve.start import serve
 
     with pytest.raises(BundleError, match="made with version"):
         serve(bundle_path, indexes=[str(index.path)], port=0)

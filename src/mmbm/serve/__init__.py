@@ -6,8 +6,8 @@
                                 JSONL    together run together),
                                          runner, drift
 
-One process is one event loop, a pool that decodes and one thread that runs the graphs. `process.py`
-starts it, or several that share a port. No torch.
+One process is one event loop, a pool that decodes and one thread that runs the graphs. `start.py`
+checks what was asked, `process.py` starts it, or several that share a port. No torch.
 """
 
 import sys
@@ -19,7 +19,7 @@ class Verb(ModuleType):
     """`mmbm.serve(…)` goes on to be the verb when this package of the same name is imported."""
 
     def __call__(self, *args: Any, **options: Any) -> None:
-        from mmbm.api import serve
+        from mmbm.serve.start import serve
 
         serve(*args, **options)
 
