@@ -112,6 +112,19 @@ def test_files_in_a_lower_precision_are_smaller(exported, bundle):
     assert size(exported["openvino", "float16"].path) < size(exported["openvino", "float32"].path)
 
 
+def test_int8_weights_never_overflow_on_a_processor_that_adds_in_16_bits(exported):
+    """255 · 64 + 255 · 64 < 2¹⁵: older processors add two products before they widen them."""
+    onnx = pytest.importorskip("onnx")
+    weights = [
+        onnx.numpy_helper.to_array(tensor)
+        for file in (exported["onnx", "int8"].path / "graphs").glob("*.onnx")
+        for tensor in onnx.load(str(file)).graph.initializer
+        if tensor.data_type == onnx.TensorProto.INT8 and len(tensor.dims) > 1
+    ]
+    assert weights
+    assert max(abs(w.astype(int)).max() for w in weights) <= 64
+
+
 def test_metrics_are_measured_before_and_after_on_a_table(bundle, table, tmp_path):
     made = bundle.export("onnx", tmp_path / "int8", precision="int8", table=table)
     changes = made.report["table"]["targets"]

@@ -96,6 +96,11 @@ def test_a_device_that_is_not_there_is_never_replaced_by_another(table, tmp_path
         mmbm.train(small(table, device="cpu", precision="float16"), run=tmp_path / "b")
 
 
+def test_processors_of_every_make_train_in_the_same_precision_unless_told(table, tmp_path, capfd):
+    mmbm.train(small(table, device="cpu", epochs=1), run=tmp_path / "run")
+    assert "cpu, float32\n" in capfd.readouterr().err
+
+
 def test_trainings_of_one_process_have_each_its_own_precision(table, tmp_path, capfd):
     for i, precision in enumerate(("float32", "bfloat16", "float32")):
         config = small(table, device="cpu", precision=precision, epochs=1)

@@ -276,12 +276,8 @@ def check_device(spec: TrainSpec) -> None:
 
 
 def precision(spec: TrainSpec) -> str:
-    """accelerate's word for the precision; `auto` is bfloat16 where the device computes it."""
+    """accelerate's word for the precision; `auto` is bfloat16 on a GPU that computes it."""
     if spec.precision != "auto":
         return {"float32": "no", "bfloat16": "bf16", "float16": "fp16"}[spec.precision]
-    if spec.device in ("auto", "cuda") and torch.cuda.is_available():
-        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "no"
-    if spec.device == "mps" or (spec.device == "auto" and torch.backends.mps.is_available()):
-        return "no"
-    able = torch.cpu.get_capabilities()
-    return "bf16" if able.get("avx512_bf16") or able.get("amx_bf16") else "no"
+    on_gpu = spec.device in ("auto", "cuda") and torch.cuda.is_available()
+    return "bf16" if on_gpu and torch.cuda.is_bf16_supported(including_emulation=False) else "no"

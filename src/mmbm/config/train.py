@@ -57,7 +57,7 @@ class TrainSpec(Spec):
     clearly better on the valid split. 1: no averaging."""
     seed: int = 7
     precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
-    """auto: bfloat16 where the device computes it natively."""
+    """auto: bfloat16 on a GPU that computes it natively, else float32."""
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     threads: PositiveInt | None = None
     """CPU threads of torch; all cores if not given."""

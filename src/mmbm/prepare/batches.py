@@ -70,11 +70,16 @@ class Rows:
             rows,
         )
 
-    def length(self) -> np.ndarray:
-        """How long each row is [N], as a sum over its sounds and texts of parts of the longest."""
-        stores = (self.stores[name] for name in self.inputs)
+    def lengths(self, names: list[str]) -> np.ndarray:
+        """Those of each sound and text [K, N], as parts of its longest one."""
+        stores = (self.stores[name] for name in names)
         ragged = [s.lengths[self.rows] for s in stores if isinstance(s, Store) and s.storage.ragged]
-        return sum((x / x.max(initial=1) for x in ragged), np.zeros(len(self.rows)))
+        parts = [x / x.max(initial=1) for x in ragged]
+        return np.array(parts).reshape(len(parts), len(self))
+
+    def length(self) -> np.ndarray:
+        """How long each row's inputs are [N]."""
+        return self.lengths(self.inputs).sum(0)
 
     def in_order(self, batch: int) -> Iterator[tuple[np.ndarray, NumpyBatch]]:
         """Every row once, similar lengths together: (positions, batch)."""
@@ -100,13 +105,11 @@ class Rows:
         generator = np.random.default_rng([seed, epoch])
         steps = self.steps(batch)
         order = generator.permutation(len(self))[: steps * batch]
-        if np.ptp(length := self.length()) == 0:
+        lengths = self.lengths([*self.inputs, *self.targets])
+        if not np.ptp(lengths, axis=1).any():
             return np.array_split(order, steps)
-        batches = []
-        for start in range(0, len(order), WINDOW * batch):
-            window = order[start : start + WINDOW * batch]
-            window = window[np.argsort(length[window], kind="stable")]
-            batches += np.array_split(window, max(len(window) // batch, 1))
+        windows = np.split(order, range(WINDOW * batch, len(order), WINDOW * batch))
+        batches = [rows for window in windows for rows in alike(window, lengths, batch)]
         return [batches[i] for i in generator.permutation(len(batches))]
 
     def batches(
@@ -123,3 +126,14 @@ class Rows:
         ahead = grain.ReadOptions(num_threads=2, prefetch_buffer_size=4)
         dataset = grain.MapDataset.source(order[start:]).map(self.gather)
         yield from dataset.to_iter_dataset(ahead)
+
+
+def alike(rows: np.ndarray, lengths: np.ndarray, batch: int) -> list[np.ndarray]:
+    """Batches of rows of similar lengths [K, N]: halved along the one that differs most, and so on,
+    as a k-d tree is built (Bentley 1975)."""
+    if len(rows) < 2 * batch:
+        return [rows]
+    most = lengths[np.argmax(lengths[:, rows].std(1))]
+    rows = rows[np.argsort(most[rows], kind="stable")]
+    half = len(rows) // batch // 2 * batch
+    return alike(rows[:half], lengths, batch) + alike(rows[half:], lengths, batch)
