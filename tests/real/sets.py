@@ -117,7 +117,12 @@ TASKS = {
         "label",
         ("image", "audio"),
         0.985,
-        ("fusion.drop=0.5",),
+        (
+            "inputs.audio.bands=40",
+            "inputs.audio.encoder={kind: cnn, size: tiny}",
+            "fusion.drop=0.5",
+            "train.auxiliary=1",
+        ),
         alone=("image",),
     ),
     "season": Task(

@@ -100,7 +100,7 @@ class Recurrence(nn.Module):
         )
 
     def forward(self, x: Tensor, keep: Tensor) -> Tensor:  # [B, T, F], [B, T] -> [B, T, n*H]
-        run = self.operator if torch.compiler.is_exporting() else lambda layer, x: layer(x)[0]
+        run = self.operator if torch.compiler.is_exporting() else cells
         out = [run(self.directions[0], x)]
         if len(self.directions) == 2:
             back = reversal(keep)  # [B, T]
@@ -131,6 +131,14 @@ class Recurrence(nn.Module):
             version=20,
         )
         return y.squeeze(1).transpose(0, 1)
+
+
+def cells(layer: nn.Module, x: Tensor) -> Tensor:  # [B, T, F] -> [B, T, H]
+    """As torch computes it. Processors without AVX-512 have no LSTM in bfloat16."""
+    if x.device.type != "cpu":
+        return layer(x)[0]
+    with torch.autocast("cpu", enabled=False):
+        return layer(x.float())[0]
 
 
 def reversal(keep: Tensor) -> Tensor:
