@@ -70,16 +70,16 @@ class Rows:
             rows,
         )
 
-    def lengths(self, names: list[str]) -> np.ndarray:
-        """Those of each sound and text [K, N], as parts of its longest one."""
-        stores = (self.stores[name] for name in names)
+    def lengths(self) -> np.ndarray:
+        """Of each sound and text that is read [K, N], as parts of its longest one."""
+        stores = (self.stores[name] for name in self.inputs)
         ragged = [s.lengths[self.rows] for s in stores if isinstance(s, Store) and s.storage.ragged]
         parts = [x / x.max(initial=1) for x in ragged]
         return np.array(parts).reshape(len(parts), len(self))
 
     def length(self) -> np.ndarray:
         """How long each row's inputs are [N]."""
-        return self.lengths(self.inputs).sum(0)
+        return self.lengths().sum(0)
 
     def in_order(self, batch: int) -> Iterator[tuple[np.ndarray, NumpyBatch]]:
         """Every row once, similar lengths together: (positions, batch)."""
@@ -105,7 +105,7 @@ class Rows:
         generator = np.random.default_rng([seed, epoch])
         steps = self.steps(batch)
         order = generator.permutation(len(self))[: steps * batch]
-        lengths = self.lengths([*self.inputs, *self.targets])
+        lengths = self.lengths()
         if not np.ptp(lengths, axis=1).any():
             return np.array_split(order, steps)
         windows = np.split(order, range(WINDOW * batch, len(order), WINDOW * batch))
