@@ -1,4 +1,4 @@
-"""The verbs in Python."""
+"""The verbs that train, in Python."""
 
 from collections.abc import Iterable
 from pathlib import Path

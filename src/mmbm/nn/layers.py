@@ -100,7 +100,7 @@ class Recurrence(nn.Module):
         )
 
     def forward(self, x: Tensor, keep: Tensor) -> Tensor:  # [B, T, F], [B, T] -> [B, T, n*H]
-        run = self.operator if torch.compiler.is_exporting() else cells
+        run = self.operator if torch.compiler.is_exporting() else run_layer
         out = [run(self.directions[0], x)]
         if len(self.directions) == 2:
             back = reversal(keep)  # [B, T]
@@ -133,7 +133,7 @@ class Recurrence(nn.Module):
         return y.squeeze(1).transpose(0, 1)
 
 
-def cells(layer: nn.Module, x: Tensor) -> Tensor:  # [B, T, F] -> [B, T, H]
+def run_layer(layer: nn.Module, x: Tensor) -> Tensor:  # [B, T, F] -> [B, T, H]
     """As torch computes it. Processors without AVX-512 have no LSTM in bfloat16."""
     if x.device.type != "cpu":
         return layer(x)[0]
