@@ -1,13 +1,20 @@
 """A torch module -> an ONNX file whose named inputs and outputs keep their dynamic axes."""
 
 import contextlib
+import hashlib
+import io
 import logging
+import pickle
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import onnx_ir
 import torch
+from onnx_ir.tensor_adapters import TorchTensor
 from torch import Tensor, nn
+from torch.onnx import ONNXProgram
 
 from mmbm.errors import BundleError
 
@@ -31,17 +38,8 @@ def to_onnx(
     """
     module.eval()
     with quiet(), torch.no_grad():
-        program = torch.onnx.export(
-            Positional(module),
-            tuple(args.values()),
-            dynamo=True,
-            opset_version=20,
-            dynamic_shapes=(tuple(axes.get(name, {}) for name in args),),
-            input_names=list(args),
-            output_names=outputs,
-            verbose=False,
-        )
-    assert program is not None  # dynamo=True returns one
+        program = ONNXProgram(traced(Positional(module), args, axes, outputs), None)
+        program.optimize()
     for name, given in zip(args, program.model.graph.inputs):
         assert given.shape is not None
         for axis in axes.get(name, {}):
@@ -58,6 +56,82 @@ def to_onnx(
         if scopes:
             node.metadata_props[SCOPES] = scopes
     program.save(str(path), external_data=False)
+
+
+def traced(
+    module: nn.Module, args: dict[str, Tensor], axes: dict[str, Axes], outputs: list[str]
+) -> onnx_ir.Model:
+    """The graph before constants are folded. Tracing takes ten times as long as all the rest, so
+    modules of one make, as those of several seeds or folds, are traced once: docs/decisions/036."""
+    shapes = [(name, tuple(arg.shape), str(arg.dtype)) for name, arg in args.items()]
+    key = fingerprint(module, shapes, str(axes), outputs)
+    weights = {
+        **dict(module.named_parameters(remove_duplicate=False)),
+        **dict(module.named_buffers(remove_duplicate=False)),
+    }
+    model = _known.pop(key, None)
+    if model is None:
+        program = torch.onnx.export(
+            module,
+            tuple(args.values()),
+            dynamo=True,
+            opset_version=20,
+            dynamic_shapes=(tuple(axes.get(name, {}) for name in args),),
+            input_names=list(args),
+            output_names=outputs,
+            optimize=False,
+            verbose=False,
+        )
+        assert program is not None  # dynamo=True returns one
+        model = program.model
+        for name, value in model.graph.initializers.items():
+            if name in weights:
+                value.const_value = None
+    if key is not None:
+        _known[key] = model
+        if len(_known) > MOST:
+            del _known[next(iter(_known))]
+    filled = model.clone()
+    for name, value in filled.graph.initializers.items():
+        if value.const_value is None:
+            value.const_value = TorchTensor(weights[name].detach(), name)
+    return filled
+
+
+_known: dict[bytes, onnx_ir.Model] = {}
+"""Graphs without weights, by the fingerprint of what they were traced from; the latest last."""
+MOST = 16
+
+
+def fingerprint(module: nn.Module, *more: Any) -> bytes | None:
+    """Of all that a trace may depend on: code and attributes, but of weights and buffers, which it
+    sees as symbols, their shapes alone. None for a module that can't be pickled."""
+    file = io.BytesIO()
+    try:
+        _Make(file, module).dump((module, *more))
+    except (pickle.PicklingError, AttributeError, TypeError):
+        return None
+    return hashlib.sha256(file.getvalue()).digest()
+
+
+class _Make(pickle.Pickler):
+    def __init__(self, file: io.BytesIO, module: nn.Module):
+        super().__init__(file)
+        self.symbols = {id(t) for t in (*module.parameters(), *module.buffers())}
+
+    def persistent_id(self, obj: Any) -> Any:
+        if isinstance(obj, Tensor) and id(obj) in self.symbols:
+            return tuple(obj.shape), str(obj.dtype)
+        if isinstance(obj, str):  # equal ones alike, the same one or not
+            return obj.encode()
+        if isinstance(obj, type):  # one that was defined anew is another, whatever its name
+            _classes.add(obj)
+            return id(obj)
+        return None
+
+
+_classes: set[type] = set()
+"""Kept, so that no other gets the id of one."""
 
 
 @contextlib.contextmanager
