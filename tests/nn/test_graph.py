@@ -1,4 +1,5 @@
-"""A graph that was traced once serves every module of its make, with the weights of each."""
+"""A graph is as dynamic as it was asked to be, or there is no graph; one trace serves every module
+of its make, with the weights of each."""
 
 import numpy as np
 import onnxruntime
@@ -6,6 +7,7 @@ import pytest
 import torch
 from torch import nn
 
+from mmbm.errors import BundleError
 from mmbm.nn import graph
 
 
@@ -41,6 +43,16 @@ def exported(module: nn.Module, folder) -> float:
     session = onnxruntime.InferenceSession(folder / "g.onnx")
     (y,) = session.run(["y"], {"x": x.numpy()})
     return float(np.abs(y - module(x)[0].detach().numpy()).max())
+
+
+class ReadsItsBatchAsANumber(nn.Module):
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor]:
+        return (x + torch.zeros(len(x), 1),)
+
+
+def test_an_axis_that_would_be_fixed_is_an_error_that_names_it(tmp_path):
+    with pytest.raises(BundleError, match="axis 0 of x came out fixed at 3"):
+        exported(ReadsItsBatchAsANumber(), tmp_path)
 
 
 def test_modules_of_one_make_are_traced_once_and_each_has_its_weights(traces, tmp_path):
