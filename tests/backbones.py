@@ -71,6 +71,36 @@ def picture(kind: str, folder: Path) -> Path:
     return folder
 
 
+TIMM = (
+    "timm/test_vit",
+    "timm/test_resnet",
+    "timm/test_efficientnet",
+    "timm/swin_tiny_patch4_window7_224",
+)
+"""Of each way that timm's networks give what they see."""
+
+
+def timm(name: str, folder: Path) -> Path:
+    """A network of timm's with random weights, saved as its hub has them."""
+    import timm
+    from timm.models import save_for_hf
+
+    options: dict = {}
+    if "vit" in name:
+        options = {"img_size": PHOTO, "patch_size": 8}
+    elif "swin" in name:
+        options = {"img_size": PHOTO, "embed_dim": 12, "depths": [1, 1, 1, 1], "window_size": 4,
+                   "num_heads": [1, 1, 2, 2]}  # fmt: skip
+    torch.manual_seed(0)
+    model = timm.create_model(name.removeprefix("timm/"), **options)
+    save_for_hf(model, str(folder), model_args=options, safe_serialization=True)
+    cfg = json.loads((folder / "config.json").read_text())["pretrained_cfg"]
+    told = {"input_size": [3, PHOTO, PHOTO], "mean": [0.5, 0.4, 0.3], "std": [0.2, 0.25, 0.3],
+            "interpolation": "bilinear", "crop_pct": 1.0}  # fmt: skip
+    damage(folder, "config.json", pretrained_cfg={**cfg, **told})
+    return folder
+
+
 def lite(folder: Path) -> Path:
     """EfficientNet-Lite0 with random weights, from a file named and shaped as the published one."""
     from mmbm.weights import import_weights
@@ -108,6 +138,8 @@ def make(kind: str, folder: Path) -> Path:
     folder.parent.mkdir(parents=True, exist_ok=True)
     if kind == "efficientnet-lite0":
         return lite(folder)
+    if kind.startswith("timm/"):
+        return timm(kind, folder)
     folder.mkdir()
     return (text if kind in ("bert", "distilbert", "electra", "roberta") else picture)(kind, folder)
 

@@ -1,5 +1,6 @@
 """Pretrained models of texts and pictures: tiny ones, made here, on all their way to a bundle."""
 
+import importlib.util
 import shutil
 import subprocess
 import sys
@@ -30,6 +31,10 @@ MODELS = {
     "vit": "image", "dinov2": "image", "convnext": "image", "resnet": "image",
     "efficientnet-lite0": "image",
 }  # fmt: skip
+if importlib.util.find_spec("timm"):  # in an environment of its own: make test-timm
+    MODELS |= dict.fromkeys(backbones.TIMM, "image")
+CONVOLUTIONS = ("resnet", "efficientnet", "efficientnet-lite0")
+"""Have no linear layers."""
 SENTENCES = ["red", "it looks blue", "", "看起来是 green it looks", "never seen"]
 
 
@@ -85,21 +90,39 @@ def test_tokens_are_those_of_the_model_itself(named):
     if name == "efficientnet-lite0":
         pytest.skip("has no class in transformers; test_weights.py compares it")
     one = modality(named).eval()
-    model = transformers.AutoModel.from_pretrained(folder).eval()
+    reference = of_timm if name in backbones.TIMM else of_transformers
+    read = reference(folder, MODELS[name])
     for cell in cells(one):
         with torch.no_grad():
             x, keep = one.encoder(one.frontend(field(one, [cell])))
-            if MODELS[name] == "text":
-                theirs = model(input_ids=torch.from_numpy(cell)[None].long())
-            else:
-                processor = transformers.ViTImageProcessorPil.from_pretrained(folder)
-                theirs = model(**processor(cell, return_tensors="pt"))
-        theirs = theirs.last_hidden_state
+            theirs = read(cell)
         if theirs.ndim == 4:
             theirs = theirs.flatten(2).transpose(1, 2)
         assert keep.all()
         assert x.shape == theirs.shape
         assert (x - theirs).abs().max() < 2e-5
+
+
+def of_transformers(folder, kind: str):
+    model = transformers.AutoModel.from_pretrained(folder).eval()
+    if kind == "text":
+        return lambda cell: model(torch.from_numpy(cell)[None].long()).last_hidden_state
+    processor = transformers.ViTImageProcessorPil.from_pretrained(folder)
+    return lambda cell: model(**processor(cell, return_tensors="pt")).last_hidden_state
+
+
+def of_timm(folder, kind: str):
+    import timm
+    from PIL import Image
+
+    model = timm.create_model(f"local-dir:{folder}", pretrained=True).eval()
+    transform = timm.data.create_transform(**timm.data.resolve_model_data_config(model))
+
+    def read(cell):
+        x = model.forward_features(transform(Image.fromarray(cell))[None])  # type: ignore[operator]
+        return x.permute(0, 3, 1, 2) if x.ndim == 4 and x.shape[1] != model.num_features else x
+
+    return read
 
 
 def test_a_row_is_the_same_alone_and_in_any_batch(named):
@@ -150,7 +173,7 @@ class Pictures(torch.nn.Module):
 
 @pytest.mark.parametrize("tune", ["frozen", "last:1", "all", "lora"])
 def test_what_is_trained_is_what_was_asked_for(named, tune):
-    if tune == "lora" and named[0] in ("resnet", "efficientnet-lite0"):
+    if tune == "lora" and named[0].rpartition("_")[2] in CONVOLUTIONS:
         with pytest.raises(ConfigError, match="lora adds to linear layers"):
             modality(named, tune=tune).encoder.adapt()
         return
@@ -160,19 +183,20 @@ def test_what_is_trained_is_what_was_asked_for(named, tune):
     one({"x": field(one, cells(one))})[0].square().sum().backward()
     body = one.encoder.body
     learned = {n for n, w in body.named_parameters() if w.grad is not None and w.grad.any()}
-    last = [f"{one.encoder.blocks}.{len(one.encoder.layers()) - 1}."]
+    of_last = {id(w) for w in one.encoder.layers()[-1].parameters()}
+    last = {n for n, w in body.named_parameters() if id(w) in of_last}
     if tune == "frozen":
         assert not learned
         assert not any(part.training for part in body.modules())
     elif tune == "last:1":
-        after = ("layernorm", "head")
+        after = ("layernorm", "head", "norm", "conv_head", "bn2")
         assert learned
         assert all(name.startswith((*last, *after)) for name in learned)
     elif tune == "lora":
         assert learned
         assert all("lora_" in name for name in learned)
     else:
-        assert any("embed" in name or "stem" in name for name in learned)
+        assert any(part in name for name in learned for part in ("embed", "stem", "conv1"))
     assert one.project.weight.grad.any()
 
 
@@ -203,7 +227,9 @@ def test_batch_statistics_of_a_pretrained_model_stay(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("tune", ["frozen", "last:1", "all", "lora"])
-@pytest.mark.parametrize("name", ["bert", "vit", "efficientnet-lite0"])
+@pytest.mark.parametrize(
+    "name", [n for n in ("bert", "vit", "efficientnet-lite0", "timm/test_vit") if n in MODELS]
+)
 def test_a_bundle_stands_alone_and_a_stopped_run_ends_the_same(
     name, tune, table, tmp_path, monkeypatch
 ):
@@ -281,6 +307,30 @@ def test_a_folder_that_is_no_model_of_texts_is_said(bert, tmp_path, change, mess
 def test_a_folder_that_is_no_model_of_pictures_is_said(vit, tmp_path, change, message):
     with pytest.raises(ConfigError, match=message):
         modality(damaged(vit, tmp_path, change))
+
+
+CFG = {"mean": [0.5] * 3, "std": [0.5] * 3}
+
+
+@pytest.mark.skipif("timm/test_vit" not in MODELS, reason="needs timm: make test-timm")
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"architecture": "vit_of_nobody"}, "timm .* has no model 'vit_of_nobody'"),
+        ({"architecture": "test_resnet", "model_args": {}}, "its weights don't fit its config"),
+        ({"model_args": {"checkpoint_path": "x.pth"}}, "may not say checkpoint_path in model_args"),
+        ({"pretrained_cfg": {"input_size": [3, 32, 32]}}, "has no image_mean of three channels"),
+        (
+            {"pretrained_cfg": {**CFG, "input_size": [3, 64, 64], "fixed_input_size": True}},
+            "write size: 64",
+        ),
+    ],
+)
+def test_a_folder_that_is_no_model_of_timm_is_said(tmp_path, changes, message):
+    folder = backbones.make("timm/test_vit", tmp_path / "model")
+    backbones.damage(folder, "config.json", **changes)
+    with pytest.raises(ConfigError, match=message):
+        modality(("timm/test_vit", folder))
 
 
 def test_a_picture_too_small_for_a_network_is_refused(tmp_path):

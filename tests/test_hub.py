@@ -49,6 +49,15 @@ def test_a_name_of_the_hub_becomes_the_folder_that_was_fetched(snapshot, name):
     assert read_folder(found, ("vit",))["config"] == {"model_type": "vit"}
 
 
+def test_a_name_of_timm_is_of_its_owner_on_the_hub(snapshot, tmp_path):
+    model = tmp_path / "models--timm--tiny.in1k"
+    shutil.copytree(snapshot.parents[1], model)
+    assert encoder("timm/tiny.in1k").model == str(model / "snapshots" / COMMIT)
+    with pytest.raises(ConfigError, match=r"timm/other: .*hf download timm/other"):
+        encoder("timm/other")
+    shutil.rmtree(model)
+
+
 def test_what_is_not_there_and_cannot_be_fetched_is_named_with_the_cure(snapshot):
     with pytest.raises(ConfigError, match=r"hf/tiny/bert: .*hf download tiny/bert"):
         encoder("hf/tiny/bert")

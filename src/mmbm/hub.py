@@ -5,14 +5,15 @@ from pathlib import Path
 
 from mmbm.errors import ConfigError
 
-NAME = re.compile(r"hf/(?P<repo>[\w.-]+/[\w.-]+)(@(?P<revision>[\w./-]+))?")
+NAME = re.compile(r"(hf/|(?=timm/))(?P<repo>[\w.-]+/[\w.-]+)(@(?P<revision>[\w./-]+))?")
 READ = ["*.json", "*.safetensors", "*.jinja"]
 """What is fetched: no pickle, and no code."""
 
 
 def folder_of(model: str, base: Path) -> str:
-    """`hf/OWNER/NAME`, or `hf/OWNER/NAME@REVISION` -> its folder in the Hub's cache; a path from
-    `base` -> absolute. Raises ConfigError if it can't be had."""
+    """`hf/OWNER/NAME` or `timm/NAME` (its owner is timm), each perhaps with `@REVISION` -> its
+    folder in the Hub's cache; a path from `base` -> absolute. Raises ConfigError if it can't be
+    had."""
     found = NAME.fullmatch(model)
     if found is None:
         return str(base / model)

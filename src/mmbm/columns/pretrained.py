@@ -15,6 +15,9 @@ SOUNDS = ("wav2vec2", "whisper")
 TEXTS = ("bert", "distilbert", "electra", "roberta", "xlm-roberta")
 PICTURES = ("vit", "dinov2", "convnext", "resnet", "efficientnet-lite0")
 """Values of `model_type`, by the kind of input that they read."""
+TIMM = "timm"
+"""Stands for one in what is kept of timm's folders, which name an `architecture` of its own."""
+RESAMPLE = {"bilinear": 2, "bicubic": 3}  # Pillow's numbers
 OFFSET = ("roberta", "xlm-roberta")
 """Their positions begin behind the id of padding."""
 SMALLEST = 32
@@ -113,7 +116,10 @@ def read_writer(decoder: PretrainedDecoderSpec) -> State:
 
 def read_picture_model(spec: ImageSpec, encoder: PretrainedSpec) -> State:
     """`config` and `preprocessor`, checked against the input. Raises ConfigError."""
-    state = read_folder(encoder, PICTURES)
+    assert encoder.model is not None
+    config = _json(Path(encoder.model), "config.json")
+    timm = "architecture" in config and "model_type" not in config
+    state = _read_timm(encoder.model, config) if timm else read_folder(encoder, PICTURES)
     config, told = state["config"], state["preprocessor"]
     for name in ("image_mean", "image_std"):
         if told.get("do_normalize", True) and len(told.get(name) or ()) != 3:
@@ -125,7 +131,7 @@ def read_picture_model(spec: ImageSpec, encoder: PretrainedSpec) -> State:
         raise ConfigError(f"channels: its encoder reads {channels}, not {spec.channels}.")
     size = config.get("image_size")
     high, wide = (size, size) if isinstance(size, int) else size or (0, 0)
-    if config["model_type"] == "vit" and (spec.height, spec.width) != (high, wide):
+    if config["model_type"] in ("vit", TIMM) and high and (spec.height, spec.width) != (high, wide):
         raise ConfigError(
             f"size: its encoder reads {high}x{wide} pixels, not {spec.height}x{spec.width}; write "
             f"size: {high if high == wide else [high, wide]}."
@@ -138,6 +144,23 @@ def read_picture_model(spec: ImageSpec, encoder: PretrainedSpec) -> State:
             f"{spec.height}x{spec.width}."
         )
     return state
+
+
+def _read_timm(model: str, config: dict[str, Any]) -> State:
+    """What timm's config.json says, under the names of the others."""
+    _check_weights(Path(model))
+    told = config.get("pretrained_cfg") or {}
+    channels, *size = told.get("input_size") or (3, 224, 224)
+    kept = {
+        "model_type": TIMM,
+        "architecture": config["architecture"],
+        "options": config.get("model_args") or {},
+        "num_channels": channels,
+        "image_size": size if told.get("fixed_input_size") else None,
+    }
+    how = RESAMPLE.get(told.get("interpolation", "bicubic"), 3)
+    normalising = {"image_mean": told.get("mean"), "image_std": told.get("std"), "resample": how}
+    return {"config": kept, "preprocessor": normalising}
 
 
 def _json(folder: Path, name: str) -> dict[str, Any]:

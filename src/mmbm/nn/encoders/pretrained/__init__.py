@@ -4,9 +4,9 @@ A class for each `model_type`, named in `READERS`; all share how a model is open
 """
 
 from mmbm.columns import State
-from mmbm.columns.pretrained import PICTURES, TEXTS
+from mmbm.columns.pretrained import PICTURES, TEXTS, TIMM
 from mmbm.config import PretrainedSpec
-from mmbm.nn.encoders.pretrained.pictures import Lite, Picture
+from mmbm.nn.encoders.pretrained.pictures import Lite, Picture, Timm
 from mmbm.nn.encoders.pretrained.sounds import Wav2Vec2, Whisper
 from mmbm.nn.encoders.pretrained.texts import Text
 from mmbm.nn.pretrained import Pretrained
@@ -14,7 +14,7 @@ from mmbm.nn.pretrained import Pretrained
 READERS = (
     dict.fromkeys(TEXTS, Text)
     | dict.fromkeys(PICTURES, Picture)
-    | {"wav2vec2": Wav2Vec2, "whisper": Whisper, "efficientnet-lite0": Lite}
+    | {"wav2vec2": Wav2Vec2, "whisper": Whisper, "efficientnet-lite0": Lite, TIMM: Timm}
 )
 
 

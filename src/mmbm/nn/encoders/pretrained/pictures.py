@@ -1,18 +1,24 @@
 """Models of pictures: Hugging Face's, and EfficientNet-Lite."""
 
+import inspect
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors.torch import load_file
+from torch import nn
 
 from mmbm.columns import State
 from mmbm.columns.pretrained import WEIGHTS
 from mmbm.config import PretrainedSpec
+from mmbm.errors import ConfigError, MissingExtra
 from mmbm.nn.batch import Features, Tokens
 from mmbm.nn.encoders.pretrained.lite import EfficientNetLite, load_weights
 from mmbm.nn.pretrained import Pretrained, check_fit, opened
 
 BLOCKS = {"vit": "layers", "dinov2": "encoder.layer"}
+BLOCKS_OF_TIMM = ("blocks", "stages", "layers")
+LAYERS = ("layer1", "layer2", "layer3", "layer4")
 
 
 class Picture(Pretrained):
@@ -46,6 +52,54 @@ class Lite(Pretrained):
 
     def forward(self, features: Features) -> Tokens:
         return tokens(self.body(features.x))
+
+
+class Timm(Pretrained):
+    """A network of timm (Wightman 2019) without its head; a token for each of its tokens, or for
+    each place of its last map."""
+
+    def __init__(self, spec: PretrainedSpec, learned: State):
+        body = opened_timm(spec, learned["config"])
+        there = dict(body.named_children())
+        self.stages = [name for name in LAYERS if name in there]
+        if not (named := [name for name in (*BLOCKS_OF_TIMM, *self.stages[-1:]) if name in there]):
+            raise ConfigError(
+                f"{spec.model}: {learned['config']['architecture']} has none of "
+                f"{', '.join(BLOCKS_OF_TIMM)}, so what its blocks are isn't known."
+            )
+        super().__init__(spec, body, named[0])
+        self.width = body.num_features
+        self.channels_last = getattr(body, "output_fmt", "NCHW") == "NHWC"
+
+    def layers(self) -> list[nn.Module]:
+        if self.blocks in self.stages:  # a residual network's, each a child of its own
+            return [self.body.get_submodule(name) for name in self.stages]
+        return super().layers()
+
+    def forward(self, features: Features) -> Tokens:
+        x = self.body.forward_features(features.x)
+        return tokens(x.permute(0, 3, 1, 2) if self.channels_last else x)
+
+
+def opened_timm(spec: PretrainedSpec, config: dict[str, Any]) -> Any:
+    try:
+        import timm
+    except ModuleNotFoundError as error:
+        raise MissingExtra("A model of timm's", "timm") from error
+    name, options = config["architecture"], config["options"]
+    if not timm.is_model(name):
+        raise ConfigError(f"{spec.model}: timm {timm.__version__} has no model {name!r}.")
+    if odd := sorted(options.keys() & inspect.signature(timm.create_model).parameters):
+        raise ConfigError(f"{spec.model}: its config.json may not say {odd[0]} in model_args.")
+    options = {**options, "num_classes": 0, "in_chans": config["num_channels"]}
+    body = timm.create_model(name, **options)
+    if spec.model is not None:
+        theirs, ours = load_file(Path(spec.model) / WEIGHTS), body.state_dict()
+        there = {n: theirs[n] for n in ours.keys() & theirs.keys()}  # its head is not among ours
+        other = sorted(n for n, tensor in there.items() if tensor.shape != ours[n].shape)
+        check_fit(Path(spec.model), sorted(ours.keys() - theirs.keys()), other)
+        body.load_state_dict(there)
+    return body
 
 
 def tokens(x: torch.Tensor) -> Tokens:
