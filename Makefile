@@ -10,7 +10,7 @@ BIN := .venv/bin
 	$(BIN)/pip install -q --disable-pip-version-check -e ".[dev]"
 	touch $@
 
-.PHONY: demo test test-slow test-litert check bench bench-serve results clean
+.PHONY: demo test test-slow test-litert test-timm check bench bench-serve results clean
 demo: .venv/ready
 	$(BIN)/mmbm demo
 
@@ -33,6 +33,16 @@ test-slow: .venv/ready
 test-litert: .venv-litert/ready
 	.venv-litert/bin/python -m pytest -m "slow or not slow" tests/test_export_litert.py
 
+# timm imports torchvision, whose build on PyPI goes with the CUDA build of torch: 5 GB.
+.venv-timm/ready: pyproject.toml
+	test -d .venv-timm || $(PYTHON) -m venv .venv-timm
+	.venv-timm/bin/pip install -q --disable-pip-version-check torch torchvision
+	.venv-timm/bin/pip install -q --disable-pip-version-check -e ".[timm]" pytest pytest-timeout
+	touch $@
+
+test-timm: .venv-timm/ready
+	.venv-timm/bin/python -m pytest -m "slow or not slow" -k timm tests/test_backbones.py
+
 check: .venv/ready
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -54,4 +64,4 @@ results: .venv/ready
 	$(BIN)/python tests/real/speakers.py
 
 clean:
-	rm -rf .venv .venv-litert runs demo .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-litert .venv-timm runs demo .pytest_cache .ruff_cache .hypothesis

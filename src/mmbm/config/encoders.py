@@ -88,15 +88,16 @@ class BagSpec(Spec):
 
 class PretrainedSpec(Spec):
     """A model that others trained: of a text one of BERT's family, with its own tokenizer; of a
-    picture ViT, DINOv2, ConvNeXt, ResNet or EfficientNet-Lite0; of a sound wav2vec2 or the encoder
-    of Whisper. It reads its input as its own preprocessing has it: options of what else would be
-    learned or computed (a tokenizer, a spectrogram and its `augment`) have no part in it."""
+    picture ViT, DINOv2, ConvNeXt, ResNet, EfficientNet-Lite0 or one of timm's; of a sound wav2vec2
+    or the encoder of Whisper. It reads its input as its own preprocessing has it: options of what
+    else would be learned or computed (a tokenizer, a spectrogram and its `augment`) have no part in
+    it."""
 
     kind: Literal["pretrained"] = "pretrained"
     model: str | None
     """Folder that `save_pretrained` or `mmbm import-weights` wrote, weights as safetensors; or
-    `hf/OWNER/NAME` or `hf/OWNER/NAME@REVISION`, fetched once from the Hugging Face Hub. No code of
-    the folder is run. In a bundle, which holds all of it, empty."""
+    `hf/OWNER/NAME` or `timm/NAME`, perhaps with `@REVISION`, fetched once from the Hugging Face
+    Hub. No code of the folder is run. In a bundle, which holds all of it, empty."""
     tune: Annotated[str, Field(pattern=r"^(all|frozen|lora|last:[1-9][0-9]*)$")] = "all"
     """Train all of its weights; none (`frozen`), so that it is a fixed reader of what is trained
     behind it; those of its last blocks (`last:2`); or small additions to its linear layers (`lora`,
