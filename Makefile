@@ -18,10 +18,8 @@ demo: .venv/ready
 test: .venv/ready check
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
-# Those on real sets train long: one at a time, on all cores.
 test-slow: .venv/ready
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow -n 2 --dist loadfile --ignore=tests/real
-	$(BIN)/python -m pytest -m slow tests/real
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow -n 2 --dist loadfile --no-loadscope-reorder
 
 # LiteRT's converter wants older packages than the rest: an environment of its own.
 .venv-litert/ready: pyproject.toml

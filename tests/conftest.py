@@ -10,6 +10,16 @@ import mmbm
 DATA = Path(__file__).parents[2] / "shared" / "data"
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with a test that may take long come first, so that none is left over at the end for one
+    of two processes alone."""
+    longest: dict[Path, float] = {}
+    for item in items:
+        marker = item.get_closest_marker("timeout")
+        longest[item.path] = max(longest.get(item.path, 0), marker.args[0] if marker else 0)
+    items.sort(key=lambda item: -longest[item.path])
+
+
 @pytest.fixture(scope="session")
 def data() -> Path:
     """The folder of real data sets, beside the project; a test that asks for it skips without."""

@@ -6,6 +6,7 @@ import onnxruntime
 import pytest
 import torch
 from torch import nn
+from torch.nn.utils.parametrizations import weight_norm
 
 from mmbm.errors import BundleError
 from mmbm.nn import graph
@@ -83,10 +84,15 @@ def test_a_class_that_was_written_anew_makes_another_graph(traces, tmp_path):
     assert len(traces) == 2
 
 
-def test_what_cannot_be_pickled_is_traced_each_time(traces, tmp_path):
+def with_a_function(module: Scaled) -> None:
+    module.hook = lambda x: x  # type: ignore[assignment]
+
+
+@pytest.mark.parametrize("change", [with_a_function, lambda m: weight_norm(m.linear)])
+def test_what_cannot_be_pickled_is_traced_each_time(traces, tmp_path, change):
     for seed in range(2):
         module = Scaled(seed)
-        module.hook = lambda x: x  # type: ignore[assignment]
+        change(module)
         assert exported(module, tmp_path) < 1e-6
     assert len(traces) == 2
 

@@ -16,6 +16,7 @@ FEW = (
     "fusion={kind: sum, drop: {image: 0.9, text: 0, table: 0}}",
     "train.lr=0.0007",
     "train.clip=10",
+    "train.auxiliary=1",
 )
 """Two thousand rows: see docs/decisions/018."""
 

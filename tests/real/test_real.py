@@ -7,7 +7,7 @@ import sets
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.timeout(1800),  # a machine that is shared
+    pytest.mark.timeout(2400),  # a machine that is shared
     pytest.mark.skipif(not sets.DATA.is_dir(), reason="needs the data sets in ../shared/data"),
 ]
 

@@ -109,8 +109,8 @@ def fingerprint(module: nn.Module, *more: Any) -> bytes | None:
     file = io.BytesIO()
     try:
         _Make(file, module).dump((module, *more))
-    except (pickle.PicklingError, AttributeError, TypeError):
-        return None
+    except (pickle.PicklingError, AttributeError, TypeError, RuntimeError):
+        return None  # a parametrised module says so by RuntimeError
     return hashlib.sha256(file.getvalue()).digest()
 
 

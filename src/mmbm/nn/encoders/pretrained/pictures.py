@@ -64,8 +64,8 @@ class Timm(Pretrained):
         self.stages = [name for name in LAYERS if name in there]
         if not (named := [name for name in (*BLOCKS_OF_TIMM, *self.stages[-1:]) if name in there]):
             raise ConfigError(
-                f"{spec.model}: {learned['config']['architecture']} has none of "
-                f"{', '.join(BLOCKS_OF_TIMM)}, so what its blocks are isn't known."
+                f"{spec.model}: {learned['config']['architecture']} has no list of blocks named "
+                f"{', '.join(BLOCKS_OF_TIMM)} or {LAYERS[0]}: this network isn't supported."
             )
         super().__init__(spec, body, named[0])
         self.width = body.num_features
@@ -78,6 +78,10 @@ class Timm(Pretrained):
 
     def forward(self, features: Features) -> Tokens:
         x = self.body.forward_features(features.x)
+        if not isinstance(x, torch.Tensor):
+            raise ConfigError(
+                "This network of timm's sees in several parts, which isn't supported."
+            )
         return tokens(x.permute(0, 3, 1, 2) if self.channels_last else x)
 
 
