@@ -115,11 +115,13 @@ def test_it_learns_to_answer_and_its_bundle_stands_alone(bundle, table):
     )
 
 
+@pytest.mark.slow
 def test_a_stopped_and_resumed_run_ends_with_the_same_weights(table, llama, tmp_path, monkeypatch):
     made = config(table, llama, {"lora": {"rank": 2}}, epochs=2)
     resuming.assert_resumes(made, tmp_path, monkeypatch, steps=20)
 
 
+@pytest.mark.slow
 def test_first_the_bridge_then_lora(table, llama, tmp_path):
     before = load_file(llama / "model.safetensors")
     first = mmbm.train(config(table, llama, epochs=1), run=tmp_path / "bridge")

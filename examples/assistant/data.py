@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from phrases import SPLITS, ask, is_chinese, part_of
+from phrases import SPLITS, ask, is_chinese
 from things import THINGS, draw
 
 from mmbm.demo.speech import ACCENTS, VOICES, Utterance, speak
@@ -45,27 +45,11 @@ def utterance(text: str, split: str, file: Path, generator: np.random.Generator)
     return Utterance(str(file), text, voice, int(rate), int(pitch))
 
 
-def said(generator: np.random.Generator, split: str) -> str:
-    """A sentence; in training every other time the beginning of one and the end of another, which
-    teaches sounds more than sentences. None of them is a sentence of another split."""
-    text = ask(generator, split).said
-    if split != "train" or generator.random() < 0.5:
-        return text
-    other = ask(generator, split).said
-    if is_chinese(other) != is_chinese(text):
-        return text
-    space = "" if is_chinese(text) else " "
-    first, last = (list(t) if not space else t.split() for t in (text, other))
-    begin, end = (int(generator.integers(1, 1 + len(part))) for part in (first, last))
-    joined = space.join([*first[:begin], *last[-end:]])
-    return joined if part_of(joined, "train") else text
-
-
 def make_ears(folder: Path, rows: int, generator: np.random.Generator) -> None:
     drawn, lines = [], []
     for split, part in PARTS.items():
         for _ in range(round(part * rows)):
-            file, text = f"speech/{len(lines):05}.wav", said(generator, split)
+            file, text = f"speech/{len(lines):05}.wav", ask(generator, split).said
             drawn.append(utterance(text, split, folder / file, generator))
             lines.append([file, text, "zh" if is_chinese(text) else "en", split])
     speak(drawn)

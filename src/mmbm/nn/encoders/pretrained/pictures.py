@@ -79,9 +79,7 @@ class Timm(Pretrained):
     def forward(self, features: Features) -> Tokens:
         x = self.body.forward_features(features.x)
         if not isinstance(x, torch.Tensor):
-            raise ConfigError(
-                "This network of timm's sees in several parts, which isn't supported."
-            )
+            raise ConfigError("A network of timm's that sees in several parts isn't supported.")
         return tokens(x.permute(0, 3, 1, 2) if self.channels_last else x)
 
 
