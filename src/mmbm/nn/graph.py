@@ -69,7 +69,7 @@ def traced(
         **dict(module.named_parameters(remove_duplicate=False)),
         **dict(module.named_buffers(remove_duplicate=False)),
     }
-    model = _known.pop(key, None)
+    model = _known.pop(key, None) if key else None
     if model is None:
         program = torch.onnx.export(
             module,

@@ -77,7 +77,8 @@ class Timm(Pretrained):
         return super().layers()
 
     def forward(self, features: Features) -> Tokens:
-        x = self.body.forward_features(features.x)
+        body: Any = self.body
+        x = body.forward_features(features.x)
         if not isinstance(x, torch.Tensor):
             raise ConfigError("A network of timm's that sees in several parts isn't supported.")
         return tokens(x.permute(0, 3, 1, 2) if self.channels_last else x)
@@ -85,7 +86,7 @@ class Timm(Pretrained):
 
 def opened_timm(spec: PretrainedSpec, config: dict[str, Any]) -> Any:
     try:
-        import timm
+        import timm  # type: ignore[import-not-found]
     except ModuleNotFoundError as error:
         raise MissingExtra("A model of timm's", "timm") from error
     name, options = config["architecture"], config["options"]
