@@ -127,10 +127,10 @@ def test_it_never_guesses_where_there_is_nothing_to_go_by(example):
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(1800)
+@pytest.mark.timeout(2700)
 def test_voices_never_heard_are_understood_and_what_cannot_be_done_is_said(example, tmp_path):
-    """As run.py has it, with half of the rows for mind and album. It reaches 0.94 there."""
-    sizes = example.data.Sizes(mind=3000, album=1200)
+    """As run.py has it, with half of the rows for the album. It reaches 0.94 there."""
+    sizes = example.data.Sizes(album=1200)
     shares = example.run.main(tmp_path, sizes, 120)
     assert shares["all"] >= 0.8, shares
     assert shares["none"] >= 0.8, shares
