@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+import tiny
 from serve.conftest import serving
 
 import mmbm
@@ -16,6 +17,7 @@ from mmbm.bundle import MANIFEST
 from mmbm.errors import BundleError, MissingExtra, MmbmError
 from mmbm.export.onefile import Whole
 from mmbm.export.verify import TOLERANCES, batches, golden
+from mmbm.nn import graph
 from mmbm.predict import batched
 from mmbm.runners import flatten, units
 
@@ -52,6 +54,24 @@ def test_an_exported_bundle_answers_as_its_origin_whatever_the_batch(variant, ex
             assert unit[name].farthest(answer, theirs[name]) <= bound, (label, name)
         labels.append(label)
     assert len(labels) == len(set(labels)) + 3  # four golden rows alone, everything else once
+
+
+def test_weights_too_large_for_a_graph_are_in_a_file_beside_it(table, tmp_path, monkeypatch):
+    monkeypatch.setattr(graph, "LARGE", 10_000)
+    config = tiny.config(table, epochs=1)
+    config["inputs"] = {name: config["inputs"][name] for name in ("photo", "remark")}
+    trained = mmbm.train(config, run=tmp_path / "run")
+    bundle = mmbm.load(shutil.copytree(trained.path, tmp_path / "elsewhere"), verify=True)
+    weights = bundle.path / "graphs" / "encode.onnx.data"
+    assert weights.stat().st_size > 10_000
+    for to, precision in VARIANTS:
+        made = bundle.export(to, tmp_path / f"{to}-{precision}", precision=precision)
+        assert mmbm.load(made.path, verify=True).verify() == bundle.verify()
+    beside = tmp_path / "onnx-float16" / "graphs" / "encode.onnx.data"
+    assert 0 < beside.stat().st_size < 0.8 * weights.stat().st_size
+    weights.write_bytes(bytes(weights.stat().st_size))
+    with pytest.raises(BundleError, match=r"encode\.onnx\.data is not the file"):
+        mmbm.load(bundle.path)
 
 
 def test_the_battery_has_every_shape_that_a_graph_may_not_be_made_for(bundle):

@@ -17,8 +17,12 @@ SCOPES = "pkg.torch.onnx.name_scopes"
 
 def convert(bundle: Bundle, folder: Path, precision: str) -> None:
     for graph in graphs(bundle.config):
-        model = read(bundle.path / "graphs" / f"{graph}.onnx")
-        onnx().save(lower(model, precision), str(folder / f"{graph}.onnx"))
+        name = f"{graph}.onnx"
+        model = lower(read(bundle.path / "graphs" / name), precision)
+        external = (bundle.path / "graphs" / f"{name}.data").exists()
+        onnx().save(
+            model, str(folder / name), save_as_external_data=external, location=f"{name}.data"
+        )
 
 
 def onnx() -> Any:

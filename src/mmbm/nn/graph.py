@@ -19,6 +19,9 @@ from torch.onnx import ONNXProgram
 from mmbm.errors import BundleError
 
 Axes = dict[int, torch.export.Dim]
+LARGE = 2**31 - 2**27
+"""Bytes of weights above which they are in a file of their own beside the graph, such as
+`encode.onnx.data`: a protobuf holds 2 GB at most."""
 SCOPES = "pkg.torch.onnx.name_scopes"
 """Metadata of a node: the modules it comes from, outermost first."""
 
@@ -30,7 +33,8 @@ def to_onnx(
     outputs: list[str],
     path: str | Path,
 ) -> None:
-    """Write `module(*args.values())`, a tuple of tensors called `outputs`, to `path`.
+    """Write `module(*args.values())`, a tuple of tensors called `outputs`, to `path`, weights above
+    `LARGE` beside it.
 
     args: an example of every input by name; at least two rows, and a length that is still two
         or more after all strides, since an axis of 1 would be taken for a constant.
@@ -55,7 +59,8 @@ def to_onnx(
         node.metadata_props.clear()
         if scopes:
             node.metadata_props[SCOPES] = scopes
-    program.save(str(path), external_data=False)
+    weights = [value.const_value for value in program.model.graph.initializers.values()]
+    program.save(str(path), external_data=sum(w.nbytes for w in weights if w is not None) > LARGE)
 
 
 def traced(
