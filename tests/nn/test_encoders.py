@@ -27,11 +27,10 @@ TINY = {
     "conformer-tokens": ConformerSpec(size="tiny", kernel=7),
     "bag-tokens": BagSpec(),
 }
-MORE = {  # every preset and option that changes the graph
+MORE = {  # the largest preset, and every option that changes the graph
     f"{name}-{label}": spec.model_copy(update=change)
     for name, spec in TINY.items()
     for label, change in {
-        "small": {"size": "small"},
         "base": {"size": "base"},
         "wide": {"width": 40, "layers": 2},
         "odd-patch": {"patch": 5},

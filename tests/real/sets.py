@@ -65,7 +65,9 @@ class Task(NamedTuple):
 
 
 TASKS = {
-    "mnist": Task("mnist", "label", ("image",), 0.975),
+    "mnist": Task(
+        "mnist", "label", ("image",), 0.975, ("inputs.image.encoder={kind: cnn, size: tiny}",)
+    ),
     "fsdd": Task(
         "fsdd",
         "label",
