@@ -1,5 +1,5 @@
-"""How much faster a training step could be if texts were packed, several in a sequence, so that none
-is padded: the answers of the scenes of tests/real/telling.py, as they are, and as many tokens in
+"""How much faster a training step could be if texts were packed, several in a sequence, and none
+were padded: the answers of the scenes of tests/real/telling.py, as they are, and as many tokens in
 answers that are all of the mean length of their batch.
 
 python bench/packing.py [ROWS]
