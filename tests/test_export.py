@@ -69,6 +69,10 @@ def test_weights_too_large_for_a_graph_are_in_a_file_beside_it(table, tmp_path, 
         assert mmbm.load(made.path, verify=True).verify() == bundle.verify()
     beside = tmp_path / "onnx-float16" / "graphs" / "encode.onnx.data"
     assert 0 < beside.stat().st_size < 0.8 * weights.stat().st_size
+    monkeypatch.setattr("mmbm.export.precision.MOST", 10_000)
+    with pytest.raises(BundleError, match=r"too large for the converter to float16.*int8"):
+        bundle.export("onnx", tmp_path / "none", precision="float16")
+    assert not (tmp_path / "none").exists()
     weights.write_bytes(bytes(weights.stat().st_size))
     with pytest.raises(BundleError, match=r"encode\.onnx\.data is not the file"):
         mmbm.load(bundle.path)

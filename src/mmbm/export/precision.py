@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from mmbm.bundle import Bundle
-from mmbm.errors import MissingExtra
+from mmbm.errors import BundleError, MissingExtra
 from mmbm.runners import graphs
 
+MOST = 2**31 - 2**27
+"""Bytes of weights that the converter to float16 takes: it passes the graph on as one protobuf."""
 SCOPES = "pkg.torch.onnx.name_scopes"
 """Metadata that torch's exporter leaves at a node: the modules it comes from."""
 
@@ -18,8 +20,14 @@ SCOPES = "pkg.torch.onnx.name_scopes"
 def convert(bundle: Bundle, folder: Path, precision: str) -> None:
     for graph in graphs(bundle.config):
         name = f"{graph}.onnx"
+        weights = bundle.path / "graphs" / f"{name}.data"
+        external = weights.exists()
+        if precision == "float16" and external and weights.stat().st_size > MOST:
+            raise BundleError(
+                f"{bundle.path}: the weights of {graph} are too large for the converter to "
+                "float16. Choose int8, or --to openvino."
+            )
         model = lower(read(bundle.path / "graphs" / name), precision)
-        external = (bundle.path / "graphs" / f"{name}.data").exists()
         onnx().save(
             model, str(folder / name), save_as_external_data=external, location=f"{name}.data"
         )
