@@ -30,7 +30,7 @@ interval, or of a transcript (`mmbm init --transcript`) its word and character e
 there are several seeds, their mean and standard deviation first. *Best single* is the best modality
 trained alone with the same settings and budget, *gain* what the whole is better, mean over the
 seeds, with its paired 95 % interval over the test rows. Minutes are of one run with those single
-modalities, on two shared cores. The rows of fsdd, wakewords and emoji_zh_en were measured when
+modalities, on two shared cores. The rows of fsdd were measured when
 `precision: auto` was bfloat16 on processors that have it. Written by `make results`
 (`tests/real/results.py`).
 
