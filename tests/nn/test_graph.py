@@ -68,6 +68,15 @@ def test_a_plain_number_makes_another_graph(traces, tmp_path):
     assert len(traces) == 2
 
 
+def test_weights_that_are_shared_make_another_graph(traces, tmp_path):
+    for shared in (True, False):
+        module = nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 4), Scaled(0))
+        if shared:
+            module[1].weight = module[0].weight
+        assert exported(module, tmp_path) < 1e-6
+    assert len(traces) == 2
+
+
 def test_a_class_that_was_written_anew_makes_another_graph(traces, tmp_path):
     def written(sign: int) -> type[nn.Module]:
         def forward(self, x):

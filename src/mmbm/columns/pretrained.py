@@ -4,6 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from PIL.Image import Resampling
+
 from mmbm.columns import State
 from mmbm.config import ImageSpec, PretrainedDecoderSpec, PretrainedSpec, TextSpec
 from mmbm.errors import ConfigError, MissingExtra
@@ -17,7 +19,6 @@ PICTURES = ("vit", "dinov2", "convnext", "resnet", "efficientnet-lite0")
 """Values of `model_type`, by the kind of input that they read."""
 TIMM = "timm"
 """Stands for one in what is kept of timm's folders, which name an `architecture` of its own."""
-RESAMPLE = {"bilinear": 2, "bicubic": 3}  # Pillow's numbers
 OFFSET = ("roberta", "xlm-roberta")
 """Their positions begin behind the id of padding."""
 SMALLEST = 32
@@ -131,7 +132,8 @@ def read_picture_model(spec: ImageSpec, encoder: PretrainedSpec) -> State:
         raise ConfigError(f"channels: its encoder reads {channels}, not {spec.channels}.")
     size = config.get("image_size")
     high, wide = (size, size) if isinstance(size, int) else size or (0, 0)
-    if config["model_type"] in ("vit", TIMM) and high and (spec.height, spec.width) != (high, wide):
+    fixed = config["model_type"] == "vit" or (timm and size)
+    if fixed and (spec.height, spec.width) != (high, wide):
         raise ConfigError(
             f"size: its encoder reads {high}x{wide} pixels, not {spec.height}x{spec.width}; write "
             f"size: {high if high == wide else [high, wide]}."
@@ -150,6 +152,9 @@ def _read_timm(model: str, config: dict[str, Any]) -> State:
     """What timm's config.json says, under the names of the others."""
     _check_weights(Path(model))
     told = config.get("pretrained_cfg") or {}
+    how = str(told.get("interpolation", "bicubic"))  # timm's own default
+    if how.upper() not in Resampling.__members__:
+        raise ConfigError(f"{model}: how its pictures are resized, {how!r}, isn't known.")
     channels, *size = told.get("input_size") or (3, 224, 224)
     kept = {
         "model_type": TIMM,
@@ -158,9 +163,9 @@ def _read_timm(model: str, config: dict[str, Any]) -> State:
         "num_channels": channels,
         "image_size": size if told.get("fixed_input_size") else None,
     }
-    how = RESAMPLE.get(told.get("interpolation", "bicubic"), 3)
-    normalising = {"image_mean": told.get("mean"), "image_std": told.get("std"), "resample": how}
-    return {"config": kept, "preprocessor": normalising}
+    normalising = {"image_mean": told.get("mean"), "image_std": told.get("std")}
+    resample = int(Resampling[how.upper()])
+    return {"config": kept, "preprocessor": {**normalising, "resample": resample}}
 
 
 def _json(folder: Path, name: str) -> dict[str, Any]:

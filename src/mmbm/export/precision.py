@@ -11,8 +11,6 @@ from mmbm.bundle import Bundle
 from mmbm.errors import BundleError, MissingExtra
 from mmbm.runners import graphs
 
-MOST = 2**31 - 2**27
-"""Bytes of weights that the converter to float16 takes: it passes the graph on as one protobuf."""
 SCOPES = "pkg.torch.onnx.name_scopes"
 """Metadata that torch's exporter leaves at a node: the modules it comes from."""
 
@@ -20,9 +18,8 @@ SCOPES = "pkg.torch.onnx.name_scopes"
 def convert(bundle: Bundle, folder: Path, precision: str) -> None:
     for graph in graphs(bundle.config):
         name = f"{graph}.onnx"
-        weights = bundle.path / "graphs" / f"{name}.data"
-        external = weights.exists()
-        if precision == "float16" and external and weights.stat().st_size > MOST:
+        external = (bundle.path / "graphs" / f"{name}.data").exists()  # more than a protobuf holds
+        if precision == "float16" and external:  # the converter passes on one
             raise BundleError(
                 f"{bundle.path}: the weights of {graph} are too large for the converter to "
                 "float16. Choose int8, or --to openvino."

@@ -122,11 +122,12 @@ def fingerprint(module: nn.Module, *more: Any) -> bytes | None:
 class _Make(pickle.Pickler):
     def __init__(self, file: io.BytesIO, module: nn.Module):
         super().__init__(file)
-        self.symbols = {id(t) for t in (*module.parameters(), *module.buffers())}
+        tensors = (*module.parameters(), *module.buffers())  # one that has two names once
+        self.symbols = {id(tensor): i for i, tensor in enumerate(tensors)}
 
     def persistent_id(self, obj: Any) -> Any:
         if isinstance(obj, Tensor) and id(obj) in self.symbols:
-            return tuple(obj.shape), str(obj.dtype)
+            return self.symbols[id(obj)], tuple(obj.shape), str(obj.dtype)
         if isinstance(obj, str):  # equal ones alike, the same one or not
             return obj.encode()
         if isinstance(obj, type):  # one that was defined anew is another, whatever its name

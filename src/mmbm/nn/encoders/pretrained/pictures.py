@@ -61,8 +61,8 @@ class Timm(Pretrained):
     def __init__(self, spec: PretrainedSpec, learned: State):
         body = opened_timm(spec, learned["config"])
         there = dict(body.named_children())
-        self.stages = [name for name in LAYERS if name in there]
-        if not (named := [name for name in (*BLOCKS_OF_TIMM, *self.stages[-1:]) if name in there]):
+        last = [name for name in LAYERS if name in there][-1:]  # a residual network's
+        if not (named := [name for name in (*BLOCKS_OF_TIMM, *last) if name in there]):
             raise ConfigError(
                 f"{spec.model}: {learned['config']['architecture']} has no list of blocks named "
                 f"{', '.join(BLOCKS_OF_TIMM)} or {LAYERS[0]}: this network isn't supported."
@@ -72,9 +72,9 @@ class Timm(Pretrained):
         self.channels_last = getattr(body, "output_fmt", "NCHW") == "NHWC"
 
     def layers(self) -> list[nn.Module]:
-        if self.blocks in self.stages:  # a residual network's, each a child of its own
-            return [self.body.get_submodule(name) for name in self.stages]
-        return super().layers()
+        if self.blocks not in LAYERS:
+            return super().layers()
+        return [part for name, part in self.body.named_children() if name in LAYERS]
 
     def forward(self, features: Features) -> Tokens:
         body: Any = self.body
@@ -95,7 +95,12 @@ def opened_timm(spec: PretrainedSpec, config: dict[str, Any]) -> Any:
     if odd := sorted(options.keys() & inspect.signature(timm.create_model).parameters):
         raise ConfigError(f"{spec.model}: its config.json may not say {odd[0]} in model_args.")
     options = {**options, "num_classes": 0, "in_chans": config["num_channels"]}
-    body = timm.create_model(name, **options)
+    try:
+        body = timm.create_model(name, **options)
+    except TypeError as error:
+        raise ConfigError(
+            f"{spec.model}: {name} can't be made by its model_args: {error}"
+        ) from error
     if spec.model is not None:
         theirs, ours = load_file(Path(spec.model) / WEIGHTS), body.state_dict()
         there = {n: theirs[n] for n in ours.keys() & theirs.keys()}  # its head is not among ours
