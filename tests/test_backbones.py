@@ -293,9 +293,15 @@ def test_a_folder_that_is_no_model_of_texts_is_said(bert, tmp_path, change, mess
         modality(damaged(bert, tmp_path, change))
 
 
+def cut(folder) -> None:
+    file = folder / "model.safetensors"
+    file.write_bytes(file.read_bytes()[:-100])
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
+        (cut, r"model\.safetensors is damaged or cut off"),
         (lambda folder: shutil.rmtree(folder), r"model has no config\.json"),
         (edit("config.json", model_type="bert"), "is a 'bert' model; this input is read by vit"),
         (edit("config.json", image_size=64), "reads 64x64 pixels, not 32x32; write size: 64"),

@@ -13,7 +13,7 @@ COMMIT = "0123456789abcdef0123456789abcdef01234567"
 FILES = {
     "config.json": '{"model_type": "vit"}',
     "preprocessor_config.json": "{}",
-    "model.safetensors": "",
+    "model.safetensors": "\x02\0\0\0\0\0\0\0{}",  # of no tensors
 }
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from PIL.Image import Resampling
+from safetensors import SafetensorError, safe_open
 
 from mmbm.columns import State
 from mmbm.config import ImageSpec, PretrainedDecoderSpec, PretrainedSpec, TextSpec
@@ -50,6 +51,14 @@ def _check_weights(folder: Path) -> None:
             f"{folder} has no {WEIGHTS}. Pickled weights (.bin) are never opened: save the model "
             "again with save_pretrained(folder)."
         )
+    for file in sorted(folder.glob("*.safetensors")):
+        try:
+            with safe_open(file, "np"):  # reads the header, which says how long the file is
+                pass
+        except (SafetensorError, OSError) as error:
+            raise ConfigError(
+                f"{file} is damaged or cut off ({error}). Fetch or copy it again."
+            ) from error
 
 
 def read_text_model(spec: TextSpec, encoder: PretrainedSpec) -> State:
