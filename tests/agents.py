@@ -27,5 +27,18 @@ class Hasty:
                 await models.answer("nobody", {})
 
 
+class Late:
+    """Has said something when it is told that a cell can't be read."""
+
+    async def __call__(self, talk, models):
+        yield "Let me see. "
+        await models.answer("tiny", {"photo": b"hello"})
+
+
+class Demanding:
+    def __init__(self, key):
+        pass
+
+
 def function():
     """No class."""

@@ -232,6 +232,7 @@ def edit(name: str, **changes):
         (lambda folder: (folder / "preprocessor_config.json").unlink(), "feature extractor"),
         (lambda folder: (folder / "model.safetensors").unlink(), "Pickled weights"),
         (lambda folder: (folder / "config.json").write_text("{"), "can't be read"),
+        (lambda folder: (folder / "config.json").write_text("[]"), "config.json holds list"),
         (edit("config.json", model_type="bert"), "is a 'bert' model.*wav2vec2 or whisper"),
         (edit("preprocessor_config.json", sampling_rate=16000), "encoder reads 16000, not 8000"),
     ],

@@ -17,7 +17,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from mmbm.columns.pretrained import PICTURES, PREPROCESSOR, SOUNDS, TEXTS, WEIGHTS
+from mmbm.columns.pretrained import PICTURES, PREPROCESSOR, SOUNDS, TEXTS, WEIGHTS, read_json
 from mmbm.errors import ConfigError
 from mmbm.nn.encoders.pretrained.lite import EfficientNetLite
 
@@ -79,7 +79,7 @@ def found(source: str) -> list[Path]:
 
 def copy(source: Path, folder: Path) -> Imported:
     """A folder that `save_pretrained` wrote: what is read of it, as it is."""
-    kind = json.loads((source / "config.json").read_text(encoding="utf-8")).get("model_type")
+    kind = read_json(source, "config.json").get("model_type")
     fits = [name for name, models in KINDS.items() if kind in models]
     if not fits:
         known = ", ".join(model for models in KINDS.values() for model in models)

@@ -18,6 +18,7 @@ TESTS = str(Path(__file__).parents[1])
 def client(bundle_path, tmp_path_factory):
     folder = tmp_path_factory.mktemp("agents")
     agents = ["--agent", "echo=agents:Echo", "--agent", "hasty=agents:Hasty"]
+    agents += ["--agent", "late=agents:Late"]
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", TESTS, prepend=":")
         with serving(folder, "--model", f"tiny={bundle_path}", *agents) as server:
@@ -25,7 +26,7 @@ def client(bundle_path, tmp_path_factory):
 
 
 def test_an_agent_has_a_name_beside_the_models(client):
-    assert [model.id for model in client.models.list()] == ["tiny", "echo", "hasty"]
+    assert [model.id for model in client.models.list()] == ["tiny", "echo", "hasty", "late"]
     assert client.models.retrieve("echo").owned_by == "mmbm"
 
 
@@ -71,6 +72,18 @@ def test_what_is_wrong_before_the_first_piece_is_an_error_with_its_reason(client
         ask(client, "hasty", text("search"), stream=stream)
     with pytest.raises(openai.BadRequestError, match=r"asks a model 'nobody'; there are tiny"):
         ask(client, "hasty", text("nobody"), stream=stream)
+
+
+def test_what_is_wrong_after_the_first_piece_ends_the_stream_with_its_reason(client):
+    heard: list[str] = []
+    with pytest.raises(openai.APIError, match=r"photo") as found:
+        heard.extend(
+            c.choices[0].delta.content for c in ask(client, "late", text("?"), stream=True)
+        )
+    assert heard == ["", "Let me see. "]
+    assert found.value.code == "agent"
+    with pytest.raises(openai.BadRequestError, match="photo"):
+        ask(client, "late", text("?"))
 
 
 def test_an_agent_that_says_nothing_says_the_empty_text(client):
@@ -131,6 +144,7 @@ def test_an_agent_has_no_embeddings_and_no_transcriptions(client):
         ("tiny=agents:Echo", "a name that no model has"),
         ("echo=nowhere:Echo", "there is no module 'nowhere'"),
         ("echo=agents:Nobody", "has no 'Nobody'"),
+        ("echo=agents:Demanding", "is made without arguments: missing a required argument: 'key'"),
         ("echo=agents:function", "an agent is a class, not a function"),
     ],
 )

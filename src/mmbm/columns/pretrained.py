@@ -34,14 +34,14 @@ def read_folder(spec: PretrainedSpec, known: tuple[str, ...], beside: str = PREP
     """
     assert spec.model is not None  # a bundle's is, and its columns are fitted
     folder = Path(spec.model)
-    config = _json(folder, "config.json")
+    config = read_json(folder, "config.json")
     if config.get("model_type") not in known:
         raise ConfigError(
             f"{folder} is a {config.get('model_type')!r} model; this input is read by "
             f"{' or '.join(known)}."
         )
     _check_weights(folder)
-    return {"config": config, "preprocessor": _json(folder, beside)}
+    return {"config": config, "preprocessor": read_json(folder, beside)}
 
 
 def _check_weights(folder: Path) -> None:
@@ -96,9 +96,9 @@ def read_writer(decoder: PretrainedDecoderSpec) -> State:
     ends a text. Raises ConfigError."""
     assert decoder.model is not None
     folder = Path(decoder.model)
-    config = _json(folder, "config.json")
+    config = read_json(folder, "config.json")
     _check_weights(folder)
-    _json(folder, TOKENIZER)
+    read_json(folder, TOKENIZER)
     try:
         from transformers import AutoTokenizer
         from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
@@ -127,7 +127,7 @@ def read_writer(decoder: PretrainedDecoderSpec) -> State:
 def read_picture_model(spec: ImageSpec, encoder: PretrainedSpec) -> State:
     """`config` and `preprocessor`, checked against the input. Raises ConfigError."""
     assert encoder.model is not None
-    config = _json(Path(encoder.model), "config.json")
+    config = read_json(Path(encoder.model), "config.json")
     timm = "architecture" in config and "model_type" not in config
     state = _read_timm(encoder.model, config) if timm else read_folder(encoder, PICTURES)
     config, told = state["config"], state["preprocessor"]
@@ -177,9 +177,10 @@ def _read_timm(model: str, config: dict[str, Any]) -> State:
     return {"config": kept, "preprocessor": {**normalising, "resample": resample}}
 
 
-def _json(folder: Path, name: str) -> dict[str, Any]:
+def read_json(folder: Path, name: str) -> dict[str, Any]:
+    """One of the folder's files. Raises ConfigError."""
     try:
-        return json.loads((folder / name).read_text(encoding="utf-8"))
+        told = json.loads((folder / name).read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError) as error:
         raise ConfigError(
             f"{folder} has no {name}; `model` names a folder that save_pretrained wrote, "
@@ -187,3 +188,8 @@ def _json(folder: Path, name: str) -> dict[str, Any]:
         ) from error
     except (ValueError, OSError) as error:
         raise ConfigError(f"{folder / name} can't be read: {error}") from error
+    if not isinstance(told, dict):
+        raise ConfigError(
+            f"{folder / name} holds {type(told).__name__}, where names and values are."
+        )
+    return told

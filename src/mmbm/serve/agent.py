@@ -12,6 +12,7 @@ playground to talk with it. The class is the operator's own: it is named on the 
 by a bundle or a request.
 """
 
+import inspect
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -78,6 +79,10 @@ class Agent:
         made = find({}, kind)
         if not isinstance(made, type):
             raise ConfigError(f"{kind!r}: an agent is a class, not a {type(made).__name__}.")
+        try:
+            inspect.signature(made).bind()
+        except TypeError as error:
+            raise ConfigError(f"{kind!r}: an agent is made without arguments: {error}.") from error
         self.name, self.since = name, int(time.time())
         self.reply: Any = made()
         self.models = Models(replicas)

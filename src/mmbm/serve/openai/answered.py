@@ -27,12 +27,21 @@ def text_tokens(replica: Replica, row: Decoded) -> int:
 
 
 def events(messages: AsyncIterator[dict[str, Any]], end: bool) -> Response:
-    """Server-sent events (html.spec.whatwg.org)."""
+    """Server-sent events (html.spec.whatwg.org). A Refusal in the middle is the last of them, which
+    OpenAI's clients raise."""
 
     async def lines() -> AsyncIterator[bytes]:
-        async for message in messages:
-            yield b"data: " + json.dumps(message, ensure_ascii=False).encode() + b"\n\n"
+        try:
+            async for message in messages:
+                yield event(message)
+        except Refusal as wrong:
+            yield event(wrong.as_openai()[1])
+            return
         if end:
             yield b"data: [DONE]\n\n"
 
     return StreamingResponse(lines(), media_type="text/event-stream")
+
+
+def event(message: dict[str, Any]) -> bytes:
+    return b"data: " + json.dumps(message, ensure_ascii=False).encode() + b"\n\n"

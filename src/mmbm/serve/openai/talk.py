@@ -1,6 +1,7 @@
 """Chat completions of an agent: all messages are its talk, what it says is the answer."""
 
 import time
+from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict
@@ -29,14 +30,19 @@ async def talk(agent: Agent, asked: Chat, note: dict[str, Any]) -> Response:
         raise no(name, f"{agent.name} is an agent: it is asked by messages, and answers as text")
     note["rows"] = 1
     head = {"id": f"chatcmpl-{note['id']}", "created": int(time.time()), "model": agent.name}
+    pieces = await begun(spoken(agent, turns(asked)))
+    if asked.stream:
+        return events(chunks(head, pieces, None), end=True)
+    return JSONResponse(completion(head, "".join([piece async for piece in pieces])))
+
+
+async def spoken(agent: Agent, talk: list[Turn]) -> AsyncIterator[str]:
+    """What it says, in pieces. Raises a Refusal where a model has no answer for it."""
     try:
-        pieces = await begun(agent.say(turns(asked)))
-        if asked.stream:
-            return events(chunks(head, pieces, None), end=True)
-        text = "".join([piece async for piece in pieces])
+        async for piece in agent.say(talk):
+            yield piece
     except MmbmError as wrong:
         raise Refusal(422, str(wrong), reason="agent") from wrong
-    return JSONResponse(completion(head, text))
 
 
 def turns(asked: Chat) -> list[Turn]:
