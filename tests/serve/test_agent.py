@@ -75,7 +75,7 @@ def test_what_is_wrong_before_the_first_piece_is_an_error_with_its_reason(client
 
 
 def test_what_is_wrong_after_the_first_piece_ends_the_stream_with_its_reason(client):
-    heard: list[str] = []
+    heard: list[str | None] = []
     with pytest.raises(openai.APIError, match=r"photo") as found:
         heard.extend(
             c.choices[0].delta.content for c in ask(client, "late", text("?"), stream=True)
