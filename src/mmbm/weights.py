@@ -10,7 +10,7 @@ import shutil
 from importlib import metadata
 from pathlib import Path
 from pickle import UnpicklingError
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from safetensors import SafetensorError
@@ -79,7 +79,7 @@ def found(source: str) -> list[Path]:
 
 def copy(source: Path, folder: Path) -> Imported:
     """A folder that `save_pretrained` wrote: what is read of it, as it is."""
-    kind = read_json(source, "config.json").get("model_type")
+    kind: Any = read_json(source, "config.json").get("model_type")
     fits = [name for name, models in KINDS.items() if kind in models]
     if not fits:
         known = ", ".join(model for models in KINDS.values() for model in models)
