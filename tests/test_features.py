@@ -37,8 +37,8 @@ def named(request, tmp_path_factory):
     return request.param, backbones.make(request.param, tmp_path_factory.mktemp("m") / "model")
 
 
-def parsed(named, table, tune="frozen", **options):
-    made = backbones.config(table, named[1], KINDS[named[0]], {"tune": tune})
+def parsed(named, table, tune="frozen", then=None, **options):
+    made = backbones.config(table, named[1], KINDS[named[0]], {"tune": tune, "then": then})
     for spec in made["inputs"].values():
         spec.update(options)
     return configfile.parse(made)
@@ -76,6 +76,10 @@ def test_features_are_computed_once_and_anew_when_weights_or_cells_change(named,
     ready(config, cache)
     assert {name: (cache / name).stat().st_mtime_ns for name in files(cache)} == before
     assert len(first) == 1
+
+    behind = parsed(named, table, then={"kind": "rnn", "size": "tiny"})
+    model, _, _ = ready(behind, cache)
+    assert files(cache) == first  # what is trained behind it reads the same ones
 
     other = shutil.copytree(named[1], tmp_path / "other")
     weights = load_file(other / "model.safetensors")

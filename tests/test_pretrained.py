@@ -1,5 +1,6 @@
 """Hugging Face models as encoders: a tiny one, made here, on all its way to a bundle without it."""
 
+import contextlib
 import json
 import shutil
 import subprocess
@@ -10,6 +11,8 @@ import pytest
 import resuming
 import spoken
 import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from safetensors.torch import load_file
 from serve.conftest import serving
 
@@ -20,6 +23,7 @@ from mmbm.config import AudioSpec, PretrainedSpec
 from mmbm.errors import ConfigError
 from mmbm.nn.batch import Field
 from mmbm.nn.model import Modality
+from mmbm.weights import import_weights
 
 transformers = pytest.importorskip("transformers")
 RATE = spoken.RATE
@@ -59,8 +63,14 @@ MAKERS = {
     "group": wav2vec2,
     "layer": lambda folder: wav2vec2(folder, "layer", stable=True),
     "whisper": whisper,
+    "filled": whisper,
 }
-STRIDES = {"group": 1, "layer": 1, "whisper": 2}
+OPTIONS = {
+    "group": {"stride": 1},
+    "layer": {"stride": 1},
+    "whisper": {},
+    "filled": {"fill": 1, "then": {"kind": "rnn", "width": 8, "layers": 1}},
+}
 
 
 @pytest.fixture(scope="module", params=list(MAKERS))
@@ -77,7 +87,7 @@ def table(tmp_path_factory):
 
 def audio(named, **more):
     name, folder = named
-    encoder = {"kind": "pretrained", "model": str(folder), "stride": STRIDES[name], **more}
+    encoder = {"kind": "pretrained", "model": str(folder), **OPTIONS[name], **more}
     return {"kind": "audio", "rate": RATE, "seconds": 1, "encoder": encoder}
 
 
@@ -110,17 +120,23 @@ def test_tokens_are_those_of_the_model_itself(named):
     one = modality(named).eval()
     model = transformers.AutoModel.from_pretrained(folder).eval()
     extractor = transformers.AutoFeatureExtractor.from_pretrained(folder)
+    if name == "filled":  # to half of its length, with the first half of its positions
+        extractor = transformers.WhisperFeatureExtractor.from_pretrained(folder, chunk_length=1)
+        first = model.encoder.embed_positions.weight[:50]
+        model.encoder.embed_positions = torch.nn.Embedding.from_pretrained(first)
+        model.encoder.config.max_source_positions = 50
+    hears = name in ("group", "layer")
     for samples in (700, 4000, 7999):
         sound = wave(samples)
-        given = extractor(sound / 32768.0, sampling_rate=RATE, return_tensors="pt")
+        heard = extractor(sound / 32768.0, sampling_rate=RATE, return_tensors="pt")
         with torch.no_grad():
-            if name == "whisper":
-                theirs = model.encoder(given.input_features).last_hidden_state
+            if hears:
+                theirs = model(heard.input_values).last_hidden_state
             else:
-                theirs = model(given.input_values).last_hidden_state
+                theirs = model.encoder(heard.input_features).last_hidden_state
             x, keep = one.encoder(one.frontend(field(sound)))
         kept = int(keep.sum())
-        if name != "whisper":
+        if hears:
             assert kept == theirs.shape[1]
         assert (x[0, :kept] - theirs[0, :kept]).abs().max() < 2e-4
 
@@ -242,6 +258,73 @@ def test_a_folder_that_is_no_model_is_said(named, tmp_path, change, message):
         modality(damaged(named, tmp_path, change))
 
 
+@pytest.mark.parametrize(
+    ("maker", "fill", "message"),
+    [
+        (whisper, 3, "fills clips to 2 s, so not to 3"),
+        (whisper, 0.5, "seconds: its encoder reads 0.5 s at most, not 1"),
+        (wav2vec2, 1, "fills no clips with silence, so not to 1"),
+    ],
+)
+def test_a_length_that_cannot_be_filled_to_is_said(tmp_path, maker, fill, message):
+    stride = {} if maker is whisper else {"stride": 1}
+    with pytest.raises(ConfigError, match=message):
+        modality(("whisper", maker(tmp_path / "model")), fill=fill, **stride)
+
+
+@pytest.mark.parametrize("precision", [None, "float16", "bfloat16"])
+def test_whisper_as_ctranslate2_keeps_it_becomes_a_folder(tmp_path, precision):
+    file = written_by_ctranslate2(whisper(tmp_path / "model"), tmp_path / "theirs", precision)
+    assert import_weights(str(file), tmp_path / "ours") == ("audio", "whisper")
+    held = load_file(tmp_path / "model" / "model.safetensors").items()
+    theirs = {n.removeprefix("model."): x for n, x in held if n.startswith("model.encoder.")}
+    ours = load_file(tmp_path / "ours" / "model.safetensors")
+    assert set(ours) == set(theirs)
+    kept = getattr(torch, precision or "float32")
+    assert all(torch.equal(x, theirs[name].to(kept).float()) for name, x in ours.items())
+    spec = {**audio(("filled", tmp_path / "ours")), "rate": 16000}  # that of every published one
+    column = build(AudioSpec.model_validate(spec))
+    column.fit([])
+    assert Modality("speech", column.spec, {"speech": column}, 8).encoder.places == 50
+
+
+def test_a_quantised_whisper_is_refused(tmp_path):
+    file = written_by_ctranslate2(whisper(tmp_path / "model"), tmp_path / "theirs", "int8")
+    with pytest.raises(ConfigError, match="encoder/conv1/weight is quantised"):
+        import_weights(str(file), tmp_path / "ours")
+    assert not (tmp_path / "ours").exists()
+
+
+@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(place=st.floats(0, 1), junk=st.binary(max_size=40), cut=st.booleans())
+def test_a_damaged_whisper_is_refused_by_name(damaged_whisper, place, junk, cut):
+    whole, file = damaged_whisper
+    at = round(place * (len(whole) - 1))
+    file.write_bytes(whole[:at] + junk + (b"" if cut else whole[at + len(junk) :]))
+    with contextlib.suppress(ConfigError):  # or a weight is another number
+        import_weights(str(file), file.with_name("ours"))
+
+
+@pytest.fixture(scope="module")
+def damaged_whisper(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("damaged")
+    file = written_by_ctranslate2(whisper(folder / "model"), folder / "theirs", "float16")
+    return file.read_bytes(), folder / "model.bin"
+
+
+def written_by_ctranslate2(model, folder, precision):
+    loader = pytest.importorskip("ctranslate2.converters.transformers").WhisperLoader()
+    spec = loader.get_model_spec(
+        transformers.WhisperForConditionalGeneration.from_pretrained(model)
+    )
+    spec.register_vocabulary([str(i) for i in range(60)])
+    spec.validate()
+    spec.optimize(quantization=precision)
+    folder.mkdir()
+    spec.save(str(folder))
+    return folder / "model.bin"
+
+
 def test_weights_that_are_not_the_configs_are_refused_rather_than_made_up(tmp_path):
     folder = wav2vec2(tmp_path / "model")
     edit("config.json", num_hidden_layers=3)(folder)
@@ -250,7 +333,7 @@ def test_weights_that_are_not_the_configs_are_refused_rather_than_made_up(tmp_pa
 
 
 def test_a_stride_that_is_not_the_models_is_said(named):
-    with pytest.raises(ConfigError, match=rf"write stride: {STRIDES[named[0]]}"):
+    with pytest.raises(ConfigError, match=rf"write stride: {OPTIONS[named[0]].get('stride', 2)}"):
         modality(named, stride=5)
 
 

@@ -78,7 +78,7 @@ class AudioColumn:
         encoder = self.spec.encoder
         if isinstance(encoder, PretrainedSpec):
             self.state = {"pretrained": read_folder(encoder, SOUNDS)}
-            _check_reader(self.spec, self.state["pretrained"]["preprocessor"])
+            _check_reader(self.spec, encoder, self.state["pretrained"]["preprocessor"])
         return self.state
 
     def decode(self, cell: Cell) -> np.ndarray | None:
@@ -124,13 +124,17 @@ class AudioColumn:
         return Description(schema, "audio/*", "audio")
 
 
-def _check_reader(spec: AudioSpec, told: dict[str, Any]) -> None:
+def _check_reader(spec: AudioSpec, encoder: PretrainedSpec, told: dict[str, Any]) -> None:
     """A pretrained encoder reads what it was trained with. Raises ConfigError."""
     if told.get("sampling_rate") != spec.rate:
         raise ConfigError(f"rate: its encoder reads {told.get('sampling_rate')}, not {spec.rate}.")
-    if (most := told.get("chunk_length")) and spec.seconds > most:
+    most = told.get("chunk_length")
+    if encoder.fill and not (most and encoder.fill <= most):
+        least = f"fills clips to {most} s" if most else "fills no clips with silence"
+        raise ConfigError(f"encoder.fill: {encoder.model} {least}, so not to {encoder.fill:g}.")
+    if most and spec.seconds > (most := encoder.fill or most):
         raise ConfigError(
-            f"seconds: its encoder reads {most} s at most, not {spec.seconds:g}; with `windows`, "
+            f"seconds: its encoder reads {most:g} s at most, not {spec.seconds:g}; with `windows`, "
             "longer recordings are transcribed too."
         )
 

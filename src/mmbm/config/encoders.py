@@ -86,6 +86,15 @@ class BagSpec(Spec):
     dropout: Fraction = 0.1
 
 
+TokenReaderSpec = Annotated[
+    Annotated[RNNSpec, Tag("rnn")]
+    | Annotated[TransformerSpec, Tag("transformer")]
+    | Annotated[ConformerSpec, Tag("conformer")],
+    Discriminator(by_kind),
+    BeforeValidator(component),
+]
+
+
 class PretrainedSpec(Spec):
     """A model that others trained: of a text one of BERT's family, with its own tokenizer; of a
     picture ViT, DINOv2, ConvNeXt, ResNet, EfficientNet-Lite0 or one of timm's; of a sound wav2vec2
@@ -115,6 +124,13 @@ class PretrainedSpec(Spec):
     stride: PositiveInt = 2
     """Frames of a sound, of 10 ms each, per token: 2 of wav2vec2 and Whisper. Another model's is
     said by the error about it."""
+    fill: Positive | None = None
+    """Seconds: Whisper reads every clip filled with silence to 30 s, since it was trained so. With
+    `fill: 2` it is filled to 2, and read in a small part of the time, a little less well."""
+
+    then: TokenReaderSpec | None = None
+    """What reads its tokens and is trained from nothing: behind a frozen model that hears speech,
+    an `rnn` (as SUPERB has it, Yang et al. 2021)."""
 
     @model_validator(mode="after")
     def _trained_at_all(self):

@@ -81,7 +81,7 @@ def augmented(config: Config, name: str) -> str | None:
 
 def key(modality: Modality, column: Column, store: Store) -> str:
     """Of all that the features depend on."""
-    spec = modality.encoder.spec.model_dump(exclude={"model", "rank"})
+    spec = modality.encoder.spec.model_dump(exclude={"model", "rank", "then"})
     known = [VERSION, store.name, spec, column.state["pretrained"]]
     digest = hashlib.blake2b(json.dumps(known, sort_keys=True).encode(), digest_size=10)
     for name, weight in modality.encoder.state_dict().items():

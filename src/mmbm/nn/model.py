@@ -19,7 +19,7 @@ from mmbm.config import (
     TextTarget,
 )
 from mmbm.errors import ConfigError
-from mmbm.nn.batch import Context, Field, Fused, Prefix, Tokens
+from mmbm.nn.batch import Context, Features, Field, Fused, Prefix, Tokens
 from mmbm.nn.blend import Blend
 from mmbm.nn.encoders.table import Table
 from mmbm.nn.heads.match import MatchHead
@@ -155,7 +155,8 @@ class Model(nn.Module):
 
 
 class Modality(nn.Module):
-    """One picture, sound or text column: frontend -> encoder -> shared width."""
+    """One picture, sound or text column: frontend -> encoder -> shared width; a pretrained encoder
+    may have a trained one behind it."""
 
     def __init__(self, column: str, spec: AnyMedia, columns: Columns, width: int):
         super().__init__()
@@ -168,14 +169,17 @@ class Modality(nn.Module):
             self.encoder = find(ENCODERS, "pretrained")(spec.encoder, learned)
         else:
             self.encoder = build_encoder(spec.encoder, self.frontend.layout, self.frontend.features)
-        self.project = nn.Linear(self.encoder.width, width)
+        behind = spec.encoder.then if isinstance(spec.encoder, PretrainedSpec) else None
+        self.then = build_encoder(behind, "tokens", self.encoder.width) if behind else None
+        self.project = nn.Linear((self.then or self.encoder).width, width)
 
     def forward(self, batch: Batch) -> Tokens:
         return self.read(batch[self.column])
 
     def read(self, field: Field) -> Tokens:
         """Cells, or what its encoder made of them before: see `nn.features`."""
-        x, keep = self.encode(field) if field.values.dtype in RAW else encoded(field)
+        tokens = self.encode(field) if field.values.dtype in RAW else encoded(field)
+        x, keep = self.then(Features(*tokens)) if self.then else tokens
         return Tokens(self.project(x) * keep[..., None], keep)  # [B, T, D]
 
     def encode(self, field: Field) -> Tokens:  # x [B, T, E], keep [B, T]

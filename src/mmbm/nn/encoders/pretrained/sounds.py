@@ -74,7 +74,8 @@ class Wav2Vec2(Pretrained):
 
 class Whisper(Pretrained):
     """The encoder of Whisper (Radford et al. 2022): every clip is filled with silence to the length
-    that the model was trained with, commonly 30 s; tokens of 20 ms behind the clip are dropped."""
+    that the model was trained with, commonly 30 s, or to `fill`, which then has the first of its
+    positions (as `audio_ctx` of whisper.cpp); tokens of 20 ms behind the clip are dropped."""
 
     basis: Tensor
     mel: Tensor
@@ -85,13 +86,17 @@ class Whisper(Pretrained):
         told = learned["preprocessor"]
         self.width = config.d_model
         self.hop, points = told["hop_length"], told["n_fft"]
-        self.samples = told["chunk_length"] * told["sampling_rate"]
-        self.places = config.max_source_positions
-        if self.samples // self.hop != 2 * self.places:
+        whole = told["chunk_length"] * told["sampling_rate"]
+        if whole // self.hop != 2 * config.max_source_positions:
             raise ConfigError(
-                f"{spec.model}: its feature extractor makes {self.samples // self.hop} frames, and "
-                f"the model reads {2 * self.places}."
+                f"{spec.model}: its feature extractor makes {whole // self.hop} frames, and "
+                f"the model reads {2 * config.max_source_positions}."
             )
+        seconds = spec.fill or told["chunk_length"]
+        self.places = math.ceil(seconds * told["sampling_rate"] / self.hop / 2)
+        self.samples = 2 * self.places * self.hop
+        if spec.fill:
+            self.shorten()
         from transformers.audio_utils import mel_filter_bank
 
         mel = mel_filter_bank(
@@ -102,6 +107,12 @@ class Whisper(Pretrained):
         self.register_buffer("basis", fourier(points, points), persistent=False)
         self.register_buffer("mel", torch.from_numpy(mel).float().T, persistent=False)
         check_stride(spec, 2 * self.hop, learned)
+
+    def shorten(self) -> None:
+        body: Any = self.body
+        body.config.max_source_positions = body.max_source_positions = self.places
+        first = body.embed_positions.weight[: self.places].detach().clone()
+        body.embed_positions = nn.Embedding.from_pretrained(first)
 
     def forward(self, features: Features) -> Tokens:
         x, keep = features  # [B, T], [B, T]
