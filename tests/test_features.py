@@ -78,7 +78,7 @@ def test_features_are_computed_once_and_anew_when_weights_or_cells_change(named,
     assert len(first) == 1
 
     behind = parsed(named, table, then={"kind": "rnn", "size": "tiny"})
-    model, _, _ = ready(behind, cache)
+    ready(behind, cache)
     assert files(cache) == first  # what is trained behind it reads the same ones
 
     other = shutil.copytree(named[1], tmp_path / "other")
