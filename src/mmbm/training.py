@@ -54,7 +54,7 @@ def train(
         taught = label(config, data, quick, state.runner())
         again = Run(run.folder / "round-2", config, run.cache)
         state, _ = finished(config, taught, again, start)
-    return write(config, data, state.model, run, baselines or {})
+    return write(config, data, state.model, run, baselines or {}, quick=quick)
 
 
 def finished(
@@ -162,9 +162,16 @@ def choose_mix(config: Config, data: Data, state: TrainState) -> None:
 
 
 def write(
-    config: Config, data: Data, model: Any, run: Run, baselines: Report, folds: Report | None = None
+    config: Config,
+    data: Data,
+    model: Any,
+    run: Run,
+    baselines: Report,
+    folds: Report | None = None,
+    quick: Data | None = None,
 ) -> Bundle:
-    """Weights, graphs checked against the model, golden rows and metrics: the run's bundle."""
+    """Weights, graphs checked against the model, golden rows and metrics: the run's bundle. `quick`
+    is what it learned from, see `learn`."""
     measured = units(config, data.columns)
 
     def fill(folder: Path) -> Report:
@@ -177,7 +184,8 @@ def write(
     tolerance = {name: TOLERANCE * unit.std for name, unit in measured.items()}
     runner = whole(TorchRunner(model, next(model.parameters()).device), config)
     golden = golden_rows(config, data, runner)
-    drift = reference(config, data.columns, data.splits, runner)
+    read = quick or data
+    drift = reference(config, read.columns, read.splits, runner)
     bundles.write(
         run.bundle, config, data.columns, fill, golden, drift, tolerance,
         lambda metrics: card(config, data.columns, metrics),

@@ -21,7 +21,8 @@ from mmbm.demo.speech import VOICES, Utterance, speak
 ACCENTS = ("", "-us", "-gb-scotland", "-gb-x-rp", "-029", "-gb-x-gbclan", "-gb-x-gbcwmd")  # en…
 RATE = 8000  # Hz, of the recordings
 COPIES = 2
-"""How often each recording of the train split is in the table: people count more."""
+"""How often each recording of the train split is in the table: people count more than what is
+synthetic."""
 CURVE = (0, 150, 300, 600, 1200, 2000, 3000, RATE // 2)
 """Hz where a microphone's gain is drawn."""
 
@@ -42,7 +43,7 @@ def make(
         for row in csv.DictReader(file):
             split = parts.get(row["speaker"], "train")
             line = [str((source / row["audio"]).resolve()), row["label"], row["text"], split]
-            lines += [line] * (COPIES if split == "train" else 1)
+            lines += [line] * (COPIES if rows and split == "train" else 1)
     said = []
     for i in range(rows):
         file, digit = folder / f"media/{i:05}.wav", i % 10

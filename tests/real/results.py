@@ -13,7 +13,8 @@ from typing import Any
 
 import digits
 import numpy as np
-from sets import DATA, TASKS, Task
+import whisper
+from sets import DATA, TASKS, WHISPER, Task
 
 import mmbm
 from mmbm.bundle import Bundle
@@ -72,8 +73,10 @@ def measure(name: str, task: Task) -> dict[str, Any]:
 def train(name: str, task: Task, inputs: tuple[str, ...], seed: int) -> Bundle:
     """`mmbm init` and `mmbm train` with these inputs."""
     config, run = RUNS / f"{name}.yaml", RUNS / f"{name}-seed{seed}-{int(time.time())}"
+    if any(WHISPER in setting for setting in task.settings):
+        whisper.make(RUNS / WHISPER)
     table = DATA / task.folder / "data.csv"
-    if task.spoken:
+    if task.spoken or task.heard:
         table = digits.make(run.with_name(f"{name}-data"), task.spoken, **task.heard)
     command("init", *task.init(table, inputs), "-o", str(config))
     left_out = tuple(f"inputs.{c}{end}" for c in task.only if c not in inputs for end in ".=")

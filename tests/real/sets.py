@@ -21,7 +21,12 @@ FEW = (
 """Two thousand rows: see docs/decisions/018."""
 
 
+LONGEST = ("inputs.audio.seconds=2.5", "inputs.audio.max_seconds=2.5")
+"""Of fsdd's clips two are longer than the two seconds that `mmbm init` finds in a sample."""
+
+
 DIGITS = (
+    *LONGEST,
     "inputs.audio.bands=40",
     "inputs.audio.range=50",
     "inputs.audio.normalise=band",
@@ -29,6 +34,20 @@ DIGITS = (
     "inputs.audio.encoder={kind: cnn, size: tiny, dropout: 0.2}",
 )
 """Four people's voices: see docs/speech.md."""
+
+
+WHISPER = "models/whisper"
+"""Beside the config: what `whisper.py` makes."""
+
+
+def whisper(fill: float) -> tuple[str, ...]:
+    """Frozen, with a GRU behind it: see docs/speech.md."""
+    behind = "{kind: rnn, width: 96, layers: 1, dropout: 0.3}"
+    return (
+        "inputs.audio.rate=16000",
+        f"inputs.audio.encoder={{kind: pretrained, model: {WHISPER}, tune: frozen, "
+        f"fill: {fill:g}, then: {behind}}}",
+    )
 
 
 class Task(NamedTuple):
@@ -93,6 +112,23 @@ TASKS = {
         note="speaker lucas, never heard in training",
         valid="speaker george, who helped choose settings and weights,",
     ),
+    "fsdd_whisper": Task(
+        "fsdd",
+        "text",
+        ("audio",),
+        0.15,
+        (
+            *LONGEST,
+            *whisper(2.5),
+            "targets.text.units=bpe",
+            "targets.text.vocabulary=60",
+            "train.epochs=10",
+            "train.batch=32",
+        ),
+        transcript=True,
+        note="speaker lucas, never heard in training",
+        valid="speaker george, who helped choose weights,",
+    ),
     "wakewords": Task(
         "wakewords",
         "text",
@@ -109,6 +145,25 @@ TASKS = {
             "train.epochs=60",
             "train.batch=16",
             "train.lr=0.004",
+        ),
+        transcript=True,
+        note="85 phrases, all of them in training, as some speakers may be",
+    ),
+    "wakewords_whisper": Task(
+        "wakewords",
+        "text",
+        ("audio",),
+        None,
+        (
+            "inputs.audio.seconds=4",
+            "inputs.audio.max_seconds=4",
+            *whisper(4),
+            "targets.text.units=bpe",
+            "targets.text.vocabulary=120",
+            "targets.text.beam=16",
+            "targets.text.order=4",
+            "train.epochs=30",
+            "train.batch=16",
         ),
         transcript=True,
         note="85 phrases, all of them in training, as some speakers may be",
