@@ -28,7 +28,7 @@ from mmbm.prepare import Data, prepare
 from mmbm.run import Run
 from mmbm.state import TrainState
 from mmbm.training import valid_scores
-from mmbm.weights import LITE_PREPROCESSOR
+from mmbm.weights import lite
 
 EPOCHS = 3  # each is measured, and the fastest is told
 
@@ -37,7 +37,7 @@ def lite0(folder: Path) -> dict:
     folder.mkdir()
     save_file(EfficientNetLite().state_dict(), folder / WEIGHTS)
     (folder / "config.json").write_text(json.dumps({"model_type": "efficientnet-lite0"}))
-    (folder / PREPROCESSOR).write_text(json.dumps(LITE_PREPROCESSOR))
+    (folder / PREPROCESSOR).write_text(json.dumps(lite.PREPROCESSOR))
     return {"kind": "image", "size": 224}
 
 
