@@ -1,10 +1,9 @@
 """Train on every real data set as a user would, and rewrite docs/results.md.
 
-python tests/real/results.py [TASK …]      only these; the other rows of the table are kept
+python tests/real/results.py [TASK …]      only these; other rows of the page are kept
 """
 
 import csv
-import json
 import subprocess
 import sys
 import time
@@ -21,7 +20,6 @@ from mmbm.bundle import Bundle
 
 ROOT = Path(__file__).parents[2]
 RUNS = ROOT / "runs" / "results"
-KEPT = RUNS / "results.json"
 PAGE = ROOT / "docs" / "results.md"
 HEAD = """# Results on real data
 
@@ -111,7 +109,15 @@ def gain(right: list[np.ndarray], alone: list[np.ndarray]) -> list[float]:
     return [float(each.mean()), float(low), float(high)]
 
 
-def row(name: str, task: Task, result: dict[str, Any]) -> str:
+def head(task: Task) -> str:
+    """How its row of the page begins."""
+    notes = [f"{task.spoken} more train rows that espeak-ng says"] if task.spoken else []
+    inputs = "; ".join([", ".join(task.only), *filter(None, [task.note]), *notes])
+    settings = "<br>".join(f"`{s}`" for s in task.settings) or "–"
+    return f"| {task.folder} `{task.target}` | {inputs} | {settings} |"
+
+
+def row(task: Task, result: dict[str, Any]) -> str:
     scores = np.array(result["scores"])
     low, high = result["interval"]
     score = f"{scores[0]:.3f} ({low:.3f} – {high:.3f})"
@@ -128,25 +134,27 @@ def row(name: str, task: Task, result: dict[str, Any]) -> str:
         mean, low, high = result["gain"]
         gained = f"{mean:+.3f} ({low:+.3f} – {high:+.3f})"
     promise = "–" if task.promise is None else f"{'≤' if task.transcript else '≥'} {task.promise}"
-    notes = [f"{task.spoken} more train rows that espeak-ng says"] if task.spoken else []
-    inputs = "; ".join([", ".join(task.only), *filter(None, [task.note]), *notes])
-    settings = "<br>".join(f"`{s}`" for s in task.settings) or "–"
     return (
-        f"| {task.folder} `{task.target}` | {inputs} | {settings} | {result['rows']} | {score} | "
-        f"{promise} | {single} | {gained} | {result['minutes']} |"
+        f"{head(task)} {result['rows']} | {score} | {promise} | {single} | {gained} | "
+        f"{result['minutes']} |"
     )
 
 
-def write(results: dict[str, Any]) -> None:
-    """The page: a row for each task that was measured, and the names of the others."""
-    lines = [row(name, task, results[name]) for name, task in TASKS.items() if name in results]
-    missing = [
-        f"{t.folder} `{t.target}` ({name})" for name, t in TASKS.items() if name not in results
-    ]
+def write(new: dict[str, str]) -> None:
+    """The page: new rows by task; of the others those measured with the settings that they have
+    now, and the names of the rest."""
+    old, _, after = PAGE.read_text(encoding="utf-8").partition("\n## ")
+    kept = {
+        name: line
+        for name, task in TASKS.items()
+        for line in old.splitlines()
+        if line.startswith(head(task))
+    }
+    rows = {**kept, **new}
+    lines = [rows[name] for name in TASKS if name in rows]
+    missing = [f"{t.folder} `{t.target}` ({name})" for name, t in TASKS.items() if name not in rows]
     rest = ["", f"Not measured with these settings yet: {', '.join(missing)}."] if missing else []
-    old = PAGE.read_text(encoding="utf-8") if PAGE.exists() else ""
-    found = "".join(old.partition("\n## ")[1:])  # what matching.py wrote
-    PAGE.write_text(HEAD + "\n".join([*lines, *rest]) + "\n" + found, encoding="utf-8")
+    PAGE.write_text(HEAD + "\n".join([*lines, *rest]) + f"\n\n## {after}", encoding="utf-8")
 
 
 def write_section(start: str, text: str) -> None:
@@ -158,12 +166,10 @@ def write_section(start: str, text: str) -> None:
 
 def main() -> None:
     RUNS.mkdir(parents=True, exist_ok=True)
-    results = json.loads(KEPT.read_text()) if KEPT.exists() else {}
     for name in sys.argv[1:] or TASKS:
-        results[name] = measure(name, TASKS[name])
-        KEPT.write_text(json.dumps(results, indent=1))
-        write(results)
-        print(row(name, TASKS[name], results[name]), flush=True)
+        line = row(TASKS[name], measure(name, TASKS[name]))
+        write({name: line})
+        print(line, flush=True)
 
 
 if __name__ == "__main__":
