@@ -373,6 +373,13 @@ def test_what_a_model_brings_itself_is_not_said_again(bert, table, option):
         configfile.parse(made)
 
 
+@pytest.mark.parametrize("kind", ["text", "image"])
+def test_what_only_a_sound_has_is_refused(tmp_path, kind):
+    made = backbones.config(tmp_path / "t.csv", tmp_path / "model", kind, {"fill": 2})
+    with pytest.raises(ConfigError, match=r"encoder\.fill: only sounds are filled with silence"):
+        configfile.parse(made)
+
+
 def test_pictures_are_resized_as_the_model_had_them(vit):
     from PIL import Image
 

@@ -126,11 +126,10 @@ class PretrainedSpec(Spec):
     said by the error about it."""
     fill: Positive | None = None
     """Seconds: Whisper reads every clip filled with silence to 30 s, since it was trained so. With
-    `fill: 2` it is filled to 2, and read in a small part of the time, a little less well."""
-
+    `fill: 2` it is filled to 2, and read in a small part of the time."""
     then: TokenReaderSpec | None = None
-    """What reads its tokens and is trained from nothing: behind a frozen model that hears speech,
-    an `rnn` (as SUPERB has it, Yang et al. 2021)."""
+    """What reads its tokens, keeps them all, and is trained from nothing: behind a frozen model
+    that hears speech, an `rnn` (as SUPERB has it, Yang et al. 2021)."""
 
     @model_validator(mode="after")
     def _trained_at_all(self):

@@ -50,6 +50,13 @@ class MediaSpec(Spec):
     max_bytes: PositiveInt = 100_000_000
     """A larger cell is refused."""
 
+    @model_validator(mode="after")
+    def _fills_sounds(self):
+        encoder = getattr(self, "encoder", None)
+        if isinstance(encoder, PretrainedSpec) and encoder.fill and not isinstance(self, AudioSpec):
+            raise ValueError("encoder.fill: only sounds are filled with silence; leave it out")
+        return self
+
 
 class ImageSpec(MediaSpec):
     kind: Literal["image"] = "image"
