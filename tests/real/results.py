@@ -99,7 +99,7 @@ def correct(bundle: Bundle, task: Task) -> np.ndarray:
         rows = [row for row in csv.DictReader(file) if row["split"] == "test"]
     cells = [{name: row[name] for name in bundle.config.inputs} for row in rows]
     answers = bundle.predict(cells, root=DATA / task.folder)
-    return np.array([a[task.target] == row[task.target] for a, row in zip(answers, rows)])
+    return np.array([a.get(task.target) == row[task.target] for a, row in zip(answers, rows)])
 
 
 def gain(right: list[np.ndarray], alone: list[np.ndarray]) -> list[float]:

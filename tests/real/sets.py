@@ -155,9 +155,9 @@ TASKS = {
         ("audio",),
         None,
         (
-            "inputs.audio.seconds=4",
-            "inputs.audio.max_seconds=4",
-            *whisper(4),
+            "inputs.audio.seconds=5.1",
+            "inputs.audio.max_seconds=5.1",
+            *whisper(5.1),
             "targets.text.units=bpe",
             "targets.text.vocabulary=120",
             "targets.text.beam=16",
