@@ -297,12 +297,12 @@ def test_a_quantised_whisper_is_refused(tmp_path):
 
 @settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(place=st.floats(0, 1), junk=st.binary(max_size=40), cut=st.booleans())
-def test_a_damaged_whisper_is_refused_by_name(damaged_whisper, place, junk, cut):
+def test_a_damaged_whisper_is_refused_or_still_a_whisper(damaged_whisper, place, junk, cut):
     whole, file = damaged_whisper
     at = round(place * (len(whole) - 1))
     file.write_bytes(whole[:at] + junk + (b"" if cut else whole[at + len(junk) :]))
     with contextlib.suppress(ConfigError):  # or a weight is another number
-        import_weights(str(file), file.with_name("ours"))
+        assert import_weights(str(file), file.with_name("ours")) == ("audio", "whisper")
 
 
 @pytest.fixture(scope="module")

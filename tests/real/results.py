@@ -30,7 +30,8 @@ interval, or of a transcript (`mmbm init --transcript`) its word and character e
 there are several seeds, their mean and standard deviation first. *Best single* is the best modality
 trained alone with the same settings and budget, *gain* what the whole is better, mean over the
 seeds, with its paired 95 % interval over the test rows. Minutes are of one run of the whole, from
-the table to the bundle, on two shared cores. Written by `make results`
+the table to the bundle, on two shared cores; those of fashion_products with the single modalities
+that were trained too. Written by `make results`
 (`tests/real/results.py`).
 
 | task | inputs | settings | test rows | score | promise | best single | gain | minutes |
