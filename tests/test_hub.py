@@ -39,7 +39,7 @@ def encoder(model: str):
         "inputs": {"photo": {"kind": "image", "encoder": {"kind": "pretrained", "model": model}}},
         "targets": {"label": {"kind": "category"}},
     }
-    return configfile.parse(raw).inputs["photo"].encoder
+    return configfile.fetch(configfile.parse(raw)).inputs["photo"].encoder
 
 
 @pytest.mark.parametrize("name", ["hf/tiny/vit", "hf/tiny/vit@main", f"hf/tiny/vit@{COMMIT}"])

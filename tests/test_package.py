@@ -118,8 +118,8 @@ def test_any_user_can_read_the_bundle_and_it_is_whole(folder):
 def test_the_wheel_is_that_of_the_source_tree(folder):
     (wheel,) = folder.glob("mmbm-*.whl")
     with zipfile.ZipFile(wheel) as packed:
-        ours = Path(mmbm.__file__).with_name("bundle.py").read_bytes()
-        assert packed.read("mmbm/bundle.py") == ours
+        ours = (Path(mmbm.__file__).parent / "bundle/__init__.py").read_bytes()
+        assert packed.read("mmbm/bundle/__init__.py") == ours
         assert "mmbm/package/Dockerfile" in packed.namelist()
 
 

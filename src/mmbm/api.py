@@ -77,5 +77,5 @@ def read(config: Any, table: Any, overrides: list[str] | None) -> tuple[Config, 
     if isinstance(config, dict):
         data = {"table": "table"} if table is not None else {}
         raw = {**config, "data": {**data, **config.get("data", {})}}
-        return configfile.parse(raw, overrides=overrides), "run"
+        return configfile.fetch(configfile.parse(raw, overrides=overrides)), "run"
     return configfile.load(config, overrides), Path(config).stem

@@ -334,6 +334,17 @@ def serve(
     max_streams: Annotated[int, typer.Option(min=1, help="Clients that stream at once.")] = 16,
     deadline: Annotated[float, typer.Option(help="Seconds to answer; beyond: 503.")] = 30,
     max_batch: Annotated[int, typer.Option(min=1, help="Rows that run together.")] = 32,
+    batch_deadline: Annotated[
+        float, typer.Option(help="Of /predict/batch, streams, open pages.")
+    ] = 3600,
+    min_rate: Annotated[float, typer.Option(min=1, help="Bytes a second of a slow client.")] = 1000,
+    allow_host: Annotated[
+        list[str] | None, typer.Option(help="Name of this server: example.org, or *. Repeat.")
+    ] = None,
+    cors: Annotated[
+        list[str] | None, typer.Option(help="Origin whose pages may ask: https://… Repeat.")
+    ] = None,
+    root_path: Annotated[str, typer.Option(help="Path that a proxy puts before: /mine.")] = "",
 ) -> None:
     """Serve bundles over HTTP, once their golden rows are answered as in training."""
     from mmbm.serve.start import serve as run_server
@@ -342,11 +353,13 @@ def serve(
         "megabytes": max_megabytes, "batch_megabytes": max_batch_megabytes, "pixels": max_pixels,
         "clip_seconds": max_seconds, "rows": max_rows, "queue": max_queue,
         "requests": max_requests, "streams": max_streams, "deadline": deadline, "batch": max_batch,
+        "batch_deadline": batch_deadline, "rate": min_rate,
     }  # fmt: skip
     run_server(
         bundle, models=model or (), host=host, port=port, workers=workers, threads=threads,
         token_file=token_file, log=log, runner=runner, indexes=index or (),
-        agents=agent or (), **limits,
+        agents=agent or (), allow_hosts=allow_host or (), cors=cors or (), root=root_path,
+        **limits,
     )  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 import difflib
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, get_args, get_origin
 
@@ -11,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 from mmbm.config import Config, KerasSpec, PretrainedDecoderSpec, PretrainedSpec, TextSpec
 from mmbm.config.spec import by_kind, component
 from mmbm.errors import ConfigError
-from mmbm.hub import folder_of
+from mmbm.hub import folder_of, is_hub_name
 
 
 def load(path: str | Path, overrides: list[str] | None = None) -> Config:
@@ -29,13 +30,14 @@ def load(path: str | Path, overrides: list[str] | None = None) -> Config:
         raw = yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise ConfigError(f"{path} is not valid YAML: {error}") from error
-    return parse(raw, where=str(path), base=path.parent, overrides=overrides)
+    return fetch(parse(raw, where=str(path), base=path.parent, overrides=overrides))
 
 
 def parse(
     raw: Any, where: str = "config", base: Path | None = None, overrides: list[str] | None = None
 ) -> Config:
-    """A checked Config from plain Python data; paths become absolute from `base`."""
+    """A checked Config from plain Python data; paths become absolute from `base`. Neither the disk
+    nor the network is asked: see `fetch`."""
     if not isinstance(raw, dict):
         raise ConfigError(f"{where}: expected keys such as data, inputs and targets.")
     for override in overrides or []:
@@ -66,16 +68,27 @@ def _from(base: Path, spec: Any) -> Any:
     if isinstance(spec, TextSpec) and spec.tokenizer:
         spec = spec.model_copy(update={"tokenizer": str(base / spec.tokenizer)})
     encoder = getattr(spec, "encoder", None)
-    if isinstance(encoder, PretrainedSpec) and encoder.model:
-        there = encoder.model_copy(update={"model": folder_of(encoder.model, base)})
-        spec = spec.model_copy(update={"encoder": there})
-    decoder = getattr(spec, "decoder", None)
-    if isinstance(decoder, PretrainedDecoderSpec) and decoder.model:
-        there = decoder.model_copy(update={"model": folder_of(decoder.model, base)})
-        spec = spec.model_copy(update={"decoder": there})
     if isinstance(encoder, KerasSpec) and encoder.file:
         there = encoder.model_copy(update={"model": str(base / encoder.file)})
         spec = spec.model_copy(update={"encoder": there})
+    return _with_models(spec, lambda model: model if is_hub_name(model) else str(base / model))
+
+
+def fetch(config: Config) -> Config:
+    """The config with every model that it names on the Hub as a folder of the Hub's cache; what
+    isn't there is downloaded. Raises ConfigError."""
+    inputs = {name: _with_models(spec, folder_of) for name, spec in config.inputs.items()}
+    targets = {name: _with_models(spec, folder_of) for name, spec in config.targets.items()}
+    return config.model_copy(update={"inputs": inputs, "targets": targets})
+
+
+def _with_models(spec: Any, named: Callable[[str], str]) -> Any:
+    """An input or target with the name of its pretrained model, if it has one, replaced."""
+    for part in ("encoder", "decoder"):
+        made = getattr(spec, part, None)
+        if isinstance(made, PretrainedSpec | PretrainedDecoderSpec) and made.model:
+            there = made.model_copy(update={"model": named(made.model)})
+            spec = spec.model_copy(update={part: there})
     return spec
 
 

@@ -1,7 +1,6 @@
 """A pretrained model by its name on the Hugging Face Hub: fetched once, a folder from then on."""
 
 import re
-from pathlib import Path
 
 from mmbm.errors import ConfigError
 
@@ -10,13 +9,17 @@ READ = ["*.json", "*.safetensors", "*.jinja"]
 """What is fetched: no pickle, and no code."""
 
 
-def folder_of(model: str, base: Path) -> str:
-    """`hf/OWNER/NAME` or `timm/NAME` (its owner is timm), each perhaps with `@REVISION` -> its
-    folder in the Hub's cache; a path from `base` -> absolute. Raises ConfigError if it can't be
-    had."""
+def is_hub_name(model: str) -> bool:
+    """`hf/OWNER/NAME` or `timm/NAME` (its owner is timm), each perhaps with `@REVISION`."""
+    return NAME.fullmatch(model) is not None
+
+
+def folder_of(model: str) -> str:
+    """A name on the Hub -> its folder in the Hub's cache, downloaded if need be; a path as it is.
+    Raises ConfigError if it can't be had."""
     found = NAME.fullmatch(model)
     if found is None:
-        return str(base / model)
+        return model
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 

@@ -8,7 +8,9 @@ from serve.conftest import serving
 from serve.test_openai import ask, picture, sound, text
 
 from mmbm.errors import ConfigError
-from mmbm.serve.conversation import turn
+from mmbm.serve.limits import Limits
+from mmbm.serve.playground.chat import turn
+from mmbm.serve.playground.gate import Folder
 from mmbm.serve.start import serve
 
 TESTS = str(Path(__file__).parents[1])
@@ -110,10 +112,12 @@ def test_what_changes_nothing_is_taken(client):
     assert said.choices[0].message.content == "1 u: a"
 
 
-def test_a_file_of_the_page_is_told_by_what_it_holds(table, tmp_path):
-    for name in ("0.png", "0.wav"):
-        (tmp_path / f"{name}.bin").write_bytes((table.parent / "media" / name).read_bytes())
-    found = turn("user", ["a", "b"], [str(tmp_path / f"0.{x}.bin") for x in ("png", "wav")])
+def test_a_file_of_the_page_is_told_by_what_it_holds(table):
+    folder = Folder(Limits())
+    media = {name: (table.parent / "media" / name).read_bytes() for name in ("0.png", "0.wav")}
+    files = [folder.write(f"{name}.bin", data) for name, data in media.items()]
+    found = turn("user", ["a", "b"], files, folder)
+    folder.remove()
     assert found.text == "a\nb"
     assert found.pictures == ((table.parent / "media/0.png").read_bytes(),)
     assert found.sounds == ((table.parent / "media/0.wav").read_bytes(),)

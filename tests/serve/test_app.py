@@ -126,7 +126,7 @@ def test_answers_come_while_the_rows_still_do(server):
     host, port = server.url.removeprefix("http://").split(":")
     with socket.create_connection((host, int(port)), timeout=20) as line:
         line.sendall(
-            b"POST /predict/batch HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n"
+            b"POST /predict/batch HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n\r\n"
         )
         row = b'{"remark": "red"}\n'
         line.sendall(b"%x\r\n%b\r\n" % (len(row), row))

@@ -13,6 +13,10 @@ from serve.conftest import Server, fuzz, serving, until
 
 from mmbm.serve import process
 
+JSON = {"content-type": "application/json"}
+HEAD = b"POST /predict HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
+BATCH_HEAD = HEAD.replace(b"/predict", b"/predict/batch")
+
 
 def connect(server: Server) -> socket.socket:
     host, port = server.url.removeprefix("http://").split(":")
@@ -40,7 +44,8 @@ def test_every_damaged_cell_is_answered_or_refused(server, tmp_path):
                         {"json": {column: base64.b64encode(raw).decode()}},
                     )
                 else:
-                    sent = ({"content": json.dumps({column: raw}, default=str).encode()},)
+                    content = json.dumps({column: raw}, default=str).encode()
+                    sent = ({"content": content, "headers": JSON},)
                 for one in sent:
                     answer = client.post("/predict", **one)
                     statuses[answer.status_code] += 1
@@ -54,9 +59,9 @@ def test_half_sent_uploads_and_clients_that_go_away_leave_nothing_behind(server)
     until(lambda: active(server) == 0)
     lines = [connect(server) for _ in range(20)]
     for line in lines[:10]:
-        line.sendall(b"POST /predict HTTP/1.1\r\nhost: x\r\ncontent-length: 1000\r\n\r\n{")
+        line.sendall(HEAD + b"content-length: 1000\r\n\r\n{")
     for line in lines[10:]:
-        line.sendall(b"POST /predict/batch HTTP/1.1\r\nhost: x\r\ncontent-length: 999\r\n\r\n{}\n")
+        line.sendall(BATCH_HEAD + b"content-length: 999\r\n\r\n{}\n")
     until(lambda: active(server) == 20)
     still_answers(server)
     for line in lines:
@@ -70,7 +75,7 @@ def test_a_crowd_of_clients_that_never_end_their_heads_is_sent_away(bundle_path,
     with serving(tmp_path / "run", bundle_path) as server:
         lines = [connect(server) for _ in range(300)]
         for line in lines:
-            line.sendall(b"POST /predict HTTP/1.1\r\nhost: x\r\nx-slow: ")
+            line.sendall(HEAD + b"x-slow: ")
         still_answers(server)
         end = time.monotonic() + process.HEAD + 5
         while lines and time.monotonic() < end:

@@ -10,7 +10,7 @@ import pytest
 from serve.conftest import serving
 
 import mmbm
-from mmbm.serve.playground import WORDS
+from mmbm.serve.playground.words import WORDS
 
 BROWSER, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 pytestmark = [

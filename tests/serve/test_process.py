@@ -27,6 +27,8 @@ def guarded(bundle_path, tmp_path_factory):
         yield running
 
 
+JSON = {"content-type": "application/json"}
+HEAD = b"POST /predict HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
 TOKEN = {"authorization": "Bearer a-long-secret-token"}
 
 
@@ -63,7 +65,8 @@ def test_what_is_too_large_is_refused_by_name(guarded, table, tmp_path):
         for _ in range(100):
             yield b" " * 10_000
 
-    assert post(content=endless()).status_code == 413
+    endless_json = {"content": endless(), "headers": {**TOKEN, **JSON}}
+    assert httpx.post(f"{guarded.url}/predict", **endless_json).status_code == 413
 
 
 def test_a_short_token_or_a_taken_port_is_told_of(bundle_path, tmp_path):
@@ -142,7 +145,7 @@ def test_a_stopped_server_finishes_what_it_began(bundle_path, tmp_path, table):
         host, port = server.url.removeprefix("http://").split(":")
         with socket.create_connection((host, int(port)), timeout=20) as line:
             body = b'{"remark": "red"}'
-            head = b"POST /predict HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n" % len(body)
+            head = HEAD + b"content-length: %d\r\n\r\n" % len(body)
             line.sendall(head + body[:5])
             time.sleep(0.3)
             server.process.send_signal(signal.SIGTERM)
@@ -157,7 +160,7 @@ def test_a_request_past_its_deadline_is_refused(bundle_path, tmp_path):
     with serving(tmp_path / "run", bundle_path, "--deadline", 0.5) as server:
         host, port = server.url.removeprefix("http://").split(":")
         with socket.create_connection((host, int(port)), timeout=20) as line:
-            line.sendall(b"POST /predict HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\n{")
+            line.sendall(HEAD + b"content-length: 9\r\n\r\n{")
             received = line.recv(65536)
         assert received.startswith(b"HTTP/1.1 503")
         assert b"retry-after: 1" in received

@@ -70,8 +70,8 @@ def test_no_path_of_the_machine_is_told(searching, pictures):
     [
         ("", {}, "search", "Give a cell to search by"),
         ("?of=zh", {"en": "x"}, "search", "no embeddings of 'zh'"),
-        ("?where=sise > 2", {"en": "x"}, "search", "No field named sise"),
-        ("?where=" + "x" * 1001, {"en": "x"}, "parameter", "more than 1000 letters"),
+        ("?where=sise > 2", {"en": "x"}, "search", "no column 'sise'"),
+        ("?where=" + "x" * 1001, {"en": "x"}, "search", "more than 1000"),
         ("?k=0", {"en": "x"}, "search", "from 1 to 1000"),
         ("?k=many", {"en": "x"}, "parameter", "k is a number of rows"),
         ("?near=1", {"en": "x"}, "parameter", "k, of and where are all"),

@@ -223,7 +223,7 @@ def test_clients_that_go_away_leave_nothing_behind(client, served):
     host, port = served.url.removeprefix("http://").split(":")
     line = sockets.create_connection((host, int(port)))
     line.sendall(
-        b"GET /stream HTTP/1.1\r\nhost: x\r\nupgrade: websocket\r\nconnection: upgrade\r\n"
+        b"GET /stream HTTP/1.1\r\nhost: localhost\r\nupgrade: websocket\r\nconnection: upgrade\r\n"
         b"sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
         b"authorization: Bearer " + TOKEN.encode() + b"\r\n\r\n\xff\xff\xff not a frame"
     )

@@ -126,8 +126,7 @@ def write_bundle(
     part = output.with_name(output.name + ".part")
     shutil.rmtree(part, ignore_errors=True)
     try:
-        leave = shutil.ignore_patterns("graphs", "weights.safetensors", MANIFEST)
-        shutil.copytree(bundle.path, part, ignore=leave)
+        bundle.files.copy(part, lambda name: name.startswith(("graphs/", "weights.")))
         (part / "graphs").mkdir()
         find(EXPORTS, to)(bundle, part / "graphs", precision)
         measured = units(bundle.config, bundle.columns)

@@ -37,7 +37,7 @@ def check_allowed(bundle: Bundle) -> None:
 
 
 def check_weights(bundle: Bundle) -> None:
-    if not (bundle.path / "weights.safetensors").exists():
+    if "weights.safetensors" not in bundle.files:
         raise BundleError(
             f"{bundle.path} was exported and has no weights: use the bundle it was made from."
         )

@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 from mmbm.bundle import Bundle
+from mmbm.bundle.files import MANIFEST
 from mmbm.errors import MmbmError
 
 TEMPLATES = ("Dockerfile", "compose.yaml", "kubernetes.yaml")
@@ -42,7 +43,8 @@ def package(
     extras = EXTRAS[bundle.runs_on]
     folder.mkdir(parents=True, exist_ok=True)
     shutil.rmtree(folder / "bundle", ignore_errors=True)
-    shutil.copytree(bundle.path, folder / "bundle")
+    bundle.files.copy(folder / "bundle")
+    shutil.copyfile(bundle.path / MANIFEST, folder / "bundle" / MANIFEST)
     for path in (folder / "bundle", *(folder / "bundle").rglob("*")):
         path.chmod(0o755 if path.is_dir() else 0o644)
     for old in folder.glob("mmbm-*.whl"):

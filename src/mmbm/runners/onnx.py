@@ -20,12 +20,15 @@ class OnnxRunner:
 
     def run(self, graph: str, arrays: Named) -> Named:
         session, inputs, outputs = self._sessions.get(graph) or self._open(graph)
-        results = session.run(outputs, {name: arrays[name] for name in inputs})
+        try:
+            results = session.run(outputs, {name: arrays[name] for name in inputs})
+        except (KeyError, *_errors()) as error:
+            file = self.folder / f"{graph}.onnx"
+            raise BundleError(f"{file} can't be run on these rows: {str(error)[:500]}") from error
         return dict(zip(outputs, map(np.asarray, results)))
 
     def _open(self, graph: str):
         import onnxruntime
-        from onnxruntime.capi import onnxruntime_pybind11_state as errors  # type: ignore
 
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3  # its warnings are about its own optimisations
@@ -38,10 +41,7 @@ class OnnxRunner:
             session = onnxruntime.InferenceSession(
                 file, options, providers=["CPUExecutionProvider"]
             )
-        except (
-            errors.Fail, errors.InvalidGraph, errors.InvalidProtobuf, errors.NoSuchFile,
-            errors.NotImplemented,
-        ) as error:  # fmt: skip
+        except _errors() as error:
             raise BundleError(
                 f"{file} is no graph that onnxruntime {onnxruntime.__version__} can run: {error}. "
                 "Copy the bundle again, or upgrade: pip install -U onnxruntime"
@@ -49,3 +49,14 @@ class OnnxRunner:
         inputs = [i.name for i in session.get_inputs()]
         self._sessions[graph] = session, inputs, [o.name for o in session.get_outputs()]
         return self._sessions[graph]
+
+
+def _errors() -> tuple[type[Exception], ...]:
+    """What onnxruntime raises: classes without a base of their own."""
+    from onnxruntime.capi import onnxruntime_pybind11_state as state  # type: ignore
+
+    return (
+        state.EPFail, state.EngineError, state.Fail, state.InvalidArgument, state.InvalidGraph,
+        state.InvalidProtobuf, state.NoModel, state.NoSuchFile, state.NotImplemented,
+        state.RuntimeException,
+    )  # fmt: skip

@@ -4,10 +4,11 @@ import asyncio
 import contextlib
 import json
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from typing import Any
 
 from starlette.datastructures import UploadFile
+from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect, Request
 
 from mmbm.bundle import Bundle
@@ -15,11 +16,14 @@ from mmbm.columns import Cell
 from mmbm.errors import TableError
 from mmbm.predict import known_inputs
 from mmbm.serve.limits import Limits, Refusal
+from mmbm.serve.parquet import parquet_rows
 
 Row = dict[str, Cell]
 FIELDS = 1000
 """Most parts of a form."""
 PARQUET = b"PAR1"
+MOST_VALUES = 1_000_000
+"""Values of a body's JSON, counted by its commas, colons and brackets before it is parsed."""
 
 
 async def read_rows(request: Request, bundle: Bundle, limits: Limits) -> tuple[list[Row], bool]:
@@ -43,12 +47,20 @@ def media_type(request: Request) -> str:
 
 async def read_json(request: Request, takes: str = "application/json") -> Any:
     """The body. Raises a Refusal that says what the route `takes`."""
-    if (media := media_type(request)) not in ("application/json", ""):
-        raise Refusal(415, f"The body is {media}; send {takes}.", reason="media_type")
+    media = media_type(request)
+    if media != "application/json":  # without a type, a page of any origin may send it unasked
+        named = media or "of no content type"
+        raise Refusal(415, f"The body is {named}; send {takes}.", reason="media_type")
     return parse(await request.body())
 
 
 def parse(text: bytes) -> Any:
+    """JSON of a bounded number of values. Raises a Refusal."""
+    values = sum(map(text.count, (b",", b":", b"[", b"{")))
+    if values > MOST_VALUES:
+        raise Refusal(
+            413, f"The body has more than {MOST_VALUES} values of JSON.", reason="too_large"
+        )
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:  # UnicodeDecodeError is a ValueError
@@ -79,12 +91,37 @@ async def form_row(request: Request, limits: Limits) -> Row:
 
 async def form_cells(request: Request, limits: Limits) -> list[tuple[str, bytes | str]]:
     """A form's parts with their names: a file as bytes, a plain field as text."""
-    size = int(limits.megabytes * 1e6)
-    async with request.form(max_files=FIELDS, max_fields=FIELDS, max_part_size=size) as form:
+    if media_type(request) != "multipart/form-data":
+        raise Refusal(415, "The body is no form; send multipart/form-data.", reason="media_type")
+    parser = Form(
+        request.headers, request.stream(), max_files=FIELDS, max_fields=FIELDS,
+        max_part_size=int(limits.megabytes * 1e6),
+    )  # fmt: skip
+    try:
+        form = await parser.parse()
+    except MultiPartException as error:
+        raise Refusal(400, f"The form can't be read: {error.message}", reason="form") from error
+    async with contextlib.AsyncExitStack() as stack:
+        stack.push_async_callback(form.close)
+        if not parser.ended:
+            raise Refusal(
+                400, "The form is cut off: its last boundary is missing. Send it again.",
+                reason="form",
+            )  # fmt: skip
         return [
             (name, await part.read() if isinstance(part, UploadFile) else part)
             for name, part in form.multi_items()
         ]
+
+
+class Form(MultiPartParser):
+    """Starlette's parser, that knows whether the last boundary came."""
+
+    ended = False
+
+    def on_end(self) -> None:
+        self.ended = True
+        super().on_end()
 
 
 class Spool:
@@ -125,23 +162,26 @@ class Spool:
 
     async def lines(self, longest: int) -> AsyncIterator[bytes]:
         """Line by line as they come. Raises a Refusal at one that is longer than `longest`."""
-        place, rest = 0, b""
+        place, parts, held = 0, [], 0  # parts of a line whose end hasn't come
         while True:
             part = self._read(place, 1 << 16)
             place += len(part)
-            *lines, rest = (rest + part).split(b"\n")
-            for line in lines:
-                yield line
-            if len(rest) > longest:
+            first, *rest = part.split(b"\n")
+            parts.append(first)
+            held += len(first)
+            if held > longest:
                 raise Refusal(413, f"A line has more than {longest} bytes.", reason="too_large")
+            for line in rest:
+                yield b"".join(parts)
+                parts, held = [line], len(line)
             if part:
                 continue
             if self.filling.done() and place == self.size:
                 self.filling.result()  # raises what stopped it
                 break
             await self._wait()
-        if rest:
-            yield rest
+        if held:
+            yield b"".join(parts)
 
     async def _wait(self) -> None:
         self.more.clear()
@@ -173,27 +213,7 @@ async def jsonl_rows(spool: Spool, bundle: Bundle, limits: Limits) -> AsyncItera
             yield refusal
 
 
-async def parquet_rows(spool: Spool, bundle: Bundle, limits: Limits) -> AsyncIterator[Row]:
-    """The rows of a Parquet body, a few at a time. Columns that the bundle doesn't know rest."""
-    import pyarrow as pa
-    import pyarrow.parquet as parquet
-
-    file = await spool.whole()
-    loop = asyncio.get_running_loop()
-    try:
-        table = await loop.run_in_executor(None, parquet.ParquetFile, file)
-        known = [name for name in bundle.config.inputs if name in table.schema_arrow.names]
-        if not known:
-            inputs = ", ".join(bundle.config.inputs)
-            raise Refusal(
-                422, f"The table has none of the inputs: {inputs}.", reason="unknown_column"
-            )
-        batches: Iterator[Any] = table.iter_batches(batch_size=64, columns=known)
-        while (batch := await loop.run_in_executor(None, next, batches, None)) is not None:
-            for row in batch.to_pylist():
-                yield row
-    except (pa.ArrowException, OSError) as error:
-        raise Refusal(
-            400, f"The body is not a Parquet file that can be read: {str(error)[:200]}.",
-            reason="parquet",
-        ) from error  # fmt: skip
+async def table_rows(spool: Spool, bundle: Bundle, limits: Limits) -> AsyncIterator[Row | Refusal]:
+    """The rows of a Parquet body. Columns that the bundle doesn't know are not read."""
+    async for row in parquet_rows(await spool.whole(), list(bundle.config.inputs), limits):
+        yield row

@@ -14,13 +14,20 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mmbm.serve.limits import OPENAI, Limits, Refusal
 from mmbm.serve.metrics import Metrics
+from mmbm.serve.origins import Origins
+from mmbm.serve.pace import Body, Pace, TooSlow
 
 OPEN = ("/health/",)
 """What needs no token: probes of an orchestrator."""
+UPLOADS = 10
+"""Times the deadline in which a body that no handler bounds must be whole."""
+ABORT = "mmbm.abort"
+"""Of a scope: cuts its connection at once."""
 PLAIN_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 HEADERS = [
     (b"x-content-type-options", b"nosniff"),
     (b"x-frame-options", b"DENY"),
+    (b"cross-origin-resource-policy", b"same-origin"),
     (b"referrer-policy", b"no-referrer"),
     (b"cache-control", b"no-store"),
 ]
@@ -32,10 +39,18 @@ class Guard:
     """ASGI in, ASGI out. The app behind it only sees requests that may be answered."""
 
     def __init__(
-        self, app: ASGIApp, limits: Limits, metrics: Metrics, token: str | None, log: TextIO | None
+        self,
+        app: ASGIApp,
+        limits: Limits,
+        metrics: Metrics,
+        token: str | None,
+        log: TextIO | None,
+        origins: Origins | None = None,
+        root: str = "",
     ):
         self.app, self.limits, self.metrics, self.log = app, limits, metrics, log
         self.token = token.encode() if token else None
+        self.origins, self.root = origins or Origins(), root
         self.active = self.streams = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -45,11 +60,13 @@ class Guard:
         headers = dict(scope["headers"])
         given = headers.get(b"x-request-id", b"")
         name = given.decode() if PLAIN_ID.fullmatch(given) else uuid.uuid4().hex
-        note: dict[str, Any] = {"id": name}
-        scope["mmbm"] = note  # what handlers know and the log tells: route, model, rows
-        sender = Sender(send, name)
+        path = scope["path"].removeprefix(self.root) if self.root else scope["path"]
+        note: dict[str, Any] = {"id": name, "path": path}
+        # What handlers know and the log shows: route, model, rows.
+        scope = {**scope, "mmbm": note, "root_path": self.root, "path": f"{self.root}{path}"}
+        sender = Sender(send, name, self.limits)
         start = time.perf_counter()
-        stream = scope["type"] == "websocket"
+        stream, whole = scope["type"] == "websocket", None
         self.active += 1
         self.streams += stream
         self.metrics.active.inc()
@@ -59,20 +76,35 @@ class Guard:
                 await refuse(refusal, scope)(scope, receive, sender)
                 self.metrics.rejected.labels(refusal.reason).inc()
             else:
-                most = self.limits.megabytes
-                if scope["path"].endswith("/batch"):
-                    most = self.limits.batch_megabytes
-                if scope["type"] == "http":
-                    receive = Bounded(receive, headers, most, self.limits.deadline)
-                await self.app(scope, receive, sender)
+                async with asyncio.timeout(self.limits.batch_deadline) as whole:
+                    await self.app(scope, self._body(scope, path, headers, receive), sender)
+        except (TooSlow, TimeoutError) as error:
+            if isinstance(error, TimeoutError) and not (whole and whole.expired()):
+                raise  # somebody else's
+            note["status"] = 499
+            scope.get(ABORT, nothing)()  # to close it would wait for the client to read
         finally:
             self.active -= 1
             self.streams -= stream
             self.metrics.active.dec()
             self._note(scope, note, sender, time.perf_counter() - start)
 
+    def _body(
+        self, scope: Scope, path: str, headers: dict[bytes, bytes], receive: Receive
+    ) -> Receive:
+        if scope["type"] != "http":
+            return receive
+        limits, batch = self.limits, path.endswith("/predict/batch")
+        most = limits.batch_megabytes if batch else limits.megabytes
+        total = limits.batch_deadline if batch else UPLOADS * limits.deadline
+        return Body(receive, headers, most, total, limits)
+
     def _refusal(self, scope: Scope, headers: dict[bytes, bytes]) -> Refusal | None:
-        free = scope["path"].startswith(OPEN)
+        free = scope["mmbm"]["path"].startswith(OPEN)
+        if not free:
+            asked = self.origins.refusal(scope.get("method", "WEBSOCKET"), headers)
+            if asked:
+                return asked
         if self.token and not free:
             sent = headers.get(b"authorization", b"")
             if not hmac.compare_digest(sent, b"Bearer " + self.token):
@@ -101,7 +133,7 @@ class Guard:
             "id": note["id"],
             "client": (scope.get("client") or ("", 0))[0],
             "method": method,
-            "path": scope["path"],
+            "path": note.pop("path"),
             "status": status,
             "ms": round(1000 * seconds, 2),
             **{key: value for key, value in note.items() if key not in ("id", "route")},
@@ -110,10 +142,11 @@ class Guard:
 
 
 class Sender:
-    """Adds headers to an answer and remembers its status."""
+    """Adds headers to an answer, remembers its status, and gives up on a client that doesn't read
+    it. Raises TooSlow."""
 
-    def __init__(self, send: Send, name: str):
-        self.send, self.name = send, name
+    def __init__(self, send: Send, name: str, limits: Limits):
+        self.send, self.name, self.pace = send, name, Pace(limits)
         self.status: int | None = None
 
     async def __call__(self, message: Message) -> None:
@@ -127,38 +160,15 @@ class Sender:
             message = {**message, "headers": headers}
         elif message["type"] == "websocket.accept":
             self.status = 101
-        await self.send(message)
-
-
-class Bounded:
-    """`receive` that refuses a body of more than `megabytes` (before reading, if it says so), or
-    one of which nothing comes for `patience` seconds."""
-
-    def __init__(
-        self, receive: Receive, headers: dict[bytes, bytes], megabytes: float, patience: float
-    ):
-        self.receive, self.most, self.patience = receive, int(megabytes * 1e6), patience
-        self.size, self.whole = 0, False
-        length = headers.get(b"content-length", b"0")
-        self.said = int(length) if length.isdigit() else 0
-
-    async def __call__(self) -> Message:
-        if self.said > self.most:
-            raise self._too_large()
+        self.pace.size += len(message.get("body", b""))
         try:
-            async with asyncio.timeout(None if self.whole else self.patience):
-                message = await self.receive()
+            await self.pace.wait(self.send(message))
         except TimeoutError:
-            raise Refusal(408, "The body stopped coming.", reason="slow_body") from None
-        if message["type"] == "http.request":
-            self.size += len(message.get("body", b""))
-            self.whole = not message.get("more_body", False)
-            if self.size > self.most:
-                raise self._too_large()
-        return message
+            raise TooSlow from None
 
-    def _too_large(self) -> Refusal:
-        return Refusal(413, f"The body has more than {self.most / 1e6:g} MB.", reason="too_large")
+
+def nothing() -> None:
+    """Without a connection to cut."""
 
 
 def refuse(refusal: Refusal, scope: Scope) -> JSONResponse:
@@ -167,7 +177,7 @@ def refuse(refusal: Refusal, scope: Scope) -> JSONResponse:
         headers["retry-after"] = str(refusal.retry_after)
     if refusal.status == 401:
         headers["www-authenticate"] = "Bearer"
-    if scope["path"].startswith(OPENAI):
+    if scope["mmbm"]["path"].startswith(OPENAI):
         status, body = refusal.as_openai()
         return JSONResponse(body, status, headers)
     return JSONResponse({**refusal.body(), "id": scope["mmbm"]["id"]}, refusal.status, headers)

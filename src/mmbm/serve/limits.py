@@ -29,8 +29,14 @@ class Limits(NamedTuple):
     streams: int = 16
     """Clients that stream at once; beyond, 503."""
     deadline: float = 30.0
-    """Seconds from a request's first byte to its answer; beyond, 503. A stream of which nothing
-    comes for so long is closed."""
+    """Seconds from a request's first byte to its answer; beyond, 503. A client of which nothing
+    comes, or that reads nothing, for so long is cut off."""
+    batch_deadline: float = 3600.0
+    """The same of /predict/batch, of streams and of open pages: then they are cut off."""
+    rate: float = 1000.0
+    """Bytes a second that a client sends and reads at least, once `deadline` is over."""
+    pages: int = 64
+    """Requests of open pages of the playground at once; beyond, 503."""
     batch: int = 32
     """Rows that run together."""
 

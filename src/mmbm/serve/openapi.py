@@ -36,7 +36,7 @@ def prefixes(names: Iterable[str]) -> list[tuple[str, str]]:
     return [("", names[0]), *((f"/models/{name}", name) for name in names)]
 
 
-def document(replicas: dict[str, Replica]) -> Schema:
+def document(replicas: dict[str, Replica], root: str = "") -> Schema:
     """OpenAPI 3.1 (spec.openapis.org): a path for each model, with its own columns."""
     paths: Schema = {
         path: {"get": {"summary": text, "responses": {"200": said(text, kind)}}}
@@ -53,6 +53,7 @@ def document(replicas: dict[str, Replica]) -> Schema:
     bearer = {"type": "http", "scheme": "bearer"}
     return {
         "openapi": "3.1.0",
+        **({"servers": [{"url": root}]} if root else {}),
         "info": {"title": ", ".join(replicas), "version": __version__, "description": about},
         "paths": paths,
         "components": {"securitySchemes": {"bearer": bearer}, "schemas": schemas},

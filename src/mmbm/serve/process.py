@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import gc
+import ipaddress
 import os
 import re
 import secrets
@@ -9,11 +11,12 @@ import signal
 import socket
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Mapping
+import traceback
+from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -21,8 +24,12 @@ from uvicorn.supervisors import Multiprocess
 
 from mmbm.errors import MmbmError
 from mmbm.progress import say
+from mmbm.serve.guard import ABORT
 from mmbm.serve.limits import Limits
+from mmbm.serve.origins import Origins
 
+LINGER = 5
+"""Seconds after which what old versions held is given back."""
 DRAIN = 30
 """Seconds that requests under way get to finish after SIGTERM."""
 IDLE = 65
@@ -30,8 +37,19 @@ IDLE = 65
 HEAD = 10
 """Seconds that a client has for the head of its request."""
 BACKLOG = 2048
+HEAD_BYTES = 1 << 16
+"""Of a head, and of what else may come between two pieces of a body."""
+CONNECTIONS = 4096
+"""At once; one more is cut at once."""
 MESSAGE = 1 << 20
 """Bytes of the largest message of a stream."""
+
+
+ORIGINS = Origins()
+OPEN_TO_ALL = """\
+WARNING: {} can be reached from other machines, and no token is asked for:
+         whoever reaches this port can use the models, the index and the playground.
+         Give a token (--token-file FILE), or listen on this machine only (--host 127.0.0.1)."""
 
 
 @dataclass(frozen=True)
@@ -49,11 +67,16 @@ class Service:
     """Of models that can be searched, by name."""
     agents: Mapping[str, str] = field(default_factory=dict)
     """package.module:Class by name."""
+    origins: Origins = ORIGINS
+    root: str = ""
+    """The path that a proxy puts before every path: /models/mine."""
 
     def __call__(self) -> Any:
         """The ASGI app, once every bundle's golden rows were answered: uvicorn's app factory."""
         from prometheus_client import disable_created_metrics
+        from starlette.middleware.cors import CORSMiddleware
 
+        from mmbm.bundle import foreign
         from mmbm.search import load_index
         from mmbm.serve.agent import Agent
         from mmbm.serve.app import create
@@ -71,42 +94,81 @@ class Service:
         def replica(name: str) -> Replica:
             bundle = open_bundle(self.models[name], self.limits, threads, self.runner)
             index = load_index(self.indexes[name], bundle) if name in self.indexes else None
-            metrics.model.labels(name, bundle.version).set(1)
-            return Replica(name, bundle, self.limits, metrics, pool, index)
+            with foreign(bundle.path):
+                return Replica(name, bundle, self.limits, metrics, pool, index)
 
         replicas = {name: replica(name) for name in self.models}
+        for name, one in replicas.items():
+            metrics.model.labels(name, one.bundle.version).set(1)
         agents = {name: Agent(name, kind, replicas) for name, kind in self.agents.items()}
-
-        def reload() -> None:
-            """In a thread: whatever answers its golden rows takes over, the rest stays."""
-            for name, old in list(replicas.items()):
-                try:
-                    new = replica(name)
-                except MmbmError as error:
-                    say(f"{name}: the old version goes on, since the new one won't do: {error}")
-                    continue
-                replicas[name] = new
-                metrics.model.labels(name, old.bundle.version).set(0)
-                metrics.model.labels(name, new.bundle.version).set(1)
-                say(f"{name}: version {new.bundle.version} answers, after {old.bundle.version}.")
+        playground: Any = several_processes
+        if self.workers == 1:
+            playground = Playground(replicas, agents, self.limits, self.root)
 
         @contextlib.asynccontextmanager
         async def lifespan(_: Any) -> AsyncIterator[None]:
             loop = asyncio.get_running_loop()
+            again = Reload(replicas, replica, metrics)
             if hasattr(signal, "SIGHUP"):
-                loop.add_signal_handler(signal.SIGHUP, lambda: loop.run_in_executor(None, reload))
+                loop.add_signal_handler(signal.SIGHUP, again.start)
             yield
             pool.shutdown(wait=False)
+            if self.workers == 1:
+                playground.close()
 
-        one = self.workers == 1
-        playground = Playground(replicas, agents, self.limits) if one else several_processes
-        app = create(replicas, self.limits, metrics, playground, lifespan, agents)
-        return Guard(app, self.limits, metrics, self.token, sys.stdout if self.log else None)
+        app = create(replicas, self.limits, metrics, playground, lifespan, agents, self.root)
+        log = sys.stdout if self.log else None
+        guarded = Guard(app, self.limits, metrics, self.token, log, self.origins, self.root)
+        if not self.origins.cors:
+            return guarded
+        return CORSMiddleware(
+            guarded, allow_origins=[*self.origins.cors], allow_methods=["GET", "POST"],
+            allow_headers=["authorization", "content-type", "x-request-id"],
+            expose_headers=["x-request-id"],
+        )  # fmt: skip
+
+
+class Reload:
+    """Bundles opened again, one after the other: one that answers its golden rows takes over, for
+    any other the old version goes on, and what is wrong is reported."""
+
+    def __init__(self, replicas: dict[str, Any], make: Callable[[str], Any], metrics: Any):
+        self.replicas, self.make, self.metrics = replicas, make, metrics
+        self._one = asyncio.Lock()
+        self._tasks: set[asyncio.Task] = set()
+
+    def start(self) -> None:
+        task = asyncio.create_task(self._all())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _all(self) -> None:
+        async with self._one:
+            for name in list(self.replicas):
+                await self._reload(name)
+        await asyncio.sleep(LINGER)  # the rows of old versions are answered by now
+        await asyncio.to_thread(gc.collect)  # their sessions hold memory that Python doesn't count
+
+    async def _reload(self, name: str) -> None:
+        loop, old = asyncio.get_running_loop(), self.replicas[name]
+        work = loop.run_in_executor(None, self.make, name)
+        (new,) = await asyncio.gather(work, return_exceptions=True)
+        if isinstance(new, BaseException):
+            if not isinstance(new, MmbmError):  # a defect: its trace is for the log
+                traceback.print_exception(new)
+            say(f"{name}: the old version goes on, since the new one won't do: {new}")
+            return
+        self.replicas[name] = new
+        self.metrics.model.labels(name, old.bundle.version).set(0)
+        self.metrics.model.labels(name, new.bundle.version).set(1)
+        say(f"{name}: version {new.bundle.version} answers, after {old.bundle.version}.")
 
 
 def serve(service: Service, host: str, port: int) -> None:
     """Serve until SIGTERM or Ctrl-C; requests under way are finished. Port 0: any free one."""
     listening = listen(host, port)
+    if not (service.token or is_loopback(host)):
+        say(OPEN_TO_ALL.format(host))
     where = f"http://{host}:{listening.getsockname()[1]}"
     options: dict[str, Any] = {
         "log_config": None, "access_log": False, "server_header": False, "backlog": BACKLOG,
@@ -128,17 +190,42 @@ def serve(service: Service, host: str, port: int) -> None:
 
 
 class Protocol(HttpToolsProtocol):
-    """uvicorn's, but a client that begins a request and doesn't end its head isn't waited for."""
+    """uvicorn's, but a head is bounded in time and size, and so is what a connection holds whose
+    client doesn't read."""
 
     _late: asyncio.TimerHandle | None = None
+    _bare = 0  # bytes since a message began, or since the last piece of its body
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
         self._wait()
+        if len(self.connections) > CONNECTIONS:
+            transport.abort()
+
+    def data_received(self, data: bytes) -> None:
+        self._bare += len(data)
+        super().data_received(data)
+        if self._bare > HEAD_BYTES and not self.transport.is_closing():
+            self.transport.write(b"HTTP/1.1 431 Request Header Fields Too Large\r\n\r\n")
+            self.transport.close()
+
+    def on_body(self, body: bytes) -> None:
+        self._bare = 0
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        self._bare = 0
+        super().on_message_complete()
+
+    def timeout_keep_alive_handler(self) -> None:
+        if self.transport.get_write_buffer_size():  # nobody reads it: a close would wait
+            self.transport.abort()
+        super().timeout_keep_alive_handler()
 
     def on_message_begin(self) -> None:
         self._wait()
         super().on_message_begin()
+        cast(dict, self.scope)[ABORT] = self.transport.abort
 
     def on_headers_complete(self) -> None:
         self._stop()
@@ -150,7 +237,7 @@ class Protocol(HttpToolsProtocol):
 
     def _wait(self) -> None:
         self._stop()
-        self._late = self.loop.call_later(HEAD, self.transport.close)
+        self._late = self.loop.call_later(HEAD, self.transport.abort)
 
     def _stop(self) -> None:
         if self._late:
@@ -211,6 +298,13 @@ def each(listening: socket.socket, count: int) -> list[socket.socket]:
         sockets[-1].bind(address)
         sockets[-1].set_inheritable(True)
     return sockets
+
+
+def is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def name_of(bundle: Path) -> str:

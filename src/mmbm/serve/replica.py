@@ -1,6 +1,7 @@
 """A bundle that answers: cells are decoded in a pool, rows run in batches on one thread."""
 
 import asyncio
+import math
 import time
 from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
@@ -28,7 +29,9 @@ from mmbm.serve.limits import Limits
 from mmbm.serve.metrics import STAGES, Metrics
 
 SMALL = 1 << 15
-"""Bytes (or characters of base64) of media in a row, up to which it isn't worth a thread."""
+"""Bytes (or characters) of a row, up to which decoding it isn't worth a thread of its own."""
+TINY = 1 << 12
+"""The same without media, up to which it is decoded at once: microseconds."""
 
 
 class Unreadable(MmbmError):
@@ -48,6 +51,16 @@ class Wish(NamedTuple):
 
 
 PLAIN = Wish()
+NOBODY = Decoded({}, None)
+"""For a row that nobody waits for any more."""
+
+
+@dataclass(slots=True)
+class Wanted:
+    """A row to decode, and whether its client went away meanwhile, or had no time left."""
+
+    row: dict[str, Cell]
+    gone: bool = False
 
 
 @dataclass(slots=True)
@@ -164,20 +177,24 @@ class Replica:
         return found
 
     async def _decode(self, row: dict[str, Cell]) -> Decoded:
-        """Large media in the pool. Small ones together in the runner thread: for them, threads that
-        take turns at the interpreter's lock cost more than the decoding. Without media, here."""
-        bulk = sum(
-            len(cell) for name in self.media if isinstance(cell := row.get(name), str | bytes)
-        )
-        if not bulk:
+        """Large rows each by itself in the pool. Small ones together in one of its threads: for
+        them, threads that take turns at the interpreter's lock cost more than the decoding. Short
+        ones without media here: nothing else is done on the event loop."""
+        bulk = weight(row)
+        if bulk <= TINY and all(row.get(name) is None for name in self.media):
             return decode_row(self.bundle, row, None)
-        if bulk <= SMALL:
-            return await self.small.submit(row, patient=True)
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self.pool, decode_row, self.bundle, row, None)
+        if bulk > SMALL:
+            loop = asyncio.get_running_loop()
+            return await loop.run_in_executor(self.pool, decode_row, self.bundle, row, None)
+        wanted = Wanted(row)
+        try:
+            return await self.small.submit(wanted, patient=True)
+        except asyncio.CancelledError:
+            wanted.gone = True
+            raise
 
-    def _decode_all(self, rows: Sequence[dict[str, Cell]]) -> list[Decoded]:
-        return [decode_row(self.bundle, row, None) for row in rows]
+    def _decode_all(self, rows: Sequence["Wanted"]) -> list[Decoded]:
+        return [NOBODY if one.gone else decode_row(self.bundle, one.row, None) for one in rows]
 
     def size(self, decoded: Decoded) -> float:
         """The longest of a row's sounds and texts, as a part of the longest there may be."""
@@ -211,7 +228,7 @@ class Replica:
             self.bundle, self.answers, encoded, wish.probabilities, 0.0, wish.explain,
             wish.embeddings,
         )  # fmt: skip
-        return [{**row, "error": None} for row in rows]
+        return [told(row) for row in rows]
 
     def _heard(self, encoded: Named) -> list[dict[str, np.ndarray]]:
         outputs = self.bundle.runner.run("answer", encoded)
@@ -256,6 +273,32 @@ class Replica:
 
     def close(self) -> None:
         self.thread.shutdown(wait=False)
+
+
+def told(answer: dict[str, Any]) -> dict[str, Any]:
+    """An answer with its `error`: one for a number that JSON has no word for."""
+    for name, value in answer.items():
+        numbers = value if isinstance(value, list) else [value]
+        if any(isinstance(x, float) and not math.isfinite(x) for x in numbers):
+            return {"error": f"{name}: the model's output is not a finite number", "column": name}
+    return {**answer, "error": None}
+
+
+def weight(row: dict[str, Cell]) -> int:
+    """Bytes and characters of a row's cells, at least one of each value inside; not counted beyond
+    what makes a row large."""
+    total, waiting = 0, list(row.values())
+    while waiting and total <= SMALL:
+        cell = waiting.pop()
+        if isinstance(cell, dict):
+            waiting += cell.values()
+        elif isinstance(cell, list):
+            total += len(cell)
+            waiting += cell[:SMALL]
+        elif isinstance(cell, str | bytes):
+            total += len(cell)
+        total += 1
+    return total
 
 
 async def together(work: Iterable[Coroutine[Any, Any, Any]]) -> list[Any]:

@@ -24,12 +24,18 @@ def serve(
     runner: str | None = None,
     indexes: Iterable[str] = (),
     agents: Iterable[str] = (),
+    allow_hosts: Iterable[str] = (),
+    cors: Iterable[str] = (),
+    root: str = "",
     **limits: Any,
 ) -> None:
     """Serve a bundle, or several as `models=["NAME=PATH", …]`, until the process is told to stop.
 
     indexes: to search, each made with one of the bundles: a path, or of several models NAME=PATH.
     agents: Python between the models, each NAME=package.module:Class; see `mmbm.serve.agent`.
+    allow_hosts: names by which the server is known, besides localhost and addresses; `*` is any.
+    cors: origins whose web pages may ask it: https://example.org; `*` is any.
+    root: the path that a proxy puts before all others: /mine.
     limits: see `mmbm.serve.limits.Limits`.
     """
     try:
@@ -40,6 +46,7 @@ def serve(
         raise MissingExtra("Serving", "serve") from error
     from mmbm.serve import process
     from mmbm.serve.limits import Limits
+    from mmbm.serve.origins import Origins
 
     named = {process.name_of(Path(bundle)): Path(bundle)} if bundle else {}
     for text in models:
@@ -72,7 +79,10 @@ def serve(
                 "letters, digits, . _ -"
             )
         between[name] = kind
+    if root and not re.fullmatch(r"(/[A-Za-z0-9._~-]+)+", root):
+        raise ConfigError(f"--root-path {root!r}: a path such as /mine, without a / at its end.")
     service = process.Service(
-        named, Limits(**limits), token, threads, log, runner, workers, found, between
-    )
+        named, Limits(**limits), token, threads, log, runner, workers, found, between,
+        Origins.of(allow_hosts, cors), root,
+    )  # fmt: skip
     process.serve(service, host, port)

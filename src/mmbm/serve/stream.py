@@ -16,6 +16,7 @@ the last answer is that of the whole recording, as /predict gives it.
 import asyncio
 import contextlib
 import json
+import time
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,7 @@ from mmbm.columns.audio import RATES
 from mmbm.config import AudioSpec
 from mmbm.predict import Decoded, as_columns
 from mmbm.runners.windows import Cut, Windows
+from mmbm.serve import body
 from mmbm.serve.body import check
 from mmbm.serve.guard import refuse
 from mmbm.serve.limits import Limits, Refusal
@@ -130,6 +132,7 @@ class Session:
     def __init__(self, socket: WebSocket, replica: Replica, limits: Limits, head: dict[str, Any]):
         self.socket, self.replica, self.limits, self.head = socket, replica, limits, head
         self.due = asyncio.Event()  # enough came for another answer, or all
+        self.start, self.size = time.monotonic(), 0  # bytes of sound that came
 
     async def run(self) -> float:
         """Seconds of sound. Raises a Refusal, or WebSocketDisconnect when the client goes away."""
@@ -190,6 +193,12 @@ class Session:
                     reason="message",
                 )  # fmt: skip
             listener.add(pcm)
+            self.size += len(pcm)
+            if time.monotonic() - self.start > self.limits.deadline + self.size / self.limits.rate:
+                raise Refusal(
+                    408, f"Fewer than {self.limits.rate:g} bytes of sound come a second.",
+                    reason="slow_body",
+                )  # fmt: skip
             if listener.seconds - answered >= every:
                 answered = listener.seconds
                 self.due.set()
@@ -285,10 +294,7 @@ def choose(replica: Replica, column: Any) -> str:
 def parse(text: str | None) -> dict[str, Any]:
     if text is None:
         raise Refusal(415, 'The first message is JSON: {"rate": 16000}.', reason="message")
-    try:
-        found = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise Refusal(400, f"A message is not JSON: {str(error)[:200]}.", reason="json") from error
+    found = body.parse(text.encode(errors="surrogatepass"))
     if not isinstance(found, dict):
         raise Refusal(422, f"A message is an object, not {str(found)[:40]!r}.", reason="message")
     return found

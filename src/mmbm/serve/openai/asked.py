@@ -8,6 +8,9 @@ from starlette.requests import Request
 from mmbm.serve.body import form_cells, read_json
 from mmbm.serve.limits import Limits, Refusal
 
+LONGEST = 2048
+"""Members of a list or an object: messages of a talk, texts to embed, cells of a row."""
+
 
 class Body(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, use_attribute_docstrings=True)
@@ -146,6 +149,7 @@ class Transcribe(Body):
 
 async def json_body(kind: type[BaseModel], request: Request) -> Any:
     body = await read_json(request)
+    bounded(body)
     if isinstance(body, dict):  # null is how clients don't ask for something
         body = {name: value for name, value in body.items() if value is not None}
     return valid(kind, body)
@@ -158,6 +162,23 @@ async def form_body(request: Request, limits: Limits) -> Transcribe:
             raise no(name[:100], "is given twice")
         said[name] = [*said.get(name, []), cell] if name.endswith("[]") else cell
     return valid(Transcribe, said)
+
+
+def bounded(body: Any) -> None:
+    """Raises a Refusal of a list or an object that no request needs: each of its members would be
+    checked, and what is wrong with it kept, before the first is told."""
+    waiting = [body]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, list | dict) and len(value) > LONGEST:
+            raise Refusal(
+                413, f"A list or an object of the body has more than {LONGEST} members.",
+                reason="too_large",
+            )  # fmt: skip
+        if isinstance(value, dict):
+            waiting += value.values()
+        elif isinstance(value, list):
+            waiting += value
 
 
 def valid(kind: type[BaseModel], body: Any, where: str = "") -> Any:

@@ -11,7 +11,10 @@ from mmbm.columns.media import read
 from mmbm.config import ImageSpec
 from mmbm.errors import BadCell, MmbmError
 from mmbm.search import Found, Index
-from mmbm.serve.playground import cell_of, field
+from mmbm.serve.limits import Refusal
+from mmbm.serve.playground.gate import Folder
+from mmbm.serve.playground.panel import cell_of, field
+from mmbm.serve.playground.words import problem
 from mmbm.serve.replica import Replica
 
 SHOWN = 12
@@ -23,7 +26,7 @@ CAPTION = 40
 """Letters."""
 
 
-def page(gradio: Any, words: Any, replicas: dict[str, Replica], model: str) -> None:
+def page(gradio: Any, words: Any, replicas: dict[str, Replica], model: str, folder: Folder) -> None:
     """Fields of the match's columns to the left, what is found to the right."""
     index = replicas[model].index
     assert index is not None
@@ -49,15 +52,16 @@ def page(gradio: Any, words: Any, replicas: dict[str, Replica], model: str) -> N
                 interactive=False,
             )  # fmt: skip
 
-    async def look(*said: Any) -> list[Any]:
+    async def look(request: gradio.Request, *said: Any) -> list[Any]:  # type: ignore
         *cells, column, number, condition = said
-        row = {
-            name: cell_of(cell, columns[name].describe().media) for name, cell in zip(names, cells)
-        }
         try:
+            row = {
+                name: cell_of(cell, columns[name].describe().media, folder)
+                for name, cell in zip(names, cells)
+            }
             found = await replicas[model].search(row, int(number), column, condition or None)
-        except MmbmError as error:
-            raise gradio.Error(str(error)) from error
+        except (MmbmError, Refusal) as error:
+            raise problem(gradio, error, request) from error
         table = [[one.row, round(one.score, 4), *one.cells.values()] for one in found]
         return [gallery(found, index), table]
 

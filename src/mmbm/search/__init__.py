@@ -5,6 +5,7 @@ paths of their media, and an embedding for every column of a match; and in its m
 bundle made it, since an embedding means nothing to another one.
 """
 
+import contextlib
 import csv
 import json
 import math
@@ -27,6 +28,7 @@ from mmbm.predict import CHUNK, Decoded, decode_row, encode
 from mmbm.prepare import MEDIA, resolved
 from mmbm.prepare.store import parallel
 from mmbm.progress import say
+from mmbm.search.where import to_sql
 from mmbm.table import Table, open_table
 
 ROWS = "rows"
@@ -320,7 +322,8 @@ class Index:
 
         row: one cell of the match's columns, `{"photo": "p.jpg"}`; of several, their mean.
         of: the column whose cells are searched; the first that isn't given if not said.
-        where: a condition on the table's columns in SQL, "year > 2015 and shop = 'Oslo'".
+        where: a condition on the table's columns, "year > 2015 and shop = 'Oslo'"; see
+            `mmbm.search.where`.
         """
         strange = sorted(set(row) - set(self.about.columns))
         if strange:
@@ -358,15 +361,16 @@ class Index:
         asked = asked.distance_type("cosine").limit(k)
         asked = asked.select([n for n in self.lance.schema.names if "mmbm_vector_" not in n])
         if where:
-            asked = asked.where(where)
+            asked = asked.where(to_sql(where, self.filters))
         asked = asked.bypass_vector_index() if exact else asked.refine_factor(REFINED)
-        try:
-            rows = asked.to_list()
-        except ValueError as error:
-            if not where:
-                raise
-            raise self._bad_filter(where, str(error)) from error
-        return [self._found(row) for row in rows]
+        with damaged(self.path):
+            return [self._found(row) for row in asked.to_list()]
+
+    @property
+    def filters(self) -> dict[str, pa.DataType]:
+        """The columns that a condition may name, and what they hold."""
+        schema = self.lance.schema
+        return {name: schema.field(name).type for name in (ROW, *self.about.shown.values())}
 
     def _of(self, given: list[str], of: str | None) -> str:
         others = [name for name in self.about.indexed if name not in given]
@@ -377,15 +381,6 @@ class Index:
                 f"{self.path} has no embeddings of {of!r}; it has {', '.join(self.about.indexed)}."
             )
         return of
-
-    def _bad_filter(self, where: str, said: str) -> MmbmError:
-        reason = re.sub(r",? ?\S+\.rs:\d+(:\d+)?", "", said).removeprefix("Invalid input, ")
-        names = ", ".join(self.about.shown.values())
-        return MmbmError(
-            f"where {where!r}: {reason.strip().splitlines()[0].rstrip('.')}. It is a condition in "
-            f"SQL on {ROW}, {names}; a name with capitals or spaces stands in `backticks`, a text "
-            "in 'quotes'."
-        )
 
     def _found(self, row: dict[str, Any]) -> Found:
         cells = {name: row[field] for name, field in self.about.shown.items()}
@@ -435,13 +430,10 @@ def load_index(path: str | Path, bundle: Bundle | str | Path | None = None) -> I
     Raises BundleError if the bundle isn't that one, MmbmError if there is no index.
     """
     database = connect(path)
-    try:
+    with damaged(path):
         lance = database.open_table(ROWS)
         about = About(**json.loads((lance.schema.metadata or {})[b"mmbm"]))
-    except (ValueError, KeyError, TypeError) as error:
-        raise MmbmError(
-            f"{path} is no index of mmbm. Make one: mmbm index BUNDLE TABLE -o {path}"
-        ) from error
+        check_about(about, lance.schema)
     if bundle is None:
         if not Path(about.path).is_dir():
             raise BundleError(
@@ -456,7 +448,40 @@ def load_index(path: str | Path, bundle: Bundle | str | Path | None = None) -> I
             f"{opened.version}, whose embeddings are others. Search with that bundle (--bundle), "
             f"or index again: mmbm index {opened.path} {about.source} -o {path}"
         )
-    return Index(path, lance, about, opened)
+    index = Index(path, lance, about, opened)
+    with damaged(path):
+        spec = opened.config.matches[about.target]
+        if spec.columns != about.columns:
+            raise ValueError(f"{about.target} is of other columns")
+        for column in about.indexed:  # what can't be read is seen now, and not in a request
+            index.nearest({column: np.ones(spec.width, np.float32)}, 1, of=column)
+    return index
+
+
+def check_about(about: About, schema: pa.Schema) -> None:
+    """Raises KeyError, TypeError or ValueError where it isn't what `index` writes."""
+    texts = (about.bundle, about.path, about.target, about.source)
+    if not all(isinstance(text, str) for text in texts):
+        raise TypeError("its texts are none")
+    if not about.indexed or not set(about.indexed) <= set(about.columns):
+        raise ValueError("it is of no columns")
+    for name in (ROW, *about.shown.values(), *(vector_of(about, c) for c in about.indexed)):
+        schema.field(name)
+    if any(name.startswith("mmbm_") for name in about.shown.values()):
+        raise ValueError("it shows a column that it may not")
+
+
+@contextlib.contextmanager
+def damaged(path: str | Path) -> Iterator[None]:
+    """What an index raises whose files are not what was written."""
+    try:
+        yield
+    except (ValueError, LookupError, TypeError, AttributeError, RuntimeError, OSError) as error:
+        why = re.sub(r",? ?\S+\.rs:\d+(:\d+)?", "", str(error)).strip() or "unreadable"
+        raise MmbmError(
+            f"{path} is no index of mmbm, or it is damaged "
+            f"({why.splitlines()[0][:200]}). Make it again: mmbm index BUNDLE TABLE -o {path}"
+        ) from error
 
 
 def connect(path: str | Path, make: bool = False) -> Any:

@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator, Iterable
 from io import BytesIO
-from pathlib import Path
 from typing import Any
 
 from PIL import Image, UnidentifiedImageError
@@ -10,18 +9,26 @@ from PIL import Image, UnidentifiedImageError
 from mmbm.columns.image import DAMAGE, FORMATS
 from mmbm.errors import MmbmError
 from mmbm.serve.agent import Agent, Turn
+from mmbm.serve.limits import Refusal
+from mmbm.serve.playground.gate import Folder
+from mmbm.serve.playground.words import problem
 
 
-def conversation(gradio: Any, words: Any, agent: Agent) -> None:
-    async def answer(message: dict[str, Any], history: list[dict[str, Any]]) -> AsyncIterator[str]:
-        now = turn("user", [message["text"]], message["files"])
+def conversation(gradio: Any, words: Any, agent: Agent, folder: Folder) -> None:
+    async def answer(
+        message: dict[str, Any],
+        history: list[dict[str, Any]],
+        request: gradio.Request,  # type: ignore
+    ) -> AsyncIterator[str]:
         said = ""
         try:
-            async for piece in agent.say([*map(earlier, history), now]):
+            now = turn("user", [message["text"]], message["files"], folder)
+            before = [earlier(one, folder) for one in history]
+            async for piece in agent.say([*before, now]):
                 said += piece
                 yield said
-        except MmbmError as error:
-            raise gradio.Error(str(error)) from error
+        except (MmbmError, Refusal) as error:
+            raise problem(gradio, error, request) from error
 
     box = gradio.MultimodalTextbox(
         placeholder=words("say"), sources=["upload", "microphone"], file_count="multiple",
@@ -34,17 +41,18 @@ def conversation(gradio: Any, words: Any, agent: Agent) -> None:
     )  # fmt: skip
 
 
-def earlier(message: dict[str, Any]) -> Turn:
+def earlier(message: dict[str, Any], folder: Folder) -> Turn:
     """A message as Gradio keeps it."""
     parts = message["content"]
     texts = [part["text"] for part in parts if part["type"] == "text"]
-    return turn(message["role"], texts, [p["file"]["path"] for p in parts if p["type"] == "file"])
+    files = [part["file"]["path"] for part in parts if part["type"] == "file"]
+    return turn(message["role"], texts, files, folder)
 
 
-def turn(role: str, texts: Iterable[str], files: Iterable[str]) -> Turn:
+def turn(role: str, texts: Iterable[str], files: Iterable[str], folder: Folder) -> Turn:
     sounds, pictures = [], []
     for file in files:
-        cell = Path(file).read_bytes()
+        cell = folder.read(file)
         (pictures if is_picture(cell) else sounds).append(cell)
     return Turn(role, "\n".join(texts), tuple(pictures), tuple(sounds))
 

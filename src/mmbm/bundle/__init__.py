@@ -12,7 +12,7 @@
 No pickle, and no name found in a bundle is imported unless the caller allows its package.
 """
 
-import hashlib
+import contextlib
 import json
 import shutil
 import zipfile
@@ -22,11 +22,13 @@ from typing import Any
 
 import numpy as np
 import yaml
+from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from mmbm import columns as kinds
 from mmbm import configfile
 from mmbm.answers import Answer
+from mmbm.bundle.files import FORMAT, MANIFEST, Files, parse_json, sha256
 from mmbm.columns import Cell, Columns
 from mmbm.config import (
     Config,
@@ -37,15 +39,18 @@ from mmbm.config import (
     PretrainedSpec,
     TextTarget,
 )
-from mmbm.errors import BundleError
+from mmbm.errors import BadCell, BundleError
 from mmbm.registry import RUNNERS, find
-from mmbm.runners import Runner, units
+from mmbm.runners import Runner, flatten, units
 from mmbm.runners.writing import whole
 
-FORMAT = 1
-MANIFEST = "manifest.json"
 LONG = "answers.safetensors"
 """Golden answers that are too long for JSON: probabilities along time."""
+FOREIGN = (
+    ArithmeticError, AssertionError, AttributeError, BadCell, LookupError, MemoryError, OSError,
+    RecursionError, RuntimeError, SafetensorError, TypeError, ValueError,
+)  # fmt: skip
+"""What values that nobody checked can raise where they are used."""
 
 
 class Bundle:
@@ -53,51 +58,62 @@ class Bundle:
 
     def __init__(
         self,
-        path: Path,
-        manifest: dict[str, Any],
+        files: Files,
         threads: int | None = None,
         allow: frozenset[str] = frozenset(),
         runner: str | None = None,
     ):
-        self.path, self.manifest, self.threads, self.allow = path, manifest, threads, allow
-        self.runs_on = choose_runner(path, manifest, runner)
-        self.config: Config = configfile.parse(
-            yaml.safe_load(self.read("config.yaml")), str(path / "config.yaml"), base=path
-        )
-        states = json.loads(self.read("columns.json"))
+        self.files, self.path, self.manifest = files, files.folder, files.manifest
+        self.threads, self.allow = threads, allow
+        self.runs_on = choose_runner(self.path, self.manifest, runner)
+        self.config: Config = read_config(files)
+        states = files.json("columns.json")
         self.columns: Columns = kinds.build_all(self.config, states, whole=True)
-        self.version = sha256(path / MANIFEST)[:12]  # another bundle has another one
+        for column in self.columns.values():
+            json.dumps(column.describe(), allow_nan=False)
+        self.version = sha256(self.path / MANIFEST)[:12]  # another bundle has another one
         self._runner: Runner | None = None
 
     def __repr__(self) -> str:
         inputs, targets = ", ".join(self.config.inputs), ", ".join(self.config.targets)
         return f"Bundle({str(self.path)!r}: {inputs} -> {targets})"
 
-    def read(self, name: str) -> str:
-        return (self.path / name).read_text(encoding="utf-8")
-
-    def read_json(self, name: str) -> Any:
-        try:
-            return json.loads(self.read(name))
-        except ValueError as error:
-            raise BundleError(f"{self.path / name} is damaged: {error}") from error
-
     @property
     def metrics(self) -> dict[str, Any]:
-        return self.read_json("metrics.json")
+        found = self.files.json("metrics.json")
+        if not isinstance(found, dict):
+            raise BundleError(f"{self.path / 'metrics.json'} is damaged: it holds no object.")
+        return found
 
     @property
     def reference(self) -> dict[str, Any]:
         """How inputs were distributed in training: see `mmbm.drift`."""
-        return self.read_json("reference.json")
+        from mmbm.drift import Drift
+
+        learned = self.files.json("reference.json")
+        with foreign(self.path):
+            Drift(learned)
+        return learned
 
     @property
     def runner(self) -> Runner:
         if self._runner is None:
             make = find(RUNNERS, self.runs_on)
-            self._runner = whole(make(self.path / "graphs", self.threads), self.config)
+            with foreign(self.path):
+                self._runner = whole(make(self.path / "graphs", self.threads), self.config)
+                self._try(self._runner)
         assert self._runner is not None
         return self._runner
+
+    def _try(self, runner: Runner) -> None:
+        """One row without any cell, through graphs and answers: what doesn't fit together shows
+        here, and not in a request."""
+        from mmbm.columns import collate
+
+        row = {name: collate(self.columns[name].storage, [None]) for name in self.config.inputs}
+        outputs = runner.run("answer", runner.run("encode", flatten(row, self.columns)))
+        for name, answer in self.answers.items():
+            answer.rows(outputs[name])
 
     @property
     def answers(self) -> dict[str, Answer]:
@@ -145,39 +161,46 @@ class Bundle:
 
     def golden(self) -> tuple[list[dict[str, Cell]], dict[str, np.ndarray]]:
         """Raw rows kept from the valid split, and what the trained model answered."""
-        folder, rows = self.path / "golden", self.golden_rows()
+        rows = self.golden_rows()
         for row in rows:
             for name, value in row.items():
                 if isinstance(value, dict):
-                    row[name] = (folder / value["file"]).read_bytes()
-        answers = self.read_json("golden/answers.json")
+                    row[name] = self.files.golden(value.get("file")).read_bytes()
+        answers = self.files.json("golden/answers.json")
         expected = {name: np.array(value, np.float32) for name, value in answers.items()}
-        if (folder / LONG).exists():
-            expected |= load_file(folder / LONG)
+        if f"golden/{LONG}" in self.files:
+            expected |= load_file(self.files.path(f"golden/{LONG}"))
         return rows, expected
 
     def golden_rows(self) -> list[dict[str, Any]]:
         """The golden rows as they are kept: media as {"file": name in golden/}."""
-        return [json.loads(line) for line in self.read("golden/rows.jsonl").splitlines()]
+        name = "golden/rows.jsonl"
+        lines = self.files.text(name).splitlines()
+        rows = [parse_json(line, self.path / name) for line in lines]
+        if not all(isinstance(row, dict) for row in rows):
+            raise BundleError(f"{self.path / name} is damaged: a row is an object.")
+        return rows
 
     def verify(self) -> int:
         """Answer the golden rows again; their number. Raises BundleError if an answer moved."""
         from mmbm.predict import raw_answers
 
-        rows, expected = self.golden()
-        if not rows:
-            return 0
-        outputs = raw_answers(self, rows)
-        measured = units(self.config, self.columns)
-        for name, tolerance in self.manifest["tolerance"].items():
-            unit = measured[name]
-            worst = unit.farthest(outputs[name], expected[name]) * unit.std
-            if not worst <= tolerance:
-                raise BundleError(
-                    f"{self.path}: the golden rows are answered differently than when the bundle "
-                    f"was written ({name!r} moved by {worst:.2g}, tolerance {tolerance:g})."
-                )
-        return len(rows)
+        with foreign(self.path):
+            rows, expected = self.golden()
+            if not rows:
+                return 0
+            outputs = raw_answers(self, rows)
+            measured = units(self.config, self.columns)
+            for name, tolerance in self.manifest["tolerance"].items():
+                unit = measured[name]
+                worst = unit.farthest(outputs[name], expected[name]) * unit.std
+                if not worst <= tolerance:
+                    raise BundleError(
+                        f"{self.path}: the golden rows are answered differently than when the "
+                        f"bundle was written ({name!r} moved by {worst:.2g}, tolerance "
+                        f"{tolerance:g})."
+                    )
+            return len(rows)
 
 
 def load(
@@ -196,48 +219,55 @@ def load(
     A bundle may name a user's own classes; running its graphs never imports them. `allow` lists the
     packages they may be imported from where the torch model is rebuilt (`train --from`).
     """
-    path = Path(path)
-    manifest = read_manifest(path)
-    check_hashes(path, manifest)
-    try:
-        bundle = Bundle(path, manifest, threads, frozenset(allow), runner)
-        if verify:
-            bundle.verify()
-    except (KeyError, ValueError, yaml.YAMLError) as error:
-        raise BundleError(f"{path}: the bundle's files don't fit together: {error}") from error
+    files = Files(Path(path))
+    files.check()
+    with foreign(files.folder):
+        bundle = Bundle(files, threads, frozenset(allow), runner)
+    if verify:
+        bundle.verify()
     return bundle
 
 
-def read_manifest(path: Path) -> dict[str, Any]:
+@contextlib.contextmanager
+def foreign(folder: Path) -> Iterator[None]:
+    """Whatever goes wrong while values of a bundle are used for the first time is the bundle's
+    fault: its files are what they were when it was sealed, but not what mmbm writes."""
     try:
-        manifest = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
-        number = int(manifest["format"])
-        if not all(isinstance(manifest[part], dict) for part in ("files", "tolerance")):
-            raise TypeError("files and tolerance must be objects")
-    except (FileNotFoundError, NotADirectoryError) as error:
-        raise BundleError(f"{path} is not a bundle: it has no {MANIFEST}.") from error
-    except (ValueError, KeyError, TypeError) as error:
-        raise BundleError(f"{path / MANIFEST} is damaged: {error}") from error
-    if number > FORMAT:
+        yield
+    except FOREIGN as error:
+        why = f"{type(error).__name__}: {str(error)[:300]}"
+        raise BundleError(f"{folder}: the bundle's files don't fit together ({why}).") from error
+
+
+def read_config(files: Files) -> Config:
+    """The bundle's config. Raises BundleError if it names a file or a model of elsewhere: what a
+    bundle needs is inside it."""
+    name = "config.yaml"
+    text = files.text(name)
+    try:
+        if any(isinstance(token, yaml.AliasToken) for token in yaml.scan(text)):
+            raise BundleError(f"{files.folder / name} has an alias (*name); mmbm writes none.")
+        raw = yaml.safe_load(text)
+    except (yaml.YAMLError, RecursionError) as error:
+        raise BundleError(f"{files.folder / name} is not valid YAML: {error}") from error
+    config = configfile.parse(raw, str(files.folder / name), base=files.folder)
+    for column, outside in outside_names(config):
         raise BundleError(
-            f"{path} has format {number}, written by mmbm {manifest.get('mmbm')}; this mmbm reads "
-            f"up to format {FORMAT}. Upgrade: pip install -U mmbm"
+            f"{files.folder}: the config of {column!r} names {outside!r}, which is not part of the "
+            "bundle. Nothing outside a bundle is read for it."
         )
-    return manifest
+    return config
 
 
-def check_hashes(path: Path, manifest: dict[str, Any]) -> None:
-    for name, expected in manifest["files"].items():
-        file = path / name
-        if not file.is_file():
-            raise BundleError(
-                f"{path}: {name} is missing from the bundle. Copy the whole folder again."
-            )
-        if sha256(file) != expected:
-            raise BundleError(
-                f"{path}: {name} is not the file that was written (its sha256 differs). Copy the "
-                "bundle again from where it was trained."
-            )
+def outside_names(config: Config) -> Iterator[tuple[str, str]]:
+    """Models and tokenizers that a config takes from elsewhere, by column. None in a bundle."""
+    for column, spec in config.columns.items():
+        part = getattr(spec, "encoder", None) or getattr(spec, "decoder", None)
+        model = part.model if isinstance(part, PretrainedSpec | PretrainedDecoderSpec) else None
+        file = part.file if isinstance(part, KerasSpec) else None
+        for outside in (getattr(spec, "tokenizer", None), model, file):
+            if outside:
+                yield column, str(outside)
 
 
 def choose_runner(path: Path, manifest: dict[str, Any], asked: str | None) -> str:
@@ -255,11 +285,6 @@ def choose_runner(path: Path, manifest: dict[str, Any], asked: str | None) -> st
         cure = "Use the bundle it was exported from." if exported else export
         raise BundleError(f"{path} holds graphs for {own}, which {asked} can't run. {cure}")
     return asked or own
-
-
-def sha256(file: Path) -> str:
-    with file.open("rb") as opened:
-        return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
 def foreign_names(config: Config) -> list[str]:

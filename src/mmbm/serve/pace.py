@@ -1,0 +1,78 @@
+"""How slowly a client may send and read: a time for nothing at all, then a least rate."""
+
+import asyncio
+import time
+from collections.abc import Awaitable
+from typing import TypeVar
+
+from starlette.types import Message, Receive
+
+from mmbm.serve.limits import Limits, Refusal
+
+T = TypeVar("T")
+
+
+class TooSlow(Exception):
+    """A client doesn't read what it is sent: its connection is cut."""
+
+
+class Pace:
+    """One direction of a connection. What the server itself needs is no waiting."""
+
+    def __init__(self, limits: Limits):
+        self.patience, self.rate = limits.deadline, limits.rate
+        self.waited = 0.0  # seconds, for the client
+        self.size = 0  # bytes, that came or went
+
+    async def wait(self, work: Awaitable[T]) -> T:
+        """The result of `work`, which waits for the client. Raises TimeoutError when it has had
+        its time."""
+        left = self.patience + self.size / self.rate - self.waited
+        start = time.monotonic()
+        try:
+            async with asyncio.timeout(max(0.0, min(left, self.patience))):
+                return await work
+        finally:
+            self.waited += time.monotonic() - start
+
+
+class Body:
+    """`receive` of a request, that refuses a body which is too large (before it is read, if its
+    length is given), too slow, or not whole after `total` seconds."""
+
+    def __init__(
+        self,
+        receive: Receive,
+        headers: dict[bytes, bytes],
+        most: float,
+        total: float,
+        limits: Limits,
+    ):
+        self.receive, self.most, self.pace = receive, int(most * 1e6), Pace(limits)
+        self.end, self.total = time.monotonic() + total, total
+        self.whole = False
+        length = headers.get(b"content-length", b"0")
+        self.given = int(length) if length.isdigit() and len(length) < 20 else 0
+
+    async def __call__(self) -> Message:
+        if self.given > self.most:
+            raise self._too_large()
+        if self.whole:  # from here on only the end of the connection can come
+            return await self.receive()
+        try:
+            message = await self.pace.wait(self.receive())
+        except TimeoutError:
+            raise Refusal(
+                408, "The body stopped coming, or comes too slowly.", reason="slow_body"
+            ) from None
+        if message["type"] == "http.request":
+            self.pace.size += len(message.get("body", b""))
+            self.whole = not message.get("more_body", False)
+            if self.pace.size > self.most:
+                raise self._too_large()
+        if time.monotonic() > self.end:
+            raise Refusal(408, f"The body is not whole after {self.total:g} s.", reason="slow_body")
+        return message
+
+    def _too_large(self) -> Refusal:
+        return Refusal(413, f"The body has more than {self.most / 1e6:g} MB.", reason="too_large")

@@ -1,0 +1,169 @@
+"""What of a request reaches Gradio, and which files it may name.
+
+Gradio is a framework for pages whose author trusts whoever opens them: an event may name any file
+of the machine, a URL to fetch, and there are routes that a page of forms never needs. So a request
+comes through only if the pages use its route, and a file that it names only if this server put it
+into the playground's own folder: an upload, a microphone's recording, a result that was shown.
+"""
+
+import json
+import os
+import re
+import shutil
+import stat
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from starlette.responses import PlainTextResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from mmbm.errors import MmbmError
+from mmbm.serve.body import parse
+from mmbm.serve.limits import Limits, Refusal
+
+API = "/gradio_api"
+PAGES = re.compile(
+    rf"/?|/config/?|/theme\.css|/(assets|static|svelte)/.*|/robots\.txt|/favicon\.ico|/manifest\.json"
+    rf"|{API}/(info/?|theme\.css|startup-events|app_id/?|upload_progress|queue/data"
+    rf"|heartbeat/[\w-]{{1,64}})"
+)
+"""GET and HEAD."""
+FILE = f"{API}/file="
+EVENT, UPLOAD = f"{API}/queue/join", f"{API}/upload"
+POSTS = {EVENT, UPLOAD, f"{API}/reset", f"{API}/cancel"}
+MOST_EVENT = 1 << 20
+"""Bytes of an event: texts and the names of files, whose bytes come by an upload."""
+MOST_UPLOADS = 32
+"""Times as large as a request may be is what the folder holds; older files go after an hour."""
+
+
+class GoneFile(MmbmError):
+    """A file of the playground's folder that isn't there any more."""
+
+
+class Folder:
+    """The playground's own folder. It is made again if a system's clean-up has taken it away."""
+
+    def __init__(self, limits: Limits):
+        self.path = Path(os.path.realpath(tempfile.mkdtemp(prefix="mmbm-playground-")))
+        self.most = int(MOST_UPLOADS * limits.megabytes * 1e6)
+
+    def make(self) -> None:
+        self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    def holds(self, name: Any) -> bool:
+        """Whether it is a regular file in the folder; links are followed first."""
+        if not isinstance(name, str) or "\0" in name or not os.path.isabs(name):
+            return False
+        real = os.path.realpath(name)
+        if not real.startswith(f"{self.path}{os.sep}"):
+            return False
+        try:
+            return stat.S_ISREG(os.stat(real).st_mode)
+        except OSError:
+            return False
+
+    def read(self, name: str) -> bytes:
+        """Raises GoneFile if it isn't a file of the folder."""
+        if not self.holds(name):
+            raise GoneFile("The file is no longer on the server. Upload it again.")
+        return Path(name).read_bytes()
+
+    def write(self, name: str, data: bytes) -> str:
+        self.make()
+        path = self.path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+        return str(path)
+
+    def full(self) -> bool:
+        files = (Path(root) / name for root, _, names in os.walk(self.path) for name in names)
+        total = 0
+        for file in files:
+            try:
+                total += file.stat().st_size
+            except OSError:  # deleted meanwhile
+                continue
+            if total > self.most:
+                return True
+        return False
+
+    def remove(self) -> None:
+        shutil.rmtree(self.path, ignore_errors=True)
+
+
+async def passed(
+    app: ASGIApp, folder: Folder, route: str, scope: Scope, receive: Receive, send: Send
+) -> None:
+    """Hand a request for `route`, its path below the playground's, to Gradio if it may. Raises a
+    Refusal of a file that it may not name."""
+    method = scope["method"]
+    if method in ("GET", "HEAD"):
+        if not (PAGES.fullmatch(route) or named_file(folder, route)):
+            return await nothing(scope, receive, send)
+    elif method != "POST" or route.rstrip("/") not in POSTS:
+        return await nothing(scope, receive, send)
+    folder.make()
+    if route.rstrip("/") == UPLOAD:
+        if folder.full():
+            raise Refusal(
+                503, "The playground holds too many files; they go after an hour.",
+                reason="uploads_full", retry_after=600,
+            )  # fmt: skip
+    elif method == "POST":
+        receive, scope = await checked(folder, scope, receive)
+    await app(scope, receive, send)
+
+
+def named_file(folder: Folder, route: str) -> bool:
+    return route.startswith(FILE) and folder.holds(route.removeprefix(FILE))
+
+
+async def nothing(scope: Scope, receive: Receive, send: Send) -> None:
+    answer: Response = PlainTextResponse("There is nothing here.", 404)
+    await answer(scope, receive, send)
+
+
+async def checked(folder: Folder, scope: Scope, receive: Receive) -> tuple[Receive, Scope]:
+    """The event, read whole, without URLs and with no file but the folder's."""
+    body = bytearray()
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise Refusal(400, "The client went away.", reason="gone")
+        body += message.get("body", b"")
+        if len(body) > MOST_EVENT:
+            raise Refusal(413, f"An event has more than {MOST_EVENT} bytes.", reason="too_large")
+        if not message.get("more_body", False):
+            break
+    event = own_files(parse(bytes(body)) if body else {}, folder)
+    text = json.dumps(event).encode()
+    headers = [(k, v) for k, v in scope["headers"] if k != b"content-length"]
+    scope = {**scope, "headers": [*headers, (b"content-length", str(len(text)).encode())]}
+    sent = False
+
+    async def again() -> Message:
+        nonlocal sent
+        if sent:
+            return await receive()
+        sent = True
+        return {"type": "http.request", "body": text, "more_body": False}
+
+    return again, scope
+
+
+def own_files(value: Any, folder: Folder) -> Any:
+    """The same JSON, but files without their URL. Raises a Refusal of a file of elsewhere."""
+    if isinstance(value, list):
+        return [own_files(one, folder) for one in value]
+    if not isinstance(value, dict):
+        return value
+    path = value.get("path")
+    if path is not None and not folder.holds(path):
+        raise Refusal(
+            422, "A file is named that was not uploaded here, or is no longer there. Upload it.",
+            reason="file",
+        )  # fmt: skip
+    files = path is not None or "meta" in value
+    return {k: own_files(v, folder) for k, v in value.items() if not (files and k == "url")}

@@ -1,0 +1,164 @@
+"""A model's form: a field for each input, the answer with bars, and what each input contributed."""
+
+import html
+from pathlib import Path
+from typing import Any
+
+from mmbm.errors import MmbmError
+from mmbm.serve.limits import Refusal
+from mmbm.serve.playground.examples import ON_LOAD, examples, table
+from mmbm.serve.playground.gate import Folder
+from mmbm.serve.playground.words import WORDS, problem
+from mmbm.serve.replica import Replica, Unreadable, Wish
+
+TOP = 6
+"""Classes that are shown."""
+SHOWN_AS = {
+    "number": "Number",
+    "labels": "Textbox",
+    "transcript": "Textbox",
+    "text": "Textbox",
+    "match": "Number",
+}
+"""gradio's parts by kind of target; for others a Label."""
+
+
+def panel(
+    gradio: Any,
+    words: Any,
+    replicas: dict[str, Replica],
+    model: str,
+    folder: Folder,
+    root: str,
+) -> None:
+    """One model: inputs to the left, answers to the right, rows to try below."""
+    replica = replicas[model]
+    columns, config = replica.bundle.columns, replica.bundle.config
+    names, kinds = list(config.inputs), [spec.kind for spec in config.targets.values()]
+    with gradio.Row():
+        with gradio.Column():
+            fields = [field(gradio, name, columns[name].describe()) for name in names]
+            given = {
+                name: gradio.Checkbox(False, label=f"{name}: {WORDS['en']['given']}")
+                for name, one in zip(names, fields)
+                if isinstance(one, gradio.Slider)
+            }
+            gradio.Markdown(words("hint"))
+            with gradio.Row():
+                ask = gradio.Button(words("ask"), variant="primary", elem_id=f"ask-{model}")
+                gradio.ClearButton([*fields, *given.values()], value=words("clear"))
+        with gradio.Column():
+            answers = [
+                getattr(gradio, SHOWN_AS.get(kind, "Label"))(label=name)
+                for name, kind in zip(config.targets, kinds)
+            ]
+            bars = gradio.HTML(label=words("contributions"), show_label=True)
+
+    async def answer(request: gradio.Request, *cells: Any) -> list[Any]:  # type: ignore
+        values = dict(zip([*names, *(f"{name}/given" for name in given)], cells))
+        try:
+            row = {
+                name: cell_of(values[name], columns[name].describe().media, folder)
+                for name in names
+                if values.get(f"{name}/given", True)
+            }
+            said = await replicas[model].answer(row, Wish(explain=True))
+            if said["error"] is not None:
+                raise Unreadable(said["error"], said["column"])
+        except (MmbmError, Refusal) as error:
+            raise problem(gradio, error, request) from error
+        shown = [shown_answer(said, name, kind) for name, kind in zip(config.targets, kinds)]
+        return [*shown, contributions(said, list(config.targets))]
+
+    for slider, box in [(one, given[name]) for name, one in zip(names, fields) if name in given]:
+        slider.input(lambda: True, None, box)
+    asked = [answer, [*fields, *given.values()], [*answers, bars]]
+    ask.click(*asked, api_name=False)
+    if not (rows := examples(replica)):
+        return
+    gradio.Markdown(words("examples"))
+    shown = gradio.HTML(
+        table(rows, model, root), js_on_load=ON_LOAD, elem_id=f"examples-{model}",
+    )  # fmt: skip
+
+    def pick(event: gradio.EventData) -> list[Any]:  # type: ignore
+        now, number = examples(replicas[model]), getattr(event, "row", None)
+        if not isinstance(number, int) or not 0 <= number < len(now):
+            raise gradio.Error("There is no such row.", print_exception=False)
+        cells = now[number].cells
+        fields = [as_field(cells.get(name), folder, model) for name in names]
+        return [*fields, *(cells.get(name) is not None for name in given)]
+
+    picked = shown.click(pick, None, [*fields, *given.values()], api_name=False)
+    picked.then(*asked, api_name=False)
+
+
+def field(gradio: Any, name: str, described: Any) -> Any:
+    schema = described.schema
+    listed = schema.get("items", schema)
+    choices = listed.get("enum") or listed.get("examples") or []
+    match described.widget:
+        case "image":  # kept as it is: no other mode, no loss
+            return gradio.Image(
+                label=name, type="filepath", format="png", image_mode=None,
+                sources=["upload", "webcam", "clipboard"], height=240,
+            )  # fmt: skip
+        case "audio":
+            return gradio.Audio(label=name, type="filepath", sources=["upload", "microphone"])
+        case "number" if choices and choices[0] < choices[-1]:
+            return gradio.Slider(choices[0], choices[-1], label=name)
+        case "number":
+            return gradio.Number(label=name, value=None)
+        case "choice":
+            return gradio.Dropdown([None, *choices], label=name, allow_custom_value=True)
+        case "choices":
+            return gradio.Dropdown(choices, label=name, multiselect=True, value=[])
+        case _:
+            return gradio.Textbox(label=name, lines=2)
+
+
+def cell_of(value: Any, media: str | None, folder: Folder) -> Any:
+    """What a field holds -> a cell; an empty field is absent. Raises GoneFile."""
+    if value in ("", None, []):
+        return None
+    return folder.read(value) if media else value
+
+
+def as_field(cell: Any, folder: Folder, model: str) -> Any:
+    """A cell of an example -> what a field shows: media as a file of the playground's folder."""
+    if not isinstance(cell, Path):
+        return cell
+    return folder.write(f"examples/{model}/{cell.name}", cell.read_bytes())
+
+
+def shown_answer(said: dict[str, Any], target: str, kind: str) -> Any:
+    """For Label the most probable classes; labels as one text; a number, a transcript, a text, how
+    alike a row's cells are, as it is."""
+    if kind in ("number", "transcript", "text", "match"):
+        return said[target]
+    if kind == "labels":
+        return "; ".join(said[target])
+    start = f"{target}.p."
+    p = {key.removeprefix(start): v for key, v in said.items() if key.startswith(start)}
+    return dict(sorted(p.items(), key=lambda pair: -pair[1])[:TOP])
+
+
+def contributions(said: dict[str, Any], targets: list[str]) -> str:
+    """Bars to the right for what speaks for an answer, to the left for what speaks against it."""
+    lines = []
+    for target in targets:
+        start = f"{target}.because."
+        parts = {k.removeprefix(start): v for k, v in said.items() if k.startswith(start)}
+        most = max(map(abs, parts.values()), default=0) or 1
+        for name, value in parts.items():
+            width, left = 50 * abs(value) / most, 50 - 50 * max(-value, 0) / most
+            colour = "#2a9d8f" if value >= 0 else "#e76f51"
+            lines.append(
+                f"<div style='display:flex;gap:8px;align-items:center;margin:4px 0'>"
+                f"<span style='width:11em'>{html.escape(target)} ← {html.escape(name)}</span>"
+                f"<span style='flex:1;position:relative;height:12px'>"
+                f"<span style='position:absolute;left:{left:.1f}%;width:{width:.1f}%;height:100%;"
+                f"background:{colour}'></span></span>"
+                f"<span style='width:5em;text-align:right'>{value:+.3f}</span></div>"
+            )
+    return "".join(lines)
