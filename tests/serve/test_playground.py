@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import tempfile
 import time
 from pathlib import Path
 
@@ -72,7 +73,63 @@ def test_a_picture_a_sound_and_a_sentence_are_answered(server, browser, table, b
     browser.save_screenshot(str(tmp_path / "playground.png"))
 
 
+@pytest.fixture(scope="module")
+def prefixed(bundle_path, tmp_path_factory):
+    """A server behind a proxy that takes requests for /at/home and passes them on as they are."""
+    with serving(tmp_path_factory.mktemp("p"), bundle_path, "--root-path", "/at/home") as server:
+        yield server
+
+
+@pytest.mark.parametrize(("width", "height"), [(1280, 1400), (390, 844)], ids=["desktop", "phone"])
+@pytest.mark.parametrize("root", ["", "/at/home"], ids=["plain", "prefix"])
+def test_a_click_on_an_example_fills_the_form_and_is_answered(
+    request, browser, bundle, tmp_path, width, height, root
+):
+    server = request.getfixturevalue("prefixed" if root else "server")
+    browser.set_window_size(width, height)
+    browser.get(f"{server.url}{root}/playground/")
+    css = lambda selector: browser.find_elements("css selector", selector)  # noqa: E731
+    run = browser.execute_script
+    row = found(browser, lambda: css("#examples-tiny tr[data-row='1']"))[0]
+    thumbnail = (
+        "return document.querySelector(\"#examples-tiny tr[data-row='1'] img\").naturalWidth"
+    )
+    run("arguments[0].scrollIntoView({block: 'center'})", row)
+    found(browser, lambda: run(thumbnail) > 0)
+    found(
+        browser,
+        lambda: run("return document.querySelector('#examples-tiny audio').duration > 0"),
+    )
+    row.find_element("css selector", "img").click()
+    expected = bundle.predict(bundle.golden()[0], probabilities=True)[1]
+    label = lambda: css("[data-testid=label-output-value]")  # noqa: E731
+    found(browser, lambda: label() and label()[0].text == expected["label"])
+    shown = "return [...document.querySelectorAll('[data-testid=image] img, .image-frame img')]"
+    found(browser, lambda: run(f"{shown}.some(one => one.naturalWidth > 0)"))
+    texts = run("return [...document.querySelectorAll('textarea')].map(one => one.value)")
+    assert bundle.golden()[0][1]["remark"] in texts
+    css("#ask-tiny")[0].click()  # and once more by the button
+    found(browser, lambda: label() and label()[0].text == expected["label"])
+    browser.save_screenshot(str(tmp_path / f"examples-{width}.png"))
+    browser.set_window_size(1280, 1400)
+
+
+def test_a_file_that_a_clean_up_took_away_is_told_of_without_a_path(server, browser, table):
+    browser.get(f"{server.url}/playground/")
+    css = lambda selector: browser.find_elements("css selector", selector)  # noqa: E731
+    found(browser, lambda: css("#ask-tiny"))
+    css("input[type=file]")[0].send_keys(str(table.parent / "media/0.png"))
+    found(browser, lambda: css("[data-testid=image] img, .image-frame img"))
+    for folder in Path(tempfile.gettempdir()).glob("mmbm-playground-*"):
+        for file in folder.rglob("*.png"):
+            file.unlink()
+    css("#ask-tiny")[0].click()
+    toast = lambda: "".join(one.text for one in css("[data-testid=toast-body], .toast-body"))  # noqa: E731
+    assert "/tmp" not in found(browser, lambda: "pload it" in toast() and toast())
+
+
 def test_nothing_is_loaded_from_elsewhere(server, browser):
+    browser.get_log("performance")  # of the pages before
     browser.get(f"{server.url}/playground")
     found(browser, lambda: browser.find_elements("css selector", "#ask-tiny"))
     sent = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]

@@ -145,7 +145,7 @@ def build(playground: Playground, folder: gate.Folder) -> Any:
         FastAPI(), blocks, path=PATH, i18n=words, theme=theme, css=STYLE + examples.STYLE,
         footer_links=[], run_history=False, ssr_mode=False, show_error=False,
         max_file_size=int(playground.limits.megabytes * 1e6),
-        root_path=root if playground.root else None,
+        root_path=root,
     )  # fmt: skip
     blocks.has_launched = True  # without it Gradio takes no look at which files an event names
     return app

@@ -8,7 +8,7 @@ import html
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import quote
 
 from starlette.exceptions import HTTPException
@@ -55,35 +55,27 @@ TYPES = {
 """Of files that browsers show or play, by what their first bytes say; others are only offered."""
 
 
-class Example(NamedTuple):
-    """A golden row: plain cells as they are, media as files of the bundle."""
-
-    cells: dict[str, Any]
-
-
-def examples(replica: Replica) -> list[Example]:
+def examples(replica: Replica) -> list[dict[str, Any]]:
+    """The golden rows: plain cells as they are, media as files of the bundle."""
     bundle = replica.bundle
+
+    def cell_of(cell: Any) -> Any:
+        return bundle.files.golden(cell.get("file")) if isinstance(cell, dict) else cell
+
     names = list(bundle.config.inputs)
-    return [
-        Example({n: media_or_cell(replica, row.get(n)) for n in names})
-        for row in bundle.golden_rows()
-    ]
+    return [{name: cell_of(row.get(name)) for name in names} for row in bundle.golden_rows()]
 
 
-def media_or_cell(replica: Replica, cell: Any) -> Any:
-    return replica.bundle.files.golden(cell.get("file")) if isinstance(cell, dict) else cell
-
-
-def table(rows: list[Example], model: str, root: str) -> str:
+def table(rows: list[dict[str, Any]], model: str, root: str) -> str:
     """`root`: the playground's path, as a browser sees it."""
-    names = list(rows[0].cells)
+    names = list(rows[0])
     head = "".join(f"<th>{html.escape(name)}</th>" for name in names)
     lines = []
     for i, row in enumerate(rows):
         cells = []
         for name in names:
             address = f"{root}{ROUTE}{quote(model)}/{i}/{quote(name, safe='')}"
-            cells.append(f"<td>{shown(row.cells[name], address)}</td>")
+            cells.append(f"<td>{shown(row[name], address)}</td>")
         lines.append(f'<tr data-row="{i}" tabindex="0">{"".join(cells)}</tr>')
     return (
         f'<div class="examples"><table><thead><tr>{head}</tr></thead>'
@@ -117,7 +109,7 @@ def media(replicas: Mapping[str, Replica], route: str) -> Response:
     row, _, column = rest.partition("/")
     rows = examples(replicas[model]) if model in replicas else []
     if row.isascii() and row.isdigit() and len(row) < 6 and int(row) < len(rows):
-        cell = rows[int(row)].cells.get(column)
+        cell = rows[int(row)].get(column)
         if isinstance(cell, Path):
             return FileResponse(cell, media_type=media_type(cell))
     raise HTTPException(404, "There is no such example.")

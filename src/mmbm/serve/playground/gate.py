@@ -30,12 +30,20 @@ PAGES = re.compile(
 )
 """GET and HEAD."""
 FILE = f"{API}/file="
-EVENT, UPLOAD = f"{API}/queue/join", f"{API}/upload"
-POSTS = {EVENT, UPLOAD, f"{API}/reset", f"{API}/cancel"}
+UPLOAD, EVENT = f"{API}/upload", f"{API}/queue/join"
+POSTS = {EVENT, f"{API}/run/predict", UPLOAD, f"{API}/reset", f"{API}/cancel"}
 MOST_EVENT = 1 << 20
 """Bytes of an event: texts and the names of files, whose bytes come by an upload."""
 MOST_UPLOADS = 32
 """Times as large as a request may be is what the folder holds; older files go after an hour."""
+
+
+GONE = "mmbm-gone.png"
+"""Stands for a file of the folder that a clean-up has taken away, on its way to `Folder.read`."""
+PIXEL = bytes.fromhex(
+    "89504e470d0a1a0a0000000d49484452000000010000000108000000003a7e9b550000000a49444154789c63600000"
+    "00020001e221bc330000000049454e44ae426082"
+)
 
 
 class GoneFile(MmbmError):
@@ -64,9 +72,14 @@ class Folder:
         except OSError:
             return False
 
+    def held(self, name: Any) -> bool:
+        """Whether it names a file of the folder, be it there or not."""
+        plain = isinstance(name, str) and "\0" not in name and ".." not in name.split(os.sep)
+        return plain and name.startswith(f"{self.path}{os.sep}") and not os.path.lexists(name)
+
     def read(self, name: str) -> bytes:
         """Raises GoneFile if it isn't a file of the folder."""
-        if not self.holds(name):
+        if not self.holds(name) or Path(name).name == GONE:
             raise GoneFile("The file is no longer on the server. Upload it again.")
         return Path(name).read_bytes()
 
@@ -161,9 +174,8 @@ def own_files(value: Any, folder: Folder) -> Any:
         return value
     path = value.get("path")
     if path is not None and not folder.holds(path):
-        raise Refusal(
-            422, "A file is named that was not uploaded here, or is no longer there. Upload it.",
-            reason="file",
-        )  # fmt: skip
+        if not folder.held(path):
+            raise Refusal(422, "A file is named that was not uploaded here.", reason="file")
+        value = {**value, "path": folder.write(GONE, PIXEL)}
     files = path is not None or "meta" in value
     return {k: own_files(v, folder) for k, v in value.items() if not (files and k == "url")}

@@ -4,6 +4,8 @@ import html
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from mmbm.errors import MmbmError
 from mmbm.serve.limits import Refusal
 from mmbm.serve.playground.examples import ON_LOAD, examples, table
@@ -85,8 +87,8 @@ def panel(
         now, number = examples(replicas[model]), getattr(event, "row", None)
         if not isinstance(number, int) or not 0 <= number < len(now):
             raise gradio.Error("There is no such row.", print_exception=False)
-        cells = now[number].cells
-        fields = [as_field(cells.get(name), folder, model) for name in names]
+        cells = now[number]
+        fields = [as_field(cells.get(name), columns[name], folder, model) for name in names]
         return [*fields, *(cells.get(name) is not None for name in given)]
 
     picked = shown.click(pick, None, [*fields, *given.values()], api_name=False)
@@ -124,11 +126,20 @@ def cell_of(value: Any, media: str | None, folder: Folder) -> Any:
     return folder.read(value) if media else value
 
 
-def as_field(cell: Any, folder: Folder, model: str) -> Any:
-    """A cell of an example -> what a field shows: media as a file of the playground's folder."""
-    if not isinstance(cell, Path):
+def as_field(cell: Any, column: Any, folder: Folder, model: str) -> Any:
+    """A cell of an example -> what its field shows: media as a file of the playground's folder, a
+    number that a table has as text as a number, labels as a list."""
+    widget = column.describe().widget
+    if isinstance(cell, Path):
+        return folder.write(f"examples/{model}/{cell.name}", cell.read_bytes())
+    if widget not in ("number", "choices") or not isinstance(cell, str):
         return cell
-    return folder.write(f"examples/{model}/{cell.name}", cell.read_bytes())
+    value = column.decode(cell)
+    if value is None:
+        return None
+    if widget == "choices":
+        return [column.state["values"][i] for i in value.nonzero()[0]]
+    return float(np.sign(value) * np.expm1(np.abs(value)) if column.spec.log else value)
 
 
 def shown_answer(said: dict[str, Any], target: str, kind: str) -> Any:
