@@ -3,7 +3,7 @@
 from safetensors.torch import load_file
 from torch import Tensor
 
-from mmbm.bundle import Bundle, foreign_names
+from mmbm.bundle import Bundle, foreign, foreign_names
 from mmbm.columns import Columns
 from mmbm.config import Config, SplitSpec
 from mmbm.errors import BundleError
@@ -17,10 +17,11 @@ def restore(bundle: Bundle) -> Model | Ensemble:
     check_weights(bundle)
     split = bundle.config.data.split
     many = split.folds if isinstance(split, SplitSpec) and split.then == "ensemble" else None
-    model = Model(bundle.config, bundle.columns)
-    if many:
-        model = Ensemble([Model(bundle.config, bundle.columns) for _ in range(many)])
-    model.load_state_dict(load_file(bundle.path / "weights.safetensors"))
+    with foreign(bundle.path):
+        model = Model(bundle.config, bundle.columns)
+        if many:
+            model = Ensemble([Model(bundle.config, bundle.columns) for _ in range(many)])
+        model.load_state_dict(load_file(bundle.files.path("weights.safetensors")))
     for member in model.members if isinstance(model, Ensemble) else [model]:
         member.settle()
     return model.eval()
@@ -67,7 +68,7 @@ def start_from(model: Model, start: Bundle, columns: Columns) -> None:
     """Copy the bundle's weights; rows of classes it doesn't know stay as they were initialised."""
     check_allowed(start)
     check_weights(start)
-    ours, theirs = model.state_dict(), load_file(start.path / "weights.safetensors")
+    ours, theirs = model.state_dict(), load_file(start.files.path("weights.safetensors"))
     missing = sorted(set(ours) - set(theirs))
     if missing:
         raise BundleError(

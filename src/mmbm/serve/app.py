@@ -25,10 +25,12 @@ from mmbm.serve.guard import or_gone, refuse
 from mmbm.serve.limits import Limits, Refusal, deadline
 from mmbm.serve.metrics import Metrics
 from mmbm.serve.playground import PATH
-from mmbm.serve.replica import Replica, Unreadable, Wish, together
+from mmbm.serve.replica import Replica, Unreadable, Wish, together, weight
 from mmbm.serve.stream import endpoint
 
 Replicas = dict[str, Replica]
+AHEAD = 2
+"""Times as large as a request may be are the rows of a batch that are under way."""
 
 
 def create(
@@ -143,7 +145,7 @@ def handlers(replicas: Replicas, name: str, prefix: str, limits: Limits) -> tupl
             table = await spool.start(len(PARQUET)) == PARQUET
             read = table_rows if table else jsonl_rows
             rows = read(spool, replica.bundle, limits)
-            lines = answer_stream(replica, rows, wish, limits.batch, note)
+            lines = answer_stream(replica, rows, wish, limits, note)
             first = await anext(lines, b"")  # what is no table at all is refused with a status
             stream = resume(first, lines, stack.pop_all())
         return Lines(stream, spool)
@@ -249,17 +251,19 @@ async def answer_stream(
     replica: Replica,
     rows: AsyncIterator[Row | Refusal],
     wish: Wish,
-    ahead: int,
+    limits: Limits,
     note: dict[str, Any],
 ) -> AsyncIterator[bytes]:
-    """A JSON line for each row, in order, at once; at most `ahead` rows are under way."""
-    underway: asyncio.Queue[asyncio.Task | None] = asyncio.Queue()
-    room = asyncio.Semaphore(ahead)
+    """A JSON line for each row, in order, at once; as many are under way as run together, of large
+    rows fewer."""
+    underway: asyncio.Queue[tuple[asyncio.Task, int] | None] = asyncio.Queue()
+    room = Room(limits.batch, int(AHEAD * limits.megabytes * 1e6))
 
     async def read() -> None:
         async for row in rows:
-            await room.acquire()
-            underway.put_nowait(asyncio.create_task(one(replica, row, wish)))
+            size = 0 if isinstance(row, Refusal) else weight(row, room.most)
+            await room.take(size)
+            underway.put_nowait((asyncio.create_task(one(replica, row, wish)), size))
 
     reader = asyncio.create_task(read())
     reader.add_done_callback(lambda _: underway.put_nowait(None))
@@ -267,8 +271,8 @@ async def answer_stream(
     try:
         while task := await underway.get():
             note["rows"] += 1
-            yield await task
-            room.release()
+            yield await task[0]
+            room.give(task[1])
         reader.result()
     except Refusal as refusal:  # the rows before it were answered
         if not note["rows"]:
@@ -278,7 +282,28 @@ async def answer_stream(
         reader.cancel()
         while not underway.empty():
             if task := underway.get_nowait():
-                task.cancel()
+                task[0].cancel()
+
+
+class Room:
+    """For `rows` rows of together `most` bytes; one that is larger has it for itself."""
+
+    def __init__(self, rows: int, most: int):
+        self.rows, self.most = rows, most
+        self.held = self.size = 0
+        self._changed = asyncio.Event()
+
+    async def take(self, size: int) -> None:
+        while self.held and (self.held >= self.rows or self.size + size > self.most):
+            self._changed.clear()
+            await self._changed.wait()
+        self.held += 1
+        self.size += size
+
+    def give(self, size: int) -> None:
+        self.held -= 1
+        self.size -= size
+        self._changed.set()
 
 
 async def one(replica: Replica, row: Row | Refusal, wish: Wish) -> bytes:

@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 
 from mmbm.serve.limits import Limits, Refusal
 
-MEMORY = 640 << 20
+MEMORY = 400 << 20
 """Bytes of a child, of which about 100 million are Python and Arrow themselves."""
 CHILDREN = 2
 """At once; others wait for their turn."""

@@ -284,17 +284,17 @@ def told(answer: dict[str, Any]) -> dict[str, Any]:
     return {**answer, "error": None}
 
 
-def weight(row: dict[str, Cell]) -> int:
-    """Bytes and characters of a row's cells, at least one of each value inside; not counted beyond
-    what makes a row large."""
+def weight(row: dict[str, Cell], most: int = SMALL) -> int:
+    """Bytes and characters of a row's cells, at least one of each value inside; counting ends
+    beyond `most`."""
     total, waiting = 0, list(row.values())
-    while waiting and total <= SMALL:
+    while waiting and total <= most:
         cell = waiting.pop()
         if isinstance(cell, dict):
             waiting += cell.values()
         elif isinstance(cell, list):
             total += len(cell)
-            waiting += cell[:SMALL]
+            waiting += cell[:most]
         elif isinstance(cell, str | bytes):
             total += len(cell)
         total += 1
