@@ -96,7 +96,7 @@ class Files:
 
     def _others(self) -> None:
         """Files that the manifest doesn't list: refused where graphs and golden rows lie."""
-        others = sorted(_found(self.folder) - self.names - {MANIFEST})
+        others = sorted(all_files(self.folder) - self.names - {MANIFEST})
         beside = [name for name in others if name.partition("/")[0] in RUN]
         if beside:
             raise BundleError(
@@ -189,7 +189,7 @@ def parse_json(text: str, path: Path) -> Any:
     return found
 
 
-def _found(folder: Path) -> set[str]:
+def all_files(folder: Path) -> set[str]:
     """The files in the folder, links too; links to folders are not followed."""
     found: set[str] = set()
     for root, folders, files in os.walk(folder):

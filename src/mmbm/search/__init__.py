@@ -28,6 +28,7 @@ from mmbm.predict import CHUNK, Decoded, decode_row, encode
 from mmbm.prepare import MEDIA, resolved
 from mmbm.prepare.store import parallel
 from mmbm.progress import say
+from mmbm.search import files
 from mmbm.search.where import to_sql
 from mmbm.table import Table, open_table
 
@@ -124,6 +125,8 @@ def index(
     made = Index(output, lance, about, bundle)
     if approximate:
         made.approximate()
+    if not remote(output):
+        files.seal(Path(output), ROWS)
     return made
 
 
@@ -430,6 +433,8 @@ def load_index(path: str | Path, bundle: Bundle | str | Path | None = None) -> I
     Raises BundleError if the bundle isn't that one, MmbmError if there is no index.
     """
     database = connect(path)
+    if not remote(path):
+        files.check(Path(path), ROWS)
     with damaged(path):
         lance = database.open_table(ROWS)
         about = About(**json.loads((lance.schema.metadata or {})[b"mmbm"]))
