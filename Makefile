@@ -10,7 +10,7 @@ BIN := .venv/bin
 	$(BIN)/pip install -q --disable-pip-version-check -e ".[dev]"
 	touch $@
 
-.PHONY: demo test test-slow test-litert test-timm check bench bench-serve results clean
+.PHONY: demo test test-slow fuzz test-litert test-timm check bench bench-serve results clean
 demo: .venv/ready
 	$(BIN)/mmbm demo
 
@@ -20,6 +20,10 @@ test: .venv/ready check
 
 test-slow: .venv/ready
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow -n 2 --dist loadfile --no-loadscope-reorder
+
+# Every parser with thousands of made inputs: about 5 minutes.
+fuzz: .venv/ready
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m hypothesis --hypothesis-profile=fuzz -n 2
 
 # LiteRT's converter wants older packages than the rest: an environment of its own.
 .venv-litert/ready: pyproject.toml

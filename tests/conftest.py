@@ -4,9 +4,11 @@ from pathlib import Path
 
 import pytest
 import tiny
+from hypothesis import settings
 
 import mmbm
 
+settings.register_profile("fuzz", max_examples=3000, deadline=None)
 DATA = Path(__file__).parents[2] / "shared" / "data"
 
 

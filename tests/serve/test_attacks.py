@@ -1,12 +1,10 @@
 """What somebody tries who means harm: each request is refused by a sentence, in little memory, and
 the server answers others meanwhile."""
 
-import base64
 import contextlib
 import io
 import json
 import socket
-import threading
 import time
 from pathlib import Path
 
@@ -15,56 +13,21 @@ import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from PIL import Image
+from serve.attacks import ATTACKS, HOST, Target, watch, white
 from serve.conftest import Server, serving, until
 
-HOST = b"host: localhost\r\n"
-MEGABYTES = 1000
-"""Of memory, at most, under each attack."""
-SILENCE = 1.0
-"""Seconds, at most, until a probe is answered meanwhile."""
+MEGABYTES, SILENCE = 1000, 3.0
+"""Of memory, and seconds until a probe is answered, under each attack: with room for a machine that
+does other things too. docs/security.md has what was measured."""
 
 
-@contextlib.contextmanager
-def watched(server: Server):
-    """Probes of /health/live and the memory of the server and its children, while something is
-    done to it; asserts on both."""
-    silence, memory, stop = [0.0], [0], threading.Event()
-    process = psutil.Process(server.process.pid)
-
-    def probe() -> None:
-        while not stop.is_set():
-            start = time.monotonic()
-            httpx.get(f"{server.url}/health/live", timeout=60)
-            silence.append(time.monotonic() - start)
-            family = [process, *process.children(recursive=True)]
-            with contextlib.suppress(psutil.NoSuchProcess):
-                memory.append(sum(one.memory_info().rss for one in family) >> 20)
-            time.sleep(0.03)
-
-    thread = threading.Thread(target=probe)
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        thread.join()
-    assert max(silence) <= SILENCE
-    assert max(memory) <= MEGABYTES
-
-
-def send(server: Server, raw: bytes, wait: float = 20) -> bytes:
-    """What comes back for these bytes, until the server closes or says nothing any more."""
-    host, port = server.url.removeprefix("http://").split(":")
-    received = b""
-    with (
-        socket.create_connection((host, int(port)), timeout=wait) as line,
-        contextlib.suppress(ConnectionError, TimeoutError),
-    ):
-        line.sendall(raw)
-        while b"\r\n\r\n" not in received and (part := line.recv(65536)):
-            received += part
-    return received
+@pytest.mark.parametrize("name", ATTACKS)
+def test_little_memory_and_time_is_spent_and_others_are_answered_meanwhile(server, name):
+    target = Target(server.url, server.process.pid, "tiny", "photo", "remark")
+    seen = watch(target, ATTACKS[name])
+    assert seen.megabytes <= MEGABYTES
+    assert seen.silence <= SILENCE
+    assert set(seen.statuses) <= {0, 200, 400, 413, 422, 429, 431, 503}
 
 
 # ── the playground ───────────────────────────────────────────────────────────────────────────────
@@ -192,7 +155,10 @@ def test_a_websocket_of_another_origin_is_refused(server):
         b"connection: upgrade\r\nsec-websocket-version: 13\r\n"
         b"sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
     )
-    assert send(server, head).startswith(b"HTTP/1.1 403")
+    host, port = server.url.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), timeout=20) as line:
+        line.sendall(head)
+        assert line.recv(65536).startswith(b"HTTP/1.1 403")
 
 
 def test_names_and_origins_are_allowed_by_name(bundle_path, tmp_path):
@@ -217,97 +183,18 @@ def test_a_server_that_others_reach_without_a_token_says_so(bundle_path, tmp_pat
         assert "--token-file" in server.said.read_text()
 
 
-# ── memory and time ──────────────────────────────────────────────────────────────────────────────
+# ── half of something ────────────────────────────────────────────────────────────────────────────
 
 
-def white(side: int = 5000) -> str:
-    """A PNG of 25 megapixels in 3 kB, as base64."""
+def test_of_a_parquet_file_that_expands_too_far_no_row_is_made_up(server):
     file = io.BytesIO()
-    Image.new("1", (side, side)).save(file, "PNG")
-    return base64.b64encode(file.getvalue()).decode()
-
-
-@pytest.mark.parametrize("form", ["plain", "object", "data URI"])
-def test_large_pictures_in_small_files_leave_the_event_loop_alone(server, form):
-    cell = {"plain": white(), "object": {"bytes": white()}}.get(
-        form, f"data:image/png;base64,{white()}"
-    )
-    with watched(server):
-        said = server.post("/predict", {"rows": [{"photo": cell}] * 64})
-    assert said.status_code in (200, 503)
-
-
-@pytest.mark.parametrize(
-    ("path", "body"),
-    [
-        ("/v1/embeddings", '{"model": "tiny", "input": [%s0]}'),
-        ("/v1/chat/completions", '{"model": "tiny", "messages": [%s0]}'),
-        ("/predict", '{"place": [%s0]}'),
-        ("/predict", '{"rows": [%s0]}'),
-    ],
-)
-@pytest.mark.parametrize("values", [3_000_000, 900_000])
-def test_millions_of_values_are_refused_before_they_are_checked(server, path, body, values):
-    content = (body % ("0," * values)).encode()
-    with watched(server):
-        said = httpx.post(
-            server.url + path,
-            content=content,
-            headers={"content-type": "application/json"},
-            timeout=60,
-        )
-    assert said.status_code in (400, 413, 422)
-
-
-def parquet(columns: dict, **options) -> bytes:
-    file = io.BytesIO()
-    pq.write_table(pa.table(columns), file, compression="zstd", **options)
-    return file.getvalue()
-
-
-@pytest.mark.parametrize(
-    "bomb",
-    [
-        lambda: parquet({"remark": pa.array(["x" * 30_000_000] * 100).dictionary_encode()}),
-        lambda: parquet({"remark": ["x" * 400_000_000]}),
-        lambda: parquet({"remark": ["x" * 5_000_000] * 200}, use_dictionary=False),
-        lambda: parquet({"tags": [["a"] * 20_000_000]}),
-    ],
-    ids=["a repeated value", "a huge value", "many large values", "a long list"],
-)
-def test_a_parquet_file_that_expands_to_gigabytes_is_read_in_little_memory(server, bomb):
-    content = bomb()
-    assert len(content) < 200_000
-    with watched(server):
-        said = httpx.post(f"{server.url}/predict/batch", content=content, timeout=120)
-    assert said.status_code in (200, 400)
-    for line in said.text.splitlines():
-        assert "error" in json.loads(line)
-
-
-def test_a_long_line_that_comes_in_small_pieces_costs_no_more_than_its_length(server):
-    with watched(server):
-        start = time.monotonic()
-        said = httpx.post(f"{server.url}/predict/batch", content=b"x" * 31_000_000, timeout=60)
-        assert "not JSON" in said.text
-        small = time.monotonic() - start
-        start = time.monotonic()
-        for _ in range(4):
-            httpx.post(f"{server.url}/predict/batch", content=b"x" * 7_700_000, timeout=60)
-        assert small < 5 * (time.monotonic() - start) + 1
-
-
-@pytest.mark.parametrize("head", ["header", "path", "trailer"])
-def test_a_head_has_a_largest_size_before_anything_else_is_looked_at(server, head):
-    start = {
-        "header": b"GET /models HTTP/1.1\r\n" + HOST + b"x-a: ",
-        "path": b"GET /",
-        "trailer": b"POST /predict HTTP/1.1\r\n" + HOST + b"content-type: application/json\r\n"
-        b"transfer-encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\nx-a: ",
-    }[head]
-    with watched(server):
-        said = send(server, start + b"a" * 20_000_000)
-    assert said[9:12] in (b"431", b"200", b"")  # or the connection was cut
+    cells = ["red", "x" * 40_000_000, "green"]
+    pq.write_table(pa.table({"remark": cells}), file, compression="zstd")
+    lines = httpx.post(f"{server.url}/predict/batch", content=file.getvalue(), timeout=60).text
+    first, second, third = map(json.loads, lines.splitlines())
+    assert first["error"] is third["error"] is None
+    assert "more than 32000000 bytes" in second["error"]
+    assert second["row"] == 2
 
 
 def test_a_form_that_is_cut_off_is_not_answered_as_if_it_were_whole(server, table):

@@ -251,3 +251,21 @@ def test_a_stream_by_a_models_name(served, bundle):
         *_, last = client.stream([sound(5)], spoken.RATE)
     assert last["model"] == name
     assert last["version"] == bundle.version
+
+
+def trickle(socket, message: bytes) -> None:
+    for _ in range(300):
+        socket.send(message)
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize("message", [b"", b"\0\0"])
+def test_a_stream_of_next_to_nothing_does_not_hold_its_place(served, message):
+    """Empty messages, or a sample now and then: the deadline is 2 s, then 1000 bytes a second."""
+    start = time.monotonic()
+    with open_socket(served) as socket:
+        socket.send(json.dumps({"rate": spoken.RATE, "every": 60}))
+        with pytest.raises(ConnectionClosed) as closed:
+            trickle(socket, message)
+    assert closed.value.rcvd.code == 1008
+    assert time.monotonic() - start < 6
