@@ -85,7 +85,7 @@ def predict(replica: Replica) -> Schema:
         },
         "responses": {
             "200": said("The answer, or the answers.", schema=answers()),
-            **refusals(400, 401, 413, 415, 422, 429, 503),
+            **refusals(400, 401, 403, 408, 413, 415, 422, 429, 503),
         },
     }
 
@@ -149,7 +149,7 @@ def search(replica: Replica) -> Schema:
                     "required": ["id", "model", "version", "found"],
                 },
             ),
-            **refusals(400, 401, 413, 415, 422, 429, 503),
+            **refusals(400, 401, 403, 408, 413, 415, 422, 429, 503),
         },
     }
 
@@ -169,7 +169,7 @@ def batch(replica: Replica) -> Schema:
         },
         "responses": {
             "200": said("A line for each row, in order.", "application/x-ndjson"),
-            **refusals(400, 401, 413, 422, 503),
+            **refusals(400, 401, 403, 408, 413, 422, 503),
         },
     }
 
@@ -180,7 +180,7 @@ def as_openai(replicas: dict[str, Replica], schemas: Schema) -> Schema:
     error = {"message": {"type": "string"}, "type": {"type": "string"}, "param": text, "code": text}
     error = {"type": "object", "properties": error, "required": [*error]}
     why = {"type": "object", "properties": {"error": error}, "required": ["error"]}
-    refused = {status: said("Why not.", schema=why) for status in (400, 401, 404, 413, 429, 503)}
+    refused = {status: said("Why not.", schema=why) for status in (400, 401, 403, 404, 408, 413, 429, 503)}
 
     def post(kind: Any, media: str, summary: str, answers: list[str], **more: Any) -> Schema:
         schema = kind.model_json_schema(ref_template="#/components/schemas/{model}")
