@@ -2,7 +2,7 @@
 
     python bench/attacks.py BUNDLE IMAGE_COLUMN TEXT_COLUMN
 
-Each attack of tests/serve/attacks.py is carried out against a server of its own; rows for
+Each attack of tests/hostile.py is carried out against a server of its own; rows for
 docs/security.md come out.
 """
 
@@ -15,7 +15,7 @@ import httpx
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
-from serve.attacks import ATTACKS, Target, watch
+from hostile import ATTACKS, Target, watch
 
 
 def main(bundle: str, image: str, text: str, port: int = 8765) -> None:

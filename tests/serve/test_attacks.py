@@ -13,7 +13,7 @@ import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from serve.attacks import ATTACKS, HOST, Target, watch, white
+from hostile import ATTACKS, HOST, Target, watch, white
 from serve.conftest import Server, serving, until
 
 MEGABYTES, SILENCE = 1000, 3.0
