@@ -20,7 +20,7 @@ from mmbm.serve.parquet import parquet_rows
 
 Row = dict[str, Cell]
 FIELDS = 1000
-"""Most parts of a form."""
+"""Most parts of a form, and columns of a row that the bundle doesn't know."""
 PARQUET = b"PAR1"
 MOST_VALUES = 1_000_000
 """Values of a body's JSON, counted by its commas, colons and brackets before it is parsed."""
@@ -73,6 +73,11 @@ def check(row: Any, bundle: Bundle, number: int | None = None) -> Row:
         raise Refusal(
             422, f"A row is an object of columns, not a {type(row).__name__}.", row=number,
             reason="row",
+        )  # fmt: skip
+    if len(row) > FIELDS + len(bundle.config.columns):
+        raise Refusal(
+            422, f"A row has {len(row)} columns, {FIELDS} more than the model.", row=number,
+            reason="unknown_column",
         )  # fmt: skip
     try:
         return known_inputs(row, bundle)

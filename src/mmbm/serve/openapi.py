@@ -174,6 +174,9 @@ def batch(replica: Replica) -> Schema:
     }
 
 
+STATUSES = (400, 401, 403, 404, 408, 413, 415, 429, 503)
+
+
 def as_openai(replicas: dict[str, Replica], schemas: Schema) -> Schema:
     """The paths of OpenAI's interface; what their bodies are made of is added to `schemas`."""
     text = {"type": ["string", "null"]}
@@ -189,8 +192,7 @@ def as_openai(replicas: dict[str, Replica], schemas: Schema) -> Schema:
         schemas.update(schema.pop("$defs", {}))
         body = {"required": True, "content": {media: {"schema": schema, **more}}}
         answered = {"200": {"description": summary, "content": {a: {} for a in answers}}}
-        statuses = {**refused, 415: refused[400]} if media == "application/json" else refused
-        responses = {**answered, **{str(status): one for status, one in statuses.items()}}
+        responses = {**answered, **{str(status): one for status, one in refused.items()}}
         operation = {"summary": summary, "requestBody": body, "responses": responses}
         return {"post": {"tags": ["OpenAI"], **operation}}
 
