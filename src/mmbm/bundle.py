@@ -28,6 +28,7 @@ from mmbm import columns as kinds
 from mmbm import configfile
 from mmbm.answers import Answer
 from mmbm.columns import Cell, Columns
+from mmbm.columns.category import shown, text
 from mmbm.config import (
     Config,
     KerasSpec,
@@ -38,6 +39,7 @@ from mmbm.config import (
     TextTarget,
 )
 from mmbm.errors import BundleError
+from mmbm.reading import root_rule
 from mmbm.registry import RUNNERS, find
 from mmbm.runners import Runner, units
 from mmbm.runners.writing import whole
@@ -111,7 +113,7 @@ class Bundle:
         spec = self.config.targets[target]
         if isinstance(spec, MatchTarget):
             return spec.columns
-        return self.columns[target].state.get("values")
+        return [text(value) for value in shown(self.columns[target].state)] or None
 
     def predict(self, rows: Any, **options: Any) -> list[dict[str, Any]]:
         """Answers for a table, a list of dicts or one dict, in order: see `predict.predict`."""
@@ -125,11 +127,15 @@ class Bundle:
 
         return write(self, row, target)
 
-    def evaluate(self, table: Any = None, split: str | None = "test") -> dict[str, Any]:
-        """Metrics on a table, or on a split of the table the bundle was trained from."""
+    def evaluate(
+        self, table: Any = None, split: str | None = "test", **reading: Any
+    ) -> dict[str, Any]:
+        """Metrics on a table, or on a split of the table the bundle was trained from. `reading` is
+        root, encoding or delimiter, where the table is not read as in training."""
         from mmbm.predict import evaluate_table
+        from mmbm.reading import Reading
 
-        return evaluate_table(self, table, split)
+        return evaluate_table(self, table, split, Reading(**reading))
 
     def index(self, table: Any, output: str | Path, **options: Any) -> Any:
         """Embed a table's rows, to search them: see `mmbm.search.index`."""
@@ -292,7 +298,7 @@ def write(
     portable = config.model_copy(
         update={
             "data": config.data.model_copy(
-                update={"table": Path(config.data.table).name, "root": None}
+                update={"table": Path(config.data.table).name, "root": root_rule(config)}
             )
         }
     )

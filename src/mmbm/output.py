@@ -56,6 +56,28 @@ def print_found(found: list[Any]) -> None:
     console.print(table)
 
 
+class Counted:
+    """Rows on their way to a file: how many there were, and how many can't be read."""
+
+    def __init__(self, rows: Iterable[Row]):
+        self._rows, self.rows, self.failed = rows, 0, 0
+        self.first = ""
+
+    def __iter__(self) -> Iterator[Row]:
+        for row in self._rows:
+            self.rows += 1
+            if row["error"] is not None:
+                self.first = self.first or f"row {self.rows}: {row['error']}"
+                self.failed += 1
+            yield row
+
+    def sentence(self) -> str:
+        return (
+            f"{self.failed} rows can't be read, of {self.rows}; see the error column. The first is "
+            f"{self.first}."
+        )
+
+
 def write_rows(rows: Iterable[Row], path: Path | None) -> int:
     """Stream rows to a file by its ending, or as JSON lines to stdout. Returns rows with errors."""
     failed = 0

@@ -27,7 +27,8 @@ from mmbm.predict import CHUNK, Decoded, decode_row, encode
 from mmbm.prepare import MEDIA, resolved
 from mmbm.prepare.store import parallel
 from mmbm.progress import say
-from mmbm.table import Table, open_table
+from mmbm.reading import Reading, open_as_trained
+from mmbm.table import Table
 
 ROWS = "rows"
 """The Lance table's name."""
@@ -77,6 +78,8 @@ def index(
     *,
     target: str | None = None,
     root: str | Path | None = None,
+    encoding: str | None = None,
+    delimiter: str | None = None,
     approximate: bool = False,
 ) -> "Index":
     """Embed every row of a table and write the index, in place of an older one.
@@ -92,7 +95,7 @@ def index(
     the current one. Raises TableError if there is nothing to index.
     """
     name = match_of(bundle, target)
-    opened = open_table(table, root=Path(root) if root else None)
+    opened = open_as_trained(bundle.config, table, Reading(root, encoding, delimiter))
     columns = bundle.config.matches[name].columns
     indexed = [column for column in columns if column in opened.names]
     if not indexed:

@@ -24,7 +24,7 @@ from mmbm import read
 from mmbm.columns import Cell
 from mmbm.errors import TableError
 
-VERSION = 1
+VERSION = 2
 """Raised when reading changes, so that the cache of an older version is not used."""
 CHUNK_BYTES = 4_000_000
 """Cells become Python objects about this many bytes at a time."""

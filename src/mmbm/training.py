@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from safetensors.numpy import save_file as save_rows
 from safetensors.torch import save_file
 
 from mmbm import bundle as bundles
@@ -21,6 +22,8 @@ from mmbm.nn.mix import Truth
 from mmbm.nn.model import Model
 from mmbm.nn.restore import check_start, start_from
 from mmbm.prepare import Data, prepare, raw_cells
+from mmbm.prepare.overlap import FILE as ROWS
+from mmbm.prepare.overlap import trained_rows
 from mmbm.prepare.store import safe
 from mmbm.progress import say
 from mmbm.run import Run
@@ -179,6 +182,7 @@ def write(
         save_file(weights, folder / "weights.safetensors")
         export(model, data.columns, folder / "graphs")
         verify(model, config, data.columns, folder / "graphs", data.splits["valid"], measured)
+        save_rows(trained_rows(config, data.splits), folder / ROWS)
         return final_metrics(config, data, folder / "graphs", baselines, folds)
 
     tolerance = {name: TOLERANCE * unit.std for name, unit in measured.items()}

@@ -15,11 +15,14 @@ import numpy as np
 
 from mmbm import columns as kinds
 from mmbm.columns import Cell, Column, Columns, State
+from mmbm.columns.category import extended
 from mmbm.columns.media import locate
 from mmbm.config import Config
 from mmbm.errors import BadCell, ConfigError, TableError
+from mmbm.prepare import unseen
 from mmbm.prepare.batches import Prepared, Rows
 from mmbm.prepare.keys import match_keys
+from mmbm.prepare.overlap import repeated
 from mmbm.prepare.speech import too_short, unknown
 from mmbm.prepare.store import Store, open_store
 from mmbm.split import split_rows
@@ -66,10 +69,15 @@ def open_config_table(config: Config, cache: Path, table: Any = None) -> Table:
         data.table if table is None else table,
         encoding=data.encoding, delimiter=data.delimiter, root=root, cache=cache,
     )  # fmt: skip
+    check_columns(config, opened)
+    return opened
+
+
+def check_columns(config: Config, table: Table) -> None:
+    """A missing column is an error of its own."""
     classes = [spec.classes.column for spec in config.matches.values() if spec.classes]
     for name in [*config.columns, *classes]:
-        opened.column(name)  # a missing column is an error of its own
-    return opened
+        table.column(name)
 
 
 def raw_cells(table: Table, name: str, kind: str, rows: np.ndarray | None = None) -> Iterator[Cell]:
@@ -102,7 +110,7 @@ def fit(config: Config, table: Table, train: np.ndarray, states: dict[str, State
         elif is_target and spec.kind == "category":
             fresh = kinds.build(spec)
             fit_one(name, fresh, raw_cells(table, name, spec.kind, train))
-            column = kinds.build(spec, extend(states[name], fresh.state))
+            column = kinds.build(spec, extended(spec, states[name], fresh.state))
         columns[name] = column
         if is_target:
             _check_target(table, name, spec.kind, column)
@@ -122,14 +130,6 @@ def ok(cell: Any) -> bool:
 
 def _same(config: Config, name: str, original: str) -> bool:
     return getattr(config.inputs[name], "same_as", None) == original
-
-
-def extend(old: State, new: State) -> State:
-    """Classes of an earlier bundle keep their places; new ones are added behind them."""
-    counts = dict(zip(new["values"], new["counts"]))
-    added = [value for value in new["values"] if value not in set(old["values"])]
-    values = [*old["values"], *added]
-    return {**new, "values": values, "counts": [counts.get(value, 0) for value in values]}
 
 
 def _check_target(table: Table, name: str, kind: str, column: Column) -> None:
@@ -199,6 +199,12 @@ def assemble(
         notes += too_short(config, table.source, stores, kept["train"])
         notes += unknown(config, stores, kept["train"])
     notes += duplicates(config, stores, kept)
+    if "train" in rows:
+        notes += repeated(config, stores, kept)
+    held = {split: kept[split] for split in ("valid", "test") if len(kept[split])}
+    notes += unseen.notes(
+        config, table, columns, stores, held if "train" in rows else {"": kept["test"]}
+    )
     inputs, targets = list(config.inputs), list(config.targets)
     splits = {split: Rows(prepared, inputs, targets, r) for split, r in kept.items()}
     return Data(table, columns, splits, notes, unlabelled)

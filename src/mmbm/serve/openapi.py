@@ -261,7 +261,7 @@ def form(replica: Replica) -> dict[str, Any]:
 
 
 def answers() -> dict[str, Any]:
-    cell = {"type": ["string", "number", "array", "null"]}
+    cell = {"type": ["string", "number", "boolean", "array", "null"]}
     answer = {"type": "object", "additionalProperties": cell}
     body = {
         "type": "object",

@@ -25,7 +25,7 @@ from mmbm.runners import Named, flatten
 from mmbm.search import Found, Index
 from mmbm.serve.batcher import Batcher
 from mmbm.serve.limits import Limits
-from mmbm.serve.metrics import STAGES, Metrics
+from mmbm.serve.metrics import CELLS, STAGES, Metrics
 
 SMALL = 1 << 15
 """Bytes (or characters of base64) of media in a row, up to which it isn't worth a thread."""
@@ -90,7 +90,7 @@ class Replica:
         }
         self.stage = {stage: metrics.stage.labels(name, stage) for stage in STAGES}
         self.cells = {
-            column: {s: metrics.cells.labels(name, column, s) for s in ("present", "absent", "bad")}
+            column: {s: metrics.cells.labels(name, column, s) for s in CELLS}
             for column in bundle.config.inputs
         }
 
@@ -113,6 +113,8 @@ class Replica:
         self.stage["decode"].observe(time.perf_counter() - start)
         if decoded.column is not None:
             self.cells[decoded.column]["bad"].inc()
+        for column, _ in decoded.unseen:
+            self.cells[column]["unseen"].inc()
         return decoded
 
     async def submit(
