@@ -8,10 +8,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
+from mmbm.answers import NOT_SURE
 from mmbm.bundle import Bundle
 from mmbm.errors import MmbmError
 
 Row = dict[str, Any]
+CHUNK = 4096
+"""Rows of a parquet file that are written together."""
 
 
 def parse_cells(cells: list[str]) -> Row:
@@ -149,16 +152,37 @@ def _parquet_file(rows: Iterable[Row], path: Path) -> None:
     writer, waiting, schema = None, [], None
     for row, header, _ in _with_header(rows):
         waiting.append({name: row.get(name) for name in header})
-        if schema is None and row["error"] is None:
-            named = {**row, "error": ""}
-            schema = pa.schema((name, arrow_type(name, value)) for name, value in named.items())
-        if len(waiting) >= 4096 and schema is not None:
+        if len(waiting) >= CHUNK and header != ["error"]:
+            schema = schema or schema_of(waiting, header)
             writer = writer or parquet.ParquetWriter(path, schema)
-            writer.write_table(pa.Table.from_pylist(waiting, schema))
+            writer.write_table(pa.Table.from_pylist(typed(waiting, schema), schema))
             waiting = []
-    schema = schema or pa.schema({"error": pa.string()})
+    schema = schema or schema_of(waiting, list(waiting[0]) if waiting else ["error"])
     with writer or parquet.ParquetWriter(path, schema) as writer:
-        writer.write_table(pa.Table.from_pylist(waiting, schema))
+        writer.write_table(pa.Table.from_pylist(typed(waiting, schema), schema))
+
+
+def schema_of(rows: list[Row], header: list[str]) -> Any:
+    """Of columns whose first rows these are. A column of classes that are truth values or numbers
+    has their type, although "not sure" may be among them."""
+    import pyarrow as pa
+
+    types = {}
+    for name in header:
+        said = [row[name] for row in rows if row.get(name) is not None and row["error"] is None]
+        sure = next((value for value in said if value not in (NOT_SURE, [NOT_SURE])), None)
+        types[name] = arrow_type(name, sure if sure is not None else next(iter(said), None))
+    return pa.schema(types | ({"error": pa.string()} if "error" in types else {}))
+
+
+def typed(rows: list[Row], schema: Any) -> list[Row]:
+    """Rows for a schema: null in place of "not sure" where a column is not of text."""
+    import pyarrow as pa
+
+    plain = {f.name for f in schema if not (pa.types.is_string(f.type) or pa.types.is_list(f.type))}
+    return [
+        {k: None if k in plain and v == NOT_SURE else v for k, v in row.items()} for row in rows
+    ]
 
 
 def arrow_type(name: str, value: Any) -> Any:

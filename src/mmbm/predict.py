@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from mmbm.answers import Answer
+from mmbm.answers import NOT_SURE, Answer
 from mmbm.answers.text import Pieces
 from mmbm.bundle import Bundle
 from mmbm.columns import Arrays, Cell, collate
@@ -33,7 +33,6 @@ CHUNK = 64
 """Rows that are decoded and answered together."""
 CHUNK_OF_LONG = 8
 """The same where a row may be an hour of speech."""
-NOT_SURE = "not sure"
 
 
 class Decoded(NamedTuple):

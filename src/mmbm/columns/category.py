@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from mmbm.columns import Cell, Description, State, Storage
-from mmbm.columns.spelling import Key, alias, all_truth, truth
+from mmbm.columns.spelling import PAIRS, Key, alias, all_truth, truth
 from mmbm.config import CategorySpec, CategoryTarget
 from mmbm.errors import BadCell, ConfigError
 
@@ -48,7 +48,9 @@ def name(cell: Cell) -> str | None:
         raise BadCell(f"is a {type(cell).__name__}, not one value")
     text = unicodedata.normalize("NFC", cell).strip()
     whole = _WHOLE.fullmatch(text)
-    return (whole[1] if whole else _TRUTH.get(text, text)) or None
+    if whole:
+        return "0" if whole[1] == "-0" else whole[1]
+    return _TRUTH.get(text, text) or None
 
 
 def int_or_nan(value: float) -> float:
@@ -168,11 +170,14 @@ def joined_truths(seen: dict[str, Spellings]) -> dict[str, Spellings]:
     """Of a column of truth values, all spellings of true as one value, and all of false."""
     if not all_truth(seen):
         return seen
+    usual = max(seen, key=lambda value: (seen[value].total(), value)).lower()
+    pair = next(pair for pair in PAIRS if usual in pair)
     joined: dict[str, Spellings] = {}
-    for side in (False, True):
-        names = [value for value in seen if truth(value) is side]
+    for side, word in enumerate(pair):
+        names = [value for value in seen if truth(value) is bool(side)]
+        own = [value for value in names if value.lower() == word]
         if names:
-            most = max(names, key=lambda value: seen[value].total())
+            most = max(own, key=lambda value: seen[value].total(), default=word)
             joined[most] = sum((seen[value] for value in names), Counter())
     return joined
 

@@ -12,8 +12,8 @@ import numpy as np
 
 PAIRS = (("false", "true"), ("0", "1"), ("no", "yes"), ("n", "y"), ("f", "t"), ("off", "on"))
 TRUTH = {word: bool(side) for pair in PAIRS for side, word in enumerate(pair)}
-# Not 007.0 or 01.5, which are codes; whole numbers have one spelling already.
-_FRACTION = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?", re.ASCII)
+# Not 007 or 01.5, which are codes.
+_NUMBER = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?", re.ASCII)
 
 Key = bool | float
 
@@ -25,11 +25,11 @@ def truth(value: str) -> bool | None:
 
 def all_truth(values: Iterable[str]) -> bool:
     """Whether a column of these values is one of truth values: all are spellings of them, and at
-    least one pair is whole (T beside N are letters), or they are the words true and false."""
+    least one pair is whole (T beside N are letters), or they are the words true, false, yes, no."""
     lower = {value.lower() for value in values}
     if not lower or not lower <= TRUTH.keys():
         return False
-    return lower <= set(PAIRS[0]) or any(lower >= set(pair) for pair in PAIRS)
+    return lower <= {*PAIRS[0], *PAIRS[2]} or any(lower >= set(pair) for pair in PAIRS)
 
 
 def shortest(value: float) -> float:
@@ -44,7 +44,10 @@ def alias(value: str, truths: bool) -> Key | None:
     """What every spelling of `value` shares; None if it has only one. `truths`: see `all_truth`."""
     if truths and (found := truth(value)) is not None:
         return found
-    if ("." in value or "e" in value.lower()) and _FRACTION.fullmatch(value):
-        number = float(value)
-        return shortest(number) if math.isfinite(number) else None
-    return None
+    if not _NUMBER.fullmatch(value):
+        return None
+    number = float(value)
+    whole = value.lstrip("-").isdigit()
+    if not math.isfinite(number) or (whole and abs(number) >= 2**53):  # digits would be lost
+        return None
+    return shortest(number)

@@ -81,12 +81,11 @@ def choose_rows(
     weights (valid). None asks for all rows.
     """
     rows = np.arange(len(digests))
-    seen = {name: members(digests, known[name]) for name in ("train", "valid")}
-    trained = seen["train"] | (seen["valid"] & ~seen["train"])
+    trained = members(digests, np.sort(np.concatenate([known["train"], known["valid"]])))
     if split is None:
         return Chosen(rows, overlap_notes(source, rows, digests, known))
-    if split in seen:
-        chosen = rows[seen[split]]
+    if split != "test":
+        chosen = rows[members(digests, known[split])]
         return Chosen(chosen, [f"{source}: {len(chosen)} of {len(rows)} rows are {split} rows."])
     if not trained.any():
         return Chosen(
