@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from mmbm.errors import MmbmError
+from mmbm.files import cure
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -43,8 +44,7 @@ def main() -> None:
         print(f"mmbm: {error}", file=sys.stderr)
         raise SystemExit(error.status) from None
     except OSError as error:  # a disk that is full, a folder that may not be written
-        where = f"{error.filename}: " if error.filename else ""
-        print(f"mmbm: {where}{error.strerror or error}.", file=sys.stderr)
+        print(f"mmbm: {cure(error, Path.cwd())}", file=sys.stderr)
         raise SystemExit(1) from None
     except SystemExit as end:
         if end.code == 130:  # typer's own answer to Ctrl-C is silent

@@ -4,13 +4,13 @@ import csv
 import json
 import sys
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
 from mmbm.answers import NOT_SURE
 from mmbm.bundle import Bundle
 from mmbm.errors import MmbmError
+from mmbm.files import written
 
 Row = dict[str, Any]
 CHUNK = 4096
@@ -97,21 +97,9 @@ def write_rows(rows: Iterable[Row], path: Path | None) -> int:
     writers = {".jsonl": _jsonl_file, ".csv": _csv_file, ".parquet": _parquet_file}
     if path.suffix not in writers:
         raise MmbmError(f"{path}: answers are written as .csv, .jsonl or .parquet.")
-    with whole(path) as part:
+    with written(path) as part:
         writers[path.suffix](counted(), part)
     return failed
-
-
-@contextmanager
-def whole(path: Path) -> Iterator[Path]:
-    """A file to write beside `path`, that takes its place in the end: it is whole or absent."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(path.name + ".part")
-    try:
-        yield part
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def _jsonl(rows: Iterable[Row], file: IO[str]) -> None:

@@ -23,6 +23,7 @@ from mmbm.columns import Cell
 from mmbm.columns.number import parse
 from mmbm.config import Config
 from mmbm.errors import BadCell, BundleError, MissingExtra, MmbmError, TableError
+from mmbm.files import written
 from mmbm.predict import CHUNK, Decoded, decode_row, encode
 from mmbm.prepare import MEDIA, resolved
 from mmbm.prepare.store import parallel
@@ -271,9 +272,8 @@ def _number(cell: Any, whole: bool) -> int | float | None:
 def quarantine(output: str | Path, bad: list[tuple[int, str, str, str]]) -> None:
     """One line per row left out, as training writes it; and a sentence."""
     folder = Path() if remote(output) else Path(output)
-    folder.mkdir(parents=True, exist_ok=True)
     path = folder / "quarantine.csv"
-    with path.open("w", newline="", encoding="utf-8") as file:
+    with written(path) as part, part.open("w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows([["row", "column", "path", "reason"], *bad])
     if bad:
         row, column, _, reason = bad[0]

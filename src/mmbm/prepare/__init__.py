@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mmbm import columns as kinds
+from mmbm import files
 from mmbm.columns import Cell, Column, Columns, State
 from mmbm.columns.category import extended
 from mmbm.columns.media import locate
@@ -54,6 +55,7 @@ def prepare(
     `states` are columns fitted earlier (going on from a bundle); `table` is used in place of the
     file the config names.
     """
+    files.clean(cache)
     opened = open_config_table(config, cache, table)
     rows = split_rows(opened, config.data.split, config.targets)
     columns = fit(config, opened, rows["train"], states or {})
@@ -230,8 +232,7 @@ def write_quarantine(
     """One line per cell that can't be decoded: row (1 is the first), column, path, reason."""
     if path is None:
         return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w", newline="", encoding="utf-8") as file:
+    with files.written(path) as part, part.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(["row", "column", "path", "reason"])
         for row, name in bad:

@@ -19,13 +19,14 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from mmbm import files
 from mmbm.columns import Arrays, Cell, Column, Storage
 from mmbm.columns.category import CategoryColumn
 from mmbm.columns.labels import LabelsColumn
 from mmbm.columns.text import TextColumn, plain_text
 from mmbm.config import Spec
 from mmbm.errors import BadCell
-from mmbm.progress import track
+from mmbm.progress import say, track
 from mmbm.table import Table
 
 FORMAT = 2
@@ -126,9 +127,18 @@ def open_store(
     else:
         digest.update(table.digest.encode())
     path = cache / f"{safe(name)}-{digest.hexdigest()}.arrow"
-    if not path.exists():
+    if not usable(path, name):
         write(path, column, cells(), table.rows, name)
     return Store(path, column.storage)
+
+
+def usable(path: Path, name: str) -> bool:
+    """Whether a prepared file is there and whole; one that isn't is made anew, which is said."""
+    if files.sound(path):
+        return True
+    if path.exists():
+        say(f"The prepared file of {name}, {path}, is damaged or unfinished: it is made again.")
+    return False
 
 
 def safe(name: str) -> str:
@@ -181,15 +191,14 @@ def save(
     path: Path, storage: Storage, batches: Iterable[pa.RecordBatch], rows: int, label: str
 ) -> None:
     """Batches of equal size, the last one aside."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(f".{os.getpid()}.part")
-    try:
-        with pa.OSFile(str(part), "wb") as sink, pa.ipc.new_file(sink, schema(storage)) as writer:
-            for batch in track(batches, rows, label, each=len):
-                writer.write_batch(batch)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    with (
+        files.written(path, sync=False) as part,
+        pa.OSFile(str(part), "wb") as sink,
+        pa.ipc.new_file(sink, schema(storage)) as writer,
+    ):
+        for batch in track(batches, rows, label, each=len):
+            writer.write_batch(batch)
+    files.seal(path)
 
 
 def chunks(cells: Iterable[Cell], size: int) -> Iterator[list[Cell]]:
