@@ -209,7 +209,7 @@ def cure(error: OSError, folder: Path) -> str:
     return f"{where}: {why}."
 
 
-_CODE = re.compile(r"code: (\d+)")
+_CODE = re.compile(r"(?:code: |os error )(\d+)")
 
 
 @contextlib.contextmanager

@@ -142,17 +142,26 @@ class Run:
 
 
 def unfinished(folder: Path) -> list[Path]:
-    """The runs of this name without a bundle, the newest last."""
+    """The runs of this name without a bundle, the newest last; also one that hardly began."""
     if not folder.parent.is_dir():
         return []
     runs = [
         run
         for run in folder.parent.iterdir()
         if numbered(run.name, folder.name)
-        and any((run / name).exists() for name in ("config.yaml", CHECKPOINT, PREVIOUS))
+        and run.is_dir()
         and not (run / "bundle/manifest.json").exists()
+        and (began(run) or not any(run.iterdir()))
     ]
-    return sorted(runs, key=lambda run: max(file.stat().st_mtime_ns for file in run.iterdir()))
+    return sorted(runs, key=newest)
+
+
+def began(run: Path) -> bool:
+    return any((run / name).exists() for name in ("config.yaml", CHECKPOINT, PREVIOUS, LOCK))
+
+
+def newest(run: Path) -> int:
+    return max(file.stat().st_mtime_ns for file in (run, *run.iterdir()))
 
 
 def settings_of(run: Path) -> dict[str, Any] | None:

@@ -258,9 +258,11 @@ class Together(nn.Module):
         self.register_buffer("column", torch.cat(columns))
 
     def forward(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        values = stacked([batch[name].values for name in self.numbers]).T  # [B, N]
+        fields = [batch[name] for name in self.numbers]
+        values = stacked([field.values for field in fields]).T  # [B, N]
         others = [front(batch[name]).x for name, front in self.frontends.items()]
-        x = torch.cat([self.number(values).x, *others], -1)[:, self.order]
+        numbers = self.number(fields[0]._replace(values=values)).x
+        x = torch.cat([numbers, *others], -1)[:, self.order]
         known = stacked([batch[name].present for name in self.names]).T  # [B, C]
         return x, known[:, self.column]
 

@@ -66,7 +66,8 @@ class Numbers(nn.Module):
         self.act = nn.GELU()
 
     @in_float32
-    def forward(self, values: Tensor) -> Features:  # [B, N] float64
+    def forward(self, field: Field) -> Features:
+        values = field.values  # [B, N] float64
         z = ((values - self.mean) / self.std).clamp(-FARTHEST, FARTHEST)
         bins = ((values[..., None] - self.low) / self.width).clamp(0, 1)  # [B, N, n]
         x = torch.cat([z[..., None], bins], -1).float()  # [B, N, 1 + n]
