@@ -25,7 +25,7 @@ from mmbm.prepare import Data, prepare
 from mmbm.prepare.overlap import FILE as ROWS
 from mmbm.prepare.overlap import trained_rows
 from mmbm.prepare.store import safe
-from mmbm.progress import say
+from mmbm.progress import say, stage
 from mmbm.run import Run
 from mmbm.runners import units
 from mmbm.runners.onnx import OnnxRunner
@@ -102,7 +102,8 @@ def learn(
 
 
 def valid_scores(config: Config, data: Data, state: TrainState) -> Report:
-    return evaluate(state.runner(), data.splits["valid"], config, data.columns, full=False)
+    with stage("Scoring the valid split"):
+        return evaluate(state.runner(), data.splits["valid"], config, data.columns, full=False)
 
 
 def stop_or_save(state: TrainState, run: Run, data: Data) -> None:
@@ -140,7 +141,8 @@ def standard_error(config: Config, data: Data, state: TrainState) -> float:
     target, metric = state.monitored()
     if metric != state.answers[target].main:
         return 0.0
-    report = evaluate(state.runner(), data.splits["valid"], config, data.columns)
+    with stage("Scoring the valid split, with intervals"):
+        report = evaluate(state.runner(), data.splits["valid"], config, data.columns)
     low, high = report["targets"][target]["interval"]
     return (high - low) / (2 * 1.96)
 
@@ -148,7 +150,8 @@ def standard_error(config: Config, data: Data, state: TrainState) -> float:
 def fit_mix(config: Config, data: Data, state: TrainState) -> None:
     """Let each target choose its mix and temperature on the valid split."""
     if state.model.mixed():
-        choose_mix(config, data, state)
+        with stage("Choosing the mix of answers"):
+            choose_mix(config, data, state)
     state.model.settle()
 
 
@@ -182,16 +185,19 @@ def write(
     def fill(folder: Path) -> Report:
         weights = {k: v.cpu().contiguous().clone() for k, v in model.state_dict().items()}
         save_file(weights, folder / "weights.safetensors")
-        export(model, data.columns, folder / "graphs")
-        verify(model, config, data.columns, folder / "graphs", data.splits["valid"], measured)
+        with stage("Exporting the graphs"):
+            export(model, data.columns, folder / "graphs")
+            verify(model, config, data.columns, folder / "graphs", data.splits["valid"], measured)
         save_rows(trained_rows(config, data.splits), folder / ROWS)
-        return final_metrics(config, data, folder / "graphs", baselines, folds)
+        with stage("Measuring the graphs"):
+            return final_metrics(config, data, folder / "graphs", baselines, folds)
 
     tolerance = {name: TOLERANCE * unit.std for name, unit in measured.items()}
     runner = whole(TorchRunner(model, next(model.parameters()).device), config)
-    answers = golden.answers(config, data, runner)
-    read = quick or data
-    drift = reference(config, read.columns, read.splits, runner)
+    with stage("Answering golden rows and those of the drift reference"):
+        answers = golden.answers(config, data, runner)
+        read = quick or data
+        drift = reference(config, read.columns, read.splits, runner)
     say("Writing the bundle: graphs, metrics, golden rows.")
     bundles.write(
         run.bundle, config, data.columns, fill, (golden.cells, answers), drift, tolerance,

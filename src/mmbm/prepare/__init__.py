@@ -26,6 +26,7 @@ from mmbm.prepare.keys import match_keys
 from mmbm.prepare.overlap import repeated
 from mmbm.prepare.speech import too_short, unknown
 from mmbm.prepare.store import Store, open_store
+from mmbm.progress import stage
 from mmbm.split import split_rows
 from mmbm.table import Table, open_table
 
@@ -56,9 +57,11 @@ def prepare(
     file the config names.
     """
     files.clean(cache)
-    opened = open_config_table(config, cache, table)
-    rows = split_rows(opened, config.data.split, config.targets)
-    columns = fit(config, opened, rows["train"], states or {})
+    with stage(f"Reading {Path(config.data.table).name}"):
+        opened = open_config_table(config, cache, table)
+        rows = split_rows(opened, config.data.split, config.targets)
+    with stage("Fitting the columns"):
+        columns = fit(config, opened, rows["train"], states or {})
     stores = decode(config, opened, columns, cache)
     data = assemble(config, opened, columns, stores, rows, quarantine)
     return data._replace(notes=[*rows.notes, *data.notes])
@@ -153,13 +156,13 @@ def _check_target(table: Table, name: str, kind: str, column: Column) -> None:
 def decode(config: Config, table: Table, columns: Columns, cache: Path) -> dict[str, Store]:
     """Decode every cell once; a column whose files and settings are unchanged is read back."""
     specs = config.columns
-    return {
-        name: open_store(
+    stores = {}
+    for name, column in columns.items():
+        stores[name] = open_store(
             name, column, specs[name], lambda n=name: raw_cells(table, n, specs[n].kind),
             table, cache, config.data.rehash,
-        )
-        for name, column in columns.items()
-    }  # fmt: skip
+        )  # fmt: skip
+    return stores
 
 
 def assemble(

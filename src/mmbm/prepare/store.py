@@ -26,7 +26,7 @@ from mmbm.columns.labels import LabelsColumn
 from mmbm.columns.text import TextColumn, plain_text
 from mmbm.config import Spec
 from mmbm.errors import BadCell
-from mmbm.progress import say, track
+from mmbm.progress import say, stage, track
 from mmbm.table import Table
 
 FORMAT = 2
@@ -122,12 +122,15 @@ def open_store(
     known = [FORMAT, name, column.version, settings, state, table.rows]
     digest.update(json.dumps(known, sort_keys=True, default=str).encode())
     if spec.kind in ("image", "audio"):  # type: ignore[attr-defined]
-        for cell in cells():
-            digest.update(identity(cell, rehash))
+        with stage(f"Looking which files of {name} changed"):
+            for cell in cells():
+                digest.update(identity(cell, rehash))
     else:
         digest.update(table.digest.encode())
     path = cache / f"{safe(name)}-{digest.hexdigest()}.arrow"
-    if not usable(path, name):
+    with stage(f"Checking the prepared file of {name}"):
+        there = usable(path, name)
+    if not there:
         write(path, column, cells(), table.rows, name)
     return Store(path, column.storage)
 

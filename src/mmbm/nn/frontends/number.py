@@ -42,9 +42,12 @@ class Numbers(nn.Module):
     """Many number columns as one tensor, for a graph whose size doesn't grow with them: what their
     own frontends compute, from copies of their weights. Not for training."""
 
-    mean: Tensor  # [N], as std
-    low: Tensor  # [N, n] edges of bins; a column with fewer has bins that are always empty
+    mean: Tensor  # [N]
+    std: Tensor  # [N]
+    low: Tensor  # [N, n] lower edges of bins; a column with fewer has some without a weight
+    width: Tensor  # [N, n] of the bins
     weight: Tensor  # [N, 1 + n, F]
+    bias: Tensor  # [N, F]
 
     def __init__(self, columns: Sequence[NumberFrontend]):
         super().__init__()
