@@ -28,6 +28,8 @@ PART = ".part"
 SUM = ".sum"
 BLOCK = 1 << 22
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP}
+"""Of a file system that has no locks, such as some of networks."""
 UNWRITABLE = {errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR}
 
 
@@ -126,6 +128,8 @@ class Lock:
         try:
             _take(self._file)
         except OSError as error:
+            if error.errno in NO_LOCKS:  # nothing can be promised there, nor refused
+                return
             self._file.close()
             if error.errno in (errno.EACCES, errno.EAGAIN, errno.EWOULDBLOCK, errno.EDEADLK):
                 raise BlockingIOError(errno.EAGAIN, "is locked", str(path)) from error
@@ -164,7 +168,11 @@ def _claimed(part: Path) -> Iterator[None]:
         yield
         return
     with part.open("ab") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX)
+        except OSError as error:
+            if error.errno not in NO_LOCKS:
+                raise
         yield
 
 

@@ -131,11 +131,13 @@ class Run:
                 signal.signal(signum, handler)
 
     def close(self) -> None:
-        self._log.close()
-        if self._events is not None:
-            self._events.close()
-        if self._lock is not None:
-            self._lock.release()
+        try:
+            self._log.close()
+            if self._events is not None:
+                self._events.close()
+        finally:  # whatever a full disk says of these
+            if self._lock is not None:
+                self._lock.release()
 
 
 # ── which folder ─────────────────────────────────────────────────────────────────────────────────

@@ -10,7 +10,15 @@ from collections.abc import Iterable
 
 import numpy as np
 
-PAIRS = (("false", "true"), ("0", "1"), ("no", "yes"), ("n", "y"), ("f", "t"), ("off", "on"))
+PAIRS = (
+    ("false", "true"),
+    ("0", "1"),
+    ("no", "yes"),
+    ("n", "y"),
+    ("f", "t"),
+    ("off", "on"),
+    ("否", "是"),
+)
 TRUTH = {word: bool(side) for pair in PAIRS for side, word in enumerate(pair)}
 # Not 007 or 01.5, which are codes.
 _NUMBER = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?", re.ASCII)
