@@ -5,7 +5,6 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -261,14 +260,3 @@ def test_a_key_that_stands_twice_in_a_config_is_refused_with_its_line(tmp_path):
     path.write_text("data: {table: t.csv}\ninputs:\n  a: {kind: text}\n  a: {kind: number}\n")
     with pytest.raises(ConfigError, match="line 4: the key 'a' is there already, in line 3"):
         load(path)
-
-
-def test_no_stage_of_a_run_is_silent_for_long(config, tmp_path):
-    command = [sys.executable, "-c", "from mmbm.cli import main; main()", "train", str(config)]
-    process = subprocess.Popen(
-        [*command, "--run", str(tmp_path / "run")], stderr=subprocess.PIPE, text=True,
-        stdout=subprocess.DEVNULL,
-    )  # fmt: skip
-    said = [(time.monotonic(), line) for line in process.stderr]
-    assert process.wait() == 0
-    assert any("Writing the bundle" in line for _, line in said)
