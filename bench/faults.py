@@ -1,5 +1,10 @@
-"""What `mmbm serve` survives: 10,000 requests of a fuzzer, damaged cells, and a long steady load.
+"""What training runs and `mmbm serve` survive.
 
+    python bench/faults.py --kills 40               training: see kills.py
+    python bench/faults.py BUNDLE TABLE             the server
+
+Training: killed at seeded steps of its writes, on a full disk, in a folder that may not be written,
+with damaged files. The server: 10,000 requests of a fuzzer, damaged cells, and a long steady load.
 Schemathesis makes requests from the server's own schema (`pip install schemathesis`); the damaged
 cells are those of tests/damaged.py. The steady load tells how much memory grows.
 """
@@ -74,31 +79,60 @@ def steady(server: Server, bodies: Path, count: int) -> dict[str, Any]:
     return {"answers": done, "MB": round(marks[-1][1] / 1e6), "growth": marks[-1][1] / first}
 
 
-def main() -> None:
-    parser = options(__doc__)
-    parser.add_argument("bundle", type=Path, help="of `mmbm demo`: demo/run/bundle")
-    parser.add_argument("table", type=Path, help="demo/data.csv")
-    parser.add_argument("--fuzzed", type=int, default=10_000)
-    parser.add_argument("--steady", type=int, default=200_000)
-    given = parser.parse_args()
-    bundle = mmbm.load(given.bundle)
-    made, _ = requests(bundle, given.table, 200)
+def training(count: int, seed: int) -> dict[str, Any]:
+    """What came of each round; an AssertionError where a run did not end as it should."""
+    import random
+
+    import kills
+
+    draw = random.Random(seed)
+    with tempfile.TemporaryDirectory() as folder:
+        run = kills.Run(Path(folder))
+        rounds = {
+            "steps of its writes": run.steps,
+            "killed": kills.kills(run, count, draw),
+            "full disk": kills.full_disks(run, max(1, count // 4), draw),
+            "read-only folder": kills.read_only(run),
+        }
+        if count >= 10:  # every file in three ways
+            rounds["damaged file"] = kills.damages(run, draw)
+        return rounds
+
+
+def serving(bundle: mmbm.Bundle, table: Path, fuzzed: int, requested: int) -> dict[str, Any]:
+    made, _ = requests(bundle, table, 200)
     with (
         tempfile.TemporaryDirectory() as folder,
-        running(ours(given.bundle, "--no-log"), made[0]) as on,
+        running(ours(bundle.path, "--no-log"), made[0]) as on,
     ):
         bodies = Path(folder) / "bodies"
         bodies.write_bytes(pickle.dumps(made))
-        facts = {
-            "fuzzed": fuzz(on, given.fuzzed),
+        return {
+            "fuzzed": fuzz(on, fuzzed),
             "damaged cells": cells(on, list(bundle.config.inputs)),
-            "steady": steady(on, bodies, given.steady),
+            "steady": steady(on, bodies, requested),
         }
+
+
+def main() -> None:
+    parser = options(__doc__)
+    parser.add_argument("bundle", type=Path, nargs="?", help="of `mmbm demo`: demo/run/bundle")
+    parser.add_argument("table", type=Path, nargs="?", help="demo/data.csv")
+    parser.add_argument("--fuzzed", type=int, default=10_000)
+    parser.add_argument("--steady", type=int, default=200_000)
+    parser.add_argument("--kills", type=int, default=0, help="of training runs, at seeded steps")
+    parser.add_argument("--seed", type=int, default=7)
+    given = parser.parse_args()
+    if not given.kills and not (given.bundle and given.table):
+        parser.error("give --kills, or a bundle and a table")
+    facts: dict[str, Any] = training(given.kills, given.seed) if given.kills else {}
+    if given.bundle and given.table:
+        facts |= serving(mmbm.load(given.bundle), given.table, given.fuzzed, given.steady)
     if given.json:
         print(json.dumps(facts))
     else:
         for name, fact in facts.items():
-            print(f"{name}: {fact}")
+            print(f"{name}: {dict(fact) if isinstance(fact, Counter) else fact}")
 
 
 if __name__ == "__main__":

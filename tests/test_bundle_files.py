@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 import mmbm
-from mmbm.bundle.files import MANIFEST, sha256
+from mmbm.bundle.manifest import MANIFEST, sha256
 from mmbm.errors import BundleError, MmbmError
 
 

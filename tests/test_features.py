@@ -45,7 +45,7 @@ def parsed(named, table, tune="frozen", then=None, **options):
 
 
 def files(cache) -> set[str]:
-    return {path.name for path in cache.glob("*features*")}
+    return {path.name for path in cache.glob("*features*.arrow")}
 
 
 def ready(config, cache):

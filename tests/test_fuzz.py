@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mmbm import configfile
-from mmbm.bundle.files import MANIFEST, Files
+from mmbm.bundle.manifest import MANIFEST, Files
 from mmbm.columns.audio import AudioColumn
 from mmbm.columns.image import ImageColumn
 from mmbm.config import AudioSpec, ImageSpec

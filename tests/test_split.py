@@ -170,10 +170,10 @@ def test_too_few_groups_are_refused():
     [
         [str(i) for i in range(5, 105)],  # as text 100 sorts before 99
         [f"2024-01-{d:02d}T{h:02d}:00:00" for d in range(1, 26) for h in (0, 6, 12, 18)],
-        [f"run_{i:04d}" for i in range(100)],
+        [f"{d:02d}/01/2024 {h:02d}:00" for d in range(1, 26) for h in (0, 6, 12, 18)],
         [i * 0.5 for i in range(100)],
     ],
-    ids=["numbers in text", "dates", "text", "numbers"],
+    ids=["numbers in text", "dates", "day first", "numbers"],
 )
 def test_the_latest_rows_test_and_those_before_validate(times: list):
     order = np.random.default_rng(0).permutation(100)  # row -> place in time
@@ -184,6 +184,12 @@ def test_the_latest_rows_test_and_those_before_validate(times: list):
     assert_partition(splits, 100)
     assert sorted(order[splits["test"]]) == list(range(80, 100))
     assert sorted(order[splits["valid"]]) == list(range(70, 80))
+
+
+def test_text_is_never_sorted_as_if_it_were_time():
+    times = ["2024-01-01"] * 9 + ["run_0009"]
+    with pytest.raises(TableError, match="row 10: the time column 'time' says 'run_0009'"):
+        split_rows(table_of(time=times), SplitSpec(time="time"), {})
 
 
 def test_dates_with_offsets_are_compared_in_one_time_zone():

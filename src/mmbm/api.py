@@ -1,12 +1,13 @@
 """The verbs that train, in Python."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mmbm import configfile
+from mmbm import configfile, files
 from mmbm.config import Config, SplitSpec
-from mmbm.errors import ConfigError, MissingExtra
+from mmbm.errors import ConfigError, MissingExtra, TrainingError
 
 if TYPE_CHECKING:
     from mmbm.bundle import Bundle
@@ -37,22 +38,49 @@ def train(
         import torch  # noqa: F401
     except ModuleNotFoundError as error:
         raise MissingExtra("Training", "train") from error
-    from mmbm import folds, training
     from mmbm.bundle import load
-    from mmbm.run import Run
 
     parsed, name = read(config, table, overrides)
     folder = Path(run) if run else Path("runs") / name
     opened = load(start, allow=allow) if start else None
+    with explained(folder):
+        return begun(parsed, folder, resume, opened, baselines, table)
+
+
+def begun(
+    parsed: Config,
+    folder: Path,
+    resume: bool,
+    opened: "Bundle | None",
+    baselines: bool,
+    table: Any,
+) -> "Bundle":
+    """Cross-validation, a run with baselines, or a run."""
+    from mmbm import folds, training
+    from mmbm.run import Run
+
     if isinstance(parsed.data.split, SplitSpec) and parsed.data.split.folds:
-        if baselines or start:
+        if baselines or opened:
             raise ConfigError(
                 "Cross-validation (split.folds) goes with neither baselines nor --from."
             )
-        return folds.cross_validate(parsed, Run.start(parsed, folder, resume), table)
+        with Run.start(parsed, folder, resume) as run:
+            return folds.cross_validate(parsed, run, table)
     if baselines:
         return training.train_with_baselines(parsed, folder, resume, opened, table)
-    return training.train(parsed, Run.start(parsed, folder, resume), opened, table)
+    with Run.start(parsed, folder, resume) as run:
+        return training.train(parsed, run, opened, table)
+
+
+@contextmanager
+def explained(folder: Path) -> Iterator[None]:
+    """A disk that is full, or a folder that may not be written, ends a run with a sentence."""
+    try:
+        yield
+    except OSError as error:
+        more = " Then go on with the same command and --resume."
+        full = error.errno in files.FULL
+        raise TrainingError(files.cure(error, folder) + (more if full else "")) from error
 
 
 def import_weights(source: str, folder: str | Path) -> "Imported":

@@ -1,11 +1,12 @@
 """Everything a run needs to go on as if it had never stopped, in one safetensors file.
 
 Tensors (weights, optimizer, random generators) are tensors; all else is JSON in the file's
-metadata. No pickle. A file is complete or absent: it is written beside its place, then moved.
+metadata, with a digest of it and of every tensor. No pickle. A file is whole or absent (see
+`mmbm.files`), and one in which a bit was flipped is refused.
 """
 
+import hashlib
 import json
-import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -15,28 +16,62 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from mmbm import files
 from mmbm.errors import TrainingError
+
+
+class Damaged(TrainingError):
+    """A checkpoint isn't what was written. `what` is the sentence without the cure."""
+
+    def __init__(self, what: str):
+        super().__init__(f"{what} Train without --resume.")
+        self.what = what
+
 
 Tensors = dict[str, Tensor]
 
 
 def save(path: Path, tensors: Tensors, meta: dict[str, Any]) -> None:
-    part = path.with_suffix(".part")
-    separate = {name: t.detach().contiguous().clone() for name, t in tensors.items()}
-    save_file(separate, part, metadata={"json": json.dumps(meta)})
-    with part.open("rb") as file:
-        os.fsync(file.fileno())
-    part.replace(path)
+    separate = {name: t.detach().cpu().contiguous().clone() for name, t in tensors.items()}
+    text = json.dumps(meta)
+    metadata = {"json": text, "digest": digest(separate, text)}
+    with files.written(path) as part:
+        save_file(separate, part, metadata=metadata)
 
 
 def load(path: Path) -> tuple[Tensors, dict[str, Any]]:
-    """Tensors and meta. Raises TrainingError: a disk can fail where a program can't."""
+    """Tensors and meta. Raises Damaged: a disk can fail where a program can't."""
     try:
         with safe_open(path, framework="pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            return tensors, json.loads(file.metadata()["json"])
-    except SafetensorError as error:
-        raise TrainingError(f"{path} is damaged ({error}). Train without --resume.") from error
+            metadata = file.metadata() or {}
+        text = metadata["json"]
+        if metadata["digest"] != digest(tensors, text):
+            raise ValueError("its bytes are not those that were written")
+        return tensors, json.loads(text)
+    except (SafetensorError, OSError, KeyError, ValueError, RuntimeError) as error:
+        why = f"its metadata lack {error}" if isinstance(error, KeyError) else error
+        raise Damaged(f"{path} is damaged ({why}).") from error
+
+
+def settings(path: Path) -> str | None:
+    """The config that a checkpoint was written with, if there is one that can be read."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            text = json.loads((file.metadata() or {})["json"])["config"]
+    except (SafetensorError, OSError, KeyError, ValueError, TypeError):
+        return None
+    return text if isinstance(text, str) else None
+
+
+def digest(tensors: Tensors, text: str) -> str:
+    """Of all that a checkpoint holds: names, types, shapes and bytes of its tensors, and `text`."""
+    hashed = hashlib.blake2b(text.encode(), digest_size=16)
+    for name in sorted(tensors):
+        tensor = tensors[name]
+        hashed.update(f"|{name}|{tensor.dtype}|{tuple(tensor.shape)}|".encode())
+        hashed.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+    return hashed.hexdigest()
 
 
 def under(prefix: str, tensors: Tensors) -> Tensors:

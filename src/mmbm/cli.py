@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from mmbm.errors import MmbmError
+from mmbm.files import cure
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -24,6 +25,15 @@ Runner = Annotated[
 Concurrency = Annotated[int, typer.Option(min=1, help="Requests under way at once.")]
 Cache = Annotated[Path, typer.Option(help="File that keeps remote answers.")]
 KEPT = Path("runs/remote.sqlite")
+Root = Annotated[
+    Path | None, typer.Option(help="Folder of media paths; by default as in training.")
+]
+Encoding = Annotated[
+    str | None, typer.Option(help="Of a csv: utf-8, gbk, cp1252 …; by default as in training.")
+]
+Delimiter = Annotated[
+    str | None, typer.Option(help="Of a csv, one character; by default as in training.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
 
 
@@ -34,8 +44,7 @@ def main() -> None:
         print(f"mmbm: {error}", file=sys.stderr)
         raise SystemExit(error.status) from None
     except OSError as error:  # a disk that is full, a folder that may not be written
-        where = f"{error.filename}: " if error.filename else ""
-        print(f"mmbm: {where}{error.strerror or error}.", file=sys.stderr)
+        print(f"mmbm: {cure(error, Path.cwd())}", file=sys.stderr)
         raise SystemExit(1) from None
     except SystemExit as end:
         if end.code == 130:  # typer's own answer to Ctrl-C is silent
@@ -156,6 +165,9 @@ def evaluate(
     limit: Annotated[int, typer.Option(min=1, help="Rows that --against is asked.")] = 200,
     concurrency: Concurrency = 4,
     cache: Cache = KEPT,
+    root: Root = None,
+    encoding: Encoding = None,
+    delimiter: Delimiter = None,
     runner: Runner = None,
     json_: Json = False,
 ) -> None:
@@ -166,7 +178,7 @@ def evaluate(
         raise typer.BadParameter("--against needs a TABLE and --base-url.")
     opened = load(bundle, runner=runner)
     part = None if split == "all" else split
-    metrics = opened.evaluate(table, part)
+    metrics = opened.evaluate(table, part, root=root, encoding=encoding, delimiter=delimiter)
     if against and base_url:
         from mmbm import remote
 
@@ -231,25 +243,31 @@ def predict(
     explain: Annotated[bool, typer.Option(help="Add each modality's Shapley value.")] = False,
     embeddings: Annotated[bool, typer.Option(help="Add the embeddings of a match.")] = False,
     without: Annotated[list[str] | None, typer.Option(help="Answer without this input.")] = None,
+    root: Root = None,
+    encoding: Encoding = None,
+    delimiter: Delimiter = None,
     verify: Annotated[bool, typer.Option(help="Replay the golden rows first.")] = False,
     runner: Runner = None,
 ) -> None:
     """Answers: one row out for each row in, in order."""
     from mmbm.bundle import load
-    from mmbm.output import parse_cells, write_rows
+    from mmbm.output import Counted, parse_cells, write_rows
     from mmbm.predict import predict as answer
 
     if (table is None) == (cell is None):
         raise typer.BadParameter("Give a table or cells (--cell photo=p.jpg), one of the two.")
     rows = parse_cells(cell) if cell else table
     answers = answer(
-        load(bundle, verify=verify, runner=runner), rows, probabilities=probabilities,
-        min_confidence=min_confidence, explain=explain, embeddings=embeddings,
-        without=without or (),
+        load(bundle, verify=verify, runner=runner), rows, root=root, encoding=encoding,
+        delimiter=delimiter, probabilities=probabilities, min_confidence=min_confidence,
+        explain=explain, embeddings=embeddings, without=without or (),
     )  # fmt: skip
-    failed = write_rows(answers, output)
-    if failed:
-        print(f"mmbm: {failed} rows can't be read; see the error column.", file=sys.stderr)
+    counted = Counted(answers)
+    write_rows(counted, output)
+    if counted.failed:
+        print(f"mmbm: {counted.sentence()}", file=sys.stderr)
+    if counted.failed == counted.rows:
+        raise typer.Exit(1)
 
 
 @app.command()
@@ -258,7 +276,9 @@ def index(
     table: Annotated[Path, typer.Argument(help="Table to embed.")],
     output: Annotated[str, typer.Option("-o", help="Folder, or s3://bucket/index.")],
     target: Annotated[str | None, typer.Option(help="The match; the first if not given.")] = None,
-    root: Annotated[Path | None, typer.Option(help="Folder of media paths.")] = None,
+    root: Root = None,
+    encoding: Encoding = None,
+    delimiter: Delimiter = None,
     approximate: Annotated[bool, typer.Option(help="A graph, for very many rows.")] = False,
 ) -> None:
     """Embed a table's rows, to search them: mmbm search INDEX."""
@@ -266,7 +286,7 @@ def index(
     from mmbm.search import index as build
 
     made = build(load(bundle, verify=True), table, output, target=target, root=root,
-                 approximate=approximate)  # fmt: skip
+                 encoding=encoding, delimiter=delimiter, approximate=approximate)  # fmt: skip
     print(f"Index: {output}, {len(made)} rows by {', '.join(made.about.indexed)}")
 
 

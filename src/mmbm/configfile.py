@@ -27,10 +27,32 @@ def load(path: str | Path, overrides: list[str] | None = None) -> Config:
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"The config {path} can't be read: {error}") from error
     try:
-        raw = yaml.safe_load(text)
+        raw = yaml.load(text, Loader=Loader)
+    except Twice as error:
+        raise ConfigError(f"{path}: {error}") from error
     except yaml.YAMLError as error:
         raise ConfigError(f"{path} is not valid YAML: {error}") from error
     return fetch(parse(raw, where=str(path), base=path.parent, overrides=overrides))
+
+
+class Twice(yaml.YAMLError):
+    """A key that stands twice in one mapping: YAML forbids it, and its parsers keep the last."""
+
+
+class Loader(yaml.SafeLoader):
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
+        """Here the keys are as they were written; later `<<` has been spelled out."""
+        node = super().compose_mapping_node(anchor)
+        first: dict[tuple[str, str], int] = {}
+        for key, _ in node.value:
+            name, line = (key.tag, str(key.value)), key.start_mark.line + 1
+            if name in first:
+                raise Twice(
+                    f"line {line}: the key {key.value!r} is there already, in line "
+                    f"{first[name]}. Keep one of the two."
+                )
+            first[name] = line
+        return node
 
 
 def parse(
@@ -100,7 +122,7 @@ def _override(raw: dict, override: str) -> dict:
         )
     parts = key.strip().split(".")
     try:
-        parsed = yaml.safe_load(value)
+        parsed = yaml.load(value, Loader=Loader)
     except yaml.YAMLError as error:
         raise ConfigError(f"--set {override!r}: the value is not valid YAML: {error}") from error
     raw = dict(raw)

@@ -11,6 +11,7 @@ import numpy as np
 
 from mmbm.bundle import Bundle
 from mmbm.config import Config, SplitSpec
+from mmbm.golden import take
 from mmbm.nn.ensemble import Ensemble
 from mmbm.nn.model import Model
 from mmbm.prepare import Data, assemble, decode, fit, open_config_table
@@ -26,24 +27,28 @@ def cross_validate(config: Config, run: Run, table: Any = None) -> Bundle:
     assert isinstance(spec, SplitSpec)
     models: list[Model] = []
     reports: list[Report] = []
+    golden = None
     for number, data in enumerate(folds(config, spec, run, table), 1):
+        golden = golden or take(config, data)
         say(f"Fold {number} of {spec.folds}")
-        state, quick = finished(config, data, Run(run.folder / f"fold-{number}", config, run.cache))
+        with Run(run.folder / f"fold-{number}", config, run.cache) as own:
+            state, quick = finished(config, data, own)
         reports.append(valid_scores(config, quick, state))
         models.append(state.model)
     scores = spread(reports)
     for name, answer in state.answers.items():
         main = scores[name][answer.main.name]
         say(f"{name} {answer.main.name} {main['mean']:.4f} ± {main['spread']:.4f} over the folds")
+    assert golden is not None  # there are at least two folds
     if spec.then == "ensemble":
-        return write(config, data, Ensemble(models), run, {}, scores)
+        return write(config, data, Ensemble(models), run, golden, {}, scores)
     say(f"All {spec.folds} folds together")
     everything = join(data)
     state, _ = learn(config, everything, run)
     for name, target in state.model.mixed():
         target.adopt([model.targets[name] for model in models])
     state.model.settle()
-    return write(config, everything, state.model, run, {}, scores)
+    return write(config, everything, state.model, run, golden, {}, scores)
 
 
 def folds(config: Config, spec: SplitSpec, run: Run, table: Any) -> Iterator[Data]:

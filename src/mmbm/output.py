@@ -4,14 +4,17 @@ import csv
 import json
 import sys
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
+from mmbm.answers import NOT_SURE
 from mmbm.bundle import Bundle
 from mmbm.errors import MmbmError
+from mmbm.files import written
 
 Row = dict[str, Any]
+CHUNK = 4096
+"""Rows of a parquet file that are written together."""
 
 
 def parse_cells(cells: list[str]) -> Row:
@@ -56,6 +59,28 @@ def print_found(found: list[Any]) -> None:
     console.print(table)
 
 
+class Counted:
+    """Rows on their way to a file: how many there were, and how many can't be read."""
+
+    def __init__(self, rows: Iterable[Row]):
+        self._rows, self.rows, self.failed = rows, 0, 0
+        self.first = ""
+
+    def __iter__(self) -> Iterator[Row]:
+        for row in self._rows:
+            self.rows += 1
+            if row["error"] is not None:
+                self.first = self.first or f"row {self.rows}: {row['error']}"
+                self.failed += 1
+            yield row
+
+    def sentence(self) -> str:
+        return (
+            f"{self.failed} rows can't be read, of {self.rows}; see the error column. The first is "
+            f"{self.first}."
+        )
+
+
 def write_rows(rows: Iterable[Row], path: Path | None) -> int:
     """Stream rows to a file by its ending, or as JSON lines to stdout. Returns rows with errors."""
     failed = 0
@@ -72,21 +97,9 @@ def write_rows(rows: Iterable[Row], path: Path | None) -> int:
     writers = {".jsonl": _jsonl_file, ".csv": _csv_file, ".parquet": _parquet_file}
     if path.suffix not in writers:
         raise MmbmError(f"{path}: answers are written as .csv, .jsonl or .parquet.")
-    with whole(path) as part:
+    with written(path) as part:
         writers[path.suffix](counted(), part)
     return failed
-
-
-@contextmanager
-def whole(path: Path) -> Iterator[Path]:
-    """A file to write beside `path`, that takes its place in the end: it is whole or absent."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(path.name + ".part")
-    try:
-        yield part
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def _jsonl(rows: Iterable[Row], file: IO[str]) -> None:
@@ -127,16 +140,37 @@ def _parquet_file(rows: Iterable[Row], path: Path) -> None:
     writer, waiting, schema = None, [], None
     for row, header, _ in _with_header(rows):
         waiting.append({name: row.get(name) for name in header})
-        if schema is None and row["error"] is None:
-            named = {**row, "error": ""}
-            schema = pa.schema((name, arrow_type(name, value)) for name, value in named.items())
-        if len(waiting) >= 4096 and schema is not None:
+        if len(waiting) >= CHUNK and header != ["error"]:
+            schema = schema or schema_of(waiting, header)
             writer = writer or parquet.ParquetWriter(path, schema)
-            writer.write_table(pa.Table.from_pylist(waiting, schema))
+            writer.write_table(pa.Table.from_pylist(typed(waiting, schema), schema))
             waiting = []
-    schema = schema or pa.schema({"error": pa.string()})
+    schema = schema or schema_of(waiting, list(waiting[0]) if waiting else ["error"])
     with writer or parquet.ParquetWriter(path, schema) as writer:
-        writer.write_table(pa.Table.from_pylist(waiting, schema))
+        writer.write_table(pa.Table.from_pylist(typed(waiting, schema), schema))
+
+
+def schema_of(rows: list[Row], header: list[str]) -> Any:
+    """Of columns whose first rows these are. A column of classes that are truth values or numbers
+    has their type, although "not sure" may be among them."""
+    import pyarrow as pa
+
+    types = {}
+    for name in header:
+        said = [row[name] for row in rows if row.get(name) is not None and row["error"] is None]
+        sure = next((value for value in said if value not in (NOT_SURE, [NOT_SURE])), None)
+        types[name] = arrow_type(name, sure if sure is not None else next(iter(said), None))
+    return pa.schema(types | ({"error": pa.string()} if "error" in types else {}))
+
+
+def typed(rows: list[Row], schema: Any) -> list[Row]:
+    """Rows for a schema: null in place of "not sure" where a column is not of text."""
+    import pyarrow as pa
+
+    plain = {f.name for f in schema if not (pa.types.is_string(f.type) or pa.types.is_list(f.type))}
+    return [
+        {k: None if k in plain and v == NOT_SURE else v for k, v in row.items()} for row in rows
+    ]
 
 
 def arrow_type(name: str, value: Any) -> Any:

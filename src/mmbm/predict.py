@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from mmbm.answers import Answer
+from mmbm.answers import NOT_SURE, Answer
 from mmbm.answers.text import Pieces
 from mmbm.bundle import Bundle
 from mmbm.columns import Arrays, Cell, collate
@@ -17,26 +17,29 @@ from mmbm.columns.media import locate
 from mmbm.columns.text import TextColumn
 from mmbm.config import Config
 from mmbm.errors import BadCell, BundleError, MmbmError, TableError
-from mmbm.prepare import MEDIA, Data, assemble, decode, open_config_table
-from mmbm.prepare.store import decode_cell, parallel
+from mmbm.prepare import MEDIA, Data, assemble, check_columns, decode
+from mmbm.prepare.overlap import choose_rows, known_rows, overlap_notes, row_digests
+from mmbm.prepare.store import Store, decode_cell, parallel
+from mmbm.prepare.unseen import Tally, unseen
 from mmbm.progress import say
+from mmbm.reading import AS_TRAINED, Reading, open_as_trained
 from mmbm.runners import Named, flatten
 from mmbm.runners.writing import Writing
 from mmbm.split import NAMES, split_rows
 from mmbm.subsets import contributions
-from mmbm.table import Table, open_table
+from mmbm.table import Table
 
 CHUNK = 64
 """Rows that are decoded and answered together."""
 CHUNK_OF_LONG = 8
 """The same where a row may be an hour of speech."""
-NOT_SURE = "not sure"
 
 
 class Decoded(NamedTuple):
     cells: dict[str, np.ndarray | None]
     error: str | None  # why the row can't be read
     column: str | None = None  # and which of its cells it is
+    unseen: tuple[tuple[str, str], ...] = ()  # (column, value) that training never saw
 
 
 def predict(
@@ -44,6 +47,8 @@ def predict(
     rows: Any,
     *,
     root: str | Path | None = None,
+    encoding: str | None = None,
+    delimiter: str | None = None,
     probabilities: bool = False,
     min_confidence: float = 0.0,
     explain: bool = False,
@@ -56,8 +61,9 @@ def predict(
     rows: a path of a table, a pandas/polars/pyarrow table, a list of dicts, or one dict. A dict may
         leave inputs out: they are absent. A table must have a column for every input that isn't
         named in `without`.
-    root: folder that media paths are relative to; a table file's own folder if not given, else the
-        current folder.
+    root, encoding, delimiter: the folder that media paths are relative to, and how a csv is
+        written; as in training if not given (see `mmbm.reading`). Paths of a dict are relative to
+        the current folder.
     probabilities: add `TARGET.p.CLASS`.
     min_confidence: below it, the answer is "not sure".
     explain: add `TARGET.because.MODALITY`, the exact Shapley value of each modality for the
@@ -68,7 +74,8 @@ def predict(
     if not 0 <= min_confidence <= 1:
         raise MmbmError(f"min_confidence is a probability, from 0 to 1 (given: {min_confidence}).")
     left_out = {without} if isinstance(without, str) else set(without)
-    dicts, folder = as_dicts(bundle, rows, Path(root) if root else None, left_out)
+    dicts, folder = as_dicts(bundle, rows, Reading(root, encoding, delimiter), left_out)
+    tally = Tally(bundle.columns, bundle.config.inputs)
     specs = bundle.config.inputs.values()
     most = CHUNK_OF_LONG if any(getattr(spec, "windows", None) for spec in specs) else CHUNK
     answers, chunks = bundle.answers, iter(lambda: list(islice(dicts, most)), [])
@@ -83,7 +90,10 @@ def predict(
             else []
         )
         for row in chunk:
+            tally.add(row.unseen)
             yield {**next(answered), "error": None} if row.error is None else {"error": row.error}
+    for sentence in tally.sentences():
+        say(f"Note: {sentence}")
 
 
 def write(
@@ -122,7 +132,7 @@ def pieces(bundle: Bundle, name: str, encoded: Named) -> Iterator[str]:
 
 
 def as_dicts(
-    bundle: Bundle, rows: Any, root: Path | None, without: set[str]
+    bundle: Bundle, rows: Any, reading: Reading, without: set[str]
 ) -> tuple[Iterator[dict[str, Cell]], Path | None]:
     """The rows one by one as {input: raw cell}, and the folder their paths are relative to."""
     inputs = bundle.config.inputs
@@ -136,9 +146,9 @@ def as_dicts(
     if isinstance(rows, list) and all(isinstance(row, dict) for row in rows):
         known = (known_inputs(row, bundle) for row in rows)
         return ({k: v for k, v in row.items() if k not in without} for row in known), (
-            root or Path.cwd()
+            Path(reading.root) if reading.root else Path.cwd()
         )
-    table = open_table(rows, root=root)
+    table = open_as_trained(bundle.config, rows, reading)
     names = [name for name in inputs if name not in without]
     for name in names:
         if name not in table.names:
@@ -173,7 +183,13 @@ def decode_row(bundle: Bundle, row: dict[str, Cell], root: Path | None) -> Decod
         cells[name], reason = decode_cell(bundle.columns[name], cell)
         if reason:
             return Decoded({}, f"{name}: {reason}", name)
-    return Decoded(cells, None)
+    return Decoded(cells, None, unseen=unseen_cells(bundle, row))
+
+
+def unseen_cells(bundle: Bundle, row: dict[str, Cell]) -> tuple[tuple[str, str], ...]:
+    """(column, value) of the row's first value in each column that training never saw."""
+    found = ((name, unseen(bundle.columns[name], row.get(name))) for name in bundle.config.inputs)
+    return tuple((name, values[0]) for name, values in found if values)
 
 
 def batched(bundle: Bundle, rows: list[Decoded]) -> dict[str, Arrays]:
@@ -235,7 +251,9 @@ def as_columns(
     return named
 
 
-def evaluate_table(bundle: Bundle, table: Any = None, split: str | None = "test") -> dict[str, Any]:
+def evaluate_table(
+    bundle: Bundle, table: Any = None, split: str | None = "test", reading: Reading = AS_TRAINED
+) -> dict[str, Any]:
     """Metrics of a bundle on a table (all its rows, or a split of it)."""
     from mmbm.evaluate import evaluate
 
@@ -247,21 +265,24 @@ def evaluate_table(bundle: Bundle, table: Any = None, split: str | None = "test"
                 f"{bundle.path} has no metrics of a {split} split; give a table to evaluate."
             )
         return report
-    with measured(bundle, table, split) as data:
+    with measured(bundle, table, split, reading) as data:
         return evaluate(bundle.runner, data.splits["test"], bundle.config, bundle.columns)
 
 
 @contextlib.contextmanager
-def measured(bundle: Bundle, table: Any, split: str | None) -> Iterator[Data]:
+def measured(
+    bundle: Bundle, table: Any, split: str | None, reading: Reading = AS_TRAINED
+) -> Iterator[Data]:
     """A table's rows (all, or those of a split), decoded, as `splits["test"]`; gone at the end."""
     check_split(split)
     config = bundle.config
     with tempfile.TemporaryDirectory() as folder:
         cache = Path(folder)
-        opened = _opened(config, table, cache)
-        rows = _rows(config, opened, split)
+        opened = _opened(config, table, cache, reading)
         stores = decode(config, opened, bundle.columns, cache)
+        rows, notes = _rows(bundle, opened, stores, split)
         data = assemble(config, opened, bundle.columns, stores, {"test": rows}, None)
+        data = data._replace(notes=[*notes, *data.notes])
         if not len(data.splits["test"]):
             where = f" in the {split} split" if split else ""
             raise TableError(" ".join([f"{opened.source}: no usable rows{where}.", *data.notes]))
@@ -275,14 +296,34 @@ def check_split(split: str | None) -> None:
         raise MmbmError(f"There is no split {split!r}: it is train, valid, test or all.")
 
 
-def _opened(config: Config, table: Any, cache: Path) -> Table:
-    data = config.data.model_copy(update={"root": None})
-    return open_config_table(config.model_copy(update={"data": data}), cache, table)
+def _opened(config: Config, table: Any, cache: Path | None, reading: Reading = AS_TRAINED) -> Table:
+    """A table with the columns that the bundle's training table had."""
+    opened = open_as_trained(config, table, reading, cache)
+    check_columns(config, opened)
+    return opened
 
 
-def _rows(config: Config, table: Table, split: str | None) -> np.ndarray:
-    """A split of the table as the config divides it; all rows where it has no split column."""
-    by_column = isinstance(config.data.split, str)
-    if split is None or (by_column and config.data.split not in table.names):
-        return np.arange(table.rows)
-    return split_rows(table, config.data.split, config.targets)[split]
+def _rows(
+    bundle: Bundle, table: Table, stores: dict[str, Store], split: str | None
+) -> tuple[np.ndarray, list[str]]:
+    """Which rows of a table are measured, and what is to be said of that.
+
+    A split column divides every table that has it. Otherwise rows are known by what they hold: a
+    split by chance, group or time is of the training table, and would divide another one anew.
+    """
+    rule, known = bundle.config.data.split, known_rows(bundle)
+    rows = np.arange(table.rows)
+    if isinstance(rule, str) and rule in table.names and split is not None:
+        rows = split_rows(table, rule, bundle.config.targets)[split]
+    elif known is not None:
+        digests = row_digests(stores, bundle.config.columns)
+        return choose_rows(table.source, digests, known, split)
+    elif split is not None and not isinstance(rule, str):
+        return rows, [
+            f"{table.source}: the bundle doesn't know which rows it was trained on (an older mmbm "
+            f"wrote it): all {len(rows)} rows are measured."
+        ]
+    if known is None or split in ("train", "valid"):
+        return rows, []
+    digests = row_digests(stores, bundle.config.columns)
+    return rows, overlap_notes(table.source, rows, digests, known)

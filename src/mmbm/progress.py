@@ -1,10 +1,15 @@
-"""Progress on the terminal: a bar where someone watches, nothing in a pipe. All on stderr."""
+"""Progress: a bar on a terminal, a line every few seconds in a pipe. All on stderr."""
 
+import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
 T = TypeVar("T")
 Count = Callable[[T], int]
+QUIET = 5.0
+"""Seconds after which what is being done is said (again)."""
 
 
 def track(items: Iterable[T], total: int, label: str, each: Count | None = None) -> Iterator[T]:
@@ -19,19 +24,49 @@ def track(items: Iterable[T], total: int, label: str, each: Count | None = None)
     )
 
     console = Console(stderr=True)
+    if not console.is_terminal:
+        yield from with_lines(items, total, label, each)
+        return
     columns = (
         TextColumn("{task.description:<16}"),
         BarColumn(),
         MofNCompleteColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(
-        *columns, console=console, transient=True, disable=not console.is_terminal
-    ) as bar:
+    with Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task(label, total=total)
         for item in items:
             yield item
             bar.advance(task, each(item) if each else 1)
+
+
+def with_lines(items: Iterable[T], total: int, label: str, each: Count | None) -> Iterator[T]:
+    """A line now and then."""
+    last, done = time.monotonic(), 0
+    for item in items:
+        yield item
+        done += each(item) if each else 1
+        if time.monotonic() - last >= QUIET:
+            say(f"{label}: {done} of {total}")
+            last = time.monotonic()
+
+
+@contextmanager
+def stage(label: str) -> Iterator[None]:
+    """Something that may take long and can't count how far it is: said every few seconds."""
+    over, start = threading.Event(), time.monotonic()
+
+    def tell() -> None:
+        while not over.wait(QUIET):
+            say(f"{label} … {time.monotonic() - start:.0f} s")
+
+    thread = threading.Thread(target=tell, daemon=True, name="progress")
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
 
 
 def say(message: str) -> None:

@@ -1,10 +1,12 @@
 """A run's folder: where it logs, checkpoints and leaves its bundle. And who may stop it.
 
-runs/NAME/  config.yaml · log.jsonl · events.* (TensorBoard) · quarantine.csv
-            checkpoint.safetensors · epoch-N.safetensors · bundle/
+runs/NAME/  config.yaml · log.jsonl · events.* (TensorBoard) · quarantine.csv · lock
+            checkpoint.safetensors, and the one before it · epoch-N.safetensors · bundle/
 """
 
+import io
 import json
+import os
 import signal
 import threading
 import time
@@ -13,52 +15,69 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from mmbm import configfile
+import yaml
+
+from mmbm import checkpoint, configfile, files
 from mmbm.config import Config
 from mmbm.errors import ConfigError, TrainingError
+from mmbm.files import Lock
+
+CHECKPOINT = "checkpoint.safetensors"
+PREVIOUS = "checkpoint-before.safetensors"
+LOCK = "lock"
+SHOWN = 5
+"""Settings that differ, of which a message tells."""
 
 
 class Run:
-    def __init__(self, folder: Path, config: Config, cache: Path | None = None):
+    def __init__(
+        self, folder: Path, config: Config, cache: Path | None = None, lock: Lock | None = None
+    ):
         self.folder = folder
         self.bundle = folder / "bundle"
-        self.checkpoint = folder / "checkpoint.safetensors"
+        self.checkpoint = folder / CHECKPOINT
+        self.previous = folder / PREVIOUS
         self.quarantine = folder / "quarantine.csv"
         self.cache = cache or folder.parent / "prepared"
+        self.settings = configfile.dump(config)
         self.stop = False
         self._saved = time.monotonic()
         self._every = config.train.checkpoint_seconds
+        self._lock = lock
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / "config.yaml").write_text(configfile.dump(config), encoding="utf-8")
-        self._log = (folder / "log.jsonl").open("a", encoding="utf-8")
+        files.clean(folder, locked=True)
+        files.write_text(folder / "config.yaml", self.settings)
+        self._log = open_log(folder / "log.jsonl")
         self._events: Any = None
 
     @classmethod
     def start(cls, config: Config, folder: Path, resume: bool) -> "Run":
-        """A fresh folder, or with `resume` the newest unfinished one of this same config."""
-        siblings = sorted(
-            (
-                p
-                for p in folder.parent.glob("*/config.yaml")
-                if numbered(p.parent.name, folder.name)
-            ),
-            key=lambda p: p.stat().st_mtime,
-        )
-        if resume:
-            unfinished = [p for p in siblings if not (p.parent / "bundle/manifest.json").exists()]
-            same = [p for p in unfinished if p.read_text("utf-8") == configfile.dump(config)]
-            if unfinished and not same:
+        """A fresh folder, or with `resume` the newest unfinished one of this same config. No other
+        process can use it until it is closed. Raises TrainingError: another one does."""
+        if resume and (found := unfinished(folder)):
+            same = [run for run in found if same_settings(run, config)]
+            if not same:
                 raise ConfigError(
-                    f"{unfinished[-1].parent} is unfinished, but its settings differ from this "
-                    "config's: train without --resume, or with the settings it was started with."
+                    f"{found[-1]} is unfinished, but its settings differ from this config's: "
+                    f"{differences(found[-1], config)}. Train without --resume to start a new run "
+                    "beside it, or set these back to go on with it."
                 )
-            if same:
-                return cls(same[-1].parent, config)
+            return cls(same[-1], config, lock=locked(same[-1]))
         fresh, number = folder, 1
-        while fresh.exists():
-            number += 1
-            fresh = folder.with_name(f"{folder.name}-{number}")
-        return cls(fresh, config)
+        while True:
+            try:
+                fresh.mkdir(parents=True)
+            except FileExistsError:
+                number += 1
+                fresh = folder.with_name(f"{folder.name}-{number}")
+            else:
+                return cls(fresh, config, lock=locked(fresh))
+
+    def __enter__(self) -> "Run":
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        self.close()
 
     def log(self, step: int, **values: Any) -> None:
         """One line in log.jsonl, and every number as a TensorBoard scalar."""
@@ -112,9 +131,102 @@ class Run:
                 signal.signal(signum, handler)
 
     def close(self) -> None:
-        self._log.close()
-        if self._events is not None:
-            self._events.close()
+        try:
+            self._log.close()
+            if self._events is not None:
+                self._events.close()
+        finally:  # whatever a full disk says of these
+            if self._lock is not None:
+                self._lock.release()
+
+
+# ── which folder ─────────────────────────────────────────────────────────────────────────────────
+
+
+def unfinished(folder: Path) -> list[Path]:
+    """The runs of this name without a bundle, the newest last; also one that hardly began."""
+    if not folder.parent.is_dir():
+        return []
+    runs = [
+        run
+        for run in folder.parent.iterdir()
+        if numbered(run.name, folder.name)
+        and run.is_dir()
+        and not (run / "bundle/manifest.json").exists()
+        and (began(run) or not any(run.iterdir()))
+    ]
+    return sorted(runs, key=newest)
+
+
+def began(run: Path) -> bool:
+    return any((run / name).exists() for name in ("config.yaml", CHECKPOINT, PREVIOUS, LOCK))
+
+
+def newest(run: Path) -> int:
+    return max(file.stat().st_mtime_ns for file in (run, *run.iterdir()))
+
+
+def settings_of(run: Path) -> dict[str, Any] | None:
+    """What a run was started with: by its config.yaml or, where that is empty or damaged, by its
+    checkpoint; None if neither says it, so that nothing of the run is known."""
+    try:
+        read = yaml.safe_load((run / "config.yaml").read_text(encoding="utf-8"))
+        if isinstance(read, dict):
+            return read
+    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+        pass
+    for name in (CHECKPOINT, PREVIOUS):
+        if text := checkpoint.settings(run / name):
+            return yaml.safe_load(text)
+    return None
+
+
+def same_settings(run: Path, config: Config) -> bool:
+    known = settings_of(run)
+    return known is None or known == yaml.safe_load(configfile.dump(config))
+
+
+def differences(run: Path, config: Config) -> str:
+    """`train.lr is 0.1 and was 0.01; …`, the first few."""
+    before = dict(leaves(settings_of(run)))
+    now = dict(leaves(yaml.safe_load(configfile.dump(config))))
+    keys = [key for key in {**now, **before} if now.get(key) != before.get(key)]
+    said = [f"{key} is {shown(now, key)} and was {shown(before, key)}" for key in keys[:SHOWN]]
+    more = [f"{len(keys) - SHOWN} more"] if len(keys) > SHOWN else []
+    return "; ".join([*said, *more])
+
+
+def leaves(tree: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """Settings as (key, value): `train.lr`."""
+    if isinstance(tree, dict) and tree:
+        for name, value in tree.items():
+            yield from leaves(value, f"{path}.{name}" if path else str(name))
+    else:
+        yield path, tree
+
+
+def shown(settings: dict[str, Any], key: str) -> str:
+    return str(settings[key])[:60] if key in settings else "not there"
+
+
+def locked(folder: Path) -> Lock:
+    try:
+        return Lock(folder / LOCK)
+    except BlockingIOError as error:
+        raise TrainingError(
+            f"{folder} is in use: another process (number {Lock.holder(folder / LOCK)}) trains "
+            "in it. Wait until it ends, or stop it; without --resume a new run is started."
+        ) from error
+
+
+def open_log(path: Path) -> Any:
+    """To append lines to; a last one that was cut off is ended first."""
+    file = path.open("a+b")
+    if file.tell():
+        file.seek(-1, os.SEEK_END)
+        if file.read(1) != b"\n":
+            file.write(b"\n")
+    return io.TextIOWrapper(file, encoding="utf-8")
 
 
 def numbered(name: str, base: str) -> bool:

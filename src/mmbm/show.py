@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from mmbm.prepare import Data
+from mmbm.progress import QUIET, say
 from mmbm.run import Run
 from mmbm.state import TrainState
 
@@ -38,6 +39,7 @@ class Training:
             "", total=state.total, completed=state.step, epoch=1, speed=0.0, loss=float("nan")
         )
         self.since, self.rows, self.loss = time.monotonic(), 0, float("nan")
+        self.told = time.monotonic()  # when a line was last written
 
     def __enter__(self) -> "Training":
         self.bar.start()
@@ -52,6 +54,9 @@ class Training:
         if state.step % state.spec.log_steps == 0 or state.step == state.total:
             self.read()
         self.bar.advance(self.task)
+        if not self.console.is_terminal and time.monotonic() - self.told >= QUIET:
+            say(f"step {state.step} of {state.total}  loss {self.loss:.4f}")
+            self.told = time.monotonic()
 
     def read(self) -> None:
         """Wait for the device, log loss and speed."""
@@ -76,3 +81,4 @@ class Training:
             f"valid {target} {metric.name} {value:.4f}{best}"
         )
         self.since, self.rows = time.monotonic(), 0
+        self.told = time.monotonic()

@@ -3,16 +3,14 @@
 Every rule is a pure function of the table, the spec and its seed; pure numpy.
 """
 
-import math
 from collections.abc import Mapping
-from datetime import UTC, datetime
 
 import numpy as np
 
 from mmbm.columns import Cell
 from mmbm.columns.category import name
-from mmbm.columns.number import parse
 from mmbm.config import CategoryTarget, Spec, SplitSpec
+from mmbm.dates import CURE, NoDate, moments
 from mmbm.errors import BadCell, TableError
 from mmbm.table import Table
 
@@ -252,23 +250,9 @@ def _share_groups(groups: np.ndarray, wanted: list[float], seed: int) -> np.ndar
 
 
 def _times(table: Table, column: str) -> np.ndarray:
-    """float64 or int64 [rows] that sort as the cells do: numbers, ISO dates, or plain text."""
-    cells = list(table.cells(column))
-    blank = next((row for row, cell in enumerate(cells) if _key(cell) is None), None)
-    if blank is not None:
-        raise TableError(f"{table.source}: row {blank + 1}: the time column {column!r} is empty.")
-    for read in (parse, _moment):
-        try:
-            values = np.array([read(cell) for cell in cells], dtype=np.float64)
-        except (BadCell, ValueError, TypeError):
-            continue
-        if np.isfinite(values).all():
-            return values
-    return np.unique([str(_key(cell)) for cell in cells], return_inverse=True)[1]
-
-
-def _moment(cell: Cell) -> float:
-    """Seconds since 1970 of an ISO date or time; without an offset it is taken as UTC."""
-    moment = datetime.fromisoformat(str(cell).strip())
-    value = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
-    return value if math.isfinite(value) else math.nan
+    """float64 [rows] that sort as the moments do. Raises TableError that names the row."""
+    try:
+        return moments(list(table.cells(column)))
+    except NoDate as error:
+        where = f"{table.source}: row {error.row + 1}: the time column {column!r}"
+        raise TableError(f"{where} {error.reason}. {CURE}") from error

@@ -21,6 +21,7 @@ from mmbm.nn.batch import Field
 from mmbm.nn.model import Batch, Model
 from mmbm.nn.objective import Objective, backward
 from mmbm.prepare.batches import NumpyBatch, Rows
+from mmbm.progress import say
 from mmbm.run import Run
 from mmbm.runners import Runner
 from mmbm.runners.torch import TorchRunner
@@ -56,6 +57,7 @@ class TrainState:
         self.last: list[int] = []  # the newest epochs
         self.finite = torch.ones((), dtype=torch.bool, device=self.accelerator.device)
         self.loss_sum = torch.zeros((), device=self.accelerator.device)
+        self.before: set[Path] = set()  # weights that the checkpoint before the last one wants
         self.recent: deque[np.ndarray] = deque(maxlen=spec.log_steps)
 
     # ── one epoch ────────────────────────────────────────────────────────────────────────────
@@ -196,18 +198,43 @@ class TrainState:
                 "recent": [rows.tolist() for rows in self.recent],
                 "data": data_key,
                 "scaler": scaler.state_dict() if scaler else None,
+                "config": self.run.settings,
             }
+            if self.run.checkpoint.exists():  # the one before it stays, should a disk damage this
+                self.run.checkpoint.replace(self.run.previous)
             checkpoint.save(self.run.checkpoint, tensors, meta)
-            wanted = {self._weights(epoch) for epoch in [*self.last, *(e for _, e in self.best)]}
-            for path in set(self.run.folder.glob("epoch-*.safetensors")) - wanted:
+            wanted = set(self.wanted())
+            for path in set(self.run.folder.glob("epoch-*.safetensors")) - wanted - self.before:
                 path.unlink()
+            self.before = wanted
         self.run.saved()
 
+    def wanted(self) -> list[Path]:
+        """The epochs whose weights may be chosen in the end."""
+        return [self._weights(epoch) for epoch in [*self.last, *(e for _, e in self.best)]]
+
     def resume(self, data_key: str) -> None:
-        """Stand where the run's checkpoint stood; at the beginning if there is none."""
-        if not self.run.checkpoint.exists():
+        """Stand where the run's checkpoint stood, or the one before it if that is damaged; at the
+        beginning if there is none."""
+        damaged: checkpoint.Damaged | None = None
+        for path in (self.run.checkpoint, self.run.previous):
+            if not path.exists():
+                continue
+            try:
+                tensors, meta = checkpoint.load(path)
+                self.stand(tensors, meta, data_key)
+                for epoch in self.wanted():
+                    checkpoint.load(epoch)
+            except checkpoint.Damaged as error:
+                damaged = damaged or error
+                continue
+            if damaged:
+                say(f"{damaged.what} The run goes on from {path.name}, at step {self.step}.")
             return
-        tensors, meta = checkpoint.load(self.run.checkpoint)
+        if damaged:
+            raise damaged
+
+    def stand(self, tensors: checkpoint.Tensors, meta: dict[str, Any], data_key: str) -> None:
         if meta["data"] != data_key:
             raise TrainingError(
                 f"{self.run.folder} can't go on: its table, media or columns changed since it was "
@@ -225,7 +252,9 @@ class TrainState:
         self.step, self.improved, self.stopped = meta["step"], meta["improved"], meta["stopped"]
         self.best = [(tuple(score), epoch) for score, epoch in meta["best"]]
         self.last = meta["last"]
+        self.recent.clear()
         self.recent.extend(np.array(rows) for rows in meta["recent"])
+        self.before = set(self.wanted())
 
 
 def to(tensor: Tensor, device: torch.device) -> Tensor:

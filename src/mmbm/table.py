@@ -20,11 +20,11 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from mmbm import read
+from mmbm import files, read
 from mmbm.columns import Cell
 from mmbm.errors import TableError
 
-VERSION = 1
+VERSION = 2
 """Raised when reading changes, so that the cache of an older version is not used."""
 CHUNK_BYTES = 4_000_000
 """Cells become Python objects about this many bytes at a time."""
@@ -119,7 +119,7 @@ def _open_file(
         folder = tempfile.TemporaryDirectory(prefix="mmbm-", ignore_cleanup_errors=True)
         cache = Path(folder.name)
     copy = cache / f"{digest}.arrow"
-    data = _map(copy)
+    data = _map(copy) if files.sound(copy) else None
     if data is None:
         schema, batches = reader(path, encoding, delimiter)
         read.check_names(schema.names, str(path))
@@ -150,17 +150,15 @@ def _map(copy: Path) -> pa.Table | None:
 
 
 def _write(copy: Path, schema: pa.Schema, batches: Iterator[pa.RecordBatch]) -> None:
-    """Written beside and renamed, so that a copy is whole or absent."""
-    copy.parent.mkdir(parents=True, exist_ok=True)
-    handle, beside = tempfile.mkstemp(prefix=copy.stem, suffix=".tmp", dir=copy.parent)
-    os.close(handle)
-    try:
-        with pa.OSFile(beside, "wb") as sink, pa.ipc.new_file(sink, schema) as writer:
-            for batch in batches:
-                writer.write_batch(batch)
-        os.replace(beside, copy)
-    finally:
-        Path(beside).unlink(missing_ok=True)
+    """With a checksum beside it: a copy that is damaged, or was not finished, is written again."""
+    with (
+        files.written(copy, sync=False) as part,
+        pa.OSFile(str(part), "wb") as sink,
+        pa.ipc.new_file(sink, schema) as writer,
+    ):
+        for batch in batches:
+            writer.write_batch(batch)
+    files.seal(copy)
 
 
 def _stream(column: pa.ChunkedArray, step: int) -> Iterator[Cell]:

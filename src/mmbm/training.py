@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
+from safetensors.numpy import save_file as save_rows
 from safetensors.torch import save_file
 
 from mmbm import bundle as bundles
@@ -16,15 +16,18 @@ from mmbm.drift import reference
 from mmbm.errors import Interrupted
 from mmbm.evaluate import collect, evaluate, truths
 from mmbm.export.onnx import TOLERANCE, export, verify
+from mmbm.golden import Golden, take
 from mmbm.nn.features import precomputed
 from mmbm.nn.mix import Truth
 from mmbm.nn.model import Model
 from mmbm.nn.restore import check_start, start_from
-from mmbm.prepare import Data, prepare, raw_cells
+from mmbm.prepare import Data, prepare
+from mmbm.prepare.overlap import FILE as ROWS
+from mmbm.prepare.overlap import trained_rows
 from mmbm.prepare.store import safe
-from mmbm.progress import say
+from mmbm.progress import say, stage
 from mmbm.run import Run
-from mmbm.runners import Runner, units
+from mmbm.runners import units
 from mmbm.runners.onnx import OnnxRunner
 from mmbm.runners.torch import TorchRunner
 from mmbm.runners.writing import whole
@@ -49,12 +52,13 @@ def train(
     data = prepare(config, run.cache, run.quarantine, states, table=table)
     for note in data.notes:
         say(note)
+    golden = take(config, data)
     state, quick = finished(config, data, run, start)
     if config.train.self_training:
         taught = label(config, data, quick, state.runner())
-        again = Run(run.folder / "round-2", config, run.cache)
-        state, _ = finished(config, taught, again, start)
-    return write(config, data, state.model, run, baselines or {}, quick=quick)
+        with Run(run.folder / "round-2", config, run.cache) as again:
+            state, _ = finished(config, taught, again, start)
+    return write(config, data, state.model, run, golden, baselines or {}, quick=quick)
 
 
 def finished(
@@ -98,7 +102,8 @@ def learn(
 
 
 def valid_scores(config: Config, data: Data, state: TrainState) -> Report:
-    return evaluate(state.runner(), data.splits["valid"], config, data.columns, full=False)
+    with stage("Scoring the valid split"):
+        return evaluate(state.runner(), data.splits["valid"], config, data.columns, full=False)
 
 
 def stop_or_save(state: TrainState, run: Run, data: Data) -> None:
@@ -136,7 +141,8 @@ def standard_error(config: Config, data: Data, state: TrainState) -> float:
     target, metric = state.monitored()
     if metric != state.answers[target].main:
         return 0.0
-    report = evaluate(state.runner(), data.splits["valid"], config, data.columns)
+    with stage("Scoring the valid split, with intervals"):
+        report = evaluate(state.runner(), data.splits["valid"], config, data.columns)
     low, high = report["targets"][target]["interval"]
     return (high - low) / (2 * 1.96)
 
@@ -144,7 +150,8 @@ def standard_error(config: Config, data: Data, state: TrainState) -> float:
 def fit_mix(config: Config, data: Data, state: TrainState) -> None:
     """Let each target choose its mix and temperature on the valid split."""
     if state.model.mixed():
-        choose_mix(config, data, state)
+        with stage("Choosing the mix of answers"):
+            choose_mix(config, data, state)
     state.model.settle()
 
 
@@ -166,6 +173,7 @@ def write(
     data: Data,
     model: Any,
     run: Run,
+    golden: Golden,
     baselines: Report,
     folds: Report | None = None,
     quick: Data | None = None,
@@ -177,20 +185,24 @@ def write(
     def fill(folder: Path) -> Report:
         weights = {k: v.cpu().contiguous().clone() for k, v in model.state_dict().items()}
         save_file(weights, folder / "weights.safetensors")
-        export(model, data.columns, folder / "graphs")
-        verify(model, config, data.columns, folder / "graphs", data.splits["valid"], measured)
-        return final_metrics(config, data, folder / "graphs", baselines, folds)
+        with stage("Exporting the graphs"):
+            export(model, data.columns, folder / "graphs")
+            verify(model, config, data.columns, folder / "graphs", data.splits["valid"], measured)
+        save_rows(trained_rows(config, data.splits), folder / ROWS)
+        with stage("Measuring the graphs"):
+            return final_metrics(config, data, folder / "graphs", baselines, folds)
 
     tolerance = {name: TOLERANCE * unit.std for name, unit in measured.items()}
     runner = whole(TorchRunner(model, next(model.parameters()).device), config)
-    golden = golden_rows(config, data, runner)
-    read = quick or data
-    drift = reference(config, read.columns, read.splits, runner)
+    with stage("Answering golden rows and those of the drift reference"):
+        answers = golden.answers(config, data, runner)
+        read = quick or data
+        drift = reference(config, read.columns, read.splits, runner)
+    say("Writing the bundle: graphs, metrics, golden rows.")
     bundles.write(
-        run.bundle, config, data.columns, fill, golden, drift, tolerance,
+        run.bundle, config, data.columns, fill, (golden.cells, answers), drift, tolerance,
         lambda metrics: card(config, data.columns, metrics),
     )  # fmt: skip
-    run.close()
     return bundles.load(run.bundle)
 
 
@@ -211,22 +223,6 @@ def final_metrics(
     return {**metrics, **({"folds": folds} if folds else {})}
 
 
-def golden_rows(config: Config, data: Data, runner: Runner):
-    """A few rows spread over the valid split, as raw cells, with the trained model's answers."""
-    valid, whole = data.splits["valid"], tuple(config.modalities())
-    count = min(config.train.golden, len(valid))
-    places = np.linspace(0, len(valid) - 1, count).astype(int) if count else np.empty(0, int)
-    rows = valid.rows[places]
-    cells = {
-        name: list(raw_cells(data.table, name, spec.kind, rows))
-        for name, spec in config.inputs.items()
-    }
-    raw = [{name: cells[name][i] for name in cells} for i in range(count)]
-    chosen = type(valid)(valid.stores, valid.inputs, valid.targets, rows)
-    answers = collect(runner, chosen, data.columns, [whole])[whole] if count else {}
-    return raw, answers
-
-
 # ── baselines ────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -234,20 +230,19 @@ def train_with_baselines(
     config: Config, folder: Path, resume: bool, start: Bundle | None, table: Any
 ) -> Bundle:
     """The model, and each modality trained alone with the same budget, to compare."""
-    runs = {
-        name: Run.start(
-            alone(config, columns), folder.with_name(f"{folder.name}-{safe(name)}"), resume
-        )
-        for name, columns in config.modalities().items()
-        if alone(config, columns).targets
-    }
     baselines: Report = {"valid": {}, "test": {}}
-    for name, run in runs.items():
+    for name, columns in config.modalities().items():
+        own = alone(config, columns)
+        if not own.targets:
+            continue
         say(f"Baseline: {name} alone.")
-        metrics = train(alone(config, config.modalities()[name]), run, table=table).metrics
+        place = folder.with_name(f"{folder.name}-{safe(name)}")
+        with Run.start(own, place, resume) as run:
+            metrics = train(own, run, table=table).metrics
         for split, report in metrics.items():
             baselines[split][name] = report["subsets"][name]
-    return train(config, Run.start(config, folder, resume), start, table, baselines)
+    with Run.start(config, folder, resume) as run:
+        return train(config, run, start, table, baselines)
 
 
 def alone(config: Config, columns: list[str]) -> Config:

@@ -11,6 +11,9 @@ from mmbm.config import Config, MatchTarget, TranscriptTarget
 from mmbm.errors import MissingExtra
 from mmbm.registry import ANSWERS, find
 
+NOT_SURE = "not sure"
+"""The answer whose confidence is too low."""
+
 
 class Metric(NamedTuple):
     """A metric's name and which way is better."""

@@ -6,6 +6,7 @@ import numpy as np
 
 from mmbm.answers import Metric, sklearn_metrics
 from mmbm.columns import Arrays, Column
+from mmbm.columns.category import shown, text
 from mmbm.config import CategoryTarget
 
 UNSEEN = -1
@@ -25,13 +26,14 @@ class CategoryAnswer:
     also: ClassVar = {}
 
     def __init__(self, spec: CategoryTarget, column: Column):
-        self.names: list[str] = list(column.state["values"])
+        self.values = shown(column.state)
+        self.names = [text(value) for value in self.values]
 
     def rows(self, output: np.ndarray) -> list[dict[str, Any]]:
         best = output.argmax(-1)
         return [
             {
-                "value": self.names[i],
+                "value": self.values[i],
                 "confidence": float(p[i]),
                 "probabilities": dict(zip(self.names, map(float, p))),
             }
@@ -66,7 +68,11 @@ class CategoryAnswer:
             "calibration_error": calibration_error(output.max(-1), guess == truth),
         }
         if (truth == UNSEEN).any():
-            scores["rows_of_unseen_classes"] = int((truth == UNSEEN).sum())
+            known = truth != UNSEEN
+            scores["rows_of_unseen_classes"] = int((~known).sum())
+            scores["accuracy_of_seen_classes"] = (
+                float((guess[known] == truth[known]).mean()) if known.any() else None
+            )
         return scores
 
     def _auroc(self, output: np.ndarray, truth: np.ndarray) -> float | None:

@@ -7,6 +7,7 @@
     graphs/              encode.onnx, answer.onnx; or another runner's, in an exported bundle
     golden/              a few valid rows and the answers training gave for them
     reference.json       how inputs were distributed, to see whether they drift
+    rows.safetensors     digests of the rows it was made from: see mmbm.prepare.overlap
     metrics.json · README.md
 
 No pickle, and no name found in a bundle is imported unless the caller allows its package.
@@ -14,11 +15,10 @@ No pickle, and no name found in a bundle is imported unless the caller allows it
 
 import contextlib
 import json
-import shutil
 import zipfile
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import yaml
@@ -26,10 +26,11 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from mmbm import columns as kinds
-from mmbm import configfile
+from mmbm import configfile, files
 from mmbm.answers import Answer
-from mmbm.bundle.files import FORMAT, MANIFEST, Files, parse_json, sha256
+from mmbm.bundle.manifest import FORMAT, MANIFEST, Files, parse_json, sha256
 from mmbm.columns import Cell, Columns
+from mmbm.columns.category import shown, text
 from mmbm.config import (
     Config,
     KerasSpec,
@@ -40,6 +41,7 @@ from mmbm.config import (
     TextTarget,
 )
 from mmbm.errors import BadCell, BundleError
+from mmbm.reading import root_rule
 from mmbm.registry import RUNNERS, find
 from mmbm.runners import Runner, flatten, units
 from mmbm.runners.writing import whole
@@ -51,6 +53,13 @@ FOREIGN = (
     RecursionError, RuntimeError, SafetensorError, TypeError, ValueError,
 )  # fmt: skip
 """What values that nobody checked can raise where they are used."""
+
+
+class Media(NamedTuple):
+    """What a media cell of a golden row holds, and the ending of its file."""
+
+    data: bytes
+    suffix: str = ""
 
 
 class Bundle:
@@ -127,7 +136,7 @@ class Bundle:
         spec = self.config.targets[target]
         if isinstance(spec, MatchTarget):
             return spec.columns
-        return self.columns[target].state.get("values")
+        return [text(value) for value in shown(self.columns[target].state)] or None
 
     def predict(self, rows: Any, **options: Any) -> list[dict[str, Any]]:
         """Answers for a table, a list of dicts or one dict, in order: see `predict.predict`."""
@@ -141,11 +150,15 @@ class Bundle:
 
         return write(self, row, target)
 
-    def evaluate(self, table: Any = None, split: str | None = "test") -> dict[str, Any]:
-        """Metrics on a table, or on a split of the table the bundle was trained from."""
+    def evaluate(
+        self, table: Any = None, split: str | None = "test", **reading: Any
+    ) -> dict[str, Any]:
+        """Metrics on a table, or on a split of the table the bundle was trained from. `reading` is
+        root, encoding or delimiter, where the table is not read as in training."""
         from mmbm.predict import evaluate_table
+        from mmbm.reading import Reading
 
-        return evaluate_table(self, table, split)
+        return evaluate_table(self, table, split, Reading(**reading))
 
     def index(self, table: Any, output: str | Path, **options: Any) -> Any:
         """Embed a table's rows, to search them: see `mmbm.search.index`."""
@@ -302,50 +315,49 @@ def write(
     config: Config,
     columns: Columns,
     fill: Callable[[Path], dict[str, Any]],
-    golden: tuple[list[dict[str, Cell]], dict[str, np.ndarray]],
+    golden: tuple[list[dict[str, Any]], dict[str, np.ndarray]],
     reference: dict[str, Any],
     tolerance: dict[str, float],
     card: Callable[[dict[str, Any]], str],
 ) -> None:
-    """Write a bundle beside its place, then move it there: it is whole or absent.
+    """Write a bundle beside its place, answer its golden rows as its server will, then move it
+    there: it is whole and verified, or absent.
 
     `fill(folder)` writes weights and graphs and returns the metrics; `card(metrics)` is the card.
     """
-    part = path.with_name(path.name + ".part")
-    shutil.rmtree(part, ignore_errors=True)
-    (part / "golden").mkdir(parents=True)
     portable = config.model_copy(
         update={
             "data": config.data.model_copy(
-                update={"table": Path(config.data.table).name, "root": None}
+                update={"table": Path(config.data.table).name, "root": root_rule(config)}
             )
         }
     )
-    _text(part / "config.yaml", configfile.dump(_without_files(portable)))
-    states = {name: column.state for name, column in columns.items()}
-    _text(part / "columns.json", json.dumps(states, ensure_ascii=False))
-    _write_golden(part / "golden", *golden)
-    _text(part / "reference.json", json.dumps(reference))
-    metrics = fill(part)
-    _text(part / "metrics.json", json.dumps(metrics, indent=1, ensure_ascii=False))
-    _text(part / "README.md", card(metrics))
-    seal(part, config, tolerance)
-    shutil.rmtree(path, ignore_errors=True)
-    part.rename(path)
+    with files.written_folder(path) as part:
+        (part / "golden").mkdir()
+        _text(part / "config.yaml", configfile.dump(_without_files(portable)))
+        states = {name: column.state for name, column in columns.items()}
+        _text(part / "columns.json", json.dumps(states, ensure_ascii=False))
+        _write_golden(part / "golden", *golden)
+        _text(part / "reference.json", json.dumps(reference))
+        metrics = fill(part)
+        _text(part / "metrics.json", json.dumps(metrics, indent=1, ensure_ascii=False))
+        _text(part / "README.md", card(metrics))
+        seal(part, config, tolerance)
+        load(part, verify=True)
 
 
 def seal(folder: Path, config: Config, tolerance: dict[str, float], **more: Any) -> None:
     """Write the manifest of a folder that is otherwise whole."""
     from mmbm import __version__
 
-    files = sorted(p for p in folder.rglob("*") if p.is_file() and p.name != MANIFEST)
+    listed = sorted(p for p in folder.rglob("*") if p.is_file() and p.name != MANIFEST)
     manifest = {
         "format": FORMAT,
         "mmbm": __version__,
         "requires": foreign_names(config),
         **more,
         "tolerance": tolerance,
-        "files": {str(p.relative_to(folder).as_posix()): sha256(p) for p in files},
+        "files": {str(p.relative_to(folder).as_posix()): sha256(p) for p in listed},
     }
     _text(folder / MANIFEST, json.dumps(manifest, indent=1))
 
@@ -377,17 +389,16 @@ def _text(path: Path, text: str) -> None:
     path.write_text(text, encoding="utf-8")
 
 
-def _write_golden(
-    folder: Path, rows: list[dict[str, Cell]], answers: dict[str, np.ndarray]
-) -> None:
+def _write_golden(folder: Path, rows: list[dict[str, Any]], answers: dict[str, np.ndarray]) -> None:
     lines = []
     for i, row in enumerate(rows):
         kept: dict[str, Any] = {}
         for j, (name, cell) in enumerate(row.items()):
-            if isinstance(cell, bytes | Path):
-                file = f"{i}-{j}{cell.suffix if isinstance(cell, Path) else ''}"
-                raw = cell if isinstance(cell, bytes) else cell.read_bytes()
-                (folder / file).write_bytes(raw)
+            if isinstance(cell, bytes):
+                cell = Media(cell)
+            if isinstance(cell, Media):
+                file = f"{i}-{j}{cell.suffix}"
+                (folder / file).write_bytes(cell.data)
                 kept[name] = {"file": file}
             else:
                 kept[name] = cell

@@ -80,6 +80,11 @@ class LabelsColumn:
         hot[[self._index[label] for label in labels if label in self._index]] = 1
         return hot
 
+    def unseen(self, cell: Cell) -> list[str]:
+        """The labels of a cell that training never saw. Raises BadCell."""
+        labels = split(cell, self.spec.separator)
+        return [label for label in labels or [] if label not in self._index]
+
     def describe(self) -> Description:
         values = self.state.get("values", [])
         item: dict[str, Any] = {"type": "string"}

@@ -2,6 +2,7 @@
 
 import json
 import re
+import unicodedata
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,6 +33,18 @@ CHARACTERS_PER_TOKEN = 32
 of a megabyte costs no more than its beginning. English has about 4, Chinese 1 to 2."""
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+
+
+def plain_text(cell: Cell) -> str | None:
+    """The same for two spellings of one text, and whatever its spaces are; None if absent."""
+    if isinstance(cell, bytes):
+        text: str | None = cell.decode("utf-8", "replace")
+    else:
+        try:
+            text = name(cell)
+        except BadCell:
+            return None
+    return None if text is None else " ".join(unicodedata.normalize("NFC", text).split())
 
 
 class TextColumn:

@@ -6,12 +6,12 @@ that ends in .onnx is for those who don't use mmbm at the other end.
 """
 
 import json
-import shutil
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from mmbm import bundle as bundles
+from mmbm import files
 from mmbm.bundle import MANIFEST, Bundle
 from mmbm.errors import BundleError, MmbmError
 from mmbm.export.verify import TOLERANCES, Moved, answers, check
@@ -123,9 +123,7 @@ def write_bundle(
         raise MmbmError(f"{output} is not empty and no bundle: it is left as it is.")
     if output.resolve() == bundle.path.resolve():
         raise MmbmError(f"{output} is the bundle itself: choose another folder.")
-    part = output.with_name(output.name + ".part")
-    shutil.rmtree(part, ignore_errors=True)
-    try:
+    with files.written_folder(output) as part:
         bundle.files.copy(part, lambda name: name.startswith(("graphs/", "weights.")))
         (part / "graphs").mkdir()
         find(EXPORTS, to)(bundle, part / "graphs", precision)
@@ -139,10 +137,6 @@ def write_bundle(
         report = {**origin, **moved.report(), **compare(bundle, made, table, split)}
         describe(part, bundle, report)
         bundles.seal(part, bundle.config, tolerance, runner=to, export=origin)
-        shutil.rmtree(output, ignore_errors=True)
-        part.rename(output)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
     return report
 
 

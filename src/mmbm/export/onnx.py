@@ -15,7 +15,7 @@ from mmbm.nn.batch import Tokens
 from mmbm.nn.ensemble import Ensemble
 from mmbm.nn.graph import Axes, to_onnx
 from mmbm.nn.heads.text import TextHead
-from mmbm.nn.model import Model
+from mmbm.nn.model import Model, numbers_together
 from mmbm.prepare.batches import Rows
 from mmbm.runners import Runner, Unit
 from mmbm.runners.onnx import OnnxRunner
@@ -80,7 +80,8 @@ def export(model: Model | Ensemble, columns: Columns, folder: Path) -> None:
     device = next(model.parameters()).device
     model = model.cpu().eval()
     names = [f"{name}.{part}" for name in model.modalities for part in ("x", "keep", "known")]
-    to_onnx(Encode(model, list(args)), args, axes, names, folder / "encode.onnx")
+    with numbers_together(model):
+        to_onnx(Encode(model, list(args)), args, axes, names, folder / "encode.onnx")
 
     encoded = dict(zip(names, Encode(model, list(args))(*args.values())))
     varying = [

@@ -22,10 +22,10 @@ from mmbm.nn.model import Modality, Model, SharedModality
 from mmbm.nn.pretrained import Pretrained
 from mmbm.prepare import Data
 from mmbm.prepare.batches import Rows
-from mmbm.prepare.store import Decoded, Store, record, safe, save
+from mmbm.prepare.store import Decoded, Store, record, safe, save, usable
 from mmbm.progress import say
 
-VERSION = 1
+VERSION = 2
 """Raised when what an encoder computes changes, so that older features are not used."""
 ROWS = 32
 """Cells that are encoded together."""
@@ -46,7 +46,7 @@ def precomputed(config: Config, model: Model, data: Data, cache: Path) -> Data:
         columns[name] = column = copy.copy(columns[name])
         column.storage = Storage("float32", (modality.encoder.width,), ragged=True)
         path = cache / f"{safe(name)}-{key(modality, data.columns[name], store)}.arrow"
-        if not path.exists():
+        if not usable(path, f"features of {name}"):
             batches = (record(some, column.storage) for some in encode(modality, store))
             save(path, column.storage, batches, len(store.present), f"read {name}")
         features[name] = Store(path, column.storage)

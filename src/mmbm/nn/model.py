@@ -1,5 +1,7 @@
 """Encoders, then fusion, then one answer per target."""
 
+import contextlib
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -22,6 +24,7 @@ from mmbm.errors import ConfigError
 from mmbm.nn.batch import Context, Features, Field, Fused, Prefix, Tokens
 from mmbm.nn.blend import Blend
 from mmbm.nn.encoders.table import Table
+from mmbm.nn.frontends.number import NumberFrontend, Numbers
 from mmbm.nn.heads.match import MatchHead
 from mmbm.nn.heads.text import TextHead
 from mmbm.nn.layers import valid
@@ -70,7 +73,7 @@ class Model(nn.Module):
         """Tokens and presence [B] of every modality."""
         tokens = {name: self.inputs[name](batch) for name in self.modalities}
         present = {
-            name: torch.stack([batch[column].present for column in columns]).any(0)
+            name: stacked([batch[column].present for column in columns]).any(0)
             for name, columns in self.modalities.items()
         }
         return tokens, present
@@ -217,11 +220,75 @@ class TableModality(nn.Module):
         )
         self.encoder = Table({name: front.features for name, front in self.frontends.items()})
         self.project = nn.Linear(self.encoder.width, config.fusion.width)
+        self.frontends_together: Together | None = (
+            None  # only while a graph is made: see `numbers_together`
+        )
 
     def forward(self, batch: Batch) -> Tokens:
+        if self.frontends_together is not None:
+            x, keep = self.encoder.tokens(*self.frontends_together(batch))
+            return Tokens(self.project(x), keep)
         features = {name: front(batch[name]) for name, front in self.frontends.items()}
         x, keep = self.encoder(features, {name: batch[name].present for name in features})
         return Tokens(self.project(x), keep)  # [B, 1, D]
+
+
+class Together(nn.Module):
+    """The frontends of a table with its number columns as one tensor."""
+
+    column: Tensor  # int64 [sum of F]: the column of each number of the vectors side by side
+    order: Tensor  # int64 [sum of F]: its place behind the number columns and the others
+
+    def __init__(self, frontends: "NamedModules"):
+        super().__init__()
+        modules = dict(frontends.items())
+        self.names = list(modules)
+        self.numbers = [n for n, m in modules.items() if isinstance(m, NumberFrontend)]
+        rest = {n: m for n, m in modules.items() if n not in self.numbers}
+        self.frontends = NamedModules(rest)
+        self.number = Numbers([modules[name] for name in self.numbers])
+        sizes = {name: module.features for name, module in modules.items()}
+        starts, start = {}, 0
+        for name in [*self.numbers, *rest]:
+            starts[name] = start
+            start += sizes[name]
+        places = [torch.arange(sizes[name]) + starts[name] for name in self.names]
+        columns = [torch.full((sizes[name],), i) for i, name in enumerate(self.names)]
+        self.register_buffer("order", torch.cat(places))
+        self.register_buffer("column", torch.cat(columns))
+
+    def forward(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        fields = [batch[name] for name in self.numbers]
+        values = stacked([field.values for field in fields]).T  # [B, N]
+        others = [front(batch[name]).x for name, front in self.frontends.items()]
+        numbers = self.number(fields[0]._replace(values=values)).x
+        x = torch.cat([numbers, *others], -1)[:, self.order]
+        known = stacked([batch[name].present for name in self.names]).T  # [B, C]
+        return x, known[:, self.column]
+
+
+@contextlib.contextmanager
+def numbers_together(model: nn.Module) -> Iterator[None]:
+    """Tables compute their number columns as one tensor meanwhile: tracing and exporting a graph
+    takes time for every operation, and each column alone has a dozen."""
+    tables = [m for m in model.modules() if isinstance(m, TableModality)]
+    wide = {t: t.frontends for t in tables if count(t.frontends, NumberFrontend) > 1}
+    for table, frontends in wide.items():
+        table.frontends_together, table.frontends = Together(frontends), NamedModules({})
+    try:
+        yield
+    finally:
+        for table, frontends in wide.items():
+            table.frontends_together, table.frontends = None, frontends
+
+
+def count(modules: "NamedModules", kind: type[nn.Module]) -> int:
+    return sum(isinstance(module, kind) for _, module in modules.items())
+
+
+def stacked(columns: list[Tensor]) -> Tensor:
+    """[B] each -> [N, B], in a graph by two operations for any number of them."""
+    return torch.cat(columns).reshape(len(columns), -1)
 
 
 class NamedModules(nn.ModuleDict):

@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 from mmbm.bundle import Bundle
-from mmbm.bundle.files import MANIFEST
+from mmbm.bundle.manifest import MANIFEST
 from mmbm.errors import MmbmError
 
 TEMPLATES = ("Dockerfile", "compose.yaml", "kubernetes.yaml")

@@ -14,14 +14,19 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mmbm import columns as kinds
+from mmbm import files
 from mmbm.columns import Cell, Column, Columns, State
+from mmbm.columns.category import extended
 from mmbm.columns.media import locate
 from mmbm.config import Config
 from mmbm.errors import BadCell, ConfigError, TableError
+from mmbm.prepare import unseen
 from mmbm.prepare.batches import Prepared, Rows
 from mmbm.prepare.keys import match_keys
+from mmbm.prepare.overlap import repeated
 from mmbm.prepare.speech import too_short, unknown
 from mmbm.prepare.store import Store, open_store
+from mmbm.progress import stage
 from mmbm.split import split_rows
 from mmbm.table import Table, open_table
 
@@ -51,9 +56,12 @@ def prepare(
     `states` are columns fitted earlier (going on from a bundle); `table` is used in place of the
     file the config names.
     """
-    opened = open_config_table(config, cache, table)
-    rows = split_rows(opened, config.data.split, config.targets)
-    columns = fit(config, opened, rows["train"], states or {})
+    files.clean(cache)
+    with stage(f"Reading {Path(config.data.table).name}"):
+        opened = open_config_table(config, cache, table)
+        rows = split_rows(opened, config.data.split, config.targets)
+    with stage("Fitting the columns"):
+        columns = fit(config, opened, rows["train"], states or {})
     stores = decode(config, opened, columns, cache)
     data = assemble(config, opened, columns, stores, rows, quarantine)
     return data._replace(notes=[*rows.notes, *data.notes])
@@ -66,10 +74,15 @@ def open_config_table(config: Config, cache: Path, table: Any = None) -> Table:
         data.table if table is None else table,
         encoding=data.encoding, delimiter=data.delimiter, root=root, cache=cache,
     )  # fmt: skip
+    check_columns(config, opened)
+    return opened
+
+
+def check_columns(config: Config, table: Table) -> None:
+    """A missing column is an error of its own."""
     classes = [spec.classes.column for spec in config.matches.values() if spec.classes]
     for name in [*config.columns, *classes]:
-        opened.column(name)  # a missing column is an error of its own
-    return opened
+        table.column(name)
 
 
 def raw_cells(table: Table, name: str, kind: str, rows: np.ndarray | None = None) -> Iterator[Cell]:
@@ -102,7 +115,7 @@ def fit(config: Config, table: Table, train: np.ndarray, states: dict[str, State
         elif is_target and spec.kind == "category":
             fresh = kinds.build(spec)
             fit_one(name, fresh, raw_cells(table, name, spec.kind, train))
-            column = kinds.build(spec, extend(states[name], fresh.state))
+            column = kinds.build(spec, extended(spec, states[name], fresh.state))
         columns[name] = column
         if is_target:
             _check_target(table, name, spec.kind, column)
@@ -124,14 +137,6 @@ def _same(config: Config, name: str, original: str) -> bool:
     return getattr(config.inputs[name], "same_as", None) == original
 
 
-def extend(old: State, new: State) -> State:
-    """Classes of an earlier bundle keep their places; new ones are added behind them."""
-    counts = dict(zip(new["values"], new["counts"]))
-    added = [value for value in new["values"] if value not in set(old["values"])]
-    values = [*old["values"], *added]
-    return {**new, "values": values, "counts": [counts.get(value, 0) for value in values]}
-
-
 def _check_target(table: Table, name: str, kind: str, column: Column) -> None:
     values = column.state.get("values", [])
     if kind == "category" and len(values) < 2:
@@ -151,13 +156,13 @@ def _check_target(table: Table, name: str, kind: str, column: Column) -> None:
 def decode(config: Config, table: Table, columns: Columns, cache: Path) -> dict[str, Store]:
     """Decode every cell once; a column whose files and settings are unchanged is read back."""
     specs = config.columns
-    return {
-        name: open_store(
+    stores = {}
+    for name, column in columns.items():
+        stores[name] = open_store(
             name, column, specs[name], lambda n=name: raw_cells(table, n, specs[n].kind),
             table, cache, config.data.rehash,
-        )
-        for name, column in columns.items()
-    }  # fmt: skip
+        )  # fmt: skip
+    return stores
 
 
 def assemble(
@@ -199,6 +204,12 @@ def assemble(
         notes += too_short(config, table.source, stores, kept["train"])
         notes += unknown(config, stores, kept["train"])
     notes += duplicates(config, stores, kept)
+    if "train" in rows:
+        notes += repeated(config, stores, kept)
+    held = {split: kept[split] for split in ("valid", "test") if len(kept[split])}
+    notes += unseen.notes(
+        config, table, columns, stores, held if "train" in rows else {"": kept["test"]}
+    )
     inputs, targets = list(config.inputs), list(config.targets)
     splits = {split: Rows(prepared, inputs, targets, r) for split, r in kept.items()}
     return Data(table, columns, splits, notes, unlabelled)
@@ -224,8 +235,7 @@ def write_quarantine(
     """One line per cell that can't be decoded: row (1 is the first), column, path, reason."""
     if path is None:
         return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w", newline="", encoding="utf-8") as file:
+    with files.written(path) as part, part.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(["row", "column", "path", "reason"])
         for row, name in bad:

@@ -5,7 +5,6 @@ number wherever the column holds the same thing: the same text, or media that de
 is an absent cell. Two rows that share a number are both right where one of them is asked for.
 """
 
-import unicodedata
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -13,6 +12,7 @@ import numpy as np
 
 from mmbm.columns import Arrays, Cell
 from mmbm.columns.category import name as name_of
+from mmbm.columns.text import plain_text
 from mmbm.config import ClassesSpec, Config, MatchTarget
 from mmbm.errors import BadCell
 from mmbm.prepare.store import Store
@@ -50,7 +50,7 @@ def _keys(
     for column in spec.columns:
         store = stores[column]
         if config.inputs[column].kind == "text":  # its tokens would join what it hasn't learned
-            numbers = _numbers(_text(cell) for cell in table.cells(column))
+            numbers = _numbers(plain_text(cell) for cell in table.cells(column))
         else:
             numbers = np.unique(store.digests, return_inverse=True)[1] + 1
         columns.append(np.where(store.present, numbers, 0))
@@ -63,12 +63,6 @@ def _numbers(texts: Iterable[str | None]) -> np.ndarray:
     """1 for the first text, and so on; equal texts have equal numbers."""
     known: dict[str | None, int] = {}
     return np.array([known.setdefault(text, len(known) + 1) for text in texts], np.int64)
-
-
-def _text(cell: Cell) -> str | None:
-    """The same for two spellings of one text, and whatever its spaces are."""
-    text = cell.decode("utf-8", "replace") if isinstance(cell, bytes) else _name(cell)
-    return None if text is None else " ".join(unicodedata.normalize("NFC", text).split())
 
 
 def _classes(spec: ClassesSpec, table: Table) -> Classes:

@@ -1,8 +1,8 @@
 """Decoded cells of one column on disk: an Arrow file, memory-mapped, written once.
 
 The file has a record batch per chunk of rows with three columns: `value` (the array's bytes, null
-where absent or bad), `reason` (why a cell is bad, else null) and `digest` (of the decoded bytes,
-comparable within the file: Python's keyed 64-bit hash, much faster than a cryptographic one).
+where absent or bad), `reason` (why a cell is bad, else null) and `digest` (8 bytes of BLAKE2b of
+what the cell holds, see `told_apart`, the same on every machine; 0 where there is nothing).
 Its name holds a key of all that decoding depends on, so an unchanged column is never decoded twice.
 """
 
@@ -19,12 +19,18 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from mmbm import files
 from mmbm.columns import Arrays, Cell, Column, Storage
+from mmbm.columns.category import CategoryColumn
+from mmbm.columns.labels import LabelsColumn
+from mmbm.columns.text import TextColumn, plain_text
 from mmbm.config import Spec
 from mmbm.errors import BadCell
-from mmbm.progress import track
+from mmbm.progress import say, stage, track
 from mmbm.table import Table
 
+FORMAT = 2
+"""Raised when the file's layout changes, so that an older one is not used."""
 NOT_DECODING = {"encoder", "augment", "same_as", "weight", "loss", "class_weights"} | {
     "label_smoothing", "threshold", "group", "bins", "bands", "normalise",
     "of", "beam", "order", "influence", "bonus",
@@ -111,19 +117,31 @@ def open_store(
     state = {
         k: v
         for k, v in column.state.items()
-        if k not in ("edges", "counts", "ngrams", "pretrained")
+        if k not in ("edges", "counts", "shown", "rare", "ngrams", "pretrained")
     }
-    known = [name, column.version, settings, state, table.rows]
+    known = [FORMAT, name, column.version, settings, state, table.rows]
     digest.update(json.dumps(known, sort_keys=True, default=str).encode())
     if spec.kind in ("image", "audio"):  # type: ignore[attr-defined]
-        for cell in cells():
-            digest.update(identity(cell, rehash))
+        with stage(f"Looking which files of {name} changed"):
+            for cell in cells():
+                digest.update(identity(cell, rehash))
     else:
         digest.update(table.digest.encode())
     path = cache / f"{safe(name)}-{digest.hexdigest()}.arrow"
-    if not path.exists():
+    with stage(f"Checking the prepared file of {name}"):
+        there = usable(path, name)
+    if not there:
         write(path, column, cells(), table.rows, name)
     return Store(path, column.storage)
+
+
+def usable(path: Path, name: str) -> bool:
+    """Whether a prepared file is there and whole; one that isn't is made anew, which is said."""
+    if files.sound(path):
+        return True
+    if path.exists():
+        say(f"The prepared file of {name}, {path}, is damaged or unfinished: it is made again.")
+    return False
 
 
 def safe(name: str) -> str:
@@ -153,7 +171,11 @@ def write(path: Path, column: Column, cells: Iterable[Cell], rows: int, name: st
         32 if storage.ragged else int(np.clip((1 << 20) // max(item_size(storage), 1), 16, 4096))
     )
     batches = parallel(
-        lambda some: record([decode_cell(column, cell) for cell in some], storage),
+        lambda some: record(
+            [decode_cell(column, cell) for cell in some],
+            storage,
+            [told_apart(column, cell) for cell in some],
+        ),
         chunks(cells, chunk),
     )
     save(path, storage, batches, rows, f"decode {name}")
@@ -172,15 +194,14 @@ def save(
     path: Path, storage: Storage, batches: Iterable[pa.RecordBatch], rows: int, label: str
 ) -> None:
     """Batches of equal size, the last one aside."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(f".{os.getpid()}.part")
-    try:
-        with pa.OSFile(str(part), "wb") as sink, pa.ipc.new_file(sink, schema(storage)) as writer:
-            for batch in track(batches, rows, label, each=len):
-                writer.write_batch(batch)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    with (
+        files.written(path, sync=False) as part,
+        pa.OSFile(str(part), "wb") as sink,
+        pa.ipc.new_file(sink, schema(storage)) as writer,
+    ):
+        for batch in track(batches, rows, label, each=len):
+            writer.write_batch(batch)
+    files.seal(path)
 
 
 def chunks(cells: Iterable[Cell], size: int) -> Iterator[list[Cell]]:
@@ -226,19 +247,46 @@ def schema(storage: Storage) -> pa.Schema:
     return pa.schema({"value": value, "reason": pa.string(), "digest": pa.uint64()})
 
 
-def record(decoded: list[Decoded], storage: Storage) -> pa.RecordBatch:
-    """The cells as one batch. Values are copied once, by numpy: other threads go on meanwhile."""
+def told_apart(column: Column, cell: Cell) -> bytes:
+    """What tells a cell from others that decode to the same: a value or a label that training never
+    saw, and a text with words of which it keeps only that they are rare."""
+    try:
+        if isinstance(column, CategoryColumn | LabelsColumn):
+            return "\x1f".join(column.unseen(cell)).encode()
+        if isinstance(column, TextColumn):
+            return (plain_text(cell) or "").encode(errors="surrogatepass")
+    except BadCell:  # its row is left out
+        pass
+    return b""
+
+
+def record(
+    decoded: list[Decoded], storage: Storage, apart: Sequence[bytes] | None = None
+) -> pa.RecordBatch:
+    """The cells as one batch. Values are copied once, by numpy: other threads go on meanwhile.
+
+    apart: see `told_apart`, of each cell.
+    """
     raws = [
         None if value is None else np.ascontiguousarray(value).reshape(-1).view(np.uint8)
         for value, _ in decoded
     ]
-    digests = [0 if raw is None else hash(raw.tobytes()) for raw in raws]
+    digests = [
+        b"\0" * 8 if raw is None else digest(raw, own)
+        for raw, own in zip(raws, apart or [b""] * len(raws))
+    ]
     arrays = [
         as_binary(raws, schema(storage).field("value").type),
         pa.array([reason for _, reason in decoded], pa.string()),
-        pa.array(np.array(digests, np.int64).view(np.uint64)),
+        pa.array(np.frombuffer(b"".join(digests), "<u8").astype(np.uint64)),
     ]
     return pa.record_batch(arrays, schema=schema(storage))
+
+
+def digest(raw: np.ndarray, own: bytes) -> bytes:
+    hashed = hashlib.blake2b(raw.data, digest_size=8)
+    hashed.update(own)
+    return hashed.digest()
 
 
 def as_binary(values: Sequence[np.ndarray | None], kind: pa.DataType) -> pa.Array:

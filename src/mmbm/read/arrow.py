@@ -17,7 +17,9 @@ def read_parquet(
 ) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
     try:
         file = parquet.ParquetFile(path)
-        return plain_schema(file.schema_arrow), plain_batches(path, file.iter_batches(BATCH_ROWS))
+        return plain_schema(file.schema_arrow), plain_batches(
+            path, file.iter_batches(BATCH_ROWS), file.schema_arrow
+        )
     except (*MISMATCH, OSError) as error:
         raise TableError(f"{path}: can't be read as parquet: {str(error).rstrip('.')}.") from error
 
@@ -36,4 +38,4 @@ def read_arrow(
         except (pa.ArrowInvalid, OSError) as error:
             raise TableError(f"{path}: can't be read as Arrow or Feather: {error}.") from error
         batches = iter(file)
-    return plain_schema(file.schema), plain_batches(path, batches)
+    return plain_schema(file.schema), plain_batches(path, batches, file.schema)

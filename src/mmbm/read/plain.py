@@ -1,16 +1,19 @@
 """Arrow's types -> plain ones, which every column understands.
 
 Plain: text, bytes, truth values, integers, floats, lists and structs of them. Dates become ISO
-text, decimals floats, dictionaries their values.
+text, decimals floats, dictionaries their values. A float32 becomes the float64 of its own shortest
+digits: 0.1 stays 0.1, as a csv of the same table has it.
 """
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from mmbm.errors import TableError
+from mmbm.read.huggingface import Labels, class_labels, named, named_type
 
 MISMATCH = (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError)
 """What Arrow raises when cells don't fit a type."""
@@ -25,22 +28,28 @@ def check_names(names: list[str], source: str) -> None:
 
 
 def plain_table(data: pa.Table) -> pa.Table:
-    schema = plain_schema(data.schema)
-    return pa.table([_cast(c, f.type) for c, f in zip(data.columns, schema)], schema=schema)
+    schema, labels = plain_schema(data.schema), class_labels(data.schema)
+    columns = [_plain(c, f, labels) for c, f in zip(data.columns, schema)]
+    return pa.table(columns, schema=schema)
 
 
-def plain_batches(path: Path, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+def plain_batches(
+    path: Path, batches: Iterable[pa.RecordBatch], whole: pa.Schema
+) -> Iterator[pa.RecordBatch]:
+    """The batches of a file whose schema is `whole`."""
+    schema, labels = plain_schema(whole), class_labels(whole)
     try:
         for batch in batches:
-            schema = plain_schema(batch.schema)
-            columns = [_cast(c, field.type) for c, field in zip(batch.columns, schema)]
+            columns = [_plain(c, f, labels) for c, f in zip(batch.columns, schema)]
             yield pa.record_batch(columns, schema=schema)
     except (*MISMATCH, OSError) as error:
         raise TableError(f"{path}: is damaged: {error}.") from error
 
 
 def plain_schema(schema: pa.Schema) -> pa.Schema:
-    return pa.schema([(field.name, plain_type(field.type)) for field in schema])
+    labels = class_labels(schema)
+    types = (named_type(labels[f.name]) if f.name in labels else plain_type(f.type) for f in schema)
+    return pa.schema(list(zip(schema.names, types)))
 
 
 def plain_type(type_: pa.DataType) -> pa.DataType:
@@ -52,11 +61,17 @@ def plain_type(type_: pa.DataType) -> pa.DataType:
         return pa.int64()
     if pa.types.is_null(type_) or pa.types.is_temporal(type_):
         return pa.string()
-    if pa.types.is_decimal(type_):
+    if pa.types.is_decimal(type_) or pa.types.is_float32(type_) or pa.types.is_float16(type_):
         return pa.float64()
     if pa.types.is_string_view(type_) or pa.types.is_binary_view(type_):  # of polars: few kernels
         return pa.large_string() if pa.types.is_string_view(type_) else pa.large_binary()
     return type_
+
+
+def _plain(column: Any, field: pa.Field, labels: dict[str, Labels]) -> Any:
+    if field.name in labels:
+        return named(column, labels[field.name])
+    return _cast(column, field.type)
 
 
 def _cast(column: Any, type_: pa.DataType) -> Any:
@@ -68,4 +83,10 @@ def _cast(column: Any, type_: pa.DataType) -> Any:
         return _cast(column.storage, type_)
     if pa.types.is_dictionary(column.type):
         return _cast(column.dictionary, type_).take(column.indices)
+    if pa.types.is_float16(column.type):
+        return pa.array(
+            [None if x is None else float(str(np.float16(x))) for x in column.to_pylist()], type_
+        )
+    if pa.types.is_float32(column.type):
+        column = column.cast(pa.string())
     return column.cast(type_)

@@ -7,6 +7,7 @@ import pyarrow as pa
 
 from mmbm.columns.category import name as name_of
 from mmbm.errors import TableError
+from mmbm.read.huggingface import KEY
 from mmbm.read.plain import MISMATCH, check_names
 
 
@@ -21,7 +22,9 @@ def from_python(source: Any) -> pa.Table:
         return _from_columns({str(n): [row.get(n) for row in source] for n in names})
     if hasattr(source, "with_format") and hasattr(source, "data"):  # Hugging Face datasets
         whole = getattr(source, "_indices", None) is None  # else rows were selected or shuffled
-        return source.data.table if whole else source.with_format("arrow")[:]
+        data = source.data.table if whole else source.with_format("arrow")[:]
+        features = json.dumps({"info": {"features": source.features.to_dict()}})
+        return data.replace_schema_metadata({KEY: features})
     if hasattr(source, "collect") and not hasattr(source, "__arrow_c_stream__"):  # polars, lazy
         source = source.collect()
     if hasattr(source, "to_dict") and hasattr(source, "iloc"):  # pandas: the index is no column

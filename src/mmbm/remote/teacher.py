@@ -11,10 +11,10 @@ import pyarrow as pa
 import pyarrow.csv as csv
 import pyarrow.parquet as parquet
 
+from mmbm import files
 from mmbm.errors import MmbmError, TableError
 from mmbm.infer.kinds import look
 from mmbm.infer.sample import Sample, sample_rows
-from mmbm.output import whole
 from mmbm.progress import say
 from mmbm.remote.endpoint import Endpoint, Reply, read_reply
 from mmbm.remote.estimate import Estimate, estimate
@@ -103,7 +103,7 @@ def write(table: Table, output: Path, column: str, cells: list[Any], why: list[s
         columns[column] = pa.array([written(cell) for cell in cells], pa.string())
     columns[f"{column}.error"] = pa.array(why, pa.string())
     made = pa.table(columns)
-    with whole(output) as part:
+    with files.written(output) as part:
         if output.suffix == ".parquet":
             parquet.write_table(made, part)
         elif output.suffix == ".csv":

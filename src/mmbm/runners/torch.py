@@ -75,13 +75,8 @@ class TorchRunner:
 
 def fields(tensors: dict[str, Tensor], columns: list[str]) -> Batch:
     """Named tensors of `encode` -> one Field per column."""
-    return {
-        name: Field(
-            tensors[name],
-            tensors.get(
-                f"{name}.lengths", torch.ones_like(tensors[f"{name}.present"], dtype=torch.int64)
-            ),
-            tensors[f"{name}.present"],
-        )
+    one = torch.ones_like(tensors[f"{columns[0]}.present"], dtype=torch.int64)  # for all: a graph
+    return {  # of many columns has it once
+        name: Field(tensors[name], tensors.get(f"{name}.lengths", one), tensors[f"{name}.present"])
         for name in columns
     }

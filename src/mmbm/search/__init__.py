@@ -24,13 +24,15 @@ from mmbm.columns import Cell
 from mmbm.columns.number import parse
 from mmbm.config import Config
 from mmbm.errors import BadCell, BundleError, MissingExtra, MmbmError, TableError
+from mmbm.files import written
 from mmbm.predict import CHUNK, Decoded, decode_row, encode
 from mmbm.prepare import MEDIA, resolved
 from mmbm.prepare.store import parallel
 from mmbm.progress import say
-from mmbm.search import files
+from mmbm.reading import Reading, open_as_trained
+from mmbm.search import seal
 from mmbm.search.where import to_sql
-from mmbm.table import Table, open_table
+from mmbm.table import Table
 
 ROWS = "rows"
 """The Lance table's name."""
@@ -80,6 +82,8 @@ def index(
     *,
     target: str | None = None,
     root: str | Path | None = None,
+    encoding: str | None = None,
+    delimiter: str | None = None,
     approximate: bool = False,
 ) -> "Index":
     """Embed every row of a table and write the index, in place of an older one.
@@ -95,7 +99,7 @@ def index(
     the current one. Raises TableError if there is nothing to index.
     """
     name = match_of(bundle, target)
-    opened = open_table(table, root=Path(root) if root else None)
+    opened = open_as_trained(bundle.config, table, Reading(root, encoding, delimiter))
     columns = bundle.config.matches[name].columns
     indexed = [column for column in columns if column in opened.names]
     if not indexed:
@@ -126,7 +130,7 @@ def index(
     if approximate:
         made.approximate()
     if not remote(output):
-        files.seal(Path(output), ROWS)
+        seal.write(Path(output), ROWS)
     return made
 
 
@@ -273,9 +277,8 @@ def _number(cell: Any, whole: bool) -> int | float | None:
 def quarantine(output: str | Path, bad: list[tuple[int, str, str, str]]) -> None:
     """One line per row left out, as training writes it; and a sentence."""
     folder = Path() if remote(output) else Path(output)
-    folder.mkdir(parents=True, exist_ok=True)
     path = folder / "quarantine.csv"
-    with path.open("w", newline="", encoding="utf-8") as file:
+    with written(path) as part, part.open("w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows([["row", "column", "path", "reason"], *bad])
     if bad:
         row, column, _, reason = bad[0]
@@ -434,7 +437,7 @@ def load_index(path: str | Path, bundle: Bundle | str | Path | None = None) -> I
     """
     database = connect(path)
     if not remote(path):
-        files.check(Path(path), ROWS)
+        seal.check(Path(path), ROWS)
     with damaged(path):
         lance = database.open_table(ROWS)
         about = About(**json.loads((lance.schema.metadata or {})[b"mmbm"]))

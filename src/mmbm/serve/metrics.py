@@ -12,6 +12,7 @@ from prometheus_client import (
 )
 
 STAGES = ("read", "decode", "queue", "run", "search")
+CELLS = ("present", "absent", "bad", "unseen")
 SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 
@@ -52,7 +53,8 @@ class Metrics:
             multiprocess_mode="livesum", registry=own,
         )  # fmt: skip
         self.cells = Counter(
-            "mmbm_cells_total", "Cells by what they were: present, absent or bad.",
+            "mmbm_cells_total", "Cells by what they were: present, absent or bad; unseen are those "
+            "of the present that hold a value training never saw.",
             ["model", "column", "state"], registry=own,
         )  # fmt: skip
         self.drift = Gauge(

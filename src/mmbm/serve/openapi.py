@@ -183,9 +183,7 @@ def as_openai(replicas: dict[str, Replica], schemas: Schema) -> Schema:
     error = {"message": {"type": "string"}, "type": {"type": "string"}, "param": text, "code": text}
     error = {"type": "object", "properties": error, "required": [*error]}
     why = {"type": "object", "properties": {"error": error}, "required": ["error"]}
-    refused = {
-        status: said("Why not.", schema=why) for status in (400, 401, 403, 404, 408, 413, 429, 503)
-    }
+    refused = {status: said("Why not.", schema=why) for status in STATUSES}
 
     def post(kind: Any, media: str, summary: str, answers: list[str], **more: Any) -> Schema:
         schema = kind.model_json_schema(ref_template="#/components/schemas/{model}")
@@ -266,7 +264,7 @@ def form(replica: Replica) -> dict[str, Any]:
 
 
 def answers() -> dict[str, Any]:
-    cell = {"type": ["string", "number", "array", "null"]}
+    cell = {"type": ["string", "number", "boolean", "array", "null"]}
     answer = {"type": "object", "additionalProperties": cell}
     body = {
         "type": "object",

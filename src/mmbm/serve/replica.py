@@ -26,7 +26,7 @@ from mmbm.runners import Named, flatten
 from mmbm.search import Found, Index
 from mmbm.serve.batcher import Batcher
 from mmbm.serve.limits import Limits
-from mmbm.serve.metrics import STAGES, Metrics
+from mmbm.serve.metrics import CELLS, STAGES, Metrics
 
 SMALL = 1 << 15
 """Bytes (or characters) of a row, up to which decoding it isn't worth a thread of its own."""
@@ -103,7 +103,7 @@ class Replica:
         }
         self.stage = {stage: metrics.stage.labels(name, stage) for stage in STAGES}
         self.cells = {
-            column: {s: metrics.cells.labels(name, column, s) for s in ("present", "absent", "bad")}
+            column: {s: metrics.cells.labels(name, column, s) for s in CELLS}
             for column in bundle.config.inputs
         }
 
@@ -126,6 +126,8 @@ class Replica:
         self.stage["decode"].observe(time.perf_counter() - start)
         if decoded.column is not None:
             self.cells[decoded.column]["bad"].inc()
+        for column, _ in decoded.unseen:
+            self.cells[column]["unseen"].inc()
         return decoded
 
     async def submit(

@@ -31,7 +31,12 @@ class Table(nn.Module):
     def forward(self, columns: dict[str, Features], present: dict[str, Tensor]) -> Tokens:
         x = torch.cat([columns[name].x for name in self.sizes], -1)  # [B, sum of F]
         known = [present[name][:, None].expand(-1, size) for name, size in self.sizes.items()]
-        x = self.enter(torch.where(torch.cat(known, -1), x, self.absent))  # [B, D]
+        return self.tokens(x, torch.cat(known, -1))
+
+    def tokens(self, x: Tensor, known: Tensor) -> Tokens:
+        """Of all columns' vectors side by side, and which of their numbers are known [B, sum of
+        F]."""
+        x = self.enter(torch.where(known, x, self.absent))  # [B, D]
         for block in self.blocks:
             x = x + block(x)
         x = self.norm(x)[:, None]  # [B, 1, D]

@@ -1,8 +1,10 @@
 """JSON schemas: the targets that one asks for, and if every answer there may be is valid by it."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from mmbm.bundle import Bundle
+from mmbm.columns.category import shown
 from mmbm.serve.limits import Refusal
 from mmbm.serve.openai.asked import no
 
@@ -11,6 +13,8 @@ TYPES = {
     "text": "string",
 }  # fmt: skip
 """How each kind of target is answered in JSON."""
+OF_CLASSES = {bool: "boolean", int: "integer", float: "number", str: "string"}
+"""A category is answered in the type that its cells had."""
 NOTES = {"title", "description", "default", "examples"}
 """Words that promise nothing."""
 
@@ -32,12 +36,16 @@ def schema_targets(bundle: Bundle, targets: list[str], schema: dict[str, Any]) -
         raise unfit("what is answered is to be among the properties")
     for name, part in parts.items():
         kind = bundle.config.targets[name].kind
-        classes = bundle.values(name) if kind in ("category", "labels") else None
-        promise(name, part, TYPES[kind], classes, defs)
+        classes = bundle.values(name) if kind == "labels" else None
+        as_json = TYPES[kind]
+        if kind == "category":
+            classes = shown(bundle.columns[name].state)
+            as_json = OF_CLASSES[type(classes[0])]
+        promise(name, part, as_json, classes, defs)
     return chosen
 
 
-def promise(name: str, part: Any, kind: str, classes: list[str] | None, defs: dict) -> None:
+def promise(name: str, part: Any, kind: str, classes: Sequence[Any] | None, defs: dict) -> None:
     """Raises a Refusal if not every answer is valid by a property; `classes` are all there are."""
     if isinstance(part, dict) and "$ref" in part:  # pydantic writes enums so
         named = str(part["$ref"])
@@ -51,7 +59,7 @@ def promise(name: str, part: Any, kind: str, classes: list[str] | None, defs: di
         listed = part["enum"]
         if classes is None or not isinstance(listed, list):
             raise unfit(f"{name}: answers can't be listed")
-        if missing := [one for one in classes if one not in listed]:
+        if missing := [one for one in classes if not any(same(one, x) for x in listed)]:
             raise unfit(f"{name}: its enum lacks {missing[0]!r}, which may be the answer")
 
 
@@ -61,8 +69,14 @@ def known(part: Any, words: set[str], kind: str, where: str) -> None:
     if strange := sorted(set(part) - NOTES - words):
         raise unfit(f"{where}: {strange[0][:100]!r} can't be promised")
     types = part.get("type", kind)
-    if kind not in (types if isinstance(types, list) else [types]):
+    types = types if isinstance(types, list) else [types]
+    if kind not in types and not (kind == "integer" and "number" in types):
         raise unfit(f"{where}: its type is {kind}")
+
+
+def same(one: Any, other: Any) -> bool:
+    """As JSON has it, where true is not 1."""
+    return one == other and isinstance(one, bool) == isinstance(other, bool)
 
 
 def unfit(why: str) -> Refusal:

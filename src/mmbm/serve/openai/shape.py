@@ -4,6 +4,7 @@ import json
 import math
 from typing import Any, NamedTuple
 
+from mmbm.columns.category import text
 from mmbm.config import TextTarget
 from mmbm.serve.openai.asked import Chat, Format, no
 from mmbm.serve.openai.schemas import schema_targets, unfit
@@ -69,7 +70,8 @@ class Shape(NamedTuple):
         p = {c: answer[f"{name}.p.{c}"] for c in self.replica.bundle.values(name) or []}
         first = sorted(p, key=p.__getitem__, reverse=True)[: self.likely]
         top = [token(c, p[c]) for c in first]
-        chosen = token(answer[name], p[answer[name]])
+        said = text(answer[name])
+        chosen = token(said, p[said])
         return {"content": [{**chosen, "top_logprobs": top}], "refusal": None}
 
 

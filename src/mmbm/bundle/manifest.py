@@ -73,8 +73,8 @@ class Files:
         return parse_json(self.text(name), self.folder / name)
 
     def copy(self, folder: Path, leave: Callable[[str], bool] = lambda name: False) -> None:
-        """The listed files, but those to `leave`, into a folder that is made; not the manifest."""
-        folder.mkdir(parents=True)
+        """The listed files, but those to `leave`, into a folder; not the manifest."""
+        folder.mkdir(parents=True, exist_ok=True)
         for name in self:
             if not leave(name):
                 regular(self.folder, name)

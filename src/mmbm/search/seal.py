@@ -4,17 +4,18 @@ embedding would only make it another one."""
 import json
 from pathlib import Path
 
-from mmbm.bundle.files import all_files, check_name, parse_json, regular, sha256
+from mmbm.bundle.manifest import all_files, check_name, parse_json, regular, sha256
 from mmbm.errors import BundleError, MmbmError
+from mmbm.files import write_text
 
 FILES = "files.json"
 
 
-def seal(folder: Path, table: str) -> None:
+def write(folder: Path, table: str) -> None:
     """Write down what the files of `table` are, once all are written."""
     files = sorted(name for name in all_files(folder) if name.startswith(f"{table}.lance/"))
     hashes = {name: sha256(folder / name) for name in files}
-    (folder / FILES).write_text(json.dumps(hashes, indent=1), encoding="utf-8")
+    write_text(folder / FILES, json.dumps(hashes, indent=1))
 
 
 def check(folder: Path, table: str) -> None:

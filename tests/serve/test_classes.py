@@ -1,0 +1,47 @@
+"""A served model whose classes are truth values, asked for values that training never saw."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from serve.conftest import serving
+
+import mmbm
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("classes")
+    x = np.arange(40) % 2
+    frame = pd.DataFrame({"x": x + 0.1, "flag": x == 1, "on": x == 1})
+    config = {
+        "data": {"table": "t.csv"},
+        "inputs": {"x": {"kind": "number"}, "flag": {"kind": "category"}},
+        "targets": {"on": {"kind": "category"}},
+        "train": {"epochs": 12, "batch": 8, "lr": 0.01, "golden": 2},
+    }
+    bundle = mmbm.train(config, table=frame, run=folder / "run")
+    with serving(folder, bundle.path) as running:
+        yield running
+
+
+def test_an_answer_is_true_or_false_in_json(server):
+    answers = server.post("/predict", {"rows": [{"x": 1.1, "flag": "yes"}, {"x": 0.1, "flag": 0}]})
+    assert [one["on"] for one in answers.json()["answers"]] == [True, False]
+    assert answers.json()["answers"][0]["on.p.true"] > 0.5
+
+
+def test_cells_that_training_never_saw_are_counted(server):
+    server.post("/predict", {"x": 1.1, "flag": "perhaps"})
+    series = 'mmbm_cells_total{column="flag",model="run",state="unseen"} 1.0'
+    assert series in server.get("/metrics").text
+
+
+def test_a_json_schema_of_openai_is_promised_in_the_type_of_the_classes(server):
+    def asked(kind):
+        schema = {"type": "object", "properties": {"on": {"type": kind}}}
+        form = {"type": "json_schema", "json_schema": {"name": "on", "schema": schema}}
+        body = {"model": "run", "messages": [{"role": "user", "content": ""}], "row": {"x": 1.1}}
+        return server.post("/v1/chat/completions", {**body, "response_format": form})
+
+    assert asked("boolean").json()["choices"][0]["message"]["content"] == '{"on": true}'
+    assert asked("string").status_code == 400

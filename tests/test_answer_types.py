@@ -1,0 +1,92 @@
+"""Answers are given in the type and the spelling of the target's column."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as parquet
+import pytest
+
+import mmbm
+from mmbm.columns.category import CategoryColumn, shown
+from mmbm.config import CategoryTarget
+from mmbm.output import write_rows
+from mmbm.table import open_table
+
+
+def trained(column, folder, **files):
+    """A model whose number x tells the class."""
+    x = np.arange(48) % 2
+    frame = pd.DataFrame({"x": x + np.linspace(0, 0.1, 48), "y": column(x)})
+    config = {
+        "data": {"table": "t.csv"},
+        "inputs": {"x": {"kind": "number"}},
+        "targets": {"y": {"kind": "category"}},
+        "train": {"epochs": 15, "batch": 8, "lr": 0.01, "golden": 2},
+    }
+    return mmbm.train(config, table=frame, run=folder / "run"), frame
+
+
+@pytest.mark.parametrize(
+    ("column", "type_", "arrow"),
+    [(lambda x: x == 1, bool, pa.bool_()), (lambda x: x + 3, int, pa.int64())],
+    ids=["bool", "int"],
+)
+def test_classes_are_answered_as_the_bool_or_int_they_were(column, type_, arrow, tmp_path):
+    bundle, frame = trained(column, tmp_path)
+    rows = bundle.predict(frame, probabilities=True)
+    answers = [row["y"] for row in rows]
+    assert (frame.y == answers).all()
+    assert {type(answer) for answer in answers} == {type_}
+    write_rows(iter(rows), tmp_path / "o.parquet")
+    assert parquet.read_schema(tmp_path / "o.parquet").field("y").type == arrow
+    write_rows(iter(rows), tmp_path / "o.jsonl")
+    said = [json.loads(line)["y"] for line in (tmp_path / "o.jsonl").read_text().splitlines()]
+    assert said == frame.y.tolist()
+    write_rows(iter(rows), tmp_path / "o.csv")
+    assert (pd.read_csv(tmp_path / "o.csv").y == frame.y).all()
+    assert sum(rows[0][f"y.p.{name}"] for name in bundle.values("y")) == pytest.approx(1)
+
+
+def test_an_answer_that_is_not_sure_is_null_beside_numbers_in_parquet(tmp_path):
+    rows = [{"y": "not sure", "error": None}, {"y": 3, "error": None}, {"error": "bad"}]
+    write_rows(iter(rows), tmp_path / "o.parquet")
+    table = parquet.read_table(tmp_path / "o.parquet")
+    assert table["y"].to_pylist() == [None, 3, None]
+    assert table["error"].to_pylist() == [None, None, "bad"]
+    rows = [{"y": "not sure", "error": None}, {"y": "a", "error": None}]
+    write_rows(iter(rows), tmp_path / "o.parquet")
+    assert parquet.read_table(tmp_path / "o.parquet")["y"].to_pylist() == ["not sure", "a"]
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [["TRUE", "FALSE"], ["1.0", "2.0"], ["Yes", "No"], ["01", "02"], [1.5, 2.5], [True, False]],
+    ids=str,
+)
+def test_a_class_keeps_its_spelling(cells):
+    column = CategoryColumn(CategoryTarget())
+    column.fit([*cells, *cells, None])
+    assert sorted(shown(column.state), key=str) == sorted(cells, key=str)
+    assert {type(value) for value in shown(column.state)} == {type(cells[0])}
+
+
+def test_the_most_frequent_spelling_is_kept():
+    column = CategoryColumn(CategoryTarget())
+    column.fit(["TRUE", "TRUE", "true", "False", "false", "false"])
+    assert shown(column.state) == ["false", "TRUE"]
+
+
+def test_names_of_hugging_face_class_labels_are_kept(tmp_path):
+    feature = {"_type": "ClassLabel", "names": ["cat", "dog"]}
+    tags = {"_type": "Sequence", "feature": feature}
+    features = json.dumps({"info": {"features": {"y": feature, "tags": tags, "x": {}}}})
+    data = pa.table({"x": [1, 2, 3], "y": [0, 1, -1], "tags": [[0, 1], [], None]})
+    data = data.replace_schema_metadata({"huggingface": features})
+    parquet.write_table(data, tmp_path / "t.parquet")
+    for source in (data, tmp_path / "t.parquet"):
+        table = open_table(source)
+        assert list(table.cells("y")) == ["cat", "dog", None]
+        assert list(table.cells("tags")) == [["cat", "dog"], [], None]
+        assert list(table.cells("x")) == [1, 2, 3]
