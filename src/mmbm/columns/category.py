@@ -48,6 +48,11 @@ def name(cell: Cell) -> str | None:
     return (whole[1] if whole else _TRUTH.get(text, text)) or None
 
 
+def marks(missing: Iterable[str]) -> frozenset[str]:
+    """Names of the values that mean that there is none (`missing` of a column's options)."""
+    return frozenset(filter(None, map(name, missing)))
+
+
 def int_or_nan(value: float) -> float:
     """`value` without its fraction; NaN where a float no longer tells whole numbers apart."""
     return float(math.trunc(value)) if abs(value) < 2**53 else math.nan
@@ -67,6 +72,7 @@ class CategoryColumn:
         self.storage = Storage("int32", ())
         self.state: State = state or {}
         self._index = _index(self.state)
+        self._missing = marks(spec.missing)
 
     def fit(self, cells: Iterable[Cell]) -> State:
         """Count the values. Raises ConfigError when there are more than `max_values`."""
@@ -76,7 +82,7 @@ class CategoryColumn:
                 value = name(cell)
             except BadCell:
                 continue  # the quarantine tells of it when the cell is decoded
-            if value is not None:
+            if value is not None and value not in self._missing:
                 counts[value] += 1
                 if len(counts) > self.spec.max_values:
                     raise ConfigError(
@@ -95,7 +101,9 @@ class CategoryColumn:
     def decode(self, cell: Cell) -> np.ndarray | None:
         """A cell -> int32 []; None if absent. Raises BadCell."""
         value = name(cell)
-        return None if value is None else np.asarray(self._index.get(value, 0), dtype=np.int32)
+        if value is None or value in self._missing:
+            return None
+        return np.asarray(self._index.get(value, 0), dtype=np.int32)
 
     def describe(self) -> Description:
         values = self.state.get("values", [])

@@ -72,15 +72,18 @@ def open_config_table(config: Config, cache: Path, table: Any = None) -> Table:
     return opened
 
 
-def raw_cells(table: Table, name: str, kind: str, rows: np.ndarray | None = None) -> Iterator[Cell]:
-    """The cells of a column; those of media as bytes or paths. Unreadable ones come as BadCell."""
+def raw_cells(
+    table: Table, name: str, kind: str, rows: np.ndarray | None = None, most: int | None = None
+) -> Iterator[Cell]:
+    """The cells of a column; those of media as bytes (of a URL no more than `most`) or paths.
+    Unreadable ones come as BadCell."""
     cells = table.cells(name, rows)
     if kind not in MEDIA:
         yield from cells
         return
     for cell in cells:
         try:
-            yield locate(cell, table.root)
+            yield locate(cell, table.root, most)
         except BadCell as bad:
             yield bad  # type: ignore[misc]  # travels to `decode_cell`, which reports it
 
@@ -153,7 +156,10 @@ def decode(config: Config, table: Table, columns: Columns, cache: Path) -> dict[
     specs = config.columns
     return {
         name: open_store(
-            name, column, specs[name], lambda n=name: raw_cells(table, n, specs[n].kind),
+            name, column, specs[name],
+            lambda n=name, s=specs[name]: raw_cells(
+                table, n, s.kind, most=getattr(s, "max_bytes", None)
+            ),
             table, cache, config.data.rehash,
         )
         for name, column in columns.items()
