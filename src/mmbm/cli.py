@@ -45,7 +45,9 @@ def main() -> None:
 
 @app.command()
 def init(
-    table: Annotated[Path, typer.Argument(help="csv, tsv, jsonl, parquet, arrow, feather, or a folder.")],
+    table: Annotated[
+        Path, typer.Argument(help="csv, tsv, jsonl, parquet, arrow, feather, or a folder.")
+    ],
     target: Annotated[
         list[str] | None, typer.Option(help="Column to answer; may be repeated.")
     ] = None,
@@ -63,6 +65,9 @@ def init(
     root: Annotated[Path | None, typer.Option(help="Folder of media paths.")] = None,
     encoding: Annotated[str | None, typer.Option(help="Of a text file: gb18030.")] = None,
     delimiter: Annotated[str | None, typer.Option(help="Between the cells of a csv.")] = None,
+    skip: Annotated[int | None, typer.Option(min=0, help="Lines above a csv's header.")] = None,
+    escape: Annotated[str | None, typer.Option(help="Before a quote inside quotes: \\\\")] = None,
+    quote: Annotated[bool, typer.Option(help="Whether quotes enclose cells.")] = True,
     force: Annotated[bool, typer.Option("--force", help="Write over an edited config.")] = False,
     output: Annotated[Path, typer.Option("-o", help="Config to write.")] = Path("config.yaml"),
 ) -> None:
@@ -72,14 +77,15 @@ def init(
     from mmbm.table import open_table
 
     inferred = infer(
-        open_table(table, root=root, encoding=encoding, delimiter=delimiter),
+        open_table(table, root=root, encoding=encoding, delimiter=delimiter, skip=skip,
+                   escape=escape, quote=quote),
         target or [],
         drop or [],
         only or [],
         transcripts=transcript or [],
         texts=text or [],
         matches=match or [],
-    )
+    )  # fmt: skip
     replaced = write_config(to_yaml(inferred, output), output, force)
     for line in report(inferred):
         say(line)

@@ -63,7 +63,8 @@ def seconds_per_token(spec: AudioSpec) -> float | None:
 class AudioColumn:
     """A sound in any container libsndfile or FFmpeg knows -> int16 [T], T at least 1.
 
-    Channels are averaged, or the loudest is taken where they cancel out; a clip longer than `seconds` is cropped before it is resampled.
+    Channels are averaged, or the loudest is taken where they cancel out; a clip longer than
+    `seconds` is cropped before it is resampled.
 
     State: with a pretrained encoder its `config` and `preprocessor`, under `pretrained`.
     """

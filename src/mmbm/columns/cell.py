@@ -76,8 +76,8 @@ def media(cell: Any) -> Any:
 
 
 READ = (
-    "a media cell is a path, a URL, bytes, a data URI, {bytes, path}, {array, sampling_rate}, a PIL "
-    "image or an array of pixels"
+    "a media cell is a path, a URL, bytes, a data URI, {bytes, path}, {array, sampling_rate}, a "
+    "PIL image or an array of pixels"
 )
 
 

@@ -27,7 +27,8 @@ def locate(cell: Any, root: Path | None, max_bytes: int | None = None) -> bytes 
 
     A cell is what `columns.cell.media` reads: bytes, a data URI or plain base64, a path (relative
     to `root`), a URL that fsspec reads, or one of Python's objects. With `root` None, as in a
-    server, only bytes given in the cell itself are accepted: nothing is ever opened. Raises BadCell.
+    server, only bytes given in the cell itself are accepted: nothing is ever opened. Raises
+    BadCell.
     """
     cell = cells.media(cell)
     if cell is None or isinstance(cell, bytes):

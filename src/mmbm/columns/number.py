@@ -57,7 +57,8 @@ def _is_mark(value: float, marks: frozenset[str]) -> bool:
 
 
 class NumberColumn:
-    """A number, or text that is one as the options say, -> a float64; its signed logarithm with `log`.
+    """A number, or text that is one as the options say, -> a float64; with `log` its signed
+    logarithm.
 
     State: `mean` and `std` (1 if constant) and `edges` (at least two, rising: quantiles) of what
     `decode` returns; `minimum` and `maximum` in the cell's own unit; `count` of numbers.

@@ -76,7 +76,7 @@ def _local(url: str, root: Path) -> Path:
 def _anchored(url: str, root: Path) -> str:
     """zip://a.png::photos.zip: the last of a chain, where it is a local file, from `root`."""
     *chain, last = url.split("::")
-    if not chain or _URL.match(last) and not last.lower().startswith(_LOCAL):
+    if not chain or (_URL.match(last) and not last.lower().startswith(_LOCAL)):
         return url
     place = _local(last, root) if _URL.match(last) else paths.find(last, root)
     if place.exists() and not place.is_file():  # a pipe or a device may never end

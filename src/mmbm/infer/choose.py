@@ -230,7 +230,7 @@ def _is_length(sample: Sample, found: Found) -> bool:
 
 
 def _find_leaks(result: Inferred, samples: dict[str, Sample]) -> None:
-    """Rows that were repeated say nothing of new ones: a text is judged on distinct rows."""
+    """Rows that were repeated say nothing of new ones: distinct rows are judged."""
     distinct = _distinct_rows(result, samples)
     for name, found in list(result.inputs.items()):
         for goal, target in result.targets.items():
@@ -238,8 +238,7 @@ def _find_leaks(result: Inferred, samples: dict[str, Sample]) -> None:
                 continue
             if kinds.is_media(found) or target.kind == "labels" or found.kind == "labels":
                 continue
-            rows = distinct if found.kind == "text" else None
-            told = leaks.tells(samples[name], samples[goal], target.kind == "number", rows)
+            told = leaks.tells(samples[name], samples[goal], target.kind == "number", distinct)
             if told is not None and told.same:
                 _move(result, name, f"practically the target {goal} itself")
                 break
@@ -255,12 +254,10 @@ def _find_leaks(result: Inferred, samples: dict[str, Sample]) -> None:
                 )
 
 
-def _distinct_rows(result: Inferred, samples: dict[str, Sample]) -> np.ndarray | None:
+def _distinct_rows(result: Inferred, samples: dict[str, Sample]) -> np.ndarray:
     """Places in the sample of the first of all rows that are alike in every column that is used."""
     used = [samples[n] for n in (*result.inputs, *result.targets) if n in samples]
     most = max((len(sample.rows) for sample in used), default=0)
-    if not any(found.kind == "text" for found in result.inputs.values()):
-        return None
     hashes = np.zeros(most, np.uint64)
     for sample in used:
         if len(sample.rows) == most:

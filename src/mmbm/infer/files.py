@@ -149,18 +149,25 @@ def look(source: bytes | Path) -> Picture | Sound:
         with open_picture(data) as picture:
             grey = picture.mode in ("1", "L", "LA") or picture.mode.startswith(("I", "F"))
             deep = picture.mode.startswith("I") and picture.width * picture.height <= MAX_PIXELS
-            peak = picture.getextrema()[1] if deep else 0
+            peak = np.asarray(picture).max() if deep else 0
             return Picture(*picture.size, grey, int(peak))
     except DAMAGE as error:
         if media.name_format(data[:512]) in PICTURES:
-            raise BadCell(f"is a picture that is damaged or cut off ({str(error)[:100]})") from error
+            raise BadCell(
+                f"is a picture that is damaged or cut off ({str(error)[:100]})"
+            ) from error
     try:
         with soundfile.SoundFile(BytesIO(data)) as sound:
             start = sound.read(5 * sound.samplerate, dtype="float64", always_2d=True)
             peak = float(np.abs(start).max(initial=0))
             return Sound(sound.samplerate, sound.frames / sound.samplerate, sound.subtype, peak)
     except (soundfile.SoundFileError, RuntimeError, TypeError, ValueError, ZeroDivisionError):
-        wave, rate = read_wave(BytesIO(data), 600.0, "start")
+        try:
+            wave, rate = read_wave(BytesIO(data), 600.0, "start")
+        except BadCell as error:
+            if error.reason == "is not a sound":
+                raise BadCell("is neither an image nor a sound") from error
+            raise
         return Sound(rate, len(wave) / rate)
 
 

@@ -137,7 +137,9 @@ def _number_target(sample: Sample) -> Found:
     named = dense and 0 <= values[0] <= 1 and len(values) <= CLASSES
     if named or len(values) == 2 or (len(values) <= FEW and not dense):
         classes = _classes(sample)
-        why = f"{classes.why}; kind: number if their size counts" if values[2:].size else classes.why
+        why = (
+            f"{classes.why}; kind: number if their size counts" if values[2:].size else classes.why
+        )
         return Found("category", why, classes.options, notes=classes.notes)
     if len(values) <= CLASSES:
         why = f"{found.why}; kind: category if they are {len(values)} classes"
@@ -240,8 +242,11 @@ def _measured(sample: Sample) -> Found:
     if sample.wrong:
         some = f"{len(sample.wrong)} of {len(sample.present)} cells are no numbers"
         why += f"; {some}, such as {_show(sample.wrong[0])}"
-        notes += (f"{sample.name}: {some} and count as bad cells, such as {_show(sample.wrong[0])}; "
-                  f"to take them as missing: missing: [{_show(sample.wrong[0])}, …].",)  # fmt: skip
+        first = _show(sample.wrong[0])
+        notes += (
+            f"{sample.name}: {some} and count as bad cells, such as {first}; to take them as "
+            f"missing: missing: [{first}, …].",
+        )
     why += "".join(f"; {note}" for note in written.notes)
     if _heavy_tail(numbers):
         return Found("number", why + "; a long tail", {**written.options, "log": True}, notes=notes)

@@ -27,7 +27,7 @@ def tells(
     the places in the samples that count, all if not given."""
     if len(column.rows) != len(target.rows):
         return None
-    if rows is not None and len(rows) < len(column.rows):
+    if rows is not None and len(rows) < len(column.rows) and rows[-1] < len(column.rows):
         column, target = column.at(rows), target.at(rows)
     if number:
         return _tells_number(column, target)

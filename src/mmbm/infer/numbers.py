@@ -1,4 +1,4 @@
-"""How a column writes its numbers: texts -> the options that read all of them alike, or why none do.
+"""How a column writes its numbers: texts -> the options that read all alike, or why none do.
 
 Every cell is taken apart into sign, unit, digits and marks; the one way of reading that fits nearly
 all cells is chosen for the column. Two ways that fit equally well are said, and never mixed.
@@ -22,15 +22,8 @@ LOOKED_AT = 2000
 """Cells that decide."""
 
 MARKS = frozenset(
-    """? ?? - -- --- . .. ... * / \\n n.a. n.a n/d n.d. nd n/k nk #n/a #na #null! #value! #ref! #div/0!
-    #num! #name? nil nat unknown unk missing undefined void empty none. <null> <none> (null) (none)
-    [null] not available not applicable not known not recorded not given no data no answer tbd tba
-    k.a. k. a. keine angabe unbekannt fehlt s/d s.o. inconnu desconocido sin datos нет н/д н.д.
-    неизвестно 无 無 未知 不详 不詳 暂无 缺失 空 なし 不明 없음 미상 — – … ∅""".replace("\n", " ").split(" ")
-) | {
-    "not available", "not applicable", "not known", "not recorded", "not given", "no data",
-    "no answer", "keine angabe", "k. a.", "sin datos",
-}  # fmt: skip
+    ["?", "??", "-", "--", "---", ".", "..", "...", "…", "*", "/", "–", "—", "∅", "\\n", "n.a.", "n.a", "n/d", "n.d.", "nd", "n/k", "nk", "#n/a", "#na", "#null!", "#value!", "#ref!", "#div/0!", "#num!", "#name?", "nil", "nat", "unknown", "unk", "missing", "undefined", "void", "empty", "none.", "<null>", "<none>", "(null)", "(none)", "[null]", "not available", "not applicable", "not known", "not recorded", "not given", "no data", "no answer", "tbd", "tba", "k.a.", "k. a.", "keine angabe", "unbekannt", "fehlt", "s/d", "inconnu", "desconocido", "sin datos", "нет", "н/д", "н.д.", "неизвестно", "无", "無", "未知", "不详", "不詳", "暂无", "缺失", "空", "なし", "不明", "없음", "미상"]
+)
 """Words that mean, in a column of numbers, that there is none."""
 
 MAGNITUDES = {
@@ -39,9 +32,7 @@ MAGNITUDES = {
     "千": 1e3, "万": 1e4, "萬": 1e4, "亿": 1e8, "億": 1e8,
 }  # fmt: skip
 _UNITS = frozenset(
-    """kg g mg µg μg lb lbs oz t km m cm mm µm nm in ft yd mi s ms min h hr hrs hour hours d day days
-    week weeks month months year years yr yrs gb mb kb tb b l ml cl dl gal pt °c °f c f k % ‰ $ € £ ¥
-    ₹ w kw mw v a hz khz mhz ghz kb/s mb/s km/h mph m/s 元 円 원 岁 歳 公斤 斤 米 厘米 分钟 小时 天 年 个 人""".split()
+    ["kg", "g", "mg", "µg", "μg", "lb", "lbs", "oz", "t", "km", "m", "cm", "mm", "µm", "nm", "in", "ft", "yd", "mi", "s", "ms", "min", "h", "hr", "hrs", "hour", "hours", "d", "day", "days", "week", "weeks", "month", "months", "year", "years", "yr", "yrs", "gb", "mb", "kb", "tb", "b", "l", "ml", "cl", "dl", "gal", "pt", "°c", "°f", "c", "f", "k", "%", "‰", "$", "€", "£", "¥", "₹", "w", "kw", "mw", "v", "a", "hz", "khz", "mhz", "ghz", "kb/s", "mb/s", "km/h", "mph", "m/s", "元", "円", "원", "岁", "歳", "公斤", "斤", "米", "厘米", "分钟", "小时", "天", "年", "个", "人"]
 )
 _CURRENCY = re.compile(
     r"[\$€£¥￥₹₽₩₺₴₪₫฿₱₦₡₵₸₼₾¢]|[A-Z]{1,3}\$|R\$|(USD|EUR|GBP|JPY|CNY|RMB|INR|CHF|AUD|CAD|NZD|HKD|SGD|"
@@ -146,7 +137,10 @@ def _unit(parts: list[Parts]) -> tuple[str | dict[str, float] | None, str]:
     else:
         magnitudes, units = {}, dict.fromkeys([*before, *behind], 1.0)
     spellings = {_spelling(text) for text in units}
-    if len({_spelling(b) for b in before}) > 1 or len({_spelling(b) for b in behind if b in units}) > 1:
+    if (
+        len({_spelling(b) for b in before}) > 1
+        or len({_spelling(b) for b in behind if b in units}) > 1
+    ):
         known = all(_spelling(text) in _SPELLED for text in units) and max(map(len, units)) > 1
         return None, "several units" if known else "no unit"
     none = sum(not p.before and not p.behind for p in parts)
@@ -190,11 +184,19 @@ def _notes(
     notes = []
     bodies = [p.body for p in parts]
     commas = [b for b in bodies if "," in b]
-    if thousands == "," and commas and all(_GROUPED.fullmatch(b) and b.count(",") == 1 for b in commas):
+    if (
+        thousands == ","
+        and commas
+        and all(_GROUPED.fullmatch(b) and b.count(",") == 1 for b in commas)
+    ):
         notes.append(f"{commas[0]} is read as {commas[0].replace(',', '')}; if it is a fraction: "
                      "decimal: ','")  # fmt: skip
     points = [b for b in bodies if "." in b]
-    if (decimal, thousands) == (".", None) and points and all(_POINTED.fullmatch(b) for b in points):
+    if (
+        (decimal, thousands) == (".", None)
+        and points
+        and all(_POINTED.fullmatch(b) for b in points)
+    ):
         notes.append(f"{points[0]} is read as a fraction; if it means "
                      f"{points[0].replace('.', '')}: decimal: ',', thousands: '.'")  # fmt: skip
     if missing:

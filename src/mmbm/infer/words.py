@@ -1,4 +1,4 @@
-"""What is odd about the values of a category: words that look like missing, and spellings of one."""
+"""What is odd about the values of a category: words that look like missing, spellings of one."""
 
 import re
 import unicodedata
@@ -57,9 +57,7 @@ def spellings(name: str, counts: Counter[str]) -> str:
         " and ".join(f"{value} ({counts[value]} rows)" for value in values) for values in pairs[:3]
     )
     more = f" and {len(pairs) - 3} more" if len(pairs) > 3 else ""
-    return (
-        f"{name}: {shown}{more} are different values. Write them alike if they mean the same."
-    )
+    return f"{name}: {shown}{more} are different values. Write them alike if they mean the same."
 
 
 def _folded(value: str) -> str:

@@ -64,7 +64,8 @@ def open_config_table(config: Config, cache: Path, table: Any = None) -> Table:
     root = Path(data.root) if data.root else None
     opened = open_table(
         data.table if table is None else table,
-        encoding=data.encoding, delimiter=data.delimiter, root=root, cache=cache,
+        encoding=data.encoding, delimiter=data.delimiter, skip=data.skip, escape=data.escape,
+        quote=data.quote, root=root, cache=cache,
     )  # fmt: skip
     classes = [spec.classes.column for spec in config.matches.values() if spec.classes]
     for name in [*config.columns, *classes]:

@@ -32,7 +32,9 @@ def from_python(source: Any) -> pa.Table:
     if hasattr(source, "to_dict") and hasattr(source, "iloc"):  # pandas: the index is no column
         check_names([str(name) for name in source.columns], "table (pandas DataFrame)")
         return _from_pandas(source)
-    if hasattr(source, "iter_rows") and hasattr(source, "schema") and _has_objects(source):  # polars
+    if (
+        hasattr(source, "iter_rows") and hasattr(source, "schema") and _has_objects(source)
+    ):  # polars
         return _from_columns({name: source[name].to_list() for name in source.columns})
     if hasattr(source, "__arrow_c_stream__") or hasattr(source, "__arrow_c_array__"):
         return pa.table(source)
@@ -53,7 +55,7 @@ def _has_objects(frame: Any) -> bool:
 
 def _from_pandas(frame: Any) -> pa.Table:
     """Columns of media objects one by one: Arrow would take numpy's and torch's for lists."""
-    objects = [n for n, kind in frame.dtypes.items() if kind == object and _has_media(frame[n])]
+    objects = [n for n, kind in frame.dtypes.items() if kind.kind == "O" and _has_media(frame[n])]
     try:
         plain = frame.drop(columns=objects) if objects else frame
         data = pa.Table.from_pandas(plain, preserve_index=False)
