@@ -105,8 +105,8 @@ def open_table(
     """Open a file or a folder, or a table from Python, as a `Table`. Raises TableError.
 
     source: path of a csv, tsv, json, jsonl, parquet, arrow or feather file, perhaps compressed
-        (.gz, .bz2, .xz, .zip), or of a folder of class folders; or a pandas, polars, pyarrow or Hugging
-        Face table; or a dict of columns; or a list of rows that are dicts.
+        (.gz, .bz2, .xz, .zip), or of a folder of class folders; or a pandas, polars, pyarrow or
+        Hugging Face table; or a dict of columns; or a list of rows that are dicts.
     encoding, delimiter, skip, escape, quote: of a csv, as `data` in a config has them; found from
         the file if not given. What was found is said on stderr if it may be otherwise.
     root: folder that media paths are relative to; the file's own, or the current one.

@@ -135,10 +135,15 @@ def _body(decimal: str, thousands: str | None) -> re.Pattern[str]:
 
 
 def plain(text: str) -> str:
-    """The same text with ASCII digits, signs and brackets, and without marks that nobody sees."""
+    """The same text with ASCII digits, signs and brackets, and without quotes and marks that
+    nobody sees."""
+    text = text if text.isascii() else text.translate(_SAME)
+    text = text.strip()
+    if len(text) > 2 and text[0] == text[-1] and text[0] in "\"'":
+        text = text[1:-1].strip()
+    text = text[1:] if text[:1] == "'" else text  # as Excel marks text
     if text.isascii():
-        return text.strip()
-    text = text.translate(_SAME).strip()
+        return text
     return "".join(
         str(unicodedata.decimal(c)) if c.isdecimal() and not c.isascii() else c for c in text
     )

@@ -4,6 +4,8 @@ sample.py   some cells of every column
 kinds.py    one column's cells -> its kind, or why it is left out
 numbers.py  how numbers are written: 1.234,50 €
 listed.py   labels, in lists or in one string
+dates.py    dates and times of day
+identifiers.py  columns that name who was recorded, or number the rows
 words.py    values that look like missing, or like one another
 files.py    what the files of a media column are like
 leaks.py    columns that (nearly) are the target, or one another

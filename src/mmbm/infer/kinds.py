@@ -1,8 +1,6 @@
 """One column's cells -> its kind, the settings that suit it and why; or why it is left out."""
 
-import re
 from collections import Counter
-from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -11,8 +9,10 @@ from mmbm.columns.cell import describe
 from mmbm.columns.cell import is_media as is_media_cell
 from mmbm.errors import TableError
 from mmbm.infer import files, listed, words
+from mmbm.infer.dates import is_date, is_time
 from mmbm.infer.found import MOSTLY, Found, is_media
 from mmbm.infer.found import show as _show
+from mmbm.infer.identifiers import is_row_number, named_id, named_key, names_who
 from mmbm.infer.sample import Sample
 from mmbm.split import SYNONYMS
 
@@ -22,15 +22,6 @@ CLASSES = 20
 """A whole-number target that counts from 0 or 1 with at most so many values is one of classes."""
 FEW = 5
 """So are whole numbers with gaps, such as 200, 404 and 500, if they are no more."""
-
-_WHO = re.compile(
-    r"(^|_)(speaker|user|subject|patient|person|participant|contributor|session|driver|author|"
-    r"block|customer|client|source_?clip|recording)(_?(id|no|nr|key|code|name))?$"
-)
-_COUNTED = re.compile(r"(^|_)(per|of|n|num|number|count|total|avg|mean|is|has|by|new|max|min)_")
-"""sessions_per_user counts, and is_patient answers: neither names anybody."""
-_ID = re.compile(r"(^|_)(id|ids|uuid|guid|key|hash|rowid|pk)$")
-_MAYBE_ID = re.compile(r"(^|_)(index|idx|no|nr|num|number|code|frame|row|serial)$")
 
 
 def look(sample: Sample) -> Found:
@@ -222,7 +213,7 @@ def _number(sample: Sample) -> Found:
         left_out = _counter(sample, numbers)
         if left_out is not None:
             return left_out
-        if _names_who(sample):
+        if names_who(sample):
             return _who(sample)
     found = _measured(sample)
     missing = 1 - len(numbers) / len(sample.cells)
@@ -248,53 +239,40 @@ def _measured(sample: Sample) -> Found:
             f"missing: missing: [{first}, …].",
         )
     why += "".join(f"; {note}" for note in written.notes)
+    if far := _stand_in(numbers):
+        notes += (f"{sample.name}: {far:g} lies far from all other values; if it means that there is "
+                  f"none: missing: [{far:g}].",)  # fmt: skip
     if _heavy_tail(numbers):
         return Found("number", why + "; a long tail", {**written.options, "log": True}, notes=notes)
     return Found("number", why, dict(written.options), notes=notes)
 
 
+def _stand_in(numbers: np.ndarray) -> float | None:
+    """A number of nines, in several rows and far from all others, as -999 is where there is none."""
+    for value in (float(numbers.min()), float(numbers.max())):
+        others = numbers[numbers != value]
+        if (
+            set(f"{abs(value):g}") != {"9"}
+            or abs(value) < 99
+            or not 20 <= len(others) < len(numbers) - 1
+        ):
+            continue
+        spread = max(float(np.ptp(others)), 1.0)
+        if min(abs(value - others.min()), abs(value - others.max())) > spread:
+            return value
+    return None
+
+
 def _counter(sample: Sample, numbers: np.ndarray) -> Found | None:
     """Whole numbers that count rows or repetitions, and measure nothing."""
     unique = sample.distinct >= 0.99 * len(numbers)
-    if unique and (_is_row_number(sample) or _named_id(sample)):
+    if unique and (is_row_number(sample) or named_id(sample)):
         return Found(None, "an identifier: different in every row")
     counts = np.unique(numbers, return_counts=True)[1]
     dense = numbers.max() - numbers.min() + 1 == len(counts)
     if sample.whole and len(counts) >= 10 and dense and counts.min() == counts.max() > 1:
         return Found(None, f"a counter: each of its {len(counts)} values in {counts[0]} rows")
     return None
-
-
-def _is_row_number(sample: Sample) -> bool:
-    """It rises by the same step from row to row, or numbers the rows without a gap in any order.
-    (Numbers in a sorted order only may well be measured.)"""
-    there = np.isfinite(sample.numbers)
-    numbers, rows = sample.numbers[there], sample.rows[there]
-    steps = np.diff(numbers) / np.diff(rows)
-    even = len(steps) > 0 and steps[0] != 0 and (steps == steps[0]).mean() >= 0.98
-    gapless = sample.whole and numbers.max() - numbers.min() + 1 <= 1.02 * len(numbers)
-    return bool(even or gapless)
-
-
-def _snake(name: str) -> str:
-    """patientID and "Patient ID" -> patient_id."""
-    return re.sub(r"[\s.-]+", "_", re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name)).lower()
-
-
-def _named_id(sample: Sample) -> bool:
-    """Its name ends in what identifies; a number, code or index also has to rise or fall."""
-    name = _snake(sample.name)
-    if _ID.search(name):
-        return True
-    steps = np.diff(sample.numbers)
-    return bool(_MAYBE_ID.search(name)) and bool((steps > 0).all() or (steps < 0).all())
-
-
-def _names_who(sample: Sample) -> bool:
-    """Its name ends in who or what was recorded, and several rows have one of several values."""
-    name = _snake(sample.name)
-    ids = sample.distinct > 2 and sample.repeats > 1
-    return ids and bool(_WHO.search(name)) and not _COUNTED.search(name)
 
 
 def _who(sample: Sample) -> Found:
@@ -314,13 +292,16 @@ def _words(sample: Sample) -> Found:
     unique = distinct >= 0.95 * rows and rows >= 10
     one_word = sum(" " not in text for text in texts) >= 0.95 * rows
     coded = sum(any(c.isdigit() for c in text) and text.isascii() for text in texts)
-    if sum(_is_date(text) for text in texts[:200]) >= 0.95 * min(200, rows):
+    some = texts[:200]
+    if sum(map(is_date, some)) >= 0.95 * len(some):
         return Found(None, "dates; split: {time: …} would test on the latest rows", group=False)
-    if unique and one_word and (coded >= 0.7 * rows or _ID.search(_snake(sample.name))):
+    if sum(map(is_time, some)) >= 0.95 * len(some):
+        return Found(None, "times of day or durations; write them as numbers, of minutes, say")
+    if unique and one_word and (coded >= 0.7 * rows or named_key(sample)):
         return Found(None, "an identifier: different in every row")
     if one_word and sample.repeats < 3 and coded >= 0.7 * rows:
         return Found(None, f"codes: {distinct} different ones in {rows} rows")
-    if one_word and _names_who(sample):
+    if one_word and names_who(sample):
         return _who(sample)
     length = float(np.mean([len(text) for text in texts]))
     counts = Counter(texts)
@@ -355,14 +336,6 @@ def _text(texts: list[str]) -> Found:
     return Found(
         "text", why + ("; longer than 256 tokens is cut" if longest > 256 else ""), options
     )
-
-
-def _is_date(text: str) -> bool:
-    try:
-        datetime.fromisoformat(text)
-    except ValueError:
-        return False
-    return not text.isdigit()
 
 
 def _most(counts: Counter) -> str:

@@ -11,7 +11,7 @@ from mmbm.infer.found import MOSTLY, Found
 from mmbm.infer.numbers import NEARLY
 from mmbm.infer.sample import Sample
 
-SEPARATORS = (";", "|", ",", "；", "，", "、", "/", "&", "+", "\n")
+SEPARATORS = (";", "|", ",", "；", "，", "、", "/", "&", "+", "\n", "::", "#")
 SURE = (";", "|")
 """Nobody writes a single value with these."""
 LABELS = 2000
@@ -54,7 +54,8 @@ def separated(sample: Sample) -> Found | None:
         names = Counter(p for row in parts for p in row)
         few = len(names) <= min(FEW, 0.3 * names.total())
         short = max(map(len, names), default=0) <= LONGEST
-        if few and short and (separator in SURE or _combined(parts)):
+        numbers = separator not in (*SURE, ",") and all(_is_float(name) for name in names)
+        if few and short and not numbers and (separator in SURE or _combined(parts)):
             return labels(parts, {} if separator == ";" else {"separator": separator})
     return None
 

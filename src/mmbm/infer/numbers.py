@@ -21,9 +21,16 @@ LARGELY = 0.8
 LOOKED_AT = 2000
 """Cells that decide."""
 
-MARKS = frozenset(
-    ["?", "??", "-", "--", "---", ".", "..", "...", "…", "*", "/", "–", "—", "∅", "\\n", "n.a.", "n.a", "n/d", "n.d.", "nd", "n/k", "nk", "#n/a", "#na", "#null!", "#value!", "#ref!", "#div/0!", "#num!", "#name?", "nil", "nat", "unknown", "unk", "missing", "undefined", "void", "empty", "none.", "<null>", "<none>", "(null)", "(none)", "[null]", "not available", "not applicable", "not known", "not recorded", "not given", "no data", "no answer", "tbd", "tba", "k.a.", "k. a.", "keine angabe", "unbekannt", "fehlt", "s/d", "inconnu", "desconocido", "sin datos", "нет", "н/д", "н.д.", "неизвестно", "无", "無", "未知", "不详", "不詳", "暂无", "缺失", "空", "なし", "不明", "없음", "미상"]
-)
+MARKS = frozenset({
+    "?", "??", "-", "--", "---", ".", "..", "...", "…", "*", "/", "–", "—", "∅", "\\n", "n.a.",
+    "n.a", "n/d", "n.d.", "nd", "n/k", "nk", "#n/a", "#na", "#null!", "#value!", "#ref!",
+    "#div/0!", "#num!", "#name?", "nil", "nat", "unknown", "unk", "missing", "undefined", "void",
+    "empty", "none.", "<null>", "<none>", "(null)", "(none)", "[null]", "not available",
+    "not applicable", "not known", "not recorded", "not given", "no data", "no answer", "tbd",
+    "tba", "k.a.", "k. a.", "keine angabe", "unbekannt", "fehlt", "s/d", "inconnu", "desconocido",
+    "sin datos", "нет", "н/д", "н.д.", "неизвестно", "无", "無", "未知", "不详", "不詳", "暂无",
+    "缺失", "空", "なし", "不明", "없음", "미상",
+})  # fmt: skip
 """Words that mean, in a column of numbers, that there is none."""
 
 MAGNITUDES = {
@@ -31,17 +38,23 @@ MAGNITUDES = {
     "Mrd": 1e9, "Mrd.": 1e9, "T": 1e12, "thousand": 1e3, "million": 1e6, "billion": 1e9,
     "千": 1e3, "万": 1e4, "萬": 1e4, "亿": 1e8, "億": 1e8,
 }  # fmt: skip
-_UNITS = frozenset(
-    ["kg", "g", "mg", "µg", "μg", "lb", "lbs", "oz", "t", "km", "m", "cm", "mm", "µm", "nm", "in", "ft", "yd", "mi", "s", "ms", "min", "h", "hr", "hrs", "hour", "hours", "d", "day", "days", "week", "weeks", "month", "months", "year", "years", "yr", "yrs", "gb", "mb", "kb", "tb", "b", "l", "ml", "cl", "dl", "gal", "pt", "°c", "°f", "c", "f", "k", "%", "‰", "$", "€", "£", "¥", "₹", "w", "kw", "mw", "v", "a", "hz", "khz", "mhz", "ghz", "kb/s", "mb/s", "km/h", "mph", "m/s", "元", "円", "원", "岁", "歳", "公斤", "斤", "米", "厘米", "分钟", "小时", "天", "年", "个", "人"]
-)
-_CURRENCY = re.compile(
-    r"[\$€£¥￥₹₽₩₺₴₪₫฿₱₦₡₵₸₼₾¢]|[A-Z]{1,3}\$|R\$|(USD|EUR|GBP|JPY|CNY|RMB|INR|CHF|AUD|CAD|NZD|HKD|SGD|"
+_UNITS = frozenset({
+    "kg", "g", "mg", "µg", "μg", "lb", "lbs", "oz", "t", "km", "m", "cm", "mm", "µm", "nm", "in",
+    "ft", "yd", "mi", "s", "ms", "min", "h", "hr", "hrs", "hour", "hours", "d", "day", "days",
+    "week", "weeks", "month", "months", "year", "years", "yr", "yrs", "gb", "mb", "kb", "tb", "b",
+    "l", "ml", "cl", "dl", "gal", "pt", "°c", "°f", "c", "f", "k", "%", "‰", "$", "€", "£", "¥",
+    "₹", "w", "kw", "mw", "v", "a", "hz", "khz", "mhz", "ghz", "kb/s", "mb/s", "km/h", "mph",
+    "m/s", "元", "円", "원", "岁", "歳", "公斤",
+    "斤", "米", "厘米", "分钟", "小时", "天", "年", "个", "人",
+})  # fmt: skip
+_CURRENCY = re.compile(  # or "about"
+    r"[~≈]|ca\.?|about|approx\.?|[\$€£¥￥₹₽₩₺₴₪₫฿₱₦₡₵₸₼₾¢]|[A-Z]{1,3}\$|R\$|(USD|EUR|GBP|JPY|CNY|RMB|INR|CHF|AUD|CAD|NZD|HKD|SGD|"
     r"SEK|NOK|DKK|PLN|CZK|HUF|RUB|TRY|BRL|MXN|ZAR|KRW|TWD|THB|IDR|Rs\.?|kr\.?|Fr\.?|zł|Kč|Ft)"
 )
 _BLANK = f"[{BLANKS}]"
 _PARTS = re.compile(
     rf"""(?P<sign>[+-]?){_BLANK}*(?P<before>[^\d\s.,+()-][^\d+()-]{{0,8}}?)?{_BLANK}*[+-]?
-    (?P<body>(?:\d|\.\d)(?:[\d.,'’‘ʼ`´_{BLANKS}]*\d)?\.?(?:[eE][+-]?\d+)?)
+    (?P<body>(?:\d+(?:[.,'’‘ʼ`´_{BLANKS}]\d+)*|\.\d+)\.?(?:[eE][+-]?\d+)?)
     {_BLANK}*(?P<behind>[^\W\d_][^,;:]{{0,19}}|[%‰°\$€£¥￥₹₽₩₺₴₪₫฿₱₦¢+"″′][^,;:\d]{{0,9}})?-?""",
     re.VERBOSE,
 )
@@ -141,7 +154,8 @@ def _unit(parts: list[Parts]) -> tuple[str | dict[str, float] | None, str]:
         len({_spelling(b) for b in before}) > 1
         or len({_spelling(b) for b in behind if b in units}) > 1
     ):
-        known = all(_spelling(text) in _SPELLED for text in units) and max(map(len, units)) > 1
+        known = all(_spelling(text) in _SPELLED for text in units)
+        known = known and any(len(text) > 1 or not text.isalpha() for text in units)
         return None, "several units" if known else "no unit"
     none = sum(not p.before and not p.behind for p in parts)
     if spellings == {"%"} and none >= (1 - NEARLY) * len(parts):

@@ -32,6 +32,8 @@ def missing(name: str, counts: Counter[str], of_numbers: bool = False) -> Missin
     doubtful = [value for value in counts if value.lower() in DOUBTFUL]
     sure = [value for value in counts if value.lower() in MACHINE]
     sure, doubtful = (sure + doubtful, []) if of_numbers else (sure, doubtful)
+    if len(counts) - len(sure) < 2:  # nothing would be left to tell apart
+        sure, doubtful = [], sure + doubtful
     found = sure + doubtful
     if not found or len(found) == len(counts):
         return Missing([], "")
@@ -61,7 +63,11 @@ def spellings(name: str, counts: Counter[str]) -> str:
 
 
 def _folded(value: str) -> str:
-    return re.sub(r"[\s_\-.]+", " ", unicodedata.normalize("NFKC", value)).casefold().strip()
+    """The same for cat, Cat and "hot dog", hot-dog; numbers and signs stay apart."""
+    if not any(character.isalpha() for character in value):
+        return value
+    plain = unicodedata.normalize("NFKC", value).casefold()
+    return re.sub(r"(?<=\w)[\s_\-.]+(?=\w)", " ", plain).strip(" .")
 
 
 def _list(values: Sequence[str]) -> str:

@@ -26,8 +26,8 @@ def odd_sounds(name: str, store: Prepared, rows: np.ndarray) -> list[str]:
     if (loud := present[clipped > CLIPPED]).size:
         notes.append(
             f"{loud.size} of {present.size} sounds of {name!r} are clipped at full scale, the "
-            f"first in row {loud.min() + 1}. Floats that count to 32768 need gain: 0.000030517578125; "
-            "else they were recorded too loud."
+            f"first in row {loud.min() + 1}. Floats that count to 32768 need gain: "
+            "0.000030517578125; else they were recorded too loud."
         )
     return notes
 

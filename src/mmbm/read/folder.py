@@ -14,9 +14,11 @@ from mmbm.errors import TableError
 from mmbm.progress import heartbeat
 from mmbm.split import SYNONYMS
 
-ENDINGS = frozenset(
-    [".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif", ".jp2", ".ppm", ".pgm", ".heic", ".wav", ".flac", ".mp3", ".ogg", ".opus", ".m4a", ".aac", ".aiff", ".aif", ".webm"]
-)
+ENDINGS = frozenset({
+    ".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif", ".jp2", ".ppm",
+    ".pgm", ".heic", ".wav", ".flac", ".mp3", ".ogg", ".opus", ".m4a", ".aac", ".aiff", ".aif",
+    ".webm",
+})  # fmt: skip
 SHAPE = "FOLDER/CLASS/file.png, or FOLDER/train/CLASS/file.png (as ImageFolder has them)"
 
 
