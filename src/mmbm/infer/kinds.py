@@ -240,15 +240,17 @@ def _measured(sample: Sample) -> Found:
         )
     why += "".join(f"; {note}" for note in written.notes)
     if far := _stand_in(numbers):
-        notes += (f"{sample.name}: {far:g} lies far from all other values; if it means that there is "
-                  f"none: missing: [{far:g}].",)  # fmt: skip
+        notes += (
+            f"{sample.name}: {far:g} lies far from all other values; if it means that there is "
+            f"none: missing: [{far:g}].",
+        )
     if _heavy_tail(numbers):
         return Found("number", why + "; a long tail", {**written.options, "log": True}, notes=notes)
     return Found("number", why, dict(written.options), notes=notes)
 
 
 def _stand_in(numbers: np.ndarray) -> float | None:
-    """A number of nines, in several rows and far from all others, as -999 is where there is none."""
+    """A number of nines, in several rows and far from all others: -999 stands for no value."""
     for value in (float(numbers.min()), float(numbers.max())):
         others = numbers[numbers != value]
         if (
