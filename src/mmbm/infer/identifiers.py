@@ -14,13 +14,6 @@ _COUNTED = re.compile(r"(^|_)(per|of|n|num|number|count|total|avg|mean|is|has|by
 """sessions_per_user counts, and is_patient answers: neither names anybody."""
 _ID = re.compile(r"(^|_)(id|ids|uuid|guid|key|hash|rowid|pk)$")
 _MAYBE_ID = re.compile(r"(^|_)(index|idx|no|nr|num|number|code|frame|row|serial)$")
-_MAYBE_DATE = re.compile(
-    r"(\w{2,9}\.?,? )?(\d{1,4}[./-]\d{1,2}[./-]\d{1,4}|\d{1,2}[. -]{1,2}[^\W\d]{3,9}\.?[ -]\d{2,4}|"
-    r"[^\W\d]{3,9}\.? \d{1,2},? \d{2,4}|\d{4}年\d{1,2}月(\d{1,2}日)?)"
-    r"([T ,]{1,2}\d{1,2}:\d{2}(:\d{2})?(\.\d+)?\s?([AaPp][Mm]|Z|UTC|[+-]\d{2}:?\d{2})?)?"
-)
-_TIME = re.compile(r"\d{1,2}:\d{2}(:\d{2}([.,]\d+)?)?\s?([AaPp][Mm])?")
-_ID = re.compile(r"(^|_)(index|idx|no|nr|num|number|code|frame|row|serial)$")
 
 
 def is_row_number(sample: Sample) -> bool:
