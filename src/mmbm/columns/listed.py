@@ -15,7 +15,7 @@ LONGEST = 1_000_000
 _BRACKETS = {"[": "]", "(": ")", "{": "}"}
 _QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"|\'((?:[^\'\\]|\\.)*)\'', re.DOTALL)
 _BARE = re.compile(r"[^,\[\](){}]+")
-_ESCAPE = re.compile(r"\\(u[0-9a-fA-F]{4}|x[0-9a-fA-F]{2}|.)", re.DOTALL)
+_ESCAPE = re.compile(r"\\(U[0-9a-fA-F]{8}|u[0-9a-fA-F]{4}|x[0-9a-fA-F]{2}|.)", re.DOTALL)
 _LETTERS = {"n": "\n", "t": "\t", "r": "\r"}
 _WRAPPED = re.compile(r"(?:array|set|frozenset|tuple|list)\((.*)\)", re.DOTALL)
 _NOTHING = {"None", "null", "NULL", "nan", "NaN"}
@@ -68,5 +68,6 @@ def _unescape(quoted: str) -> str:
 def _escaped(match: re.Match[str]) -> str:
     code = match[1]
     if len(code) > 1:
-        return chr(int(code[1:], 16))
+        point = int(code[1:], 16)
+        return chr(point) if point < 0x110000 else "\ufffd"
     return _LETTERS.get(code, code)

@@ -1,7 +1,7 @@
 """The file that a path in a table means, as people write paths.
 
 The path as it is comes first. Only where there is no such file are the usual slips undone: blanks
-and quotes around it, backslashes, %20, and letters composed or decomposed (NFC, NFD).
+and quotes around it, backslashes, %20, a ?query, and letters composed or decomposed (NFC, NFD).
 """
 
 import os
@@ -34,7 +34,8 @@ def is_absolute(text: str) -> bool:
 def _readings(text: str, root: Path) -> Iterator[Path]:
     plain = tidy(text)
     turned = plain.replace("\\", "/")
-    for one in dict.fromkeys((plain, turned, urllib.parse.unquote(turned))):
+    bare = turned.partition("?")[0]  # of a URL whose host was cut off
+    for one in dict.fromkeys((plain, turned, *map(urllib.parse.unquote, (turned, bare)))):
         yield root / one
         for form in ("NFC", "NFD"):
             yield root / unicodedata.normalize(form, one)

@@ -33,6 +33,10 @@ _CLIENTS = {
     "azure.core.exceptions": ("AzureError",),
     "paramiko": ("SSHException",),
     "requests": ("RequestException",),
+    "httpx": ("HTTPError", "InvalidURL"),
+    "httpx2": ("HTTPError", "InvalidURL"),
+    "huggingface_hub.errors": ("HfHubHTTPError", "HFValidationError"),
+    "pyarrow.lib": ("ArrowException",),
 }
 """Errors of the packages that fsspec speaks through, by the module that has them."""
 

@@ -110,7 +110,7 @@ def by_name(cell: Any) -> str | None:
         return None
     if urls.is_url(cell):
         cell = re.split(r"[?#]|::", cell)[0]
-    ending = PurePath(cell).suffix.lower()
+    ending = PurePath(cell.partition("?")[0]).suffix.lower()
     for kind, endings in (("image", IMAGES), ("audio", SOUNDS), ("video", VIDEOS)):
         if endings.fullmatch(ending):
             return kind

@@ -199,7 +199,8 @@ def _not_opened(sample: Sample, kind: str | None, inside: bool, seen: files.File
         return Found(None, "its cells hold no bytes and no path")
     if kind in ("image", "audio"):
         raise TableError(
-            f"column {sample.name!r} names {kind} files, but none of those tried can be read. "
+            f"{sample.source}: column {sample.name!r} names {kind} files, but none of those tried "
+            f"can be read. "
             f"{first.sentence(sample.root)}"
         )
     if inside:

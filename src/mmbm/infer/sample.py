@@ -32,6 +32,7 @@ class Sample:
         if table.column(name).nbytes / table.rows > BIG_CELL:
             rows = rows[np.linspace(0, len(rows) - 1, min(len(rows), BIG_ROWS)).astype(int)]
         self.name = name
+        self.source = table.source
         self.rows = rows
         self.root: Path = table.root
         self.whole = len(rows) == table.rows
@@ -41,7 +42,7 @@ class Sample:
     def at(self, places: np.ndarray) -> "Sample":
         """Some of its cells."""
         some = copy.copy(self)
-        some.__dict__ = {"name": self.name, "root": self.root, "whole": False,
+        some.__dict__ = {"name": self.name, "source": self.source, "root": self.root, "whole": False,
                          "rows": self.rows[places],
                          "cells": [self.cells[i] for i in places.tolist()]}  # fmt: skip
         return some
