@@ -62,10 +62,14 @@ WRITTEN: dict[str, tuple[Any, dict[str, Any]]] = {
     "a unit": (lambda i: f"{R.randint(1, 99)} kg", {"unit": "kg"}),
     "degrees": (lambda i: f"{R.randint(-9, 30)}°C", {"unit": "°C"}),
     "a compound unit": (lambda i: f"{R.randint(1, 99)} km/h", {"unit": "km/h"}),
-    "magnitudes": (lambda i: R.choice(["1.2k", "3M", "900", "4.5k"]), {"unit": {"k": 1e3, "M": 1e6}}),
+    "magnitudes": (
+        lambda i: R.choice(["1.2k", "3M", "900", "4.5k"]), {"unit": {"k": 1e3, "M": 1e6}},
+    ),
     "a question mark": (lambda i: "?" if i % 9 == 0 else decimal(1), {"missing": ["?"]}),
     "a dash": (lambda i: "-" if i % 9 == 0 else decimal(1), {"missing": ["-"]}),
-    "words": (lambda i: "not available" if i % 9 == 0 else decimal(1), {"missing": ["not available"]}),
+    "words": (
+        lambda i: "not available" if i % 9 == 0 else decimal(1), {"missing": ["not available"]},
+    ),
     "brackets": (lambda i: f"({decimal()})" if i % 3 == 0 else decimal(), {}),
     "a real minus": (lambda i: f"−{decimal()}", {}),
     "exponents": (lambda i: f"{R.random():.2E}", {}),
@@ -340,10 +344,11 @@ def test_pictures_in_python_are_pictures():
 
     pictures = [Image.new("RGB", (8, 8), (i, 0, 0)) for i in range(ROWS)]
     base = {"noise": NOISE, "label": LABEL}
+    arrays = pandas.Series([np.asarray(picture) for picture in pictures], dtype=object)
     tables = [
         {"x": pictures, **base},
         pandas.DataFrame({"x": pandas.Series(pictures, dtype=object), **base}),
-        pandas.DataFrame({"x": pandas.Series([np.asarray(p) for p in pictures], dtype=object), **base}),
+        pandas.DataFrame({"x": arrays, **base}),
         polars.DataFrame({"x": polars.Series(pictures, dtype=polars.Object), **base}),
     ]  # fmt: skip
     for table in tables:

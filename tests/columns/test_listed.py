@@ -39,9 +39,10 @@ def test_what_python_and_json_write_is_read_back(labels: list[str]):
 @given(st.text("[]{}()'\",\\ab \n", max_size=30))
 def test_any_text_is_a_list_or_a_bad_cell(text: str):
     try:
-        assert all(isinstance(item, str) for item in items(text))
-    except BadCell as bad:
-        assert bad.reason
+        found = items(text)
+    except BadCell:
+        return
+    assert all(isinstance(item, str) for item in found)
 
 
 def test_a_column_of_lists_written_as_text_has_their_labels():

@@ -129,10 +129,9 @@ def test_what_is_written_in_a_notation_is_read_back(number: float, marks: tuple[
 def test_any_text_is_a_finite_number_absent_or_a_bad_cell(text: str, options: dict):
     try:
         value = read(text, **options)
-    except BadCell as bad:
-        assert bad.reason
-    else:
-        assert value is None or math.isfinite(value)
+    except BadCell:
+        return
+    assert value is None or math.isfinite(value)
 
 
 def test_the_default_notation_is_what_has_one_reading():

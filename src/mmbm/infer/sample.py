@@ -42,9 +42,9 @@ class Sample:
     def at(self, places: np.ndarray) -> "Sample":
         """Some of its cells."""
         some = copy.copy(self)
-        some.__dict__ = {"name": self.name, "source": self.source, "root": self.root, "whole": False,
-                         "rows": self.rows[places],
-                         "cells": [self.cells[i] for i in places.tolist()]}  # fmt: skip
+        kept = {"name": self.name, "source": self.source, "root": self.root, "whole": False}
+        cells = [self.cells[i] for i in places.tolist()]
+        some.__dict__ = {**kept, "rows": self.rows[places], "cells": cells}
         return some
 
     @cached_property

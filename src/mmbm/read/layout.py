@@ -62,7 +62,7 @@ def find_layout(path: Path, encoding: str, options: ReadOptions) -> Layout:
         notes += (f'{path}: quotes inside its cells are written \\", so escape: "\\\\".',)
     header, *below = [row.cells for row in rows] or [[]]
     skip = start + rows[0].line if rows else start
-    names = _names(path, header, below if options.skip is None else [])
+    names = _names(path, header, below if options.skip is None else None)
     return Layout(delimiter, skip, escape, options.quote, names, notes)
 
 
@@ -150,11 +150,14 @@ def _titles(rows: list[_Row]) -> int:
     return header if sum(below) >= 0.9 * len(below) else 0
 
 
-def _names(path: Path, header: list[str], rows: list[list[str]]) -> list[str]:
+def _names(path: Path, header: list[str], rows: list[list[str]] | None) -> list[str]:
+    """`rows` are those below, to tell a header from a row; None: it was said to be one."""
     names = [name.strip() for name in header]
     if not any(names):
         raise TableError(f"{path}: its first row is empty, but must name the columns.")
-    data = _data_in(names, [row for row in rows if len(row) == len(names)])
+    data = None
+    if rows is not None:
+        data = _data_in(names, [row for row in rows if len(row) == len(names)])
     if data is not None:
         raise TableError(
             f"{path}: its first row must name the columns, but {data[:60]!r} looks like data. "
