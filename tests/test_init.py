@@ -46,8 +46,8 @@ def test_how_a_csv_is_read_can_be_given_and_is_written(here: Path):
     rows = ["title", "x|y", *(f"{i / 7}|é{'ab'[i % 2]}" for i in range(40))]
     table(here / "t.csv", rows, "cp1252")
 
-    options = "--encoding cp1252 --delimiter | --skip 1 --no-quote -o c.yaml".split()
-    result = init("t.csv", "--target", "y", *options)
+    options = ["--encoding", "cp1252", "--delimiter", "|", "--skip", "1", "--no-quote"]
+    result = init("t.csv", "--target", "y", "-o", "c.yaml", *options)
 
     assert result.exit_code == 0
     data = yaml.safe_load((here / "c.yaml").read_text())["data"]

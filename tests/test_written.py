@@ -272,7 +272,7 @@ def test_words_of_programs_for_nothing_are_named_and_absent():
     assert found.options == {"missing": ["nan", "NULL"]}
     assert found.why == "2 classes"
     assert found.notes == (
-        "x: nan and NULL look like missing: 60 rows, so missing: [nan, NULL]; missing: [] keeps "
+        "x: nan and NULL look like missing: 60 rows, so missing: [nan, 'NULL']; missing: [] keeps "
         "them as values",
     )
 

@@ -56,3 +56,12 @@ def test_a_column_of_lists_written_as_text_has_their_labels():
     assert column.decode("nan") is None
     with pytest.raises(BadCell, match="not a list"):
         column.decode("war")
+
+
+@pytest.mark.parametrize("cell", [[0.1, 0.2], [{"a": 1}], [["a"]]])
+def test_lists_of_other_things_are_no_labels(cell):
+    column = LabelsColumn(LabelsSpec())
+    column.fit([["a"]])
+
+    with pytest.raises(BadCell, match="not labels"):
+        column.decode(cell)

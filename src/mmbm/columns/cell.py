@@ -159,14 +159,13 @@ def is_media(cell: Any) -> bool:
 
 
 def is_labels(cell: Sequence[Any]) -> bool:
-    """A list whose items may be names of labels."""
+    """A list whose items may be names of labels: no objects, and no measures."""
     return all(
-        item is None or isinstance(item, str | bool | int) or _is_whole(item) for item in cell
+        item is None
+        or isinstance(item, str | bytes | bool | int | np.integer | np.bool_)
+        or (isinstance(item, float | np.floating) and (item.is_integer() or math.isnan(item)))
+        for item in cell
     )
-
-
-def _is_whole(item: Any) -> bool:
-    return isinstance(item, float) and item.is_integer()
 
 
 def _is_number(item: Any) -> bool:

@@ -8,6 +8,7 @@ import numpy as np
 
 from mmbm.columns import Cell, Description, State, Storage
 from mmbm.columns.category import CHOICES, marks, name
+from mmbm.columns.cell import describe, is_labels
 from mmbm.columns.listed import items
 from mmbm.config import LabelsSpec, LabelsTarget
 from mmbm.errors import BadCell, ConfigError
@@ -34,7 +35,9 @@ def split(
         listed = format == "list" and cell.strip()
         parts: Iterable[Any] = items(cell) if listed else cell.split(separator)
     elif isinstance(cell, list | tuple | set | np.ndarray):
-        parts = cell
+        parts = list(cell)
+        if not is_labels(parts):
+            raise BadCell(f"is {describe(list(parts))}, not labels")
     else:
         parts = [cell]
         if name(cell) is None or name(cell) in missing:

@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import yaml
+
 from mmbm.infer.numbers import MARKS
 
 # Written by programs where there is nothing: nobody means them.
@@ -40,10 +42,10 @@ def missing(name: str, counts: Counter[str], of_numbers: bool = False) -> Missin
     rows = sum(counts[value] for value in found)
     note = f"{name}: {_list(found)} look{'s' if len(found) == 1 else ''} like missing: {rows} rows"
     if sure:
-        note += f", so missing: [{', '.join(sure)}]; missing: [] keeps "
+        note += f", so missing: {_yaml(sure)}; missing: [] keeps "
         note += "it as a value" if len(sure) == 1 else "them as values"
     if doubtful:
-        note += f". If {_list(doubtful)} should be absent: missing: [{', '.join(found)}]"
+        note += f". If {_list(doubtful)} should be absent: missing: {_yaml(found)}"
     return Missing(sure, note)
 
 
@@ -68,6 +70,11 @@ def _folded(value: str) -> str:
         return value
     plain = unicodedata.normalize("NFKC", value).casefold()
     return re.sub(r"(?<=\w)[\s_\-.]+(?=\w)", " ", plain).strip(" .")
+
+
+def _yaml(values: list[str]) -> str:
+    """A list as a config has it: NULL in quotes is text."""
+    return yaml.safe_dump(values, default_flow_style=True, allow_unicode=True, width=10_000).strip()
 
 
 def _list(values: Sequence[str]) -> str:

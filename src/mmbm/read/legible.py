@@ -84,13 +84,15 @@ def _decode(data: bytes, name: str) -> str | None:
 
 
 def legibility(text: str) -> float:
-    """Mean score of the characters that aren't ASCII; 1 if all are."""
+    """Mean score of the characters that aren't ASCII, each once with its neighbours (a table has
+    the same words in many rows); 1 if all are."""
     padded = f" {text} "
-    scores = [
-        _score(padded[i - 1], padded[i], padded[i + 1])
+    places = {
+        padded[i - 1 : i + 2]
         for i in range(1, len(padded) - 1)
         if not padded[i].isascii() or padded[i] == "\0"
-    ]
+    }
+    scores = [_score(*place) for place in places]
     return sum(scores) / len(scores) if scores else 1.0
 
 
@@ -122,7 +124,7 @@ def _beside_ascii(before: str, behind: str) -> float:
 def _hanzi(c: str) -> float:
     for encoding, last in (("gb2312", 0xD7), ("big5", 0xC6), ("euc_jp", 0xCF)):
         if _is_in(c, encoding):
-            return 0.2 if c.encode(encoding)[0] <= last else -1.0
+            return 0.4 if c.encode(encoding)[0] <= last else -1.0
     return -2.0
 
 
