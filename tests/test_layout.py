@@ -77,7 +77,7 @@ def test_lines_above_the_header_can_be_given(tmp_path: Path):
     "lines",
     [
         LINES,
-        [line.split(",", 1)[1] for line in LINES],
+        [f"{x}0{i},{y}" for i, (_, x, y) in enumerate(ROWS)],
         [f"{i % 7 + 10},{i % 5 + 3},{i % 3}" for i in range(30)],
         [f"P{i:03d},{i * 7 % 60},{'ny'[i % 2]}" for i in range(30)],
         [f"{['spam', 'ham'][i % 2]},free money for {i}" for i in range(30)],
@@ -202,6 +202,40 @@ def test_what_csv_writes_is_read_or_refused_and_never_loses_rows(pairs, minimal:
         table.close()
 
 
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("id,x\n" + "1,2,3\n" * 9, "header has 2 names, and its rows have 3 cells. Give every"),
+        ("id,t,y\n" + '1, "a, b",n\n' * 9, "remove the blanks before it"),
+        ("id,t,y\n" + "1,'a, b',n\n" * 9, 'quoted by " only'),
+        ("id,x,y\n" + "1,2,n\n" * 30 + "Source: me\n", "row 32 .* a footer or a comment"),
+        ("id,x,y\n" + "1,2,n\n" * 30 + "id,x,y\n1,2,n\n", "row 32 of the file repeats the header"),
+        ("id x y\n" + "1 2 n\n" * 9, "separated by blanks"),
+        ("| a | b |\n|---|---|\n" + "| 1 | 2 |\n" * 9, "Markdown"),
+        ("<!DOCTYPE html><html></html>", "is a web page"),
+        (b"PK\x03\x04" + bytes(99), "ZIP archive.*Excel"),
+        (gzip.compress(b"a,b\n1,2\n"), r"gzip archive.*\.csv\.gz"),
+        (b"PAR1" + bytes(99), "Parquet"),
+        ('[{"a": 1}]', r"JSON.*\.json"),
+        ("version https://git-lfs.github.com/spec/v1\n", "git lfs pull"),
+        ("only a header", "has no rows"),
+        (
+            "id,é\n".encode() + "1,é\n".encode() * 9 + b"2,\xe9\n",
+            "most other lines are: it is damaged",
+        ),
+    ],
+)
+def test_a_table_of_another_shape_is_refused_with_the_cure(content, message, tmp_path: Path):
+    with pytest.raises(TableError, match=message):
+        opened(tmp_path, content)
+
+
+def test_quotes_that_are_not_doubled_are_said(tmp_path: Path):
+    lines = [f'{i},"say "hi" now {i}",{"ny"[i % 2]}' for i in range(30)]
+
+    assert "aren't doubled" in opened(tmp_path, "\n".join(["id,t,y", *lines])).notes[0]
+
+
 # ── encodings ────────────────────────────────────────────────────────────────────────────────────
 
 TEXTS = {
@@ -282,8 +316,9 @@ OBJECTS = [{"a": 1, "b": "x"}, {"a": 2, "b": None}]
         {"version": 1, "data": OBJECTS},
         {"a": [1, 2], "b": ["x", None]},
         {"a": {"0": 1, "1": 2}, "b": {"0": "x", "1": None}},
+        {"columns": ["a", "b"], "index": [0, 1], "data": [[1, "x"], [2, None]]},
     ],
-    ids=["array", "array under a key", "columns", "columns of pandas"],
+    ids=["array", "array under a key", "columns", "columns of pandas", "split of pandas"],
 )
 @pytest.mark.parametrize("indent", [None, 2])
 def test_a_json_file_is_a_table_in_its_usual_shapes(value, indent, tmp_path: Path):

@@ -72,7 +72,8 @@ def infer(
     for name in (*targets, *drop, *only, *matches):
         table.column(name)
     rows = sample_rows(table.rows)
-    samples = {name: Sample(table, name, rows) for name in table.names}
+    names = heartbeat(table.names, "Columns sampled", len(table.names))
+    samples = {name: Sample(table, name, rows) for name in names}
     goals = {
         name: kinds.said(samples[name])
         if name in transcripts
@@ -232,7 +233,8 @@ def _is_length(sample: Sample, found: Found) -> bool:
 def _find_leaks(result: Inferred, samples: dict[str, Sample]) -> None:
     """Rows that were repeated say nothing of new ones: distinct rows are judged."""
     distinct = _distinct_rows(result, samples)
-    for name, found in list(result.inputs.items()):
+    inputs = list(result.inputs.items())
+    for name, found in heartbeat(inputs, "Columns compared with the targets", len(inputs)):
         for goal, target in result.targets.items():
             if target.kind == "match":
                 continue

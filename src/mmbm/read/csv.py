@@ -8,10 +8,17 @@ import pyarrow as pa
 import pyarrow.csv as pacsv
 
 from mmbm.errors import TableError
+from mmbm.read.content import check_content
 from mmbm.read.encoding import find_encoding, wrong_encoding
-from mmbm.read.layout import Layout, find_layout
+from mmbm.read.layout import Layout, cure, find_layout
 from mmbm.read.options import Decided, ReadOptions
-from mmbm.read.swallowed import check_quotes, check_swallowed, has_lines, unclosed
+from mmbm.read.swallowed import (
+    check_header_again,
+    check_quotes,
+    check_swallowed,
+    has_lines,
+    unclosed,
+)
 
 _BLOCKS = (1 << 20, 32 << 20, 1 << 30)
 """Bytes of a csv read at a time (Arrow reads about 40 blocks ahead); the next size if one row, with
@@ -23,6 +30,7 @@ WIDE = 1000
 def read_csv(
     path: Path, options: ReadOptions
 ) -> tuple[pa.Schema, Iterator[pa.RecordBatch], Decided]:
+    check_content(path)
     encoding, note = options.encoding, ""
     if encoding is None:
         encoding, note = find_encoding(path)
@@ -53,6 +61,7 @@ def _csv(path: Path, encoding: str, layout: Layout) -> Iterator[pa.RecordBatch]:
                 fresh = batch.slice(min(skip, batch.num_rows))
                 skip -= batch.num_rows - fresh.num_rows
                 if fresh.num_rows:
+                    check_header_again(path, fresh, done)
                     if layout.quote and has_lines(fresh):
                         check_swallowed(path, fresh, layout, done)
                         lines = True
@@ -70,6 +79,8 @@ def _csv(path: Path, encoding: str, layout: Layout) -> Iterator[pa.RecordBatch]:
             text = str(error)
             if "straddl" in text and block != blocks[-1]:
                 continue  # a row longer than the block: read on from there with a larger one
+            if "straddl" in text and not done:
+                raise TableError(f"{path}: has no rows.") from error
             if "invalid UTF8" in text:
                 raise wrong_encoding(path, encoding) from error
             raise TableError(f"{path}: {_csv_problem(text)}") from error
@@ -109,8 +120,7 @@ def _csv_problem(text: str) -> str:
             return unclosed(f"row {where[5:]}", f"is never closed: {row.splitlines()[0][:80]!r}")
         return (
             f"row {where[5:]} of the file (the header is row 1) has {got} of {expected} "
-            f"cells: {row[:80]!r}. Quote a cell that contains the delimiter; where quotes inside "
-            'cells are written \\", say so: --escape, data.escape, a backslash.'
+            f"cells: {row[:80]!r}. {cure(row, int(got) < int(expected))}"
         )
     return f"can't be read as a csv: {text[:200]}"
 

@@ -30,6 +30,8 @@ def find_encoding(path: Path) -> Encoding:
     wide = head.count(0) > 0.02 * len(head)
     if not wide and _is_utf8(path):
         return Encoding("utf-8-sig")
+    if not wide and _is_mostly_utf8(path):
+        raise _damaged(path)
     ranked = rank(head if wide else _foreign(path))
     second = ranked[1].score if len(ranked) > 1 else -10.0
     if ranked and ranked[0].score >= LEGIBLE and ranked[0].score - second >= CLEAR:
@@ -51,6 +53,29 @@ def _is_utf8(path: Path) -> bool:
     except UnicodeError:
         return False
     return True
+
+
+def _is_mostly_utf8(path: Path) -> bool:
+    """Lines that aren't ASCII, and are UTF-8, as no other encoding is by chance."""
+    lines = _foreign(path).splitlines()
+    return sum(map(_is_line, lines)) > 0.3 * len(lines)
+
+
+def _is_line(line: bytes) -> bool:
+    try:
+        line.decode("utf-8")
+    except UnicodeError:
+        return False
+    return True
+
+
+def _damaged(path: Path) -> TableError:
+    position, line = _first_wrong(path, "utf-8")
+    return TableError(
+        f"{path}: byte {position} (line {line}) is not UTF-8, though most other lines are: it is "
+        "damaged, or joined of two files. Mend that line, or say what all is: --encoding, "
+        "data.encoding."
+    )
 
 
 def _blocks(path: Path) -> Iterator[bytes]:
@@ -79,24 +104,28 @@ def _excerpt(guess: Guess) -> str:
 
 def wrong_encoding(path: Path, encoding: str, ranked: list[Guess] | None = None) -> TableError:
     """Says where the first byte is that isn't `encoding`, and which encodings to try."""
-    decoder = codecs.getincrementaldecoder(encoding)()
-    position, lines = 0, 0
-    for around in _blocks(path):
-        try:
-            decoder.decode(around)
-        except UnicodeError as error:
-            start = getattr(error, "start", 0)
-            lines += around[:start].count(b"\n")
-            position += start
-            break
-        position += len(around)
-        lines += around.count(b"\n")
+    position, line = _first_wrong(path, encoding)
     shown = "UTF-8" if encoding.startswith("utf-8") else encoding
     if ranked is None:
         ranked = [g for g in rank(_foreign(path)) if g.encoding not in (encoding, *WIDE)]
     likely = [g for g in ranked if g.score > LEGIBLE - 2][:3] or ranked[:2]
     names = ", ".join(f"{g.encoding} ({_excerpt(g)!r})" for g in likely)
     return TableError(
-        f"{path}: byte {position} (line {lines + 1}) is not {shown} text. Say what it is with "
+        f"{path}: byte {position} (line {line}) is not {shown} text. Say what it is with "
         f"--encoding or data.encoding; it may be {names or 'no text at all'}."
     )
+
+
+def _first_wrong(path: Path, encoding: str) -> tuple[int, int]:
+    """The first byte that isn't `encoding`, from 0, and its line, from 1."""
+    decoder = codecs.getincrementaldecoder(encoding)()
+    position, lines = 0, 1
+    for block in _blocks(path):
+        try:
+            decoder.decode(block)
+        except UnicodeError as error:
+            start = getattr(error, "start", 0)
+            return position + start, lines + block[:start].count(b"\n")
+        position += len(block)
+        lines += block.count(b"\n")
+    return position, lines

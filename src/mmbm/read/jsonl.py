@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow as pa
 
 from mmbm.errors import TableError
+from mmbm.read.content import check_content
 from mmbm.read.encoding import find_encoding, wrong_encoding
 from mmbm.read.options import Decided, ReadOptions
 from mmbm.read.plain import MISMATCH, plain_type
@@ -21,6 +22,7 @@ def read_jsonl(
     path: Path, options: ReadOptions
 ) -> tuple[pa.Schema, Iterator[pa.RecordBatch], Decided]:
     """Two passes: the first finds each column's type, for the rows may differ in it."""
+    check_content(path, json=True)
     encoding, note = options.encoding, ""
     if encoding is None:
         encoding, note = find_encoding(path)
@@ -35,10 +37,16 @@ def read_jsonl(
 
 def _json_rows(path: Path, encoding: str) -> Iterator[list[dict[str, Any]]]:
     """Some rows at a time: of JSON lines, or of a file that is one array of objects."""
-    if path.suffix.lower() == ".json" and (rows := _array(path, encoding)) is not None:
+    whole = path.suffix.lower() == ".json" or _starts_array(path)
+    if whole and (rows := _array(path, encoding)) is not None:
         yield from (rows[i : i + BATCH_ROWS] for i in range(0, len(rows), BATCH_ROWS))
         return
     yield from _lines(path, encoding)
+
+
+def _starts_array(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(64).lstrip(b"\xef\xbb\xbf \t\r\n")[:2] in (b"[{", b"[\n", b"[\r")
 
 
 def _array(path: Path, encoding: str) -> list[dict[str, Any]] | None:
@@ -71,6 +79,9 @@ def _array(path: Path, encoding: str) -> list[dict[str, Any]] | None:
 def _inner(path: Path, value: dict[str, Any]) -> Any:
     """Rows under the only key that has an array of objects; columns {name: {row: cell}} as pandas
     writes them; None for what is one row of JSON lines."""
+    names, cells = value.get("columns"), value.get("data")
+    if isinstance(names, list) and isinstance(cells, list):  # as pandas' orient="split"
+        return [dict(zip(map(str, names), row)) for row in cells if isinstance(row, list)]
     arrays = [v for v in value.values() if isinstance(v, list) and v and isinstance(v[0], dict)]
     if len(arrays) == 1:
         return arrays[0]

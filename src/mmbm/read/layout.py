@@ -60,6 +60,11 @@ def find_layout(path: Path, encoding: str, options: ReadOptions) -> Layout:
         rows = rows[1:]
     if escape is not None and options.escape is None:
         notes += (f'{path}: quotes inside its cells are written \\", so escape: "\\\\".',)
+    if options.quote and (loose := _loose_quote(rest, delimiter, escape)):
+        notes += (
+            f"{path}: has quotes inside quoted cells that aren't doubled, such as {loose[:60]!r}; "
+            "such cells lose some. Double them, or --no-quote.",
+        )
     header, *below = [row.cells for row in rows] or [[]]
     skip = start + rows[0].line if rows else start
     names = _names(path, header, below if options.skip is None else None)
@@ -131,6 +136,15 @@ def _escape(lines: list[str], delimiter: str) -> str | None:
     return "\\" if faults(None) and not faults("\\") else None
 
 
+def _loose_quote(lines: list[str], delimiter: str, escape: str | None) -> str | None:
+    """The first line, of those that decide, where text is behind the closing quote of a cell."""
+    inside = f'{delimiter}\r\n"'
+    form = re.compile(
+        rf'(?:^|{re.escape(delimiter)})"[^"{re.escape(escape or "")}]*"[^{re.escape(inside)}]'
+    )
+    return next((line.strip() for line in lines[:LOOKED_AT] if form.search(line)), None)
+
+
 def _titles(rows: list[_Row]) -> int:
     """How many rows are above the header: they have one cell, or are empty but for one, and a
     header with a name for most columns follows."""
@@ -152,7 +166,7 @@ def _titles(rows: list[_Row]) -> int:
 
 def _names(path: Path, header: list[str], rows: list[list[str]] | None) -> list[str]:
     """`rows` are those below, to tell a header from a row; None: it was said to be one."""
-    names = [name.strip() for name in header]
+    names = [name.strip().strip("\ufeff") for name in header]
     if not any(names):
         raise TableError(f"{path}: its first row is empty, but must name the columns.")
     data = None
@@ -164,8 +178,51 @@ def _names(path: Path, header: list[str], rows: list[list[str]] | None) -> list[
             "Write a header, a first line with a name for each column; if it is one: --skip 0, "
             "data.skip: 0."
         )
+    if rows:
+        _check_shape(path, names, rows)
     # An empty name is what pandas writes over its index.
     return [name or f"column {i}" for i, name in enumerate(names, start=1)]
+
+
+def _check_shape(path: Path, names: list[str], rows: list[list[str]]) -> None:
+    """Raises TableError where the whole table has another shape than its header says."""
+    rows = [row for row in rows if any(row)]
+    usual, often = Counter(map(len, rows)).most_common(1)[0] if rows else (len(names), 0)
+    if usual != len(names) and often >= max(3, 0.9 * len(rows)):
+        hint = cure(" ".join(rows[0]), usual < len(names), whole=True)
+        raise TableError(
+            f"{path}: its header has {len(names)} names, and its rows have {usual} cells. {hint}"
+        )
+    if rows and all(re.fullmatch(r":?-*:?", cell.strip()) for cell in rows[0]):
+        raise TableError(f"{path}: is a Markdown table: save it as .csv, without the lines of it.")
+    words = [row[0].split() for row in rows if row]
+    blank = len(names[0].split()) if len(names) == 1 else 0
+    if blank > 1 and len(words) > 2 and all(len(row) == blank for row in words):
+        columns = list(zip(*words))
+        if any(all(map(_is_number, column)) for column in columns):
+            raise TableError(
+                f"{path}: its columns are separated by blanks, it seems. If by one each, say so: "
+                "--delimiter ' ', data.delimiter; else save it as .csv (pandas.read_fwf(…))."
+            )
+
+
+def cure(row: str, short: bool, whole: bool = False) -> str:
+    """What to do about a row with too few cells (`short`) or too many; or about all rows."""
+    if ' "' in row and not short:
+        return "A quote counts only right behind a delimiter: remove the blanks before it."
+    if row.count("'") > 1 and not short:
+        return "Cells are quoted by \" only, not by '."
+    if whole:
+        return (
+            "Give every column a name (R writes none over its row names), and end no row with a "
+            "delimiter."
+        )
+    if short:
+        return "Fill it up, or delete it if it is a footer or a comment."
+    return (
+        'Quote a cell that contains the delimiter; where quotes inside cells are written \\", say '
+        "so: --escape, data.escape, a backslash."
+    )
 
 
 def _data_in(names: list[str], rows: list[list[str]]) -> str | None:

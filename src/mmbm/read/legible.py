@@ -13,7 +13,7 @@ SAMPLE = 200_000
 """Bytes that are judged: of lines that aren't ASCII."""
 CLEAR = 0.12
 """By how much the best must be better than the next to be taken."""
-LEGIBLE = 0.0
+LEGIBLE = 0.1
 """Below this mean score nothing is taken."""
 
 CANDIDATES = {
@@ -49,7 +49,7 @@ _HANGUL = frozenset(
 _LATIN = frozenset("iéèêëàâäáãåæçñöôóòõøœüùúûíìîïß")
 _EAST = frozenset("ąćęłńśźżčďěňřšťůžășțşţğıőűđāēīūķļņģėųį")
 _ALONE = frozenset("àèéóíúÀÉÓ")
-_QUOTES = frozenset("µ“”‘’„‚«»–—…•·€£¥§°©®™¿¡½¼¾±×\u00a0º²³")
+_QUOTES = frozenset("µ“”‘’„‚«»–—…•·€£¥§°©®™¿¡½¼¾±×º²³")
 
 
 class Guess(NamedTuple):
@@ -143,7 +143,7 @@ def _symbol(before: str, c: str, behind: str) -> float:
         return 0.8 if c in "’·‐" else -2.0
     if c in "£¥±×°º²³¹ª" and behind.isalpha() and c + behind not in ("°C", "°F"):
         return -1.5
-    return 0.4 if c in _QUOTES else -1.0
+    return 0.4 if c in _QUOTES else -0.2 if c == "\u00a0" else -1.0
 
 
 def _letter(before: str, c: str, behind: str) -> float:

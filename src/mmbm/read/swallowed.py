@@ -36,6 +36,21 @@ def check_swallowed(path: Path, batch: pa.RecordBatch, layout: Layout, before: i
                 raise _late(path, before + row + 2, cell.count("\n"))
 
 
+def check_header_again(path: Path, batch: pa.RecordBatch, before: int) -> None:
+    """Raises TableError at a row that repeats the header."""
+    names = batch.schema.names
+    if len(names) < 2 or pc.index(batch.column(0), names[0]).as_py() < 0:
+        return
+    for row in np.flatnonzero(
+        pc.call_function("equal", [batch.column(0), names[0]]).fill_null(False)
+    ).tolist():
+        if [column[row].as_py() for column in batch.columns] == names:
+            raise TableError(
+                f"{path}: row {before + row + 2} of the file repeats the header: two files were "
+                "joined. Delete that row."
+            )
+
+
 def has_lines(batch: pa.RecordBatch) -> bool:
     """Whether a cell has several lines."""
     return any(_several(c).any() for c in batch.columns)
