@@ -40,6 +40,9 @@ _DEFAULT = re.compile(
     r"(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|\d{1,3}((,\d{3}){2,}(\.\d*)?|,\d{3}\.\d*)", re.ASCII
 )
 
+USUAL = re.compile(r"-?\d+(\.\d+)?", re.ASCII)
+"""Nearly all numbers, which are read alike wherever the decimal mark is a point; read first."""
+
 
 class Notation(NamedTuple):
     decimal: str = "."
@@ -62,6 +65,9 @@ class Notation(NamedTuple):
     def read(self, text: str) -> float | None:
         """The number of a cell; None if it says that there is none. Raises BadCell."""
         text = text.strip()
+        usual = self.decimal == "." and len(text) < LONGEST and USUAL.fullmatch(text)
+        if usual and text not in self.missing:
+            return float(text)
         if text.lower() in ABSENT or text in self.missing:
             return None
         if len(text) <= LONGEST:

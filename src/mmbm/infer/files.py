@@ -13,6 +13,7 @@ from mmbm.columns import media, paths, urls
 from mmbm.columns.audio import read_wave
 from mmbm.columns.cell import describe
 from mmbm.columns.image import DAMAGE, open_picture
+from mmbm.columns.notation import USUAL
 from mmbm.errors import BadCell
 from mmbm.infer.sample import Sample
 from mmbm.progress import heartbeat
@@ -100,6 +101,8 @@ def by_name(cell: Any) -> str | None:
     if isinstance(cell, list) and len(cell) == 1:
         return by_name(cell[0])
     if not isinstance(cell, str):
+        return None
+    if len(cell) < 40 and USUAL.fullmatch(cell):
         return None
     cell = paths.tidy(cell)
     if cell[:11].lower() in ("data:image/", "data:audio/"):

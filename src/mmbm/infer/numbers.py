@@ -11,7 +11,7 @@ from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 from mmbm.columns import Cell
-from mmbm.columns.notation import ABSENT, BLANKS, Notation, plain
+from mmbm.columns.notation import ABSENT, BLANKS, USUAL, Notation, plain
 from mmbm.errors import BadCell
 
 NEARLY = 0.98
@@ -92,6 +92,9 @@ def find(cells: Sequence[Cell]) -> Written:
     texts = [text for text in texts if text.lower() not in ABSENT]
     if not any(c.isdigit() for text in texts[:200] for c in text[:40]):
         return Written()
+    if all(map(USUAL.fullmatch, texts)):
+        some = [Parts("", text.removeprefix("-"), "") for text in texts[:LOOKED_AT]]
+        return Written() if _are_codes(some) else Written({}, _notes(some, ".", None, Counter()))
     missing = Counter(text for text in texts if _is_mark(text))
     rest = [text for text in texts if text not in missing][:LOOKED_AT]
     parts = [found for text in rest if (found := take_apart(text))]
@@ -175,11 +178,16 @@ _SPELLED = frozenset(map(_spelling, _UNITS))
 def _marks(parts: list[Parts]) -> tuple[str, str | None]:
     """(decimal, thousands) that fit the most cells."""
 
+    bodies = [p.body for p in parts]
+    marks = set("".join(bodies)) - set("0123456789eE+-.")
+
     def fits(candidate: tuple[str, str | None]) -> int:
         notation = Notation(*candidate)
         strict = candidate == (".", None)
-        return sum(_reads(notation, p.body) and not (strict and "," in p.body) for p in parts)
+        return sum(_reads(notation, body) and not (strict and "," in body) for body in bodies)
 
+    if not marks and not any(body.count(".") > 1 for body in bodies):
+        return _CANDIDATES[0]
     return max(_CANDIDATES, key=fits)
 
 
