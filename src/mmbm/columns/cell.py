@@ -69,10 +69,17 @@ def media(cell: Any) -> Any:
             return _png(cell)
         elif is_array(cell) and is_pixels(array := as_array(cell)):
             return _png(array)
-        elif isinstance(cell, list | tuple) and len(cell) < 2 and not _is_number(cell):
+        elif isinstance(cell, list | tuple) and (not cell or _is_one_medium(cell)):
             cell = cell[0] if cell else None
         else:
             raise BadCell(f"is {describe(cell)}; {READ}")
+
+
+def _is_one_medium(cell: Sequence[Any]) -> bool:
+    """A list of one path, picture or the like, as datasets of several images have them."""
+    first = cell[0]
+    one = isinstance(first, str | Path) or is_media(first) or is_picture(first) or is_array(first)
+    return len(cell) == 1 and one
 
 
 READ = (

@@ -96,7 +96,7 @@ class ImageColumn:
         try:
             return self._decode(data)
         except DAMAGE as error:
-            raise BadCell(_reason(data, error)) from error
+            raise BadCell(reason(data, error)) from error
 
     def _decode(self, data: bytes) -> np.ndarray:
         spec = self.spec
@@ -210,7 +210,8 @@ def _resize(
     return picture.resize((width, height), how, box, reducing_gap=3.0)
 
 
-def _reason(data: bytes, error: BaseException) -> str:
+def reason(data: bytes, error: BaseException) -> str:
+    """Why these bytes are no picture, after what Pillow raised."""
     if isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning):
         return "has more pixels than are safe to decode"
     found = media.name_format(data[:512])

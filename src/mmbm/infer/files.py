@@ -10,9 +10,9 @@ import numpy as np
 import soundfile
 
 from mmbm.columns import media, paths, urls
-from mmbm.columns.audio import read_wave
+from mmbm.columns.audio import MAX_CHANNELS, read_wave
 from mmbm.columns.cell import describe
-from mmbm.columns.image import DAMAGE, open_picture
+from mmbm.columns.image import DAMAGE, open_picture, reason
 from mmbm.columns.notation import USUAL
 from mmbm.errors import BadCell
 from mmbm.infer.sample import Sample
@@ -26,6 +26,8 @@ MAX_BYTES = 100_000_000
 MAX_PIXELS = 30_000_000
 """Of a picture that is decoded to see how many bits it uses."""
 PICTURES = ("a JPEG picture", "a PNG picture", "a GIF picture", "a WebP picture")
+PEAK_OF = 200_000
+"""Frames of a sound whose peak is measured: a header may claim any number of them."""
 QUIET = 2**-13
 """A peak of 32-bit samples below it: they have the scale of 16 bits, or less."""
 LOUD = 8.0
@@ -156,12 +158,11 @@ def look(source: bytes | Path) -> Picture | Sound:
             return Picture(*picture.size, grey, int(peak))
     except DAMAGE as error:
         if media.name_format(data[:512]) in PICTURES:
-            raise BadCell(
-                f"is a picture that is damaged or cut off ({str(error)[:100]})"
-            ) from error
+            raise BadCell(reason(data, error)) from error
     try:
         with soundfile.SoundFile(BytesIO(data)) as sound:
-            start = sound.read(5 * sound.samplerate, dtype="float64", always_2d=True)
+            heard = sound.channels <= MAX_CHANNELS  # else decoding says what is wrong
+            start = sound.read(PEAK_OF if heard else 0, dtype="float32", always_2d=True)
             peak = float(np.abs(start).max(initial=0))
             return Sound(sound.samplerate, sound.frames / sound.samplerate, sound.subtype, peak)
     except (soundfile.SoundFileError, RuntimeError, TypeError, ValueError, ZeroDivisionError):
