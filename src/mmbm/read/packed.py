@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from mmbm.errors import TableError
+from mmbm.progress import heartbeat
 
 _OPENERS: dict[str, Callable[[Path], Any]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
 ENDINGS = (*_OPENERS, ".zip")
@@ -77,7 +78,8 @@ def _is_hidden(name: str) -> bool:
 def _copy(source: Any, target: Path, path: Path) -> None:
     most = max(path.stat().st_size * RATIO, 100 * BLOCK)
     with target.open("wb") as file:
-        while block := source.read(BLOCK):
+        blocks = iter(lambda: source.read(BLOCK), b"")
+        for block in heartbeat(blocks, f"Unpacking {path.name}, MB"):
             file.write(block)
             if file.tell() > most:
                 raise TableError(

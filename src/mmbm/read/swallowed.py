@@ -5,6 +5,7 @@ its columns. Lines of a text that was meant to be several lines aren't like that
 """
 
 import csv
+import itertools
 from collections import Counter
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import pyarrow.compute as pc
 
 from mmbm.columns.number import parse
 from mmbm.errors import BadCell, TableError
+from mmbm.progress import heartbeat
 from mmbm.read.layout import Layout, dialect
 
 LOOKED_AT = 2000
@@ -70,9 +72,8 @@ def check_quotes(path: Path, encoding: str, layout: Layout) -> None:
             file.readline()
         form = dialect(layout.delimiter, layout.escape, layout.quote)
         reader = csv.reader(file, strict=True, **form)
-        row, start = 0, 0
-        while True:
-            row, start = row + 1, reader.line_num
+        for row in heartbeat(itertools.count(1), f"Quotes checked in rows of {path.name}"):
+            start = reader.line_num
             try:
                 next(reader)
             except StopIteration:
