@@ -65,6 +65,11 @@ WRITTEN: dict[str, tuple[Any, dict[str, Any]]] = {
     "magnitudes": (
         lambda i: R.choice(["1.2k", "3M", "900", "4.5k"]), {"unit": {"k": 1e3, "M": 1e6}},
     ),
+    "millions of dollars": (lambda i: f"${R.randint(1, 9)}.5M", {"unit": {"$": 1, "M": 1e6}}),
+    "fractions of three places": (lambda i: f"0,{R.randint(100, 999)}", {"decimal": ","}),
+    "long numbers": (
+        lambda i: f"{grouped(' ')} {R.randint(100, 999)},89", {"decimal": ",", "thousands": " "},
+    ),
     "a question mark": (lambda i: "?" if i % 9 == 0 else decimal(1), {"missing": ["?"]}),
     "a dash": (lambda i: "-" if i % 9 == 0 else decimal(1), {"missing": ["-"]}),
     "words": (

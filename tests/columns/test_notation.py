@@ -66,6 +66,7 @@ def test_a_number_is_read_as_its_column_writes_it(cell, options, value):
         ("28.7", {"decimal": ","}, "written with decimal ','"),
         ("12 lb", {"unit": "kg"}, "unit kg"),
         ("1,2", {"thousands": ","}, "not a number"),
+        ("0,125", {"thousands": ","}, "not a number"),
         ("28,7", {}, "say how it is written: decimal, thousands"),
         ("12 kg", {}, "not a number"),
         ("--5", {}, "not a number"),

@@ -129,14 +129,14 @@ class Notation(NamedTuple):
 @lru_cache(maxsize=64)
 def _body(decimal: str, thousands: str | None) -> re.Pattern[str]:
     """Digits without sign and unit. The last group of thousands has three digits; those before it
-    have two in India."""
+    have two in India; 0,125 is no group."""
     if thousands is None and decimal == ".":
         return _DEFAULT
     point = re.escape(decimal)
     whole = r"\d+"
     if thousands is not None:
         mark = f"[{_THOUSANDS[thousands]}]"
-        whole = rf"(\d+|\d{{1,3}}({mark}\d{{2,3}})*{mark}\d{{3}})"
+        whole = rf"(\d+|[1-9]\d{{0,2}}({mark}\d{{2,3}})*{mark}\d{{3}})"
     return re.compile(rf"({whole}({point}\d*)?|{point}\d+)([eE][+-]?\d+)?", re.ASCII)
 
 

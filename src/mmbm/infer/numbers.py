@@ -137,7 +137,8 @@ def _are_codes(parts: list[Parts]) -> bool:
     if codes >= (1 - NEARLY) * len(parts):
         return True
     shapes = {re.sub(r"\d", "0", p.body) for p in parts}
-    return len(parts) >= 10 and len(shapes) == 1 and len(next(iter(shapes)).split()) > 2
+    groups = next(iter(shapes)).split()
+    return len(parts) >= 10 and len(shapes) == 1 and len(groups) > 2 and "".join(groups).isdigit()
 
 
 def _unit(parts: list[Parts]) -> tuple[str | dict[str, float] | None, str]:
@@ -148,7 +149,7 @@ def _unit(parts: list[Parts]) -> tuple[str | dict[str, float] | None, str]:
         return None, ""
     magnitudes = {b: MAGNITUDES[b] for b in behind if b in MAGNITUDES}
     bare = sum(not p.behind for p in parts)
-    if magnitudes and (len(behind) > 1 or bare) and len(magnitudes) == len(behind):
+    if magnitudes and (len(behind) > 1 or bare or before) and len(magnitudes) == len(behind):
         units = dict.fromkeys(before, 1.0)
     else:
         magnitudes, units = {}, dict.fromkeys([*before, *behind], 1.0)
