@@ -6,10 +6,11 @@ its columns. Lines of a text that was meant to be several lines aren't like that
 
 import csv
 import itertools
+import re
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -29,7 +30,7 @@ def check_swallowed(path: Path, batch: pa.RecordBatch, layout: Layout, before: i
         return
     usual: dict[int, set[str] | None] = {}
     for place, column in enumerate(batch.columns):
-        for row in np.flatnonzero(_several(column)).tolist():
+        for row in _several(column):
             cell = column[row].as_py()
             inside = _rows_inside(cell, layout)
             if (inside and _alike(inside, batch, usual)) or _ends_a_row(
@@ -41,11 +42,11 @@ def check_swallowed(path: Path, batch: pa.RecordBatch, layout: Layout, before: i
 def check_header_again(path: Path, batch: pa.RecordBatch, before: int) -> None:
     """Raises TableError at a row that repeats the header."""
     names = batch.schema.names
-    if len(names) < 2 or pc.index(batch.column(0), names[0]).as_py() < 0:
+    if len(names) < 2 or not names[0].isprintable():
         return
-    for row in np.flatnonzero(
-        pc.call_function("equal", [batch.column(0), names[0]]).fill_null(False)
-    ).tolist():
+    literal = re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", names[0])  # RE2 knows no other escapes
+    options = pc.MatchSubstringOptions(f"^{literal}$")
+    for row in _places("match_substring_regex", batch.column(0), options):
         if [column[row].as_py() for column in batch.columns] == names:
             raise TableError(
                 f"{path}: row {before + row + 2} of the file repeats the header: two files were "
@@ -55,13 +56,18 @@ def check_header_again(path: Path, batch: pa.RecordBatch, before: int) -> None:
 
 def has_lines(batch: pa.RecordBatch) -> bool:
     """Whether a cell has several lines."""
-    return any(_several(c).any() for c in batch.columns)
+    return any(map(_several, batch.columns))
 
 
-def _several(column: pa.Array) -> np.ndarray:
-    """bool [rows]: cells of several lines."""
-    found = pc.call_function("match_substring", [column], pc.MatchSubstringOptions("\n"))
-    return found.fill_null(False).to_numpy(zero_copy_only=False)
+def _several(column: pa.Array) -> list[int]:
+    """The rows whose cells have several lines."""
+    return _places("match_substring", column, pc.MatchSubstringOptions("\n"))
+
+
+def _places(function: str, column: pa.Array, options: Any) -> list[int]:
+    """Rows of which it is true. (Through numpy or a scalar, Arrow would import pandas.)"""
+    found = pc.call_function(function, [column], options)
+    return pc.call_function("indices_nonzero", [found]).to_pylist()
 
 
 def check_quotes(path: Path, encoding: str, layout: Layout) -> None:
