@@ -153,6 +153,39 @@ def test_sounds_are_opened_for_their_rate_and_length_and_a_column_of_lengths_is_
     assert "the length of speech" in inferred.left_out["duration"].why
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "reason"),
+    [
+        ("a.png", b"version https://git-lfs.github.com/spec/v1\n", "run `git lfs pull`"),
+        ("a.wav", b"version https://git-lfs.github.com/spec/v1\n", "run `git lfs pull`"),
+        ("a.heic", b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(99), "pip install pillow-heif"),
+        ("a.jpg", b"", r"is empty \(0 bytes\)"),
+        ("a.jpg", b"<html>404", "is a web page"),
+        ("a.png", damaged.bomb(), "more pixels than are safe"),
+        ("a.wav", b"noise", "neither an image nor a sound"),
+    ],
+)
+def test_media_that_cant_be_read_are_an_error_with_the_first_cells_reason(
+    name, content, reason, tmp_path: Path
+):
+    (tmp_path / name).write_bytes(content)
+    table = open_table(
+        {"photo": [name] * 18, "x": NOISE[:18], "label": ["x", "y"] * 9}, root=tmp_path
+    )
+
+    with pytest.raises(TableError, match=rf"column 'photo'.*row 1, {name}: .*{reason}"):
+        infer(table, ["label"])
+
+
+def test_absolute_paths_of_another_machine_are_named_as_such(tmp_path: Path):
+    for folder in ("/home/somebody/data", "C:\\data"):
+        cells = [f"{folder}/{i}.png" for i in range(18)]
+        table = open_table({"photo": cells, "label": ["x", "y"] * 9}, root=tmp_path)
+
+        with pytest.raises(TableError, match=r"absolute path, perhaps of another machine"):
+            infer(table, ["label"])
+
+
 def test_media_that_are_not_there_are_an_error_that_names_the_folder(tmp_path: Path):
     table = open_table({"photo": ["a.png", "b.png"] * 9, "label": ["x", "y"] * 9}, root=tmp_path)
 

@@ -26,4 +26,4 @@ def test_items_that_take_long_are_counted(monkeypatch, capsys):
             yield [i, i]
 
     assert len(list(progress.track(slow(), 12, "decode photo", each=len))) == 6
-    assert "decode photo: 4 of 12" in capsys.readouterr().err
+    assert "decode photo: 4 of 12 …" in capsys.readouterr().err

@@ -3,8 +3,11 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from mmbm.config import Config
 from mmbm.prepare import Data, prepare
+from mmbm.prepare.loudness import odd_sounds
 
 FEW = 10
 """Train rows of a class below which it will hardly be learned."""
@@ -14,7 +17,15 @@ def check(config: Config, cache: Path, quarantine: Path, table: Any = None) -> l
     """Sentences about rows, bad cells, duplicates and rare classes; raises what training would."""
     data = prepare(config, cache, quarantine, table=table)
     sizes = ", ".join(f"{len(rows)} {split}" for split, rows in data.splits.items())
-    return [f"{data.table.source}: {sizes} rows.", *data.notes, *absent(data), *rare(config, data)]
+    told = [*data.notes, *absent(data), *rare(config, data), *sounds(config, data)]
+    return [f"{data.table.source}: {sizes} rows.", *told]
+
+
+def sounds(config: Config, data: Data) -> list[str]:
+    rows = np.sort(np.concatenate([part.rows for part in data.splits.values()]))
+    stores = data.splits["train"].stores
+    names = [name for name, spec in config.inputs.items() if spec.kind == "audio"]
+    return [note for name in names for note in odd_sounds(name, stores[name], rows)]
 
 
 def absent(data: Data) -> list[str]:

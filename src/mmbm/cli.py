@@ -54,7 +54,9 @@ def main() -> None:
 
 @app.command()
 def init(
-    table: Annotated[Path, typer.Argument(help="csv, tsv, jsonl, parquet, arrow or feather.")],
+    table: Annotated[
+        Path, typer.Argument(help="csv, tsv, jsonl, parquet, arrow, feather, or a folder.")
+    ],
     target: Annotated[
         list[str] | None, typer.Option(help="Column to answer; may be repeated.")
     ] = None,
@@ -69,27 +71,35 @@ def init(
     ] = None,
     drop: Annotated[list[str] | None, typer.Option(help="Column to leave out.")] = None,
     only: Annotated[list[str] | None, typer.Option(help="Use only these as inputs.")] = None,
+    root: Annotated[Path | None, typer.Option(help="Folder of media paths.")] = None,
+    encoding: Annotated[str | None, typer.Option(help="Of a text file: gb18030.")] = None,
+    delimiter: Annotated[str | None, typer.Option(help="Between the cells of a csv.")] = None,
+    skip: Annotated[int | None, typer.Option(min=0, help="Lines above a csv's header.")] = None,
+    escape: Annotated[str | None, typer.Option(help="Before a quote inside quotes: \\\\")] = None,
+    quote: Annotated[bool, typer.Option(help="Whether quotes enclose cells.")] = True,
+    force: Annotated[bool, typer.Option("--force", help="Write over an edited config.")] = False,
     output: Annotated[Path, typer.Option("-o", help="Config to write.")] = Path("config.yaml"),
 ) -> None:
     """Write a config: every column's kind inferred from its values and explained."""
-    from mmbm.infer import infer, to_yaml
+    from mmbm.infer import infer, report, to_yaml, write_config
     from mmbm.progress import say
     from mmbm.table import open_table
 
     inferred = infer(
-        open_table(table),
+        open_table(table, root=root, encoding=encoding, delimiter=delimiter, skip=skip,
+                   escape=escape, quote=quote),
         target or [],
         drop or [],
         only or [],
         transcripts=transcript or [],
         texts=text or [],
         matches=match or [],
-    )
-    output.parent.mkdir(parents=True, exist_ok=True)
-    output.write_text(to_yaml(inferred, output), encoding="utf-8")
-    for warning in inferred.warnings:
-        say(f"Note: {warning}")
-    say(f"Wrote {output}. Next: mmbm train {output}")
+    )  # fmt: skip
+    replaced = write_config(to_yaml(inferred, output), output, force)
+    for line in report(inferred):
+        say(line)
+    say(f"Wrote {output}{', in place of the old one' if replaced else ''}. "
+        f"Next: mmbm train {output}")  # fmt: skip
 
 
 @app.command("import-weights")

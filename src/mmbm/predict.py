@@ -177,7 +177,7 @@ def decode_row(bundle: Bundle, row: dict[str, Cell], root: Path | None) -> Decod
         cell: Any = row.get(name)
         if spec.kind in MEDIA:
             try:
-                cell = locate(cell, root)
+                cell = locate(cell, root, getattr(spec, "max_bytes", None))
             except BadCell as bad:
                 return Decoded({}, f"{name}: {bad.reason}", name)
         cells[name], reason = decode_cell(bundle.columns[name], cell)

@@ -25,7 +25,7 @@ def track(items: Iterable[T], total: int, label: str, each: Count | None = None)
 
     console = Console(stderr=True)
     if not console.is_terminal:
-        yield from with_lines(items, total, label, each)
+        yield from heartbeat(items, label, total, each)
         return
     columns = (
         TextColumn("{task.description:<16}"),
@@ -40,15 +40,18 @@ def track(items: Iterable[T], total: int, label: str, each: Count | None = None)
             bar.advance(task, each(item) if each else 1)
 
 
-def with_lines(items: Iterable[T], total: int, label: str, each: Count | None) -> Iterator[T]:
-    """A line now and then."""
-    last, done = time.monotonic(), 0
+def heartbeat(
+    items: Iterable[T], label: str, total: int | None = None, each: Count | None = None
+) -> Iterator[T]:
+    """Pass items through; a line every `QUIET` seconds says how many there were, also in a pipe
+    or a log. `each(item)` is what an item counts for."""
+    said, done = time.monotonic(), 0
     for item in items:
         yield item
         done += each(item) if each else 1
-        if time.monotonic() - last >= QUIET:
-            say(f"{label}: {done} of {total}")
-            last = time.monotonic()
+        if time.monotonic() - said > QUIET:
+            said = time.monotonic()
+            say(f"{label}: {done:,}" + (f" of {total:,}" if total else "") + " …")
 
 
 @contextmanager

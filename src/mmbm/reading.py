@@ -6,7 +6,9 @@ table was: text of another encoding with characters beyond ASCII is hardly ever 
 """
 
 import codecs
+import contextlib
 import os
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -42,9 +44,18 @@ def open_as_trained(
     if path is not None and path.is_file() and path.suffix.lower() in TEXTS:
         encoding = encoding or encoding_of(path, config.data.encoding)
         delimiter = delimiter or delimiter_of(path, encoding, config.data.delimiter)
-    folder = Path.cwd() if path is None else path.parent
+    folder, data = Path.cwd() if path is None else path.parent, config.data
     place = Path(root) if root is not None else root_of(config, folder)
-    return open_table(source, encoding=encoding, delimiter=delimiter, root=place, cache=cache)
+    opened = partial(
+        open_table, source, encoding=encoding, delimiter=delimiter, escape=data.escape,
+        quote=data.quote, root=place, cache=cache,
+    )  # fmt: skip
+    if data.skip:
+        with contextlib.suppress(TableError):  # it may have no lines above its header
+            table = opened(skip=data.skip)
+            if set(table.names) & set(config.inputs):
+                return table
+    return opened()
 
 
 def encoding_of(path: Path, trained: str | None) -> str | None:

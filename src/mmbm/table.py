@@ -9,8 +9,10 @@ that memory doesn't grow with the rows and every later pass is random access.
 Rows are numbered from 0, the header not counted.
 """
 
+import contextlib
 import difflib
 import hashlib
+import json
 import os
 import tempfile
 from collections.abc import Iterator
@@ -23,9 +25,13 @@ import pyarrow as pa
 from mmbm import files, read
 from mmbm.columns import Cell
 from mmbm.errors import TableError
+from mmbm.progress import heartbeat, say
+from mmbm.read.options import ReadOptions
 
 VERSION = 2
 """Raised when reading changes, so that the cache of an older version is not used."""
+DECIDED = b"mmbm"
+"""In the metadata of a copy: how its file was read."""
 CHUNK_BYTES = 4_000_000
 """Cells become Python objects about this many bytes at a time."""
 
@@ -40,7 +46,8 @@ class Table:
         source: str,
         root: Path,
         digest: str,
-        read_with: dict[str, str] | None = None,
+        read_with: dict[str, Any] | None = None,
+        notes: tuple[str, ...] = (),
         folder: tempfile.TemporaryDirectory | None = None,
     ):
         read.check_names(data.column_names, source)
@@ -50,16 +57,19 @@ class Table:
         self.root = root
         self.digest = digest
         self.read_with = read_with or {}
-        """`encoding` and `delimiter`, where the caller gave them."""
+        """Options of `data` in a config that the caller gave, or that had to be found."""
+        self.notes = notes
+        """What was found, for the user: an encoding, lines above the header."""
         self.names: list[str] = data.column_names
+        self._places = {name: i for i, name in enumerate(self.names)}
         self.rows: int = data.num_rows
         self._data = data
         self._folder = folder  # removed by close(), or when the table is garbage or Python exits
 
     def column(self, name: str) -> pa.ChunkedArray:
         """One column, not copied. Raises TableError that names the nearest column."""
-        if name in self.names:
-            return self._data.column(name)
+        if name in self._places:
+            return self._data.column(self._places[name])
         near = difflib.get_close_matches(name, self.names, n=1, cutoff=0.5)
         hint = f" Did you mean {near[0]!r}?" if near else ""
         shown = ", ".join(self.names[:20]) + (", …" if len(self.names) > 20 else "")
@@ -72,7 +82,7 @@ class Table:
         return _stream(column, step) if rows is None else _pick(column, np.asarray(rows), step)
 
     def row(self, i: int) -> dict[str, Cell]:
-        return {name: self._data.column(name)[i].as_py() for name in self.names}
+        return {name: self._data.column(at)[i].as_py() for name, at in self._places.items()}
 
     def close(self) -> None:
         """Let go of the data and remove the temporary copy, if there is one."""
@@ -86,33 +96,46 @@ def open_table(
     *,
     encoding: str | None = None,
     delimiter: str | None = None,
+    skip: int | None = None,
+    escape: str | None = None,
+    quote: bool = True,
     root: Path | None = None,
     cache: Path | None = None,
 ) -> Table:
-    """Open a file, or a table from Python, as a `Table`. Raises TableError.
+    """Open a file or a folder, or a table from Python, as a `Table`. Raises TableError.
 
-    source: path of a csv, tsv, jsonl, parquet, arrow or feather file; or a pandas, polars, pyarrow
-        or Hugging Face table; or a dict of columns; or a list of rows that are dicts.
-    encoding, delimiter: of a csv; found from its beginning if not given.
+    source: path of a csv, tsv, json, jsonl, parquet, arrow or feather file, perhaps compressed
+        (.gz, .bz2, .xz, .zip), or of a folder of class folders; or a pandas, polars, pyarrow or
+        Hugging Face table; or a dict of columns; or a list of rows that are dicts.
+    encoding, delimiter, skip, escape, quote: of a csv, as `data` in a config has them; found from
+        the file if not given. What was found is said on stderr if it may be otherwise.
     root: folder that media paths are relative to; the file's own, or the current one.
     cache: folder for the memory-mapped copy of a file, reused while the file doesn't change; a
         temporary one if not given.
     """
     if isinstance(source, str | os.PathLike):
         path = Path(source)
-        return _open_file(path, encoding, delimiter, root or path.parent, cache)
+        options = ReadOptions(encoding, delimiter, skip, escape, quote)
+        return _open_folder(path, root) if path.is_dir() else _open_file(path, options, root, cache)
     data = read.plain_table(read.from_python(source))
     name = f"{type(source).__module__.partition('.')[0]} {type(source).__name__}"
     name = f"table ({name.removeprefix('builtins ')})"
     return Table(data, source=name, root=root or Path.cwd(), digest=_content(data))
 
 
-def _open_file(
-    path: Path, encoding: str | None, delimiter: str | None, root: Path, cache: Path | None
-) -> Table:
-    reader = read.reader(path)  # refuses what isn't there or isn't a table before anything else
+def _open_folder(path: Path, root: Path | None) -> Table:
+    from mmbm.read.folder import read_folder  # it knows names of splits, which are a table's
+
+    data = read_folder(path, read.ENDINGS)
+    return Table(data, source=str(path), root=root or path, digest=_content(data))
+
+
+def _open_file(path: Path, options: ReadOptions, root: Path | None, cache: Path | None) -> Table:
+    read.check_path(path)
+    if not read.is_packed(path):
+        read.reader(path)  # refuses what isn't a table before anything else
     status = path.stat()
-    identity = (VERSION, path.resolve(), status.st_size, status.st_mtime_ns, encoding, delimiter)
+    identity = (VERSION, path.resolve(), status.st_size, status.st_mtime_ns, options)
     digest = hashlib.sha256(repr(identity).encode()).hexdigest()[:32]
     folder = None
     if cache is None:
@@ -121,23 +144,43 @@ def _open_file(
     copy = cache / f"{digest}.arrow"
     data = _map(copy) if files.sound(copy) else None
     if data is None:
-        schema, batches = reader(path, encoding, delimiter)
-        read.check_names(schema.names, str(path))
-        _write(copy, schema, batches)
+        _copy(path, options, copy)
         data = _map(copy)
     if data is None:
         raise TableError(
             f"{copy}: the copy just written can't be read. Is the disk full or failing?"
         )
-    given = {"encoding": encoding, "delimiter": delimiter}
+    decided = json.loads((data.schema.metadata or {}).get(DECIDED, b"[{}, []]"))
+    for note in decided[1]:
+        say(note)
     return Table(
-        data,
+        data.replace_schema_metadata(None),
         source=str(path),
-        root=root,
+        root=root or path.parent,
         digest=digest,
-        read_with={key: value for key, value in given.items() if value},
+        read_with=decided[0],
+        notes=tuple(decided[1]),
         folder=folder,
     )
+
+
+def _copy(path: Path, options: ReadOptions, copy: Path) -> None:
+    """Read a file into its memory-mapped copy, which keeps what was decided."""
+    with contextlib.ExitStack() as stack:
+        inner = path
+        if read.is_packed(path):
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            folder = stack.enter_context(tempfile.TemporaryDirectory(dir=copy.parent))
+            inner = read.unpack(path, Path(folder), read.ENDINGS)
+        try:
+            read.check_path(inner)
+            schema, batches, decided = read.reader(inner)(inner, options)
+            read.check_names(schema.names, str(inner))
+            kept = {DECIDED: json.dumps([decided.options, decided.notes])}
+            label = f"Rows read of {path.name}"
+            _write(copy, schema.with_metadata(kept), heartbeat(batches, label, each=len))
+        except TableError as error:  # in the words of the file that the user named
+            raise TableError(str(error).replace(str(inner), str(path))) from error
 
 
 def _map(copy: Path) -> pa.Table | None:
@@ -157,7 +200,7 @@ def _write(copy: Path, schema: pa.Schema, batches: Iterator[pa.RecordBatch]) -> 
         pa.ipc.new_file(sink, schema) as writer,
     ):
         for batch in batches:
-            writer.write_batch(batch)
+            writer.write_batch(batch.replace_schema_metadata(schema.metadata))
     files.seal(copy)
 
 

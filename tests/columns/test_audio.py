@@ -172,3 +172,47 @@ def test_real_recordings_are_read_at_the_asked_rate(data):
         wave = decode(clip, rate=16000)
         assert abs(len(wave) - 16000 * info.frames / info.samplerate) <= 2
         assert wave.std() > 50
+
+
+# ── channels and scales ──────────────────────────────────────────────────────────────────────────
+
+
+def loudness(cell: bytes, **options) -> float:
+    return float(np.sqrt(np.mean(np.square(decode(cell, **options).astype(float)))))
+
+
+TONE = damaged.tone(0.5)
+FULL = float(np.sqrt(np.mean(np.square(TONE * 32768.0))))
+
+
+@pytest.mark.parametrize("scale", [-1.0, -0.95])
+@pytest.mark.parametrize("format", ["WAV", "FLAC"])
+def test_channels_that_cancel_out_are_not_averaged_to_silence(scale: float, format: str):
+    stereo = np.stack([TONE, TONE * scale], axis=1)
+
+    assert loudness(damaged.sound(stereo, format=format)) == pytest.approx(FULL, rel=0.01)
+
+
+def test_channels_are_averaged_as_long_as_something_is_left():
+    other = damaged.tone(0.5, hertz=1000)
+
+    assert loudness(damaged.sound(np.stack([TONE, other], axis=1))) == pytest.approx(
+        FULL / np.sqrt(2), rel=0.02
+    )
+    assert loudness(damaged.sound(np.stack([TONE, 0 * TONE], axis=1))) == pytest.approx(
+        FULL / 2, rel=0.01
+    )
+
+
+@pytest.mark.parametrize(
+    ("samples", "subtype", "gain"),
+    [
+        (TONE * 32768, "FLOAT", 1 / 32768),
+        ((TONE * 32767).astype(np.int32), "PCM_32", 65536.0),
+        (TONE, "PCM_16", 1.0),
+    ],
+)
+def test_samples_of_another_scale_are_brought_to_full_scale(samples, subtype: str, gain: float):
+    sound = damaged.sound(samples, subtype=subtype)
+
+    assert loudness(sound, gain=gain) == pytest.approx(FULL, rel=0.01)

@@ -247,3 +247,46 @@ def test_real_photographs_have_colour_and_detail(data):
 
     assert arrays.shape == (20, 64, 64, 3)
     assert (arrays.std(axis=(1, 2, 3)) > 10).all()
+
+
+# ── more than 8 bits, HEIC ───────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("bits", [10, 12, 14, 16])
+def test_white_is_the_largest_value_of_the_bits_that_are_used(bits: int):
+    grey = np.linspace(0, 2**bits - 1, 256).reshape(16, 16).astype(np.uint16)
+
+    array = decode(damaged.picture(grey), channels=1, bits=bits)
+
+    assert np.abs(array[..., 0].ravel().astype(int) - np.arange(256)).max() <= 1
+
+
+def test_a_value_beyond_the_bits_is_a_bad_cell():
+    grey = np.full((16, 16), 5000, np.uint16)
+
+    with pytest.raises(BadCell, match="up to 5000, more than bits: 12"):
+        decode(damaged.picture(grey), bits=12)
+
+
+def test_heic_names_the_package_that_reads_it():
+    with pytest.raises(BadCell, match="HEIC picture; to read it: pip install pillow-heif"):
+        decode(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(99))
+
+
+def test_heic_is_read_where_the_package_is_installed(monkeypatch):
+    import sys
+    from types import ModuleType, SimpleNamespace
+
+    module = ModuleType("pillow_heif")
+    picture = Image.fromarray(quadrants())
+    module.open_heif = lambda file: SimpleNamespace(to_pillow=lambda: picture)  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "pillow_heif", module)
+
+    array = decode(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(99))
+
+    np.testing.assert_array_equal(array, quadrants())
+
+
+def test_a_git_lfs_pointer_says_what_to_run():
+    with pytest.raises(BadCell, match=r"is a Git LFS pointer: run `git lfs pull`$"):
+        decode(b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n")

@@ -1,9 +1,13 @@
 """Where the bytes of a media cell come from."""
 
 import base64
+import importlib.util
 import os
+import unicodedata
+import zipfile
 from pathlib import Path
 
+import damaged
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -90,6 +94,79 @@ def test_any_text_is_absent_bytes_a_path_or_a_bad_cell(text: str):
         except BadCell:
             continue
         assert found is None or isinstance(found, bytes if root is None else bytes | Path)
+
+
+NAME = "a b é.png"
+SLIPS = {
+    "backslashes": "img\\a b é.png",
+    "blanks around": "  img/a b é.png ",
+    "double quotes": '"img/a b é.png"',
+    "single quotes": "'img/a b é.png'",
+    "percent signs": "img/a%20b%20%C3%A9.png",
+    "a query": "img/a b é.png?v=1",
+    "composed letters": unicodedata.normalize("NFC", "img/a b é.png"),
+    "decomposed letters": unicodedata.normalize("NFD", "img/a b é.png"),
+    "a relative file URL": "file://img/a%20b%20%C3%A9.png",
+    "a dot": ".\\img\\a b é.png",
+}
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+@pytest.mark.parametrize("text", SLIPS.values(), ids=SLIPS)
+def test_a_path_is_found_as_people_write_it(text: str, form, tmp_path: Path):
+    file = tmp_path / "img" / unicodedata.normalize(form, NAME)
+    file.parent.mkdir()
+    file.write_bytes(b"x")
+
+    assert read(locate(text, tmp_path), 10) == b"x"
+
+
+def test_the_path_as_it_is_written_comes_first(tmp_path: Path):
+    (tmp_path / "a%20b").write_bytes(b"1")
+    (tmp_path / "a b").write_bytes(b"2")
+
+    assert read(locate("a%20b", tmp_path), 10) == b"1"
+
+
+def test_a_path_without_a_file_is_left_to_be_refused(tmp_path: Path):
+    assert locate(" 'no.png' ", tmp_path) == tmp_path / "no.png"
+
+
+def test_an_archive_in_a_url_is_relative_to_the_table(tmp_path: Path, monkeypatch):
+    with zipfile.ZipFile(tmp_path / "img.zip", "w") as archive:
+        archive.writestr("a.png", b"0123456789")
+    monkeypatch.chdir("/")
+
+    assert locate("zip://a.png::img.zip", tmp_path) == b"0123456789"
+    assert len(locate("zip://a.png::img.zip", tmp_path, max_bytes=4)) == 5  # one too many
+    for text in ("zip://b.png::img.zip", "zip://a.png::no.zip", "tar://a.png::img.zip"):
+        with pytest.raises(BadCell, match="URL that can't be read"):
+            locate(text, tmp_path)
+
+
+@pytest.mark.parametrize("text", ["zip://a.png::pipe", "simplecache::local://pipe", "local://pipe"])
+def test_a_url_never_waits_for_a_pipe(text: str, tmp_path: Path):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "zero").symlink_to("/dev/zero")
+
+    for name in ("pipe", "zero"):
+        with pytest.raises(BadCell, match="not a regular file"):
+            read(locate(text.replace("pipe", name), tmp_path), 10)
+
+
+def test_a_url_whose_package_is_missing_names_it():
+    if importlib.util.find_spec("s3fs"):
+        pytest.skip("s3fs is installed")
+    with pytest.raises(BadCell, match="pip install fsspec s3fs"):
+        locate("s3://bucket/a.png", Path())
+
+
+@pytest.mark.parametrize("make", [damaged.picture, damaged.sound])
+def test_plain_base64_of_media_is_read_in_a_table_too(make, tmp_path: Path):
+    data = make()
+
+    assert locate(base64.b64encode(data).decode(), tmp_path) == data
+    assert locate(base64.urlsafe_b64encode(data).decode(), None) == data
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,8 @@ BLOCK = 1 << 18
 MAX_CHANNELS = 64
 HOP = 0.010
 """Seconds from one spectrogram frame to the next, usual for speech."""
+CANCELLED = 0.1
+"""Of the loudest channel: a mean that is fainter (by 20 dB) isn't what was recorded."""
 RATES = (100, 1_000_000)
 """Hz that a file may claim; outside, it is damage, and a resampler would need huge filters."""
 
@@ -61,12 +63,13 @@ def seconds_per_token(spec: AudioSpec) -> float | None:
 class AudioColumn:
     """A sound in any container libsndfile or FFmpeg knows -> int16 [T], T at least 1.
 
-    Channels are averaged; a clip longer than `seconds` is cropped before it is resampled.
+    Channels are averaged, or the loudest is taken where they cancel out; a clip longer than
+    `seconds` is cropped before it is resampled.
 
     State: with a pretrained encoder its `config` and `preprocessor`, under `pretrained`.
     """
 
-    version = 1
+    version = 2
 
     def __init__(self, spec: AudioSpec, state: State | None = None):
         self.spec = spec
@@ -94,8 +97,9 @@ class AudioColumn:
             source = BytesIO(media.read(source, spec.max_bytes))
         try:
             wave, rate = read_wave(
-                source, spec.seconds, spec.crop, spec.rate, most or spec.max_seconds
-            )
+                source, spec.seconds, spec.crop, spec.rate if spec.gain == 1 else None,
+                most or spec.max_seconds,
+            )  # fmt: skip
         except OSError as error:
             raise BadCell(f"the file can't be read ({error.strerror or error})") from error
         if wave.dtype == np.int16:
@@ -107,7 +111,7 @@ class AudioColumn:
             resampled = soxr.resample(wave, rate, spec.rate, quality="HQ")
             wave = resampled if len(resampled) else wave[:1]
         wave = wave[: max(1, round(spec.seconds * spec.rate))]
-        wave = wave * np.float32(32768)
+        wave = wave * np.float32(32768 * spec.gain)
         # Clipped, since a sample over full scale would wrap round to the other sign. In place:
         # fresh memory for each of these passes costs more than the pass.
         np.rint(np.clip(wave, -32768, 32767, out=wave), out=wave)
@@ -176,6 +180,8 @@ def _name(source: BinaryIO | Path) -> Any:
 
 def _reason(head: bytes, error: Exception) -> str:
     found = media.name_format(head)
+    if found and "run `git" in found:
+        return f"is {found}"
     if found and ("sound" in found or "MP4" in found or "WebM" in found):
         return f"is {found} that is damaged or cut off ({getattr(error, 'error_string', error)})"
     return f"is {found}, which can't be read as a sound" if found else "is not a sound"
@@ -201,13 +207,12 @@ def _with_soundfile(
             block = sound.read(min(BLOCK, expected - kept), dtype=dtype, always_2d=True)
             if not len(block):
                 raise BadCell(f"is cut off after {(start + kept) / rate:.2f} s")
-            one = block[:, 0] if sound.channels == 1 else block.mean(axis=1, dtype=np.float32)
-            blocks.append(one)
+            blocks.append(block)
             kept += len(block)
         for promised, there in _SIZES.findall(sound.extra_info):
             if int(there) < int(promised) < UNKNOWN_SIZE:
                 raise BadCell(f"is cut off: {there} of {promised} bytes of samples are there")
-        return blocks[0] if len(blocks) == 1 else np.concatenate(blocks), rate
+        return mix(blocks[0] if len(blocks) == 1 else np.concatenate(blocks)), rate
 
 
 def _with_av(
@@ -233,11 +238,24 @@ def _with_av(
                 break
     if not kept:
         raise BadCell("has no samples")
-    return np.concatenate(blocks), rate
+    return mix(np.concatenate(blocks)), rate
+
+
+def mix(wave: np.ndarray) -> np.ndarray:
+    """[T, C] -> [T]: the mean of the channels; the loudest one where they cancel out, as the two of
+    a balanced recording do."""
+    if wave.shape[1] == 1:
+        return wave[:, 0]
+    mean = wave.mean(axis=1, dtype=np.float32)
+    power = np.square(wave, dtype=np.float64).mean(axis=0)  # [C]
+    loudest = int(np.argmax(power))
+    if np.square(mean, dtype=np.float64).mean() < CANCELLED**2 * power[loudest]:
+        return np.ascontiguousarray(wave[:, loudest])
+    return mean
 
 
 def _av_blocks(file: BinaryIO) -> Generator[tuple[np.ndarray, int], None, None]:
-    """Mono float32 [T] blocks of the first sound track, and their rate."""
+    """float32 [T, C] blocks of the first sound track, and their rate."""
     import av
 
     options = {"format_whitelist": CONTAINERS}
@@ -252,7 +270,7 @@ def _av_blocks(file: BinaryIO) -> Generator[tuple[np.ndarray, int], None, None]:
                 _check(rate, frame.layout.nb_channels, None)
                 resampler = av.AudioResampler(format="fltp", layout=frame.layout, rate=rate)
             for plain in resampler.resample(frame):
-                yield plain.to_ndarray().mean(axis=0, dtype=np.float32), rate  # [C, T] -> [T]
+                yield plain.to_ndarray().T.astype(np.float32, copy=False), rate
 
 
 def _av_errors() -> tuple[type[Exception], ...]:

@@ -53,6 +53,11 @@ def name(cell: Cell) -> str | None:
     return _TRUTH.get(text, text) or None
 
 
+def marks(missing: Iterable[str]) -> frozenset[str]:
+    """Names of the values that mean that there is none (`missing` of a column's options)."""
+    return frozenset(filter(None, map(name, missing)))
+
+
 def int_or_nan(value: float) -> float:
     """`value` without its fraction; NaN where a float no longer tells whole numbers apart."""
     return float(math.trunc(value)) if abs(value) < 2**53 else math.nan
@@ -92,6 +97,7 @@ class CategoryColumn:
     def __init__(self, spec: CategorySpec | CategoryTarget, state: State | None = None):
         self.spec = spec
         self.storage = Storage("int32", ())
+        self._missing = marks(spec.missing)
         self._learn(state or {})
 
     def fit(self, cells: Iterable[Cell]) -> State:
@@ -102,7 +108,7 @@ class CategoryColumn:
                 value = name(cell)
             except BadCell:
                 continue  # the quarantine tells of it when the cell is decoded
-            if value is not None:
+            if value is not None and value not in self._missing:
                 spelling = spelled(cell)
                 seen.setdefault(value, Counter())[type(spelling).__name__, spelling] += 1
                 if len(seen) > self.spec.max_values:
@@ -125,7 +131,9 @@ class CategoryColumn:
     def decode(self, cell: Cell) -> np.ndarray | None:
         """A cell -> int32 []; None if absent. Raises BadCell."""
         value = name(cell)
-        return None if value is None else np.asarray(self.index(value), dtype=np.int32)
+        if value is None or value in self._missing:
+            return None
+        return np.asarray(self.index(value), dtype=np.int32)
 
     def index(self, value: str) -> int:
         """The place of a value by its name, or by another spelling of it; 0 if training never saw
@@ -138,7 +146,8 @@ class CategoryColumn:
     def unseen(self, cell: Cell) -> list[str]:
         """The cell's value, if training never saw it. Raises BadCell."""
         value = name(cell)
-        return [] if value is None or self.index(value) else [value]
+        known = value is None or value in self._missing or self.index(value)
+        return [] if known or value is None else [value]
 
     def describe(self) -> Description:
         values = self.state.get("values", [])

@@ -96,11 +96,11 @@ class ImageColumn:
         try:
             return self._decode(data)
         except DAMAGE as error:
-            raise BadCell(_reason(data, error)) from error
+            raise BadCell(reason(data, error)) from error
 
     def _decode(self, data: bytes) -> np.ndarray:
         spec = self.spec
-        with Image.open(BytesIO(data), formats=FORMATS) as picture:
+        with open_picture(data) as picture:
             width, height = picture.size
             if width * height > spec.max_pixels:
                 raise BadCell(
@@ -113,7 +113,7 @@ class ImageColumn:
             picture.draft(None, (side, side))
             picture.load()
             upright = _upright(picture)
-        flat = _flat(upright, "L" if spec.channels == 1 else "RGB")
+        flat = _flat(upright, "L" if spec.channels == 1 else "RGB", spec.bits)
         how = Image.Resampling(self.state.get("resample", Image.Resampling.BICUBIC))
         fitted = _fit(flat, spec, how)
         return np.asarray(fitted, dtype=np.uint8).reshape(self.storage.shape)
@@ -129,6 +129,20 @@ class ImageColumn:
         return Description(schema, "image/*", "image")
 
 
+def open_picture(data: bytes) -> Image.Image:
+    """Opened, not decoded. HEIC, which Pillow doesn't know, by pillow-heif. Raises BadCell, and
+    what of `DAMAGE` Pillow raises."""
+    if data[4:8] != b"ftyp" or data[8:12] not in media.HEIF:
+        return Image.open(BytesIO(data), formats=FORMATS)
+    try:
+        import pillow_heif  # type: ignore[import-not-found]
+    except ModuleNotFoundError as error:
+        raise BadCell(
+            "is a HEIC picture; to read it: pip install pillow-heif, or save it as JPEG"
+        ) from error
+    return pillow_heif.open_heif(BytesIO(data)).to_pillow()
+
+
 def _upright(picture: Image.Image) -> Image.Image:
     try:
         turn = _TURNS.get(picture.getexif().get(_ORIENTATION, 1))
@@ -137,10 +151,10 @@ def _upright(picture: Image.Image) -> Image.Image:
     return picture if turn is None else picture.transpose(turn)
 
 
-def _flat(picture: Image.Image, mode: str) -> Image.Image:
+def _flat(picture: Image.Image, mode: str, bits: int) -> Image.Image:
     """Any of Pillow's pixel modes -> 8-bit `mode`, white behind what is transparent."""
     if picture.mode.startswith("I") or picture.mode == "F":
-        picture = Image.fromarray(_to_8_bit(np.asarray(picture)))
+        picture = Image.fromarray(_to_8_bit(np.asarray(picture), bits))
     elif "transparency" in picture.info or picture.mode in ("RGBA", "LA", "PA", "RGBa", "La"):
         clear = picture.convert("RGBA")
         white = Image.new("RGBA", clear.size, "white")
@@ -150,18 +164,20 @@ def _flat(picture: Image.Image, mode: str) -> Image.Image:
     return picture.convert(mode)
 
 
-def _to_8_bit(pixels: np.ndarray) -> np.ndarray:
+def _to_8_bit(pixels: np.ndarray, bits: int) -> np.ndarray:
     """16-bit, 32-bit or float grey [H, W] -> uint8 by the range such files use, never clipped.
 
-    Integers count to 65535; floats to 1, 255 or 65535, whichever is the least that holds them.
+    Integers count to 2^bits - 1; floats to 1, 255 or 65535, whichever is the least that holds them.
     """
     low, high = float(pixels.min()), float(pixels.max())
     if not (low >= 0 and high <= 65535):  # also NaN
         raise BadCell(f"has pixel values from {low:g} to {high:g}: save it with 8 or 16 bits")
     if pixels.dtype.kind != "f" or high > 255:
-        full = 65535
+        full = 2**bits - 1
     else:
         full = 1 if high <= 1 else 255
+    if high > full:
+        raise BadCell(f"has pixel values up to {high:g}, more than bits: {bits} can hold ({full})")
     return np.rint(pixels * (255.0 / full)).astype(np.uint8)
 
 
@@ -194,11 +210,14 @@ def _resize(
     return picture.resize((width, height), how, box, reducing_gap=3.0)
 
 
-def _reason(data: bytes, error: BaseException) -> str:
+def reason(data: bytes, error: BaseException) -> str:
+    """Why these bytes are no picture, after what Pillow raised."""
     if isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning):
         return "has more pixels than are safe to decode"
     found = media.name_format(data[:512])
     if isinstance(error, UnidentifiedImageError):
+        if found and "run `git" in found:
+            return f"is {found}"
         return f"is {found}, which can't be read as a picture" if found else "is not a picture"
     if isinstance(error, MemoryError):
         return "needs more memory than there is"

@@ -7,7 +7,9 @@ from typing import Any
 import numpy as np
 
 from mmbm.columns import Cell, Description, State, Storage
-from mmbm.columns.category import CHOICES, name
+from mmbm.columns.category import CHOICES, marks, name
+from mmbm.columns.cell import describe, is_labels
+from mmbm.columns.listed import items
 from mmbm.config import LabelsSpec, LabelsTarget
 from mmbm.errors import BadCell, ConfigError
 
@@ -15,7 +17,9 @@ MAX_LABELS = 10_000
 """More are not labels, and a row of [N] would no longer be small."""
 
 
-def split(cell: Cell, separator: str) -> list[str] | None:
+def split(
+    cell: Cell, separator: str, format: str = "separated", missing: frozenset[str] = frozenset()
+) -> list[str] | None:
     """The labels of a cell, each once, in the order written; None if the cell is absent.
 
     An empty string or list is present: it says that there are none. Raises BadCell.
@@ -26,12 +30,17 @@ def split(cell: Cell, separator: str) -> list[str] | None:
         except UnicodeDecodeError as error:
             raise BadCell("is bytes that are not UTF-8 text") from error
     if isinstance(cell, str):
-        parts: Iterable[Any] = cell.split(separator)
+        if missing and name(cell) in missing:
+            return None
+        listed = format == "list" and cell.strip()
+        parts: Iterable[Any] = items(cell) if listed else cell.split(separator)
     elif isinstance(cell, list | tuple | set | np.ndarray):
-        parts = cell
+        parts = list(cell)
+        if not is_labels(parts):
+            raise BadCell(f"is {describe(list(parts))}, not labels")
     else:
         parts = [cell]
-        if name(cell) is None:
+        if name(cell) is None or name(cell) in missing:
             return None
     names = (name(part) for part in parts)
     return list(dict.fromkeys(label for label in names if label is not None))
@@ -47,6 +56,7 @@ class LabelsColumn:
 
     def __init__(self, spec: LabelsSpec | LabelsTarget, state: State | None = None):
         self.spec = spec
+        self._missing = marks(spec.missing)
         self._learn(state or {})
 
     def fit(self, cells: Iterable[Cell]) -> State:
@@ -55,7 +65,7 @@ class LabelsColumn:
         rows = 0
         for cell in cells:
             try:
-                labels = split(cell, self.spec.separator)
+                labels = self._split(cell)
             except BadCell:
                 continue  # the quarantine tells of it when the cell is decoded
             if labels is None:
@@ -73,7 +83,7 @@ class LabelsColumn:
 
     def decode(self, cell: Cell) -> np.ndarray | None:
         """A cell -> uint8 [N]; None if absent. Raises BadCell."""
-        labels = split(cell, self.spec.separator)
+        labels = self._split(cell)
         if labels is None:
             return None
         hot = np.zeros(self.storage.shape, dtype=np.uint8)  # [N]
@@ -91,6 +101,9 @@ class LabelsColumn:
         if values:
             item["enum" if len(values) <= CHOICES else "examples"] = values[:CHOICES]
         return Description({"type": "array", "items": item, "uniqueItems": True}, None, "choices")
+
+    def _split(self, cell: Cell) -> list[str] | None:
+        return split(cell, self.spec.separator, self.spec.format, self._missing)
 
     def _learn(self, state: State) -> None:
         self.state: State = state

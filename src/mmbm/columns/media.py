@@ -5,50 +5,55 @@ Reasons are clauses that follow a row, a column and a path: "the file does not e
 
 import base64
 import binascii
-import math
 import re
 import stat
-import sys
-import urllib.error
 import urllib.parse
-import urllib.request
 from pathlib import Path
 from typing import Any
 
+from mmbm.columns import cell as cells
+from mmbm.columns import paths, urls
 from mmbm.errors import BadCell
 
-_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")  # two letters at least: C:// is a drive
+MAX_BYTES = 100_000_000
+"""Of what a URL gives, where the caller names no limit; as `max_bytes` of a media input."""
+
+# How base64 of the usual formats begins: JPEG, PNG, GIF, RIFF (WAV, WebP), Ogg, FLAC, MP3, TIFF.
+_ENCODED = re.compile(r"/9j/|iVBORw0KGgo|R0lGOD|UklGR|T2dnU|ZkxhQ|SUQz|SUkqA|TU0AK")
 
 
 def locate(cell: Any, root: Path | None, max_bytes: int | None = None) -> bytes | Path | None:
     """The bytes of a media cell or the file that holds them; None if the cell is absent.
 
-    A cell is bytes, a data URI, a path (relative to `root`), a URL that fsspec reads, or the
-    {"bytes", "path"} of a Hugging Face dataset. With `root` None, as in a server, only bytes given
-    in the cell itself (also as base64) are accepted: nothing is ever opened. Raises BadCell.
+    A cell is what `columns.cell.media` reads: bytes, a data URI or plain base64, a path (relative
+    to `root`), a URL that fsspec reads, or one of Python's objects. With `root` None, as in a
+    server, only bytes given in the cell itself are accepted: nothing is ever opened. Raises
+    BadCell.
     """
-    if cell is None or (isinstance(cell, float) and math.isnan(cell)):
-        return None
-    if isinstance(cell, bytes | bytearray | memoryview):
-        return bytes(cell)
-    if isinstance(cell, dict):
-        inside = cell.get("bytes")
-        return locate(cell.get("path") if inside is None else inside, root, max_bytes)
+    cell = cells.media(cell)
+    if cell is None or isinstance(cell, bytes):
+        return cell
     if isinstance(cell, Path):
         if root is None:
             raise BadCell("a path is not allowed here: send the bytes")
         return root / cell
-    if not isinstance(cell, str):
-        raise BadCell(f"is a {type(cell).__name__}, not a path, bytes or a data URI")
-    if not cell.strip():
+    text = cell.strip()
+    if not text:
         return None
-    if cell[:5].lower() == "data:":
-        return _data_uri(cell)
+    if text[:5].lower() == "data:":
+        return _data_uri(text)
     if root is None:
-        return _plain_base64(cell)
-    if _URL.match(cell):
-        return _url(cell, max_bytes)
-    return root / cell
+        return _plain_base64(text)
+    if urls.is_url(text):
+        return urls.read(text, root, max_bytes or MAX_BYTES)
+    if is_encoded(text):
+        return _plain_base64(text)
+    return paths.find(cell, root)
+
+
+def is_encoded(text: str) -> bool:
+    """Base64 of an image or audio file, by how it begins; no path is that long."""
+    return len(text) > 64 and bool(_ENCODED.match(text)) and " " not in text[:64]
 
 
 def read(cell: bytes | Path, max_bytes: int) -> bytes:
@@ -79,12 +84,16 @@ def check(path: Path, max_bytes: int) -> None:
     _check_size(status.st_size, max_bytes)
 
 
+HEIF = (b"heic", b"heix", b"hevc", b"mif1", b"msf1", b"heim", b"heis")
+"""Brands of Apple's pictures, which Pillow reads with the package pillow-heif only."""
+
+
 def name_format(head: bytes) -> str | None:
     """What a file that isn't what it should be seems to be, from its first bytes."""
     start = head[:512].lstrip(b"\xef\xbb\xbf \t\r\n")
     low = start.lower()
     if head[4:8] == b"ftyp":
-        heif = head[8:12] in (b"heic", b"heix", b"hevc", b"mif1", b"msf1", b"heim", b"heis")
+        heif = head[8:12] in HEIF
         return "a HEIC picture" if heif else "an MP4 or QuickTime file"
     if head[:4] == b"RIFF":
         return {b"WAVE": "a WAV sound", b"WEBP": "a WebP picture"}.get(head[8:12], "a RIFF file")
@@ -148,33 +157,9 @@ def _base64(text: str) -> bytes | None:
         return binascii.a2b_base64(text, strict_mode=True)
     except (binascii.Error, ValueError):
         pass
+    if "-" in text or "_" in text:  # the alphabet that URLs have
+        text = text.replace("-", "+").replace("_", "/")
     try:  # Line breaks are how MIME writes base64; any other foreign character is damage.
         return base64.b64decode("".join(text.split()), validate=True)
     except (binascii.Error, ValueError):
         return None
-
-
-def _url(url: str, max_bytes: int | None) -> bytes | Path:
-    if url[:7].lower() == "file://":
-        try:
-            return Path(urllib.request.url2pathname(urllib.parse.urlsplit(url).path))
-        except (ValueError, urllib.error.URLError) as error:
-            raise BadCell(f"is a file URL that can't be understood ({error})") from error
-    try:
-        import fsspec
-    except ImportError as error:
-        raise BadCell("is a URL; to read it: pip install fsspec") from error
-    try:
-        with fsspec.open(url, "rb") as file:
-            return file.read() if max_bytes is None else file.read(max_bytes + 1)  # type: ignore
-    except ImportError as error:  # fsspec names the package that this protocol needs
-        raise BadCell(f"is a URL that can't be read: {error}") from error
-    except (OSError, ValueError, RuntimeError, EOFError, *_client_errors()) as error:
-        text = str(error) or type(error).__name__
-        raise BadCell(f"is a URL that can't be read ({text[:200]})") from error
-
-
-def _client_errors() -> tuple[type[Exception], ...]:
-    """fsspec lets the errors of its HTTP client through, and they aren't OSErrors."""
-    client = sys.modules.get("aiohttp")
-    return (client.ClientError,) if client else ()

@@ -1,7 +1,6 @@
 """A number cell -> one float64."""
 
 import math
-import re
 from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from itertools import islice
@@ -10,22 +9,21 @@ from typing import Any
 import numpy as np
 
 from mmbm.columns import Cell, Description, State, Storage
+from mmbm.columns.notation import Notation
 from mmbm.config import NumberSpec, NumberTarget
 from mmbm.errors import BadCell
 
-ABSENT = frozenset({"", "na", "n/a", "nan", "null", "none", "<na>"})
 LARGEST = 1e30
 """What is smaller stays finite as float32, which answers are, and so do its squares in float64."""
 RESERVOIR = 100_000
 """Values kept for the quantiles: their error is about 0.2 % of the rows."""
 
-_PLAIN = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
-# 1,234.5 and 1,234,567 have one reading; 1,234 alone has two, 1234 and 1.234.
-_THOUSANDS = re.compile(r"[+-]?\d{1,3}((,\d{3}){2,}(\.\d*)?|,\d{3}\.\d*)", re.ASCII)
+PLAIN = Notation()
 
 
-def parse(cell: Cell | Decimal) -> float | None:
-    """A cell -> a finite number, None if it is absent. Raises BadCell."""
+def parse(cell: Cell | Decimal, notation: Notation = PLAIN) -> float | None:
+    """A cell -> a finite number, None if it is absent. Text is read as `notation` says. Raises
+    BadCell."""
     if cell is None:
         return None
     if isinstance(cell, bytes):
@@ -34,16 +32,15 @@ def parse(cell: Cell | Decimal) -> float | None:
         except UnicodeDecodeError as error:
             raise BadCell("is not a number but bytes") from error
     if isinstance(cell, str):
-        text = cell.strip()
-        if text.lower() in ABSENT:
+        value = notation.read(cell)
+        if value is None:
             return None
-        value = _from_text(text)
     elif isinstance(cell, bool | int | float | Decimal | np.number):
         try:
             value = float(cell)
         except OverflowError as error:
             raise BadCell("is too large a number") from error
-        if math.isnan(value):
+        if math.isnan(value) or (notation.missing and _is_mark(value, notation.missing)):
             return None
     else:
         raise BadCell(f"is a {type(cell).__name__}, not a number")
@@ -54,21 +51,14 @@ def parse(cell: Cell | Decimal) -> float | None:
     return value
 
 
-def _from_text(text: str) -> float:
-    if len(text) < 400:  # the longest float written out has about 310 digits
-        if _PLAIN.fullmatch(text):
-            return float(text)
-        if _THOUSANDS.fullmatch(text):
-            return float(text.replace(",", ""))
-        if text.lower().lstrip("+-") in ("inf", "infinity"):
-            raise BadCell("is infinite")
-    shown = text if len(text) <= 40 else text[:40] + "…"
-    hint = ": write it with a decimal point and no commas" if "," in text else ""
-    raise BadCell(f"is {shown!r}, not a number{hint}")
+def _is_mark(value: float, marks: frozenset[str]) -> bool:
+    """`missing: [-999]` means the number too, however a table holds it."""
+    return repr(value) in marks or (value.is_integer() and str(int(value)) in marks)
 
 
 class NumberColumn:
-    """A number, or text that is one, -> a float64; its signed logarithm with `log`.
+    """A number, or text that is one as the options say, -> a float64; with `log` its signed
+    logarithm.
 
     State: `mean` and `std` (1 if constant) and `edges` (at least two, rising: quantiles) of what
     `decode` returns; `minimum` and `maximum` in the cell's own unit; `count` of numbers.
@@ -80,6 +70,7 @@ class NumberColumn:
         self.spec = spec
         self.state: State = state or {}
         self.storage = Storage("float64", ())
+        self._notation = Notation.of(spec)
 
     def fit(self, cells: Iterable[Cell]) -> State:
         """One pass in bounded memory; the quantiles are of a fixed-seed random sample."""
@@ -110,9 +101,9 @@ class NumberColumn:
 
     def decode(self, cell: Cell) -> np.ndarray | None:
         """A cell -> float64 []; None if absent. Raises BadCell."""
-        value = parse(cell)
+        value = parse(cell, self._notation)
         if value is None:
-            if not self.spec.missing:
+            if self.spec.missing is False:
                 raise BadCell("is empty, and missing is false")
             return None
         return self._scale(np.float64(value))
@@ -128,7 +119,7 @@ class NumberColumn:
     def _numbers(self, cells: Iterable[Cell]) -> Iterator[float]:
         for cell in cells:
             try:
-                value = parse(cell)
+                value = parse(cell, self._notation)
             except BadCell:
                 continue  # the quarantine tells of it when the cell is decoded
             if value is not None:

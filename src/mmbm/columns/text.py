@@ -143,7 +143,7 @@ class TextColumn:
                 raise BadCell(f"is not UTF-8 text (byte {error.start})") from error
         elif not isinstance(cell, str):
             cell = name(cell)
-        if cell is None:
+        if cell is None or (self.spec.missing and cell.strip() in self.spec.missing):
             return None
         if isinstance(self.spec, TextTarget) and len(cell) > limit:
             raise BadCell(f"has {len(cell)} characters, far more than max_tokens can be")

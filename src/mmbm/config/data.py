@@ -42,13 +42,21 @@ AnySplit = Annotated[
 
 class DataSpec(Spec):
     table: str
-    """Path of a csv, tsv, jsonl, parquet, arrow or feather file, relative to the config."""
+    """Path of a csv, tsv, json, jsonl, parquet, arrow or feather file, perhaps compressed (.gz,
+    .bz2, .xz, .zip), or of a folder of class folders, relative to the config."""
     root: str | None = None
     """Folder that media paths are relative to; the table's own folder if not given."""
     encoding: str | None = None
-    """Text encoding of a csv; found from its first bytes if not given (UTF-8 or UTF-16)."""
+    """Text encoding of a csv or of JSON; UTF-8, or found and said, if not given."""
     delimiter: Annotated[str, Field(min_length=1, max_length=1)] | None = None
     """One character; found from the first rows of a csv if not given."""
+    skip: Annotated[int, Field(ge=0)] | None = None
+    """Lines of a csv above its header; found if not given, as is a first line sep=;."""
+    escape: Annotated[str, Field(min_length=1, max_length=1)] | None = None
+    """The character before a quote that is part of a quoted cell: a backslash, as MySQL and Spark
+    write it. Found if not given; usually such a quote is doubled."""
+    quote: bool = True
+    """False: a quote is a letter like others, as in many tsv files."""
     split: AnySplit = SplitSpec()
     bad_cells: Literal["drop", "missing", "stop"] = "drop"
     """A cell that can't be decoded: drop its row, treat the cell as absent, or stop."""

@@ -5,7 +5,15 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Discriminator, Field, PositiveInt, Tag, model_validator
 
 from mmbm.config.encoders import CNNSpec, EncoderSpec, PretrainedSpec, RNNSpec
-from mmbm.config.spec import Fraction, Positive, Spec, by_kind, component
+from mmbm.config.spec import (
+    Fraction,
+    Marks,
+    Positive,
+    Spec,
+    WrittenSpec,
+    by_kind,
+    component,
+)
 
 
 class ImageAugment(Spec):
@@ -65,6 +73,8 @@ class ImageSpec(MediaSpec):
     channels: Literal[1, 3] = 3
     fit: Literal["stretch", "pad", "crop"] = "stretch"
     """How another aspect ratio becomes this one."""
+    bits: Annotated[int, Field(ge=8, le=16)] = 16
+    """Of a grey pixel of more than 8 bits: with 12, as of cameras and scanners, 4095 is white."""
     max_pixels: PositiveInt = 100_000_000
     """A picture with more pixels (height times width) is refused before it is decoded."""
     augment: ImageAugment = ImageAugment()
@@ -92,6 +102,9 @@ class AudioSpec(MediaSpec):
     kind: Literal["audio"] = "audio"
     rate: PositiveInt = 16000
     """Samples per second after decoding."""
+    gain: Positive = 1.0
+    """Factor on the samples: 65536 for 16-bit samples saved as 32-bit integers,
+    0.000030517578125 (1/32768) for floats that count to 32768 instead of 1."""
     seconds: Positive = 10.0
     """A longer clip is cropped to this."""
     crop: Literal["start", "center", "end"] = "start"
@@ -150,6 +163,8 @@ class TextSpec(MediaSpec):
     better from few rows, since the pieces of an unseen word say nothing that was learned."""
     lowercase: bool = False
     """Read capitals as small letters: fewer different words to learn from few rows."""
+    missing: Marks = ()
+    """Cells that mean that there is no text, besides empty ones: [nan, "NULL"]."""
     tokenizer: str | None = None
     """A `tokenizer.json`, or a folder that holds one, instead of training one."""
     augment: TextAugment = TextAugment()
@@ -167,14 +182,12 @@ class TextSpec(MediaSpec):
         return self
 
 
-class NumberSpec(Spec):
+class NumberSpec(WrittenSpec):
     kind: Literal["number"] = "number"
     log: bool = False
     """Take sign(x)·log(1+|x|) first: for counts, prices and other long tails."""
     bins: Annotated[int, Field(ge=2, le=256)] = 16
     """Quantile bins of the piecewise-linear embedding."""
-    missing: bool = True
-    """False: an empty cell is a bad cell."""
     group: str = "table"
     """Number, category and labels inputs of one group form one modality."""
 
@@ -184,6 +197,8 @@ class CategorySpec(Spec):
     min_count: PositiveInt = 1
     """Values seen less often than this in the train split are grouped as one rare value."""
     max_values: PositiveInt = 10_000
+    missing: Marks = ()
+    """Cells that mean that there is no value, besides empty ones: [nan, "NULL"]."""
     group: str = "table"
 
 
@@ -191,6 +206,10 @@ class LabelsSpec(Spec):
     kind: Literal["labels"] = "labels"
     separator: Annotated[str, Field(min_length=1)] = ";"
     """Between labels in a cell that is one string; a list in a cell needs none."""
+    format: Literal["separated", "list"] = "separated"
+    """list: a string is a list as Python, JSON or numpy write it, "['a', 'b']"."""
+    missing: Marks = ()
+    """Cells that mean that nothing is known, besides empty ones: [nan, "NULL"]."""
     min_count: PositiveInt = 1
     group: str = "table"
 

@@ -2,10 +2,22 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+def _as_texts(value: Any) -> Any:
+    """A mark may be written as a number: missing: [-999]."""
+    if not isinstance(value, list | tuple):
+        return value
+    return tuple(str(v) if isinstance(v, int | float) and not isinstance(v, bool) else v
+                 for v in value)  # fmt: skip
+
+
+Marks = Annotated[tuple[str, ...], BeforeValidator(_as_texts)]
+"""Cells that mean that there is nothing, letter for letter."""
 Size = Literal["tiny", "small", "base"]
 """Preset of a part's width and depth; `width`, `layers` and the like override it one by one."""
 
@@ -35,6 +47,33 @@ def component(value: Any) -> Any:
 def by_kind(value: Any) -> str | None:
     kind = value.get("kind") if isinstance(value, dict) else getattr(value, "kind", None)
     return "own" if isinstance(kind, str) and ":" in kind else kind
+
+
+class WrittenSpec(Spec):
+    """How the numbers of a column are written, where its cells are text."""
+
+    decimal: Literal[".", ","] = "."
+    """The mark before the fraction: "," reads 28,7."""
+    thousands: Literal[",", ".", " ", "'", "_"] | None = None
+    """The mark between thousands; " " is any blank. Not given: 1,234.5 is read, and 1,234, which
+    may be 1.234, is a bad cell."""
+    unit: str | dict[str, float] | None = None
+    """What stands before or after a number: "kg", "$", "%". Several, with what one of each counts:
+    {g: 0.001, kg: 1}. Another unit is a bad cell."""
+    missing: bool | Marks = True
+    """Cells that mean that there is no number, besides empty ones, NA, nan, null and none:
+    ["?", "-"]. False: an empty cell is a bad cell."""
+
+    @model_validator(mode="after")
+    def _one_reading(self):
+        if self.decimal == self.thousands:
+            raise ValueError(f"decimal and thousands are both {self.decimal!r}")
+        units = {self.unit: 1.0} if isinstance(self.unit, str) else self.unit or {}
+        if any(not text.strip() or text.strip().isdigit() for text in units):
+            raise ValueError("unit: is text beside a number, not empty and no digits")
+        if any(not abs(factor) > 0 or abs(factor) == float("inf") for factor in units.values()):
+            raise ValueError("unit: what a unit counts is a number other than 0")
+        return self
 
 
 class OwnSpec(BaseModel):

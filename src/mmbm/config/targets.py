@@ -4,7 +4,16 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import BeforeValidator, Discriminator, Field, PositiveInt, Tag, model_validator
 
-from mmbm.config.spec import Fraction, Positive, Size, Spec, by_kind, component
+from mmbm.config.spec import (
+    Fraction,
+    Marks,
+    Positive,
+    Size,
+    Spec,
+    WrittenSpec,
+    by_kind,
+    component,
+)
 
 
 class TargetSpec(Spec):
@@ -25,17 +34,18 @@ class CategoryTarget(TargetSpec):
     class_weights: Literal["none", "balanced"] = "none"
     label_smoothing: Fraction = 0.0
     max_values: PositiveInt = 10_000
+    missing: Marks = ()
+    """Cells that mean that the class isn't known, besides empty ones: [nan, "NULL"]."""
     min_count: ClassVar[int] = 1
 
 
-class NumberTarget(TargetSpec):
+class NumberTarget(TargetSpec, WrittenSpec):
     """A number, standardised inside, answered in its own unit."""
 
     kind: Literal["number"] = "number"
     loss: Literal["mse", "l1", "huber"] = "mse"
     log: bool = False
     bins: ClassVar[int] = 16
-    missing: ClassVar[bool] = True
 
 
 class LabelsTarget(TargetSpec):
@@ -43,6 +53,10 @@ class LabelsTarget(TargetSpec):
 
     kind: Literal["labels"] = "labels"
     separator: Annotated[str, Field(min_length=1)] = ";"
+    format: Literal["separated", "list"] = "separated"
+    """list: a string is a list as Python, JSON or numpy write it, "['a', 'b']"."""
+    missing: Marks = ()
+    """Cells that mean that nothing is known, besides empty ones: [nan, "NULL"]."""
     min_count: PositiveInt = 1
     threshold: Annotated[float, Field(gt=0, lt=1)] = 0.5
 
@@ -204,6 +218,8 @@ class TextTarget(TargetSpec):
     """Of the draws: the same row gets the same text, in whatever batch."""
     units: ClassVar[str] = "bpe"
     lowercase: ClassVar[bool] = False
+    missing: Marks = ()
+    """Cells that mean that there is no text, besides empty ones: [nan, "NULL"]."""
     mixes: ClassVar[bool] = False
 
     @model_validator(mode="after")

@@ -2,6 +2,11 @@
 
 sample.py   some cells of every column
 kinds.py    one column's cells -> its kind, or why it is left out
+numbers.py  how numbers are written: 1.234,50 €
+listed.py   labels, in lists or in one string
+dates.py    dates and times of day
+identifiers.py  columns that name who was recorded, or number the rows
+words.py    values that look like missing, or like one another
 files.py    what the files of a media column are like
 leaks.py    columns that (nearly) are the target, or one another
 choose.py   all of it together -> Inferred
@@ -9,7 +14,7 @@ write.py    Inferred -> YAML
 """
 
 from mmbm.infer.choose import Inferred, infer
-from mmbm.infer.kinds import Found
-from mmbm.infer.write import to_yaml
+from mmbm.infer.found import Found
+from mmbm.infer.write import report, to_yaml, write_config
 
-__all__ = ["Found", "Inferred", "infer", "to_yaml"]
+__all__ = ["Found", "Inferred", "infer", "report", "to_yaml", "write_config"]

@@ -9,8 +9,9 @@ import numpy as np
 from mmbm.errors import TableError
 from mmbm.infer import kinds, leaks
 from mmbm.infer.files import Sound
-from mmbm.infer.kinds import Found
+from mmbm.infer.found import Found
 from mmbm.infer.sample import Sample, sample_rows
+from mmbm.progress import heartbeat
 from mmbm.split import SYNONYMS
 from mmbm.table import Table
 
@@ -39,6 +40,7 @@ class Inferred:
     suggestions: list[str] = field(default_factory=list)
     """Of how to split, for the user to decide."""
     warnings: list[str] = field(default_factory=list)
+    """Of columns that tell the target, and all that was decided for the user."""
     train: dict[str, Any] = field(default_factory=dict)
 
 
@@ -70,7 +72,8 @@ def infer(
     for name in (*targets, *drop, *only, *matches):
         table.column(name)
     rows = sample_rows(table.rows)
-    samples = {name: Sample(table, name, rows) for name in table.names}
+    names = heartbeat(table.names, "Columns sampled", len(table.names))
+    samples = {name: Sample(table, name, rows) for name in names}
     goals = {
         name: kinds.said(samples[name])
         if name in transcripts
@@ -83,7 +86,7 @@ def infer(
 
     inputs: dict[str, Found] = {}
     left_out: dict[str, Found] = {}
-    for name, sample in samples.items():
+    for name, sample in heartbeat(samples.items(), "Columns looked at", len(samples)):
         if name in goals or name == split:
             continue
         if name in drop or (only and name not in only):
@@ -97,6 +100,8 @@ def infer(
     _align(result, list(dict.fromkeys(matches)))
     _leave_out_redundant(result, samples, keep=[*only, *matches])
     _find_leaks(result, samples)
+    used = [*result.inputs.values(), *result.targets.values()]
+    result.warnings += [note for found in used for note in found.notes]
     _find_groups(result)
     if not inputs:
         reasons = "; ".join(f"{name}: {found.why}" for name, found in left_out.items())
@@ -179,11 +184,15 @@ def _leave_out_redundant(result: Inferred, samples: dict[str, Sample], keep: Seq
     """Columns that can teach nothing new: copies, a clip's length, values that only train has."""
     sounds = {n: f for n, f in result.inputs.items() if f.kind == "audio"}
     parts = _parts(samples, result.split)
+    first: dict[int, str] = {}  # by what it says, the first column that says it
+    for name in result.inputs:
+        first.setdefault(samples[name].fingerprint, name)
     for name, found in list(result.inputs.items()):
         if kinds.is_media(found) or name in keep:
             continue
         sample = samples[name]
-        copy = next((n for n in result.inputs if leaks.same_cells(samples[n], sample)), name)
+        copy = first[sample.fingerprint]
+        copy = copy if leaks.same_cells(samples[copy], sample) else name
         sound = next((n for n, f in sounds.items() if _is_length(sample, f)), None)
         if copy != name:
             _move(result, name, f"the same as {copy} in every row")
@@ -222,13 +231,16 @@ def _is_length(sample: Sample, found: Found) -> bool:
 
 
 def _find_leaks(result: Inferred, samples: dict[str, Sample]) -> None:
-    for name, found in list(result.inputs.items()):
+    """Rows that were repeated say nothing of new ones: distinct rows are judged."""
+    distinct = _distinct_rows(result, samples)
+    inputs = list(result.inputs.items())
+    for name, found in heartbeat(inputs, "Columns compared with the targets", len(inputs)):
         for goal, target in result.targets.items():
             if target.kind == "match":
                 continue
             if kinds.is_media(found) or target.kind == "labels" or found.kind == "labels":
                 continue
-            told = leaks.tells(samples[name], samples[goal], number=target.kind == "number")
+            told = leaks.tells(samples[name], samples[goal], target.kind == "number", distinct)
             if told is not None and told.same:
                 _move(result, name, f"practically the target {goal} itself")
                 break
@@ -242,6 +254,18 @@ def _find_leaks(result: Inferred, samples: dict[str, Sample]) -> None:
                     f"{name} spells out {goal} in nearly every row. Leave it out unless it will be "
                     "known when predicting."
                 )
+
+
+def _distinct_rows(result: Inferred, samples: dict[str, Sample]) -> np.ndarray:
+    """Places in the sample of the first of all rows that are alike in every column that is used."""
+    used = [samples[n] for n in (*result.inputs, *result.targets) if n in samples]
+    most = max((len(sample.rows) for sample in used), default=0)
+    hashes = np.zeros(most, np.uint64)
+    for sample in used:
+        if len(sample.rows) == most:
+            mine = np.array([hash(key) for key in sample.keys], np.int64).view(np.uint64)
+            hashes = hashes * np.uint64(1_000_003) ^ mine
+    return np.sort(np.unique(hashes, return_index=True)[1])
 
 
 def _find_groups(result: Inferred) -> None:

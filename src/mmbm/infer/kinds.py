@@ -1,40 +1,27 @@
 """One column's cells -> its kind, the settings that suit it and why; or why it is left out."""
 
-import re
 from collections import Counter
-from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any
 
 import numpy as np
 
+from mmbm.columns.cell import describe
+from mmbm.columns.cell import is_media as is_media_cell
 from mmbm.errors import TableError
-from mmbm.infer import files
+from mmbm.infer import files, listed, words
+from mmbm.infer.dates import is_date, is_time
+from mmbm.infer.found import MOSTLY, Found, is_media
+from mmbm.infer.found import show as _show
+from mmbm.infer.identifiers import is_row_number, named_id, named_key, names_who
 from mmbm.infer.sample import Sample
 from mmbm.split import SYNONYMS
 
-MOSTLY = 0.8
-"""Part of the cells that must look like a path, a list, … for the column to be taken for one."""
-SEPARATORS = (";", "|")
+__all__ = ["Found", "aligned", "is_media", "is_split", "look", "said", "target", "written"]
+
 CLASSES = 20
-"""A whole-number target with at most so many values is one of classes."""
-
-_WHO = re.compile(
-    r"(^|_)(speaker|user|subject|patient|person|participant|contributor|session|driver|author|"
-    r"block|customer|source_?clip|recording)(_?id)?($|_)"
-)
-_ID = re.compile(r"(^|_)(id|ids|uuid|guid|key|index|idx|no|nr|number|code|hash|frame|row)($|_)")
-
-
-@dataclass(frozen=True)
-class Found:
-    """What a column was taken for."""
-
-    kind: str | None  # None: no kind suits it
-    why: str
-    options: dict[str, Any] = field(default_factory=dict)
-    group: bool = False  # names who or what was recorded: rows of one value belong in one split
-    opened: files.Files | None = None
+"""A whole-number target that counts from 0 or 1 with at most so many values is one of classes."""
+FEW = 5
+"""So are whole numbers with gaps, such as 200, 404 and 500, if they are no more."""
 
 
 def look(sample: Sample) -> Found:
@@ -42,19 +29,39 @@ def look(sample: Sample) -> Found:
     blank = 1 - len(sample.present) / max(1, len(sample.cells))
     if blank > 0.95:
         return Found(None, "empty" if blank == 1 else f"{blank:.0%} of its cells are empty")
-    first = sample.present[0]
-    if isinstance(first, list):
-        return _lists(sample)
-    media = _media(sample)
-    if media is not None:
-        return media
+    objects = _objects(sample)
+    if objects is not None:
+        return objects
     if sample.distinct == 1:
         return Found(None, f"the same in every row: {_show(sample.values[0])}")
     if is_split(sample):
         return Found(None, "another split of the rows")
     if sample.is_number:
         return _number(sample)
-    return _separated(sample) or _words(sample)
+    if sample.written.refused:
+        return Found(None, sample.written.refused)
+    return listed.separated(sample) or _words(sample)
+
+
+def _objects(sample: Sample) -> Found | None:
+    """What is no single value: media, lists, objects."""
+    media = _media(sample)
+    if media is not None:
+        return media
+    if _part(sample, list) >= MOSTLY:
+        return listed.lists(sample)
+    odd = [c for c in sample.present if isinstance(c, list | dict | bytes)]
+    if len(odd) > (1 - MOSTLY) * len(sample.present):
+        first = describe(odd[0])
+        if isinstance(odd[0], dict):
+            first += "; of objects {bytes, path} and {array, sampling_rate} are read"
+        return Found(None, f"its cells are no single values, the first is {first}")
+    return None
+
+
+def _part(sample: Sample, *types: type) -> float:
+    """Of the cells that aren't blank, those of these types."""
+    return sum(isinstance(cell, types) for cell in sample.present) / max(1, len(sample.present))
 
 
 def aligned(sample: Sample, source: str) -> Found:
@@ -80,25 +87,55 @@ def target(sample: Sample, source: str) -> Found:
     """The kind of a target column. Raises TableError if it can't be one."""
     if not sample.present:
         raise TableError(f"{source}: target {sample.name!r} is empty in every row.")
-    if isinstance(sample.present[0], list):
-        return _lists(sample)
+    if _part(sample, list) >= MOSTLY:
+        found = listed.lists(sample)
+        if found.kind is None:
+            raise TableError(f"{source}: target {sample.name!r}: {found.why}.")
+        return found
+    if _part(sample, dict, bytes, list):
+        odd = next(c for c in sample.present if isinstance(c, dict | bytes | list))
+        raise TableError(
+            f"{source}: target {sample.name!r} holds {describe(odd)}; a target is a number, a "
+            "category, labels or a text."
+        )
     if sample.distinct == 1:
         raise TableError(
             f"{source}: target {sample.name!r} has one value, {_show(sample.values[0])}: there is "
             "nothing to learn."
         )
     if sample.is_number:
-        numbers = sample.numbers[np.isfinite(sample.numbers)]
-        if sample.is_whole and sample.distinct <= CLASSES and sample.repeats >= 4:
-            return _classes(sample)
-        tail = {"log": True} if _heavy_tail(numbers) else {}
-        return Found("number", f"numbers from {numbers.min():g} to {numbers.max():g}", tail)
-    separated = _separated(sample)
+        return _number_target(sample)
+    if sample.written.refused:
+        raise TableError(f"{source}: target {sample.name!r} has {sample.written.refused}.")
+    separated = listed.separated(sample)
     if separated is not None:
+        if separated.kind is None:
+            raise TableError(f"{source}: target {sample.name!r}: {separated.why}.")
         return separated
     if sample.repeats < 1.5 and sample.distinct > CLASSES:
         return said(sample)
     return _classes(sample)
+
+
+def _number_target(sample: Sample) -> Found:
+    """A number, or classes that are numbered: the comment says how to have the other."""
+    found = _measured(sample)
+    numbers = sample.numbers[np.isfinite(sample.numbers)]
+    values = np.unique(numbers)
+    if not sample.is_whole or sample.written.options.get("unit") or len(numbers) < 4 * len(values):
+        return found
+    dense = values[-1] - values[0] + 1 <= 1.25 * len(values)
+    named = dense and 0 <= values[0] <= 1 and len(values) <= CLASSES
+    if named or len(values) == 2 or (len(values) <= FEW and not dense):
+        classes = _classes(sample)
+        why = (
+            f"{classes.why}; kind: number if their size counts" if values[2:].size else classes.why
+        )
+        return Found("category", why, classes.options, notes=classes.notes)
+    if len(values) <= CLASSES:
+        why = f"{found.why}; kind: category if they are {len(values)} classes"
+        return Found("number", why, found.options, notes=found.notes)
+    return found
 
 
 def said(sample: Sample) -> Found:
@@ -116,47 +153,26 @@ def written(sample: Sample, source: str) -> Found:
 
 
 def _classes(sample: Sample) -> Found:
-    counts = Counter(sample.values).most_common()
-    (top, most), (last, least) = counts[0], counts[-1]
-    why = f"{len(counts)} classes"
+    counts = Counter(sample.values)
+    found = words.missing(sample.name, counts, of_numbers=sample.is_number)
+    marks = found.marks if len(counts) - len(found.marks) > 1 else []
+    notes = tuple(filter(None, (found.note, words.spellings(sample.name, counts))))
+    left = [(v, n) for v, n in counts.most_common() if v not in marks]
+    (top, most), (last, least) = left[0], left[-1]
+    why = f"{len(left)} classes"
     if most > 1.5 * least:
         why += f", from {_show(last)} ({least} rows) to {_show(top)} ({most})"
     if most > 10 * least:
         why += "; class_weights: balanced gives rare ones more weight"
-    return Found("category", why)
+    return Found("category", why, _marked(marks), notes=notes)
 
 
-def _lists(sample: Sample) -> Found:
-    return _labels([list(cell) for cell in sample.present if isinstance(cell, list)], {})
-
-
-def _separated(sample: Sample) -> Found | None:
-    """Labels in one string, if a small vocabulary is combined in many ways."""
-    texts = [cell for cell in sample.present if isinstance(cell, str)]
-    for separator in SEPARATORS:
-        several = sum(separator in text for text in texts)
-        if several == 0 or several < 0.2 * len(texts):
-            continue
-        parts = [[p.strip() for p in text.split(separator) if p.strip()] for text in texts]
-        names = Counter(p for row in parts for p in row)
-        if len(names) <= min(500, 0.3 * names.total()) and max(map(len, names), default=0) <= 40:
-            return _labels(parts, {} if separator == ";" else {"separator": separator})
-    return None
-
-
-def _labels(rows: list[list[Any]], options: dict[str, Any]) -> Found:
-    names = Counter(str(label) for row in rows for label in row)
-    mean = names.total() / max(1, len(rows))
-    if not names:
-        return Found(None, "lists that are all empty")
-    if len(names) > 2000:
-        return Found(None, f"lists of {len(names)} different things, too many for labels")
-    return Found("labels", f"{len(names)} labels, {mean:.1f} in a row", options)
+def _marked(marks: list[str]) -> dict[str, Any]:
+    return {"missing": marks} if marks else {}
 
 
 def _media(sample: Sample) -> Found | None:
-    first = sample.present[0]
-    inside = isinstance(first, bytes | dict)
+    inside = sum(map(is_media_cell, sample.present)) >= MOSTLY * len(sample.present)
     named = Counter(files.by_name(cell) for cell in sample.present)
     kind, count = named.most_common(1)[0]
     if not inside and (kind is None or count < MOSTLY * len(sample.present)):
@@ -164,60 +180,102 @@ def _media(sample: Sample) -> Found | None:
     if kind == "video":
         return Found(None, "videos; kind: audio would listen to their sound")
     seen = files.open_some(sample)
-    if seen is None:
-        return _not_opened(sample, kind, inside)
+    if not seen.seen:
+        return _not_opened(sample, kind, inside, seen)
     options, why = (files.image_options if seen.kind == "image" else files.audio_options)(seen)
+    notes: tuple[str, ...] = ()
     if seen.problems:
         opened = len(seen.seen) + len(seen.problems)
-        why += f"; {len(seen.problems)} of {opened} tried can't be read ({seen.problems[0]})"
-    return Found(seen.kind, why, options, opened=seen)
+        why += f"; {len(seen.problems)} of {opened} tried can't be read ({seen.problems[0].reason})"
+        notes = (f"{sample.name}: {len(seen.problems)} of {opened} files tried can't be read; "
+                 f"{seen.problems[0]}.",)  # fmt: skip
+    return Found(seen.kind, why, options, opened=seen, notes=notes + seen.notes(sample.name))
 
 
-def _not_opened(sample: Sample, kind: str | None, inside: bool) -> Found:
-    if inside:
-        return Found(None, "bytes that are neither pictures nor sounds")
+def _not_opened(sample: Sample, kind: str | None, inside: bool, seen: files.Files) -> Found:
+    """Media that can't be read are an error if their names say that they are some."""
+    first = seen.problems[0] if seen.problems else None
+    if first is None:
+        return Found(None, "its cells hold no bytes and no path")
     if kind in ("image", "audio"):
-        example = _show(str(sample.present[0]))
         raise TableError(
-            f"column {sample.name!r} names {kind} files, but none of those tried can be read, for "
-            f"example {example} under {sample.root}. Is the folder right (data.root)?"
+            f"{sample.source}: column {sample.name!r} names {kind} files, but none of those tried "
+            f"can be read. "
+            f"{first.sentence(sample.root)}"
         )
-    return Found(None, "paths of files that are neither pictures nor sounds")
+    if inside:
+        return Found(None, f"its cells can't be read as images or audio: the first {first.reason}")
+    return Found(None, "paths of files that are neither images nor audio")
 
 
 def _number(sample: Sample) -> Found:
     numbers = sample.numbers[np.isfinite(sample.numbers)]
-    if sample.is_whole and len(numbers) >= 10:
+    if sample.is_whole and len(numbers) >= 10 and not sample.written.options.get("unit"):
         left_out = _counter(sample, numbers)
         if left_out is not None:
             return left_out
-        if _WHO.search(sample.name.lower()):
+        if names_who(sample):
             return _who(sample)
-    why = f"numbers from {numbers.min():g} to {numbers.max():g}"
+    found = _measured(sample)
     missing = 1 - len(numbers) / len(sample.cells)
-    if missing > 0.005:
-        why += f", {missing:.0%} empty"
+    return found if missing <= 0.005 else _also(found, f", {missing:.0%} empty")
+
+
+def _also(found: Found, more: str) -> Found:
+    return Found(found.kind, found.why + more, found.options, notes=found.notes)
+
+
+def _measured(sample: Sample) -> Found:
+    """A number and how it is written."""
+    numbers = sample.numbers[np.isfinite(sample.numbers)]
+    written = sample.written
+    why = f"numbers from {numbers.min():g} to {numbers.max():g}"
+    notes = tuple(f"{sample.name}: {note}." for note in written.notes)
+    if sample.wrong:
+        some = f"{len(sample.wrong)} of {len(sample.present)} cells are no numbers"
+        why += f"; {some}, such as {_show(sample.wrong[0])}"
+        first = _show(sample.wrong[0])
+        notes += (
+            f"{sample.name}: {some} and count as bad cells, such as {first}; to take them as "
+            f"missing: missing: [{first}, …].",
+        )
+    why += "".join(f"; {note}" for note in written.notes)
+    if far := _stand_in(numbers):
+        notes += (
+            f"{sample.name}: {far:g} lies far from all other values; if it means that there is "
+            f"none: missing: [{far:g}].",
+        )
     if _heavy_tail(numbers):
-        return Found("number", why + " with a long tail", {"log": True})
-    return Found("number", why)
+        return Found("number", why + "; a long tail", {**written.options, "log": True}, notes=notes)
+    return Found("number", why, dict(written.options), notes=notes)
+
+
+def _stand_in(numbers: np.ndarray) -> float | None:
+    """A number of nines, in several rows and far from all others: -999 stands for no value."""
+    for value in (float(numbers.min()), float(numbers.max())):
+        others = numbers[numbers != value]
+        if (
+            set(f"{abs(value):g}") != {"9"}
+            or abs(value) < 99
+            or not 20 <= len(others) < len(numbers) - 1
+        ):
+            continue
+        spread = max(float(np.ptp(others)), 1.0)
+        if min(abs(value - others.min()), abs(value - others.max())) > spread:
+            return value
+    return None
 
 
 def _counter(sample: Sample, numbers: np.ndarray) -> Found | None:
     """Whole numbers that count rows or repetitions, and measure nothing."""
     unique = sample.distinct >= 0.99 * len(numbers)
-    steps = np.diff(numbers)
-    dense = numbers.max() - numbers.min() < 2 * len(numbers)
-    if unique and ((steps > 0).all() or (steps < 0).all() or dense or _named_id(sample)):
+    if unique and (is_row_number(sample) or named_id(sample)):
         return Found(None, "an identifier: different in every row")
     counts = np.unique(numbers, return_counts=True)[1]
     dense = numbers.max() - numbers.min() + 1 == len(counts)
     if sample.whole and len(counts) >= 10 and dense and counts.min() == counts.max() > 1:
         return Found(None, f"a counter: each of its {len(counts)} values in {counts[0]} rows")
     return None
-
-
-def _named_id(sample: Sample) -> bool:
-    return bool(_ID.search(re.sub(r"(?<=[a-z])(?=[A-Z])", "_", sample.name).lower()))
 
 
 def _who(sample: Sample) -> Found:
@@ -237,16 +295,20 @@ def _words(sample: Sample) -> Found:
     unique = distinct >= 0.95 * rows and rows >= 10
     one_word = sum(" " not in text for text in texts) >= 0.95 * rows
     coded = sum(any(c.isdigit() for c in text) and text.isascii() for text in texts)
-    if sum(_is_date(text) for text in texts[:200]) >= 0.95 * min(200, rows):
+    some = texts[:200]
+    if sum(map(is_date, some)) >= 0.95 * len(some):
         return Found(None, "dates; split: {time: …} would test on the latest rows", group=False)
-    if unique and one_word and (coded >= 0.7 * rows or _named_id(sample)):
+    if sum(map(is_time, some)) >= 0.95 * len(some):
+        return Found(None, "times of day or durations; write them as numbers, of minutes, say")
+    if unique and one_word and (coded >= 0.7 * rows or named_key(sample)):
         return Found(None, "an identifier: different in every row")
     if one_word and sample.repeats < 3 and coded >= 0.7 * rows:
         return Found(None, f"codes: {distinct} different ones in {rows} rows")
-    if _WHO.search(sample.name.lower()) and one_word:
+    if one_word and names_who(sample):
         return _who(sample)
     length = float(np.mean([len(text) for text in texts]))
     counts = Counter(texts)
+    missing = words.missing(sample.name, counts)
     phrases = distinct > 50 and np.mean([len(text.split()) for text in counts]) >= 1.5
     if (
         (sample.repeats >= 5 or distinct <= 10)
@@ -256,8 +318,14 @@ def _words(sample: Sample) -> Found:
     ):
         rare = sum(n == 1 for n in counts.values())
         options = {"min_count": 2} if distinct > 20 and rare > 0.1 * distinct else {}
-        return Found("category", f"{distinct} values, such as {_most(counts)}", options)
-    return _text(texts)
+        options |= _marked(missing.marks)
+        notes = tuple(filter(None, (missing.note, words.spellings(sample.name, counts))))
+        left = Counter({v: n for v, n in counts.items() if v not in missing.marks})
+        return Found("category", f"{len(left)} values, such as {_most(left)}", options, notes=notes)
+    found = _text([text for text in texts if text not in missing.marks])
+    marks = _marked(missing.marks)
+    notes = (missing.note,) if missing.note else ()
+    return Found("text", found.why, {**found.options, **marks}, notes=notes)
 
 
 def _text(texts: list[str]) -> Found:
@@ -273,22 +341,5 @@ def _text(texts: list[str]) -> Found:
     )
 
 
-def _is_date(text: str) -> bool:
-    try:
-        datetime.fromisoformat(text)
-    except ValueError:
-        return False
-    return not text.isdigit()
-
-
 def _most(counts: Counter) -> str:
     return ", ".join(_show(value) for value, _ in counts.most_common(3))
-
-
-def _show(value: str) -> str:
-    value = " ".join(value.split())
-    return value if len(value) <= 24 else value[:23] + "…"
-
-
-def is_media(found: Found) -> bool:
-    return found.kind in ("image", "audio")

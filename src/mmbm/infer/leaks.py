@@ -20,10 +20,15 @@ class Told(NamedTuple):
     same: bool  # and the other tells it: practically one column
 
 
-def tells(column: Sample, target: Sample, number: bool) -> Told | None:
-    """How `column` tells `target` (a number or a category), if it nearly determines it."""
+def tells(
+    column: Sample, target: Sample, number: bool, rows: np.ndarray | None = None
+) -> Told | None:
+    """How `column` tells `target` (a number or a category), if it nearly determines it; `rows` are
+    the places in the samples that count, all if not given."""
     if len(column.rows) != len(target.rows):
         return None
+    if rows is not None and len(rows) < len(column.rows) and rows[-1] < len(column.rows):
+        column, target = column.at(rows), target.at(rows)
     if number:
         return _tells_number(column, target)
     there = _purity(column.keys, target.keys)

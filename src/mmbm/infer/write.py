@@ -1,18 +1,61 @@
 """Inferred -> the YAML of a config, every line explained."""
 
+import hashlib
 import os
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from mmbm.errors import ConfigError
 from mmbm.infer.choose import Inferred
-from mmbm.infer.kinds import Found, is_media
+from mmbm.infer.found import Found, is_media
 
+MARK = "# init: "
+"""Before the fingerprint of a config that nobody has edited since."""
+PRINTED = 20
+"""Lines of one sort; a wide table has too many."""
 HEAD = """\
 # Written by `mmbm init` from {rows} rows of {table}. Change what you know better.
 # Check the data: mmbm check {config}      Train: mmbm train {config}
 """
+
+
+def write_config(text: str, path: Path, force: bool = False) -> bool:
+    """Write a config that ends with its fingerprint. An older one is replaced only if it is as
+    `mmbm init` wrote it, or with `force`; True if one was. Raises ConfigError."""
+    body = f"{text}{MARK}{_fingerprint(text)}\n"
+    there = path.exists()
+    if there and not force:
+        old = path.read_text(encoding="utf-8", errors="replace")
+        written, _, mark = old.rpartition(MARK)
+        if old != body and mark.strip() != _fingerprint(written):
+            raise ConfigError(
+                f"{path} is there already and was edited since, so it isn't written over. Name "
+                f"another with -o, or write over it with --force."
+            )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(body, encoding="utf-8")
+    return there
+
+
+def _fingerprint(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def report(inferred: Inferred) -> list[str]:
+    """What `mmbm init` prints: how the table was read, what was left out and why, what to look
+    at."""
+    out = [f"{name}: {found.why}" for name, found in inferred.left_out.items()]
+    lines = [f"Left out: {line}." for line in out[:PRINTED]]
+    if len(out) > PRINTED:
+        lines.append(f"Left out: {len(out) - PRINTED} more columns; the config lists them.")
+    notes = [f"Note: {warning}" for warning in inferred.warnings]
+    return [*lines, *notes[:PRINTED], *_more(len(notes))]
+
+
+def _more(notes: int) -> list[str]:
+    return [f"Note: {notes - PRINTED} more; the config lists them."] if notes > PRINTED else []
 
 
 def to_yaml(inferred: Inferred, config_path: Path) -> str:

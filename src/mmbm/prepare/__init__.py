@@ -72,7 +72,8 @@ def open_config_table(config: Config, cache: Path, table: Any = None) -> Table:
     root = Path(data.root) if data.root else None
     opened = open_table(
         data.table if table is None else table,
-        encoding=data.encoding, delimiter=data.delimiter, root=root, cache=cache,
+        encoding=data.encoding, delimiter=data.delimiter, skip=data.skip, escape=data.escape,
+        quote=data.quote, root=root, cache=cache,
     )  # fmt: skip
     check_columns(config, opened)
     return opened
@@ -85,15 +86,18 @@ def check_columns(config: Config, table: Table) -> None:
         table.column(name)
 
 
-def raw_cells(table: Table, name: str, kind: str, rows: np.ndarray | None = None) -> Iterator[Cell]:
-    """The cells of a column; those of media as bytes or paths. Unreadable ones come as BadCell."""
+def raw_cells(
+    table: Table, name: str, kind: str, rows: np.ndarray | None = None, most: int | None = None
+) -> Iterator[Cell]:
+    """The cells of a column; those of media as bytes (of a URL no more than `most`) or paths.
+    Unreadable ones come as BadCell."""
     cells = table.cells(name, rows)
     if kind not in MEDIA:
         yield from cells
         return
     for cell in cells:
         try:
-            yield locate(cell, table.root)
+            yield locate(cell, table.root, most)
         except BadCell as bad:
             yield bad  # type: ignore[misc]  # travels to `decode_cell`, which reports it
 
@@ -158,8 +162,10 @@ def decode(config: Config, table: Table, columns: Columns, cache: Path) -> dict[
     specs = config.columns
     stores = {}
     for name, column in columns.items():
+        most = getattr(specs[name], "max_bytes", None)
         stores[name] = open_store(
-            name, column, specs[name], lambda n=name: raw_cells(table, n, specs[n].kind),
+            name, column, specs[name],
+            lambda n=name, m=most: raw_cells(table, n, specs[n].kind, most=m),
             table, cache, config.data.rehash,
         )  # fmt: skip
     return stores

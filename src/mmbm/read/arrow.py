@@ -7,26 +7,26 @@ import pyarrow as pa
 import pyarrow.parquet as parquet
 
 from mmbm.errors import TableError
+from mmbm.read.options import Decided, ReadOptions
 from mmbm.read.plain import MISMATCH, plain_batches, plain_schema
 
 BATCH_ROWS = 8192
 
 
 def read_parquet(
-    path: Path, encoding: str | None, delimiter: str | None
-) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
+    path: Path, options: ReadOptions
+) -> tuple[pa.Schema, Iterator[pa.RecordBatch], Decided]:
     try:
         file = parquet.ParquetFile(path)
-        return plain_schema(file.schema_arrow), plain_batches(
-            path, file.iter_batches(BATCH_ROWS), file.schema_arrow
-        )
+        batches = plain_batches(path, file.iter_batches(BATCH_ROWS), file.schema_arrow)
+        return plain_schema(file.schema_arrow), batches, Decided()
     except (*MISMATCH, OSError) as error:
         raise TableError(f"{path}: can't be read as parquet: {str(error).rstrip('.')}.") from error
 
 
 def read_arrow(
-    path: Path, encoding: str | None, delimiter: str | None
-) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
+    path: Path, options: ReadOptions
+) -> tuple[pa.Schema, Iterator[pa.RecordBatch], Decided]:
     source = pa.memory_map(str(path))
     try:
         file = pa.ipc.open_file(source)
@@ -38,4 +38,4 @@ def read_arrow(
         except (pa.ArrowInvalid, OSError) as error:
             raise TableError(f"{path}: can't be read as Arrow or Feather: {error}.") from error
         batches = iter(file)
-    return plain_schema(file.schema), plain_batches(path, batches, file.schema)
+    return plain_schema(file.schema), plain_batches(path, batches, file.schema), Decided()

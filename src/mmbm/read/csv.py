@@ -2,129 +2,113 @@
 
 import csv
 from collections.abc import Iterable, Iterator
-from itertools import islice
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.csv as pacsv
 
-from mmbm.columns.number import parse
-from mmbm.errors import BadCell, TableError
+from mmbm.errors import TableError
+from mmbm.read.content import check_content
 from mmbm.read.encoding import find_encoding, wrong_encoding
+from mmbm.read.layout import Layout, cure, find_layout
+from mmbm.read.options import Decided, ReadOptions
+from mmbm.read.swallowed import (
+    check_header_again,
+    check_quotes,
+    check_swallowed,
+    has_lines,
+    unclosed,
+)
 
-MEDIA_ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".wav", ".flac", ".mp3", ".ogg")
 _BLOCKS = (1 << 20, 32 << 20, 1 << 30)
 """Bytes of a csv read at a time (Arrow reads about 40 blocks ahead); the next size if one row, with
-a picture in it, is longer."""
+a picture in it or of very many columns, is longer."""
+WIDE = 1000
+"""Columns of which a block should hold many rows: each block is an array for each of them."""
 
 
 def read_csv(
-    path: Path, encoding: str | None, delimiter: str | None
-) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
-    encoding = encoding or find_encoding(path)
+    path: Path, options: ReadOptions
+) -> tuple[pa.Schema, Iterator[pa.RecordBatch], Decided]:
+    check_content(path)
+    encoding, note = options.encoding, ""
+    if encoding is None:
+        encoding, note = find_encoding(path)
     try:
-        delimiter = delimiter or _delimiter(path, encoding)
-        with path.open(encoding=encoding, newline="") as file:
-            header = next(csv.reader(file, delimiter=delimiter), [])
+        layout = find_layout(path, encoding, options)
     except LookupError as error:
         raise TableError(f"{path}: data.encoding: there is no encoding {encoding!r}.") from error
     except UnicodeError as error:
         raise wrong_encoding(path, encoding) from error
     except (csv.Error, OSError) as error:
         raise TableError(f"{path}: can't be read as a csv: {error}.") from error
-    names = _header(path, header)
-    return pa.schema([(name, pa.string()) for name in names]), _csv(
-        path, encoding, delimiter, names
-    )
+    schema = pa.schema([(name, pa.string()) for name in layout.names])
+    found = {"encoding": encoding} if note or encoding.startswith(("utf-16-", "utf-32-")) else {}
+    found |= {"skip": layout.skip} if layout.skip else {}
+    found |= {"escape": layout.escape} if layout.escape else {}
+    found |= {"delimiter": layout.delimiter} if layout.skip else {}
+    decided = Decided({**found, **options.given()}, tuple(filter(None, (note, *layout.notes))))
+    return schema, _csv(path, encoding, layout), decided
 
 
-def _csv(path: Path, encoding: str, delimiter: str, names: list[str]) -> Iterator[pa.RecordBatch]:
-    done = 0
-    for block in _BLOCKS:
+def _csv(path: Path, encoding: str, layout: Layout) -> Iterator[pa.RecordBatch]:
+    done, lines = 0, False
+    blocks = _BLOCKS[1:] if len(layout.names) > WIDE else _BLOCKS
+    for block in blocks:
         try:
             skip = done
-            for batch in _csv_blocks(path, encoding, delimiter, names, block):
+            for batch in _csv_blocks(path, encoding, layout, block):
                 fresh = batch.slice(min(skip, batch.num_rows))
                 skip -= batch.num_rows - fresh.num_rows
                 if fresh.num_rows:
+                    check_header_again(path, fresh, done)
+                    if layout.quote and has_lines(fresh):
+                        check_swallowed(path, fresh, layout, done)
+                        lines = True
                     done += fresh.num_rows
                     yield fresh
                     last = fresh
-            if done:
+            if done and layout.quote:
                 _check_last_quote(path, last)
+            if lines:
+                check_quotes(path, encoding, layout)
             return
         except UnicodeError as error:
             raise wrong_encoding(path, encoding) from error
         except pa.ArrowInvalid as error:
             text = str(error)
-            if "straddl" in text and block != _BLOCKS[-1]:
+            if "straddl" in text and block != blocks[-1]:
                 continue  # a row longer than the block: read on from there with a larger one
+            if "straddl" in text and not done:
+                raise TableError(f"{path}: has no rows.") from error
             if "invalid UTF8" in text:
                 raise wrong_encoding(path, encoding) from error
             raise TableError(f"{path}: {_csv_problem(text)}") from error
 
 
-def _csv_blocks(
-    path: Path, encoding: str, delimiter: str, names: list[str], block: int
-) -> Iterable[pa.RecordBatch]:
+def _csv_blocks(path: Path, encoding: str, layout: Layout, block: int) -> Iterable[pa.RecordBatch]:
     read = pacsv.ReadOptions(
         use_threads=False,  # so that an error names its row
         block_size=block,
-        column_names=names,
+        column_names=layout.names,
+        skip_rows=layout.skip,
         skip_rows_after_names=1,
         encoding="utf8" if encoding.startswith("utf-8") else encoding,
     )
     convert = pacsv.ConvertOptions(
-        column_types={name: pa.string() for name in names},
+        column_types={name: pa.string() for name in layout.names},
         null_values=[""],
         strings_can_be_null=True,
     )
-    parse_options = pacsv.ParseOptions(delimiter=delimiter, newlines_in_values=True)
+    parse_options = pacsv.ParseOptions(
+        delimiter=layout.delimiter,
+        quote_char='"' if layout.quote else False,
+        escape_char=layout.escape or False,
+        newlines_in_values=True,
+    )
     return pacsv.open_csv(
         path, read_options=read, parse_options=parse_options, convert_options=convert
     )
-
-
-def _header(path: Path, header: list[str]) -> list[str]:
-    names = [name.strip() for name in header]
-    if not any(names):
-        raise TableError(f"{path}: its first row is empty, but must name the columns.")
-    data = next((name for name in names if _looks_like_data(name)), None)
-    if data is not None:
-        raise TableError(
-            f"{path}: its first row must name the columns, but {data[:60]!r} looks like data. "
-            "Write a header."
-        )
-    # An empty name is what pandas writes over its index.
-    return [name or f"column {i}" for i, name in enumerate(names, start=1)]
-
-
-def _looks_like_data(name: str) -> bool:
-    if name.lower().endswith(MEDIA_ENDINGS) or name.lower().startswith("data:"):
-        return True
-    try:
-        return "." in name and parse(name) is not None
-    except BadCell:
-        return False
-
-
-def _delimiter(path: Path, encoding: str) -> str:
-    """The one that gives the most columns, the same number in the first rows; a comma if none."""
-    if path.suffix.lower() == ".tsv":
-        return "\t"
-
-    def columns(delimiter: str) -> tuple[bool, int]:
-        counts: list[int] = []
-        with path.open(encoding=encoding, newline="") as file:
-            try:
-                for row in islice(csv.reader(file, delimiter=delimiter), 5):
-                    counts += [len(row)] if row else []
-            except csv.Error:  # a cell longer than this reader takes: the rows before it must do
-                pass
-        return len(set(counts)) == 1, counts[0] if counts else 0
-
-    best = max(",;\t|", key=columns)
-    return best if columns(best)[1] > 1 else ","
 
 
 def _csv_problem(text: str) -> str:
@@ -132,9 +116,11 @@ def _csv_problem(text: str) -> str:
     if where.startswith("Row #") and problem.startswith("Expected"):
         counts, _, row = problem.partition(": ")
         expected, got = (part.split()[-1] for part in counts.replace(" columns", "").split(", "))
+        if '"' in row and "\n" in row:
+            return unclosed(f"row {where[5:]}", f"is never closed: {row.splitlines()[0][:80]!r}")
         return (
             f"row {where[5:]} of the file (the header is row 1) has {got} of {expected} "
-            f"cells: {row[:80]!r}. Quote a cell that contains the delimiter."
+            f"cells: {row[:80]!r}. {cure(row, int(got) < int(expected))}"
         )
     return f"can't be read as a csv: {text[:200]}"
 

@@ -1,4 +1,5 @@
-"""JSON lines: one object on each line, whose columns and types may differ."""
+"""JSON: one object on each line (JSON lines), or one array of objects; their columns and types may
+differ."""
 
 import json
 from collections.abc import Iterator
@@ -8,7 +9,9 @@ from typing import Any
 import pyarrow as pa
 
 from mmbm.errors import TableError
+from mmbm.read.content import check_content
 from mmbm.read.encoding import find_encoding, wrong_encoding
+from mmbm.read.options import Decided, ReadOptions
 from mmbm.read.plain import MISMATCH, plain_type
 from mmbm.read.python import array, from_python
 
@@ -16,19 +19,82 @@ BATCH_ROWS, BATCH_BYTES = 8192, 4_000_000
 
 
 def read_jsonl(
-    path: Path, encoding: str | None, delimiter: str | None
-) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
+    path: Path, options: ReadOptions
+) -> tuple[pa.Schema, Iterator[pa.RecordBatch], Decided]:
     """Two passes: the first finds each column's type, for the rows may differ in it."""
-    encoding = encoding or find_encoding(path)
+    check_content(path, json=True)
+    encoding, note = options.encoding, ""
+    if encoding is None:
+        encoding, note = find_encoding(path)
     schema = pa.schema([])
     for rows in _json_rows(path, encoding):
         schema = _unite(schema, from_python(rows).schema)
     schema = pa.schema([(field.name, plain_type(field.type)) for field in schema])
     batches = (_to_batch(rows, schema) for rows in _json_rows(path, encoding))
-    return schema, batches
+    found = {"encoding": encoding} if note else {}
+    return schema, batches, Decided({**found, **options.given()}, (note,) if note else ())
 
 
 def _json_rows(path: Path, encoding: str) -> Iterator[list[dict[str, Any]]]:
+    """Some rows at a time: of JSON lines, or of a file that is one array of objects."""
+    whole = path.suffix.lower() == ".json" or _starts_array(path)
+    if whole and (rows := _array(path, encoding)) is not None:
+        yield from (rows[i : i + BATCH_ROWS] for i in range(0, len(rows), BATCH_ROWS))
+        return
+    yield from _lines(path, encoding)
+
+
+def _starts_array(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(64).lstrip(b"\xef\xbb\xbf \t\r\n")[:2] in (b"[{", b"[\n", b"[\r")
+
+
+def _array(path: Path, encoding: str) -> list[dict[str, Any]] | None:
+    """The rows of a file that is an array of objects, or an object that holds one: {"data": […]}.
+    None where it has more lines than one value, as JSON lines have. Raises TableError."""
+    try:
+        text = path.read_text(encoding=encoding)
+    except UnicodeError as error:
+        raise wrong_encoding(path, encoding) from error
+    except LookupError as error:
+        raise TableError(f"{path}: data.encoding: there is no encoding {encoding!r}.") from error
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        if text.lstrip()[:1] == "[":
+            raise TableError(f"{path}: is not JSON: {error}.") from error
+        return None
+    if isinstance(value, dict):
+        value = _inner(path, value)
+    if value is None:
+        return None
+    if not isinstance(value, list) or not all(isinstance(row, dict) for row in value):
+        raise TableError(
+            f"{path}: is not a table: a .json file is an array of objects [{{column: cell, …}}, …] "
+            "or has one object on each line. Save it like that."
+        )
+    return value
+
+
+def _inner(path: Path, value: dict[str, Any]) -> Any:
+    """Rows under the only key that has an array of objects; columns {name: {row: cell}} as pandas
+    writes them; None for what is one row of JSON lines."""
+    names, cells = value.get("columns"), value.get("data")
+    if isinstance(names, list) and isinstance(cells, list):  # as pandas' orient="split"
+        return [dict(zip(map(str, names), row)) for row in cells if isinstance(row, list)]
+    arrays = [v for v in value.values() if isinstance(v, list) and v and isinstance(v[0], dict)]
+    if len(arrays) == 1:
+        return arrays[0]
+    columns = list(value.values())
+    if columns and all(isinstance(c, dict) and c.keys() == columns[0].keys() for c in columns):
+        return [{name: value[name][row] for name in value} for row in columns[0]]
+    lengths = {len(c) if isinstance(c, list) else -1 for c in columns}
+    if len(lengths) == 1 and max(lengths) > 1:
+        return [dict(zip(value, cells)) for cells in zip(*columns)]
+    return None
+
+
+def _lines(path: Path, encoding: str) -> Iterator[list[dict[str, Any]]]:
     rows: list[dict[str, Any]] = []
     size = 0
     try:

@@ -5,6 +5,8 @@ text, decimals floats, dictionaries their values. A float32 becomes the float64 
 digits: 0.1 stays 0.1, as a csv of the same table has it.
 """
 
+import datetime
+import decimal
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -19,10 +21,19 @@ MISMATCH = (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError)
 """What Arrow raises when cells don't fit a type."""
 
 
+_LISTS = (
+    pa.types.is_list,
+    pa.types.is_large_list,
+    pa.types.is_list_view,
+    pa.types.is_large_list_view,
+)
+
+
 def check_names(names: list[str], source: str) -> None:
     if not names:
         raise TableError(f"{source}: has no columns.")
-    twice = next((name for i, name in enumerate(names) if name in names[:i]), None)
+    seen: set[str] = set()
+    twice = next((name for name in names if name in seen or seen.add(name)), None)
     if twice is not None:
         raise TableError(f"{source}: two columns are called {twice!r}. Rename one.")
 
@@ -65,6 +76,13 @@ def plain_type(type_: pa.DataType) -> pa.DataType:
         return pa.float64()
     if pa.types.is_string_view(type_) or pa.types.is_binary_view(type_):  # of polars: few kernels
         return pa.large_string() if pa.types.is_string_view(type_) else pa.large_binary()
+    if pa.types.is_run_end_encoded(type_):
+        return plain_type(type_.value_type)
+    if pa.types.is_fixed_size_list(type_) or any(is_list(type_) for is_list in _LISTS):
+        return pa.large_list(plain_type(type_.value_type))
+    if pa.types.is_struct(type_):
+        fields = [type_.field(i) for i in range(type_.num_fields)]
+        return pa.struct([(field.name, plain_type(field.type)) for field in fields])
     return type_
 
 
@@ -89,4 +107,19 @@ def _cast(column: Any, type_: pa.DataType) -> Any:
         )
     if pa.types.is_float32(column.type):
         column = column.cast(pa.string())
-    return column.cast(type_)
+    try:
+        return column.cast(type_)
+    except MISMATCH:  # no kernel for it, as for lists of dates or of views: cell by cell
+        return pa.array([_plain_cell(cell) for cell in column.to_pylist()], type_)
+
+
+def _plain_cell(cell: Any) -> Any:
+    if isinstance(cell, list):
+        return [_plain_cell(item) for item in cell]
+    if isinstance(cell, dict):
+        return {name: _plain_cell(item) for name, item in cell.items()}
+    if isinstance(cell, decimal.Decimal):
+        return float(cell)
+    if isinstance(cell, datetime.timedelta):
+        return round(cell.total_seconds() * 1_000_000)
+    return cell.isoformat() if hasattr(cell, "isoformat") else cell

@@ -6,9 +6,14 @@ from typing import Any
 import pyarrow as pa
 
 from mmbm.columns.category import name as name_of
-from mmbm.errors import TableError
+from mmbm.columns.cell import from_python as cell_from_python
+from mmbm.columns.cell import is_array, is_picture
+from mmbm.errors import BadCell, TableError
 from mmbm.read.huggingface import KEY
 from mmbm.read.plain import MISMATCH, check_names
+
+PLAIN = {str, bytes, int, float, bool, type(None)}
+"""Types of cells that are taken as they are."""
 
 
 def from_python(source: Any) -> pa.Table:
@@ -29,10 +34,11 @@ def from_python(source: Any) -> pa.Table:
         source = source.collect()
     if hasattr(source, "to_dict") and hasattr(source, "iloc"):  # pandas: the index is no column
         check_names([str(name) for name in source.columns], "table (pandas DataFrame)")
-        try:
-            return pa.Table.from_pandas(source, preserve_index=False)
-        except MISMATCH:  # a column of objects of several types
-            return _from_columns({str(n): source[n].tolist() for n in source.columns})
+        return _from_pandas(source)
+    if (
+        hasattr(source, "iter_rows") and hasattr(source, "schema") and _has_objects(source)
+    ):  # polars
+        return _from_columns({name: source[name].to_list() for name in source.columns})
     if hasattr(source, "__arrow_c_stream__") or hasattr(source, "__arrow_c_array__"):
         return pa.table(source)
     if hasattr(source, "__dataframe__"):
@@ -45,6 +51,34 @@ def from_python(source: Any) -> pa.Table:
     )
 
 
+def _has_objects(frame: Any) -> bool:
+    """Columns of Python objects, which polars can't hand over to Arrow."""
+    return any(str(kind) == "Object" for kind in frame.schema.values())
+
+
+def _from_pandas(frame: Any) -> pa.Table:
+    """Columns of media objects one by one: Arrow would take numpy's and torch's for lists."""
+    objects = [n for n, kind in frame.dtypes.items() if kind.kind == "O" and _has_media(frame[n])]
+    try:
+        plain = frame.drop(columns=objects) if objects else frame
+        data = pa.Table.from_pandas(plain, preserve_index=False)
+    except MISMATCH:  # a column of objects of several types
+        return _from_columns({str(n): frame[n].tolist() for n in frame.columns})
+    made = {str(n): array(frame[n].tolist()) for n in objects}
+    columns = {str(n): made[str(n)] if str(n) in made else data[str(n)] for n in frame.columns}
+    return pa.table(columns)
+
+
+def _has_media(cells: Any) -> bool:
+    """By the first cells that aren't empty."""
+    for cell in cells.head(1000):
+        if is_picture(cell) or (is_array(cell) and len(cell.shape) > 1):
+            return True
+        if cell is not None and not isinstance(cell, float):
+            return isinstance(cell, dict)
+    return False
+
+
 def _from_columns(columns: dict[str, list[Any]]) -> pa.Table:
     lengths = {name: len(cells) for name, cells in columns.items()}
     if len(set(lengths.values())) > 1:
@@ -53,7 +87,13 @@ def _from_columns(columns: dict[str, list[Any]]) -> pa.Table:
 
 
 def array(cells: list[Any], type_: pa.DataType | None = None) -> pa.Array:
-    """Arrow's own types where the cells agree in one; otherwise text, or bytes beside paths."""
+    """Arrow's own types where the cells agree in one; otherwise text, or bytes beside paths.
+
+    Python's objects become what `columns.cell` says. Raises TableError for those that have no
+    meaning in a table.
+    """
+    if not {type(cell) for cell in cells} <= PLAIN:
+        cells = [_plain(cell, row) for row, cell in enumerate(cells, start=1)]
     mixed = {type(cell) for cell in cells} >= {bytes, str}  # Arrow would take paths for bytes
     if not mixed:
         try:
@@ -71,6 +111,13 @@ def array(cells: list[Any], type_: pa.DataType | None = None) -> pa.Array:
         ]
         return pa.array(pairs, pa.struct([("bytes", pa.binary()), ("path", pa.string())]))
     return pa.array([_text(cell) for cell in cells], pa.string())
+
+
+def _plain(cell: Any, row: int) -> Any:
+    try:
+        return cell_from_python(cell)
+    except BadCell as error:
+        raise TableError(f"row {row}: a cell {error.reason}.") from error
 
 
 def _text(cell: Any) -> str | None:
