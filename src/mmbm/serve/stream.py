@@ -37,6 +37,8 @@ from mmbm.serve.replica import Replica
 
 EVERY = (0.1, 0.5, 60.0)
 """Seconds of sound from one partial answer to the next: least, usual, most."""
+TOGETHER = 1000
+"""Messages whose samples are joined even if nothing is heard yet: each takes room by itself."""
 CODES = {400: 1007, 401: 1008, 408: 1008, 413: 1009, 415: 1003, 422: 1007, 429: 1013, 503: 1013}
 """What a WebSocket is closed with (RFC 6455, 7.4.1), by the status that a request would get."""
 
@@ -55,13 +57,21 @@ class Listener:
         if rate != spec.rate:
             self.resampler = soxr.ResampleStream(rate, spec.rate, 1, "float32", quality="HQ")
         self.given = 0  # samples, at the client's rate
-        self.wave = np.empty(0, np.int16)  # samples that a window may still need, at the model's
+        self._wave = np.empty(0, np.int16)  # samples that a window may still need, at the model's
+        self._new: list[np.ndarray] = []  # those that came since, message by message
         self.gone = 0  # samples before them
         self.number = 0  # windows that are believed for good
 
     @property
     def seconds(self) -> float:
         return self.given / self.rate
+
+    @property
+    def wave(self) -> np.ndarray:
+        """Joined when it is heard: to join it at each message would copy all of it each time."""
+        if self._new:
+            self._wave, self._new = np.concatenate([self._wave, *self._new]), []
+        return self._wave
 
     def add(self, pcm: bytes, last: bool = False) -> None:
         """More samples. Raises a Refusal of half a sample, and beyond the longest recording."""
@@ -79,7 +89,9 @@ class Listener:
         if self.resampler:
             loud = self.resampler.resample_chunk(wave.astype(np.float32) / 32768, last)
             wave = np.rint(np.clip(loud * np.float32(32768), -32768, 32767)).astype(np.int16)
-        self.wave = np.append(self.wave, wave)
+        self._new.append(wave)
+        if len(self._new) >= TOGETHER:
+            self._new = [np.concatenate(self._new)]
 
     async def advance(self) -> None:
         """Hear every window that is full by now."""
@@ -89,7 +101,8 @@ class Listener:
             self.number += 1
             rest = self.gone + len(self.wave) - self.windows.size  # where a last one would begin
             needed = min(self.windows.regular(self.number).start, rest)
-            self.wave, self.gone = self.wave[max(0, needed - self.gone) :], max(self.gone, needed)
+            self._wave = self.wave[max(0, needed - self.gone) :]
+            self.gone = max(self.gone, needed)
 
     async def so_far(self) -> dict[str, dict[str, str]]:
         """What is said if the sound ends here, and the beginning of it that is sure."""
