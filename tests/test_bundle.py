@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import mmbm
-from mmbm.bundle import FORMAT, MANIFEST
+from mmbm.bundle.manifest import FORMAT, MANIFEST
 from mmbm.errors import BundleError
 
 
@@ -33,7 +33,7 @@ def test_a_moved_golden_answer_is_refused(copy):
 
 def rehash(path):
     """Make the manifest fit again, as someone would who changes a file on purpose."""
-    from mmbm.bundle import sha256
+    from mmbm.bundle.manifest import sha256
 
     manifest = json.loads((path / MANIFEST).read_text())
     manifest["files"] = {name: sha256(path / name) for name in manifest["files"]}

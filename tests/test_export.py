@@ -13,7 +13,7 @@ import tiny
 from serve.conftest import serving
 
 import mmbm
-from mmbm.bundle import MANIFEST
+from mmbm.bundle.manifest import MANIFEST
 from mmbm.errors import BundleError, MissingExtra, MmbmError
 from mmbm.export.onefile import Whole
 from mmbm.export.verify import TOLERANCES, batches, golden
@@ -227,7 +227,7 @@ def test_without_golden_rows_nothing_is_exported(bundle_path, tmp_path):
 
 
 def rehash(path):
-    from mmbm.bundle import sha256
+    from mmbm.bundle.manifest import sha256
 
     manifest = json.loads((path / MANIFEST).read_text())
     manifest["files"] = {name: sha256(path / name) for name in manifest["files"]}

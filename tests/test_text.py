@@ -15,7 +15,8 @@ from serve.conftest import serving
 import mmbm
 from mmbm import configfile
 from mmbm.answers.text import Pieces
-from mmbm.bundle import MANIFEST, seal
+from mmbm.bundle.manifest import MANIFEST
+from mmbm.bundle.writer import seal
 from mmbm.config import TextTarget
 from mmbm.errors import BadCell, BundleError, ConfigError, MmbmError, TableError
 from mmbm.export.verify import TOLERANCES, batches, golden

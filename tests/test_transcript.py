@@ -125,7 +125,7 @@ def test_golden_rows_of_different_lengths_are_verified(bundle, tmp_path):
     save_file(moved, copy / "golden/answers.safetensors")
     with pytest.raises(BundleError, match=r"golden/answers\.safetensors is not the file"):
         mmbm.load(copy)
-    from mmbm.bundle import MANIFEST, sha256
+    from mmbm.bundle.manifest import MANIFEST, sha256
 
     manifest = json.loads((copy / MANIFEST).read_text())
     manifest["files"] = {name: sha256(copy / name) for name in manifest["files"]}

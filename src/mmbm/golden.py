@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from mmbm.bundle import Media
+from mmbm.bundle.writer import Media
 from mmbm.columns import Cell, Column
 from mmbm.columns.media import read
 from mmbm.config import Config

@@ -8,8 +8,8 @@ import torch
 from safetensors.numpy import save_file as save_rows
 from safetensors.torch import save_file
 
-from mmbm import bundle as bundles
-from mmbm.bundle import Bundle
+from mmbm.bundle import Bundle, load
+from mmbm.bundle.writer import save
 from mmbm.card import card
 from mmbm.config import Config, MatchTarget, MediaSpec, TranscriptTarget
 from mmbm.drift import reference
@@ -199,11 +199,11 @@ def write(
         read = quick or data
         drift = reference(config, read.columns, read.splits, runner)
     say("Writing the bundle: graphs, metrics, golden rows.")
-    bundles.write(
+    save(
         run.bundle, config, data.columns, fill, (golden.cells, answers), drift, tolerance,
         lambda metrics: card(config, data.columns, metrics),
     )  # fmt: skip
-    return bundles.load(run.bundle)
+    return load(run.bundle)
 
 
 def final_metrics(

@@ -93,7 +93,7 @@ def test_a_bundle_whose_golden_rows_are_answered_differently_is_not_served(bundl
 
 def changed(bundle_path, copy):
     """A copy that says its golden rows were answered otherwise; its hashes are in order."""
-    from mmbm.bundle import sha256
+    from mmbm.bundle.manifest import sha256
 
     shutil.copytree(bundle_path, copy)
     file = copy / "golden/answers.json"
@@ -113,7 +113,7 @@ def replace(folder, bundle_path):
 
 def test_models_are_reloaded_while_they_answer_and_a_bad_one_is_not(bundle_path, tmp_path):
     """SIGHUP: `a` is replaced by a bundle that won't do, `b` by one that differs in its card."""
-    from mmbm.bundle import sha256
+    from mmbm.bundle.manifest import sha256
 
     for name in "ab":
         shutil.copytree(bundle_path, tmp_path / name)

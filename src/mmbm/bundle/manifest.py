@@ -21,6 +21,8 @@ from mmbm.progress import say
 FORMAT = 1
 MANIFEST = "manifest.json"
 GRAPHS, GOLDEN = "graphs", "golden"
+LONG = "answers.safetensors"
+"""Golden answers that are too long for JSON: probabilities along time."""
 RUN = {GRAPHS, GOLDEN}
 """Folders whose files runners and golden rows name: a file that isn't listed there is refused."""
 MOST_FILES = 10_000

@@ -10,9 +10,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from mmbm import bundle as bundles
 from mmbm import files
-from mmbm.bundle import MANIFEST, Bundle
+from mmbm.bundle import Bundle, load
+from mmbm.bundle.manifest import MANIFEST
+from mmbm.bundle.writer import seal
 from mmbm.errors import BundleError, MmbmError
 from mmbm.export.verify import TOLERANCES, Moved, answers, check
 from mmbm.registry import EXPORTS, find
@@ -130,13 +131,13 @@ def write_bundle(
         measured = units(bundle.config, bundle.columns)
         tolerance = {name: bound * unit.std for name, unit in measured.items()}
         origin = {"from": bundle.version, "to": to, "precision": precision}
-        bundles.seal(part, bundle.config, tolerance, runner=to, export=origin)
-        made = bundles.load(part)
+        seal(part, bundle.config, tolerance, runner=to, export=origin)
+        made = load(part)
         moved = check(bundle, partial(answers, made.runner), bound)
         made.verify()
         report = {**origin, **moved.report(), **compare(bundle, made, table, split)}
         describe(part, bundle, report)
-        bundles.seal(part, bundle.config, tolerance, runner=to, export=origin)
+        seal(part, bundle.config, tolerance, runner=to, export=origin)
     return report
 
 

@@ -3,7 +3,8 @@
 from safetensors.torch import load_file
 from torch import Tensor
 
-from mmbm.bundle import Bundle, foreign, foreign_names
+from mmbm.bundle import Bundle, foreign
+from mmbm.bundle.writer import foreign_names
 from mmbm.columns import Columns
 from mmbm.config import Config, SplitSpec
 from mmbm.errors import BundleError
