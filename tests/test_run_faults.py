@@ -32,6 +32,7 @@ def faults(*options):
     return json.loads(done.stdout.splitlines()[-1])
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="forks its processes")
 def test_killed_and_refused_runs_go_on_to_the_same_weights():
     found = faults("--kills", "4")

@@ -34,6 +34,7 @@ def operators(bundle):
     return [node.op_type for node in onnx.load(bundle.path / "graphs/encode.onnx").graph.node]
 
 
+@pytest.mark.slow
 def test_the_graph_has_as_many_operations_for_thirty_number_columns_as_for_three(tmp_path):
     few, many = (trained(count, tmp_path)[0] for count in (3, 30))
     assert len(operators(few)) == len(operators(many))

@@ -21,7 +21,14 @@ MEGABYTES, SILENCE = 1000, 3.0
 does other things too. docs/security.md has what was measured."""
 
 
-@pytest.mark.parametrize("name", ATTACKS)
+LONG = ("base64", "data URIs", "400 MB", "100 times", "5 MB")
+"""Of the names of attacks that take seconds: others of their kind are in the fast tests."""
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(x, marks=pytest.mark.slow if x.endswith(LONG) else ()) for x in ATTACKS],
+)
 def test_little_memory_and_time_is_spent_and_others_are_answered_meanwhile(server, name):
     target = Target(server.url, server.process.pid, "tiny", "photo", "remark")
     seen = watch(target, ATTACKS[name])
