@@ -233,3 +233,14 @@ def test_a_damaged_bundle_whose_hashes_fit_is_refused_by_a_sentence_or_works(
         with contextlib.suppress(MmbmError):  # any other error fails here
             use(copy)
         shutil.rmtree(copy)
+
+
+def test_golden_rows_and_their_answers_are_as_many(copy):
+    (copy / "golden/rows.jsonl").write_text("")
+    seal(copy)
+    refused(copy, "differ in number")
+
+
+def test_graphs_that_no_disk_holds_are_not_read_through(copy):
+    os.truncate(copy / "graphs/answer.onnx", 1 << 40)
+    refused(copy, "bytes, more than")

@@ -422,3 +422,15 @@ def test_the_leak_of_a_real_table_is_warned_of(data: Path):
     warnings = infer(open_table(data / "emoji_zh_en" / "data.csv"), ["label"]).warnings
 
     assert any(warning.startswith("subgroup nearly determines label") for warning in warnings)
+
+
+def test_whole_numbers_that_floats_cannot_tell_apart_are_left_out_by_name():
+    big = [str(4 * 10**18 + i % 50) for i in range(120)]
+    table = open_table({"big": big, "x": [i / 7 for i in range(120)], "y": ["a", "b"] * 60})
+    assert "2^53" in infer(table, ["y"]).left_out["big"].why
+
+
+def test_a_mark_in_some_rows_is_not_called_the_same_in_every_row():
+    vip = ["x" if i % 3 else None for i in range(120)]
+    table = open_table({"vip": vip, "x": [i / 7 for i in range(120)], "y": ["a", "b"] * 60})
+    assert "in all 80 rows that aren't empty" in infer(table, ["y"]).left_out["vip"].why

@@ -447,3 +447,15 @@ def test_a_table_of_very_many_columns_is_opened_and_inferred_in_linear_time(tmp_
 
     seconds(200)
     assert seconds(8000) < 12 * seconds(2000)
+
+
+def test_class_folders_with_a_readme_beside_them_are_a_table(tmp_path):
+    for i in range(4):
+        folder = tmp_path / f"pics/{'cat' if i % 2 else 'dog'}"
+        folder.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (4, 4)).save(folder / f"{i}.png")
+    (tmp_path / "pics/readme.txt").write_text("taken in May")
+    assert open_table(tmp_path / "pics").names == ["file", "label"]
+    (tmp_path / "pics/data.csv").write_text("a,b\n1,2\n")
+    with pytest.raises(TableError, match=r"data\.csv"):
+        open_table(tmp_path / "pics")

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import tiny
 import yaml
 from PIL import Image
 from safetensors.numpy import load_file
@@ -17,7 +18,7 @@ from safetensors.numpy import load_file
 import mmbm
 from mmbm import checkpoint, golden
 from mmbm.configfile import load, parse
-from mmbm.errors import ConfigError, Interrupted, TrainingError
+from mmbm.errors import ConfigError, Interrupted, MmbmError, TrainingError
 from mmbm.prepare import prepare
 from mmbm.run import Run
 
@@ -261,3 +262,10 @@ def test_a_key_that_stands_twice_in_a_config_is_refused_with_its_line(tmp_path):
     path.write_text("data: {table: t.csv}\ninputs:\n  a: {kind: text}\n  a: {kind: number}\n")
     with pytest.raises(ConfigError, match="line 4: the key 'a' is there already, in line 3"):
         load(path)
+
+
+def test_a_run_without_a_name_of_its_own_is_refused(table, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for folder in (".", ".."):
+        with pytest.raises(MmbmError, match="name a new folder"):
+            mmbm.train(tiny.config(table, epochs=1), run=folder)

@@ -195,3 +195,13 @@ def test_going_on_from_a_bundle_keeps_a_truth_value_one_class(tmp_path):
     second = mmbm.train(config, table=more, run=tmp_path / "second", start=first.path)
     assert second.values("y") == ["false", "true"]
     assert load(second.path / "config.yaml").targets["y"].kind == "category"
+
+
+def test_labels_written_as_lists_are_compared_label_by_label():
+    from mmbm.columns.labels import LabelsColumn
+    from mmbm.config import LabelsSpec
+
+    column = LabelsColumn(LabelsSpec(kind="labels", format="list"))
+    column.fit(["['a', 'b']", "['b']"])
+    assert column.unseen('["b", "a"]') == []
+    assert column.unseen("['a', 'zz']") == ["zz"]

@@ -1,5 +1,6 @@
 """The verbs that train, in Python."""
 
+import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -106,4 +107,8 @@ def read(config: Any, table: Any, overrides: list[str] | None) -> tuple[Config, 
         data = {"table": "table"} if table is not None else {}
         raw = {**config, "data": {**data, **config.get("data", {})}}
         return configfile.fetch(configfile.parse(raw, overrides=overrides)), "run"
-    return configfile.load(config, overrides), Path(config).stem
+    if not isinstance(config, str | os.PathLike):
+        raise ConfigError(
+            f"a config is a path of a YAML file or a dict, not a {type(config).__name__}."
+        )
+    return configfile.load(Path(config), overrides), Path(config).stem

@@ -266,6 +266,8 @@ def predict(
 
     if (table is None) == (cell is None):
         raise typer.BadParameter("Give a table or cells (--cell photo=p.jpg), one of the two.")
+    if table and output and output.exists() and output.samefile(table):
+        raise typer.BadParameter(f"{output} is the table itself: choose another -o.")
     rows = parse_cells(cell) if cell else table
     answers = answer(
         load(bundle, verify=verify, runner=runner), rows, root=root, encoding=encoding,

@@ -13,6 +13,7 @@ from mmbm.answers import NOT_SURE, Answer
 from mmbm.answers.text import Pieces
 from mmbm.bundle import Bundle
 from mmbm.columns import Arrays, Cell, collate
+from mmbm.columns.cell import single
 from mmbm.columns.media import locate
 from mmbm.columns.text import TextColumn
 from mmbm.config import Config
@@ -174,7 +175,7 @@ def known_inputs(row: dict[str, Cell], bundle: Bundle) -> dict[str, Cell]:
 def decode_row(bundle: Bundle, row: dict[str, Cell], root: Path | None) -> Decoded:
     cells: dict[str, np.ndarray | None] = {}
     for name, spec in bundle.config.inputs.items():
-        cell: Any = row.get(name)
+        cell: Any = single(row.get(name))
         if spec.kind in MEDIA:
             try:
                 cell = locate(cell, root, getattr(spec, "max_bytes", None))

@@ -21,6 +21,7 @@ from mmbm import checkpoint, configfile, files
 from mmbm.config import Config
 from mmbm.errors import ConfigError, TrainingError
 from mmbm.files import Lock
+from mmbm.progress import say
 
 CHECKPOINT = "checkpoint.safetensors"
 PREVIOUS = "checkpoint-before.safetensors"
@@ -63,7 +64,11 @@ class Run:
                     "beside it, or set these back to go on with it."
                 )
             return cls(same[-1], config, lock=locked(same[-1]))
+        if resume and folder.exists():
+            say(f"{folder}: there is no unfinished run to go on with.")
         fresh, number = folder, 1
+        if not folder.name or folder.name == "..":
+            raise ConfigError(f"--run {folder}: name a new folder for the run, such as runs/mine.")
         while True:
             try:
                 fresh.mkdir(parents=True)
@@ -71,6 +76,8 @@ class Run:
                 number += 1
                 fresh = folder.with_name(f"{folder.name}-{number}")
             else:
+                if number > 1:
+                    say(f"{folder} is taken: this run goes to {fresh}, and its bundle too.")
                 return cls(fresh, config, lock=locked(fresh))
 
     def __enter__(self) -> "Run":

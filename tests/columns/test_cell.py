@@ -8,7 +8,7 @@ import soundfile
 from PIL import Image
 
 from mmbm.columns.audio import AudioColumn
-from mmbm.columns.cell import describe, from_python
+from mmbm.columns.cell import describe, from_python, media, single
 from mmbm.columns.image import ImageColumn
 from mmbm.columns.media import locate
 from mmbm.config import AudioSpec, ImageSpec
@@ -125,3 +125,17 @@ def test_sixteen_bit_samples_stay_as_they_are():
     samples, rate = soundfile.read(io.BytesIO(locate(cell, None)), dtype="int16")
 
     assert (samples.tolist(), rate) == ([0, 16384, -16384], 8000)
+
+
+@pytest.mark.parametrize("rate", [2**31, 10**30, 1e308, float("inf"), float("nan"), 0, -8000, 99])
+def test_a_sound_at_a_rate_that_nobody_has_is_a_bad_cell(rate):
+    with pytest.raises(BadCell):
+        media({"array": [0.0, 0.1], "sampling_rate": rate})
+
+
+def test_marks_of_absence_and_arrays_of_no_dimension_are_single_values():
+    import pandas as pd
+    import torch
+
+    assert single(pd.NA) is single(pd.NaT) is single(None) is None
+    assert single(torch.tensor(5.0)) == single(np.array(5.0)) == single(np.float32(5)) == 5

@@ -140,3 +140,11 @@ def test_the_default_notation_is_what_has_one_reading():
     assert Notation().read("NA") is None
     with pytest.raises(BadCell):
         parse("1,234")
+
+
+@pytest.mark.parametrize("text", ["46.-", "46.—", "46,-", "Fr. 46.-", "46.--"])
+def test_a_dash_in_place_of_cents_is_no_sign(text):
+    unit = (("Fr.", 1.0),)
+    decimal = "," if "," in text else "."
+    assert Notation(decimal, None, unit).read(text) == 46
+    assert Notation(decimal, None, unit).read("46-") == -46

@@ -276,3 +276,11 @@ def test_the_client_answers_as_the_bundle_does(server, table, bundle):
 def test_a_client_says_where_nobody_answers():
     with pytest.raises(mmbm.MmbmError, match=r"http://127.0.0.1:9 can't be reached"):
         mmbm.Client("http://127.0.0.1:9")
+
+
+def test_a_row_whose_sound_claims_an_absurd_rate_is_one_bad_row(server):
+    bad = {"speech": {"array": [0, 0.1], "sampling_rate": 2**31}}
+    said = server.post("/predict", {"rows": [{"remark": "red"}, bad, {"remark": "red"}]})
+    first, second, third = said.json()["answers"]
+    assert first["error"] is third["error"] is None
+    assert second["column"] == "speech"

@@ -278,3 +278,22 @@ def test_a_request_is_answered_before_its_work_is_over_and_the_work_ends_too(imp
     later = process.cpu_times().user
     time.sleep(1)
     assert process.cpu_times().user - later < 0.7 or later - before < 1
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        {"data": [], "fn_index": 99, "session_hash": "s"},
+        {"data": [], "fn_index": -1, "session_hash": "s"},
+        {"data": [], "fn_index": 0, "session_hash": {}},
+        {"data": [1] * 100, "fn_index": 0},
+        {"data": []},
+        {},
+        [],
+    ],
+)
+@pytest.mark.parametrize("route", ["queue/join", "run/predict"])
+def test_an_event_that_no_page_has_is_refused(server, page, route, event):
+    said = server.post(f"/playground/gradio_api/{route}", event)
+    assert said.status_code == 422
+    assert "no such event" in said.text

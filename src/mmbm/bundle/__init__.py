@@ -187,6 +187,8 @@ class Bundle:
 
         with foreign(self.path):
             rows, expected = self.golden()
+            if any(len(answer) != len(rows) for answer in expected.values()):
+                raise ValueError("golden rows and their answers differ in number")
             if not rows:
                 return 0
             outputs = raw_answers(self, rows)

@@ -29,6 +29,8 @@ MOST_FILES = 10_000
 MOST_BYTES = {"config.yaml": 1 << 20, MANIFEST: 16 << 20}
 """Of files that are parsed; of others `PARSED` by their ending."""
 PARSED = {".json": 256 << 20, ".jsonl": 256 << 20, ".yaml": 1 << 20, ".md": 16 << 20}
+MOST_WEIGHTS = 100 << 30
+"""Bytes of weights and graphs: all of them are read to compare their hashes."""
 MOST_GOLDEN = 256 << 20
 """Bytes of an image or a sound of a golden row."""
 
@@ -176,9 +178,9 @@ def regular(folder: Path, name: str) -> None:
     if not stat.S_ISREG(status.st_mode):
         raise BundleError(f"{folder}: {name} is not a regular file.")
     most = MOST_BYTES.get(name, PARSED.get(place.suffix))
-    if most is None and name.startswith(f"{GOLDEN}/"):
-        most = MOST_GOLDEN
-    if most is not None and status.st_size > most:
+    if most is None:
+        most = MOST_GOLDEN if name.startswith(f"{GOLDEN}/") else MOST_WEIGHTS
+    if status.st_size > most:
         raise BundleError(f"{folder}: {name} has {status.st_size} bytes, more than {most}.")
 
 

@@ -13,6 +13,7 @@ import soundfile
 import soxr
 
 from mmbm.columns import Cell, Description, State, Storage, media
+from mmbm.columns.cell import RATES
 from mmbm.columns.pretrained import SOUNDS, read_folder
 from mmbm.config import AudioSpec, PretrainedSpec
 from mmbm.errors import BadCell, ConfigError
@@ -24,8 +25,6 @@ HOP = 0.010
 """Seconds from one spectrogram frame to the next, usual for speech."""
 CANCELLED = 0.1
 """Of the loudest channel: a mean that is fainter (by 20 dB) isn't what was recorded."""
-RATES = (100, 1_000_000)
-"""Hz that a file may claim; outside, it is damage, and a resampler would need huge filters."""
 
 UNKNOWN_SIZE = 0x7FFF_0000
 """Bytes: a larger size in a header is what programs write that stream a sound into a pipe."""

@@ -18,6 +18,8 @@ from mmbm.errors import BadCell
 
 SIMPLE = (str, bytes, bytearray, int, float, bool, type(None))
 CHANNELS = (1, 3, 4)
+RATES = (100, 1_000_000)
+"""Hz that a sound may claim; outside, it is damage, and a resampler would need huge filters."""
 UNREADABLE = "unreadable"
 """The key of what stands in a table for an object that has no text and no number."""
 
@@ -43,6 +45,21 @@ def from_python(cell: Any) -> Any:
         return sorted((from_python(item) for item in cell), key=str)
     if type(cell).__str__ is object.__str__ and type(cell).__repr__ is object.__repr__:
         return {UNREADABLE: f"a {type(cell).__name__} object"}
+    return cell
+
+
+def single(cell: Any) -> Any:
+    """A cell of a row given in Python: pandas' marks of absence are None, an array of no dimension
+    its number."""
+    if isinstance(cell, SIMPLE):
+        return cell
+    if type(cell).__name__ in ("NAType", "NaTType"):
+        return None
+    if is_array(cell) and cell.shape == ():
+        try:
+            return as_array(cell).item()
+        except BadCell:  # the column says what it is
+            return cell
     return cell
 
 
@@ -213,8 +230,12 @@ def _wav(samples: Any, rate: Any) -> bytes:
     try:
         array = np.asarray(samples)
         rate = int(rate)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise BadCell(f"is {{array, sampling_rate}} that can't be read ({error})") from error
+    if not RATES[0] <= rate <= RATES[1]:
+        raise BadCell(
+            f"claims {str(rate)[:20]} samples a second; {RATES[0]} to {RATES[1]} are read"
+        )
     if array.ndim == 2 and array.shape[0] < array.shape[1]:
         array = array.T  # [C, T], as torch has it
     if array.dtype.kind not in "fi" or array.ndim not in (1, 2) or not array.size or rate < 1:

@@ -92,8 +92,7 @@ class LabelsColumn:
 
     def unseen(self, cell: Cell) -> list[str]:
         """The labels of a cell that training never saw. Raises BadCell."""
-        labels = split(cell, self.spec.separator)
-        return [label for label in labels or [] if label not in self._index]
+        return [label for label in self._split(cell) or [] if label not in self._index]
 
     def describe(self) -> Description:
         values = self.state.get("values", [])

@@ -40,6 +40,8 @@ _DEFAULT = re.compile(
     r"(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|\d{1,3}((,\d{3}){2,}(\.\d*)?|,\d{3}\.\d*)", re.ASCII
 )
 
+NO_CENTS = re.compile(r"(?<=\d)[.,]-+$")
+"""46.- is 46: a dash stands for the cents that there are none of, and is no sign."""
 USUAL = re.compile(r"-?\d+(\.\d+)?", re.ASCII)
 """Nearly all numbers, which are read alike wherever the decimal mark is a point; read first."""
 
@@ -99,6 +101,8 @@ class Notation(NamedTuple):
                 text, factor, signed = text[1:-1], -factor, True
             elif not signed and text[0] in "+-":
                 factor, text, signed = -factor if text[0] == "-" else factor, text[1:], True
+            elif NO_CENTS.search(text):
+                text = NO_CENTS.sub("", text)
             elif not signed and text[-1] == "-":  # as accountants and SAP write it
                 text, factor, signed = text[:-1], -factor, True
             elif not before and (found := self._unit(text, str.startswith)):

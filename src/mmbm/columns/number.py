@@ -152,4 +152,7 @@ def _edges(sample: np.ndarray, bins: int) -> list[float]:
     if not len(sample):
         return [0.0, 1.0]
     edges = np.unique(np.quantile(sample, np.linspace(0, 1, bins + 1)))
-    return [float(e) for e in edges] if len(edges) > 1 else [float(edges[0]), float(edges[0]) + 1]
+    if len(edges) > 1:
+        return [float(e) for e in edges]
+    only = float(edges[0])  # the other edge is another number, however large this one is
+    return [only, only + max(1.0, abs(only) * 1e-6)]

@@ -22,6 +22,9 @@ CLASSES = 20
 """A whole-number target that counts from 0 or 1 with at most so many values is one of classes."""
 FEW = 5
 """So are whole numbers with gaps, such as 200, 404 and 500, if they are no more."""
+EXACT = 2.0**53
+"""Whole numbers below it are floats of their own."""
+IDENTIFIER = "an identifier: different in (nearly) every row"
 
 
 def look(sample: Sample) -> Found:
@@ -33,7 +36,10 @@ def look(sample: Sample) -> Found:
     if objects is not None:
         return objects
     if sample.distinct == 1:
-        return Found(None, f"the same in every row: {_show(sample.values[0])}")
+        absent = len(sample.cells) - len(sample.present)
+        where = f"in all {len(sample.present)} rows that aren't empty" if absent else "in every row"
+        cure = "; a mark in some rows: fill the others, with no, say" if absent else ""
+        return Found(None, f"the same {where}: {_show(sample.values[0])}{cure}")
     if is_split(sample):
         return Found(None, "another split of the rows")
     if sample.is_number:
@@ -216,8 +222,13 @@ def _number(sample: Sample) -> Found:
             return left_out
         if names_who(sample):
             return _who(sample)
+    if sample.is_whole and len(numbers) and np.abs(numbers).max() >= EXACT:
+        return Found(
+            None, "whole numbers beyond 2^53, which as floats can't be told apart; if they are "
+            "classes: kind: category",
+        )  # fmt: skip
     found = _measured(sample)
-    missing = 1 - len(numbers) / len(sample.cells)
+    missing = 1 - len(sample.present) / len(sample.cells)
     return found if missing <= 0.005 else _also(found, f", {missing:.0%} empty")
 
 
@@ -270,7 +281,7 @@ def _counter(sample: Sample, numbers: np.ndarray) -> Found | None:
     """Whole numbers that count rows or repetitions, and measure nothing."""
     unique = sample.distinct >= 0.99 * len(numbers)
     if unique and (is_row_number(sample) or named_id(sample)):
-        return Found(None, "an identifier: different in every row")
+        return Found(None, IDENTIFIER)
     counts = np.unique(numbers, return_counts=True)[1]
     dense = numbers.max() - numbers.min() + 1 == len(counts)
     if sample.whole and len(counts) >= 10 and dense and counts.min() == counts.max() > 1:
@@ -301,7 +312,7 @@ def _words(sample: Sample) -> Found:
     if sum(map(is_time, some)) >= 0.95 * len(some):
         return Found(None, "times of day or durations; write them as numbers, of minutes, say")
     if unique and one_word and (coded >= 0.7 * rows or named_key(sample)):
-        return Found(None, "an identifier: different in every row")
+        return Found(None, IDENTIFIER)
     if one_word and sample.repeats < 3 and coded >= 0.7 * rows:
         return Found(None, f"codes: {distinct} different ones in {rows} rows")
     if one_word and names_who(sample):

@@ -241,7 +241,10 @@ def _refusal(parts: list[Parts], why: str, unit: Any) -> Written:
     if why == "percent":
         return Written(refused="numbers written as 12% and as 0.12; write them in one way")
     bodies = [p.body for p in parts]
-    comma, point = (next((b for b in bodies if mark in b), None) for mark in ",.")
+    comma, point = (
+        next((b for b in bodies if max(b.rfind(","), b.rfind(".")) == b.rfind(mark) >= 0), None)
+        for mark in ",."
+    )
     if comma and point:
         return Written(refused=f"numbers written in two ways, {comma} and {point}; write them in "
                        "one")  # fmt: skip

@@ -38,14 +38,15 @@ def read_folder(path: Path, tables: tuple[str, ...]) -> pa.Table:
 
     tables: endings of files that are tables, to name one that is in the folder.
     """
-    inside = sorted(p.name for p in path.iterdir() if p.suffix.lower() in tables and p.is_file())
-    if inside:
-        raise TableError(
-            f"{path}: is a folder; the table in it is {', '.join(inside[:5])}: name "
-            f"{path / inside[0]}."
-        )
     rows = list(_rows(path))
     labels = {label for _, label, _ in rows}
+    inside = sorted(p.name for p in path.iterdir() if p.suffix.lower() in tables and p.is_file())
+    notes = {name for name in inside if Path(name).suffix.lower() in (".txt", ".json")}
+    if inside and not (len(labels) > 1 and set(inside) == notes):  # a readme beside class folders
+        raise TableError(
+            f"{path}: is a folder; the table in it is {', '.join(inside[:5])}: name "
+            f"{path / inside[0]}. (Class folders are read only where there is no table.)"
+        )
     if not rows or len(labels) < 2:
         raise TableError(
             f"{path}: is a folder, and no table: it has {len(rows)} images or sounds in "

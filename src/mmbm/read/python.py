@@ -32,6 +32,8 @@ def from_python(source: Any) -> pa.Table:
         return data.replace_schema_metadata({KEY: features})
     if hasattr(source, "collect") and not hasattr(source, "__arrow_c_stream__"):  # polars, lazy
         source = source.collect()
+    if hasattr(source, "iloc") and not hasattr(source, "columns"):
+        raise TableError("a Series is no table: give a DataFrame, or its row as dict(series).")
     if hasattr(source, "to_dict") and hasattr(source, "iloc"):  # pandas: the index is no column
         check_names([str(name) for name in source.columns], "table (pandas DataFrame)")
         return _from_pandas(source)

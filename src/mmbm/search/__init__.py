@@ -25,6 +25,7 @@ from mmbm.columns import Cell
 from mmbm.config import Config
 from mmbm.errors import BundleError, MissingExtra, MmbmError, TableError
 from mmbm.predict import decode_row, encode
+from mmbm.prepare import MEDIA
 from mmbm.progress import say
 from mmbm.reading import Reading, open_as_trained
 from mmbm.search import seal
@@ -184,9 +185,13 @@ class Index:
         of: str | None = None,
         where: str | None = None,
         exact: bool = False,
+        served: bool = False,
     ) -> list[Found]:
-        """As `search`, from the embeddings of the cells that are given. `exact`: look at every row
-        even where there is an approximate index."""
+        """As `search`, from the embeddings of the cells that are given.
+
+        exact: look at every row even where there is an approximate index.
+        served: of `told` columns only, for somebody who may not know where files are.
+        """
         if not embeddings:
             raise MmbmError(f"Give a cell to search by: {', '.join(self.about.columns)}.")
         if not 1 <= k <= MOST:
@@ -198,16 +203,23 @@ class Index:
         asked = asked.distance_type("cosine").limit(k)
         asked = asked.select([n for n in self.lance.schema.names if "mmbm_vector_" not in n])
         if where:
-            asked = asked.where(to_sql(where, self.filters))
+            asked = asked.where(to_sql(where, self.filters(served)))
         asked = asked.bypass_vector_index() if exact else asked.refine_factor(REFINED)
         with damaged(self.path):
-            return [self._found(row) for row in asked.to_list()]
+            shown = self.told if served else self.about.shown
+            return [self._found(row, shown) for row in asked.to_list()]
 
     @property
-    def filters(self) -> dict[str, pa.DataType]:
+    def told(self) -> dict[str, str]:
+        """The columns, and their fields, that a server may tell of: not where media are."""
+        inputs = self.config.inputs
+        media = {name for name, spec in inputs.items() if spec.kind in MEDIA}
+        return {name: field for name, field in self.about.shown.items() if name not in media}
+
+    def filters(self, served: bool) -> dict[str, pa.DataType]:
         """The columns that a condition may name, and what they hold."""
-        schema = self.lance.schema
-        return {name: schema.field(name).type for name in (ROW, *self.about.shown.values())}
+        schema, shown = self.lance.schema, self.told if served else self.about.shown
+        return {name: schema.field(name).type for name in (ROW, *shown.values())}
 
     def _of(self, given: list[str], of: str | None) -> str:
         others = [name for name in self.about.indexed if name not in given]
@@ -219,8 +231,8 @@ class Index:
             )
         return of
 
-    def _found(self, row: dict[str, Any]) -> Found:
-        cells = {name: row[field] for name, field in self.about.shown.items()}
+    def _found(self, row: dict[str, Any], shown: dict[str, str]) -> Found:
+        cells = {name: row[field] for name, field in shown.items()}
         paths = {name: row.get(path_of(self.about, name)) for name in self.about.indexed}
         media = {name: path for name, path in paths.items() if path}
         return Found(row[ROW], 1 - row["_distance"], cells, media)

@@ -53,9 +53,15 @@ def fields(table: Table) -> dict[str, pa.Field]:
             continue  # bytes and lists
         field = name.replace(".", "_")
         if any(field.lower() == other.name.lower() for other in kept.values()):
+            other = next(n for n, one in kept.items() if one.name.lower() == field.lower())
             raise TableError(
-                f"{table.source}: columns {name!r} and {field!r} would be one field of the index, "
+                f"{table.source}: columns {other!r} and {name!r} would be one field of the index, "
                 "where names have no dots and no capitals: rename one of them."
+            )
+        if "`" in field:
+            raise TableError(
+                f"{table.source}: column {name!r}: a name with a backtick can't be asked for; "
+                "rename it."
             )
         if field.startswith("mmbm_"):
             raise TableError(f"{table.source}: column {name!r}: an index has such names; rename it")

@@ -64,7 +64,8 @@ def parse(text: bytes) -> Any:
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:  # UnicodeDecodeError is a ValueError
-        raise Refusal(400, f"The body is not JSON: {str(error)[:200]}.", reason="json") from error
+        why = str(error)[:200].split("; use sys.")[0]  # of Python's own limit of digits
+        raise Refusal(400, f"The body is not JSON: {why}.", reason="json") from error
 
 
 def check(row: Any, bundle: Bundle, number: int | None = None) -> Row:

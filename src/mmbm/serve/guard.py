@@ -107,7 +107,8 @@ class Guard:
                 return asked
         if self.token and not free:
             sent = headers.get(b"authorization", b"")
-            if not hmac.compare_digest(sent, b"Bearer " + self.token):
+            scheme, _, given = sent.partition(b" ")
+            if not (hmac.compare_digest(given, self.token) and scheme.lower() == b"bearer"):
                 return Refusal(401, "A bearer token is needed, and this is not it.", reason="token")
         if self.active > self.limits.requests and not free:
             return Refusal(

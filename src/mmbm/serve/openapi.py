@@ -109,7 +109,7 @@ def search(replica: Replica) -> Schema:
             {"type": "string", "enum": index.about.indexed},
         ),
         "where": (
-            f"Only rows such as this says, in SQL, of {', '.join(index.about.shown.values())}.",
+            f"Only rows such as this says, in SQL, of {', '.join(index.told.values())}.",
             {"type": "string", "maxLength": 1000},
         ),
     }

@@ -111,7 +111,7 @@ def main(most: int, known: list[str]) -> int:
             read_dictionary=[n for n in names if is_text(table.schema_arrow.field(n).type)],
         )  # fmt: skip
         write(table, names, most)
-    except (pa.ArrowException, OSError, MemoryError, ValueError) as error:
+    except (pa.ArrowException, ArithmeticError, OSError, MemoryError, ValueError) as error:
         print(str(error) or "it needs too much memory", file=sys.stderr)
         return REFUSED
     return 0

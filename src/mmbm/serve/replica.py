@@ -173,7 +173,7 @@ class Replica:
         named = {name: said.get(f"{target}.embedding.{name}") for name in self.index.about.columns}
         given = {name: np.array(z) for name, z in named.items() if z is not None}
         start = time.perf_counter()
-        nearest = partial(self.index.nearest, given, k, of=of, where=where)
+        nearest = partial(self.index.nearest, given, k, of=of, where=where, served=True)
         found = await asyncio.get_running_loop().run_in_executor(self.pool, nearest)
         self.stage["search"].observe(time.perf_counter() - start)
         return found
@@ -268,7 +268,7 @@ class Replica:
         index = {
             "target": self.index.about.target,
             "columns": self.index.about.indexed,
-            "fields": list(self.index.about.shown.values()),
+            "fields": list(self.index.told.values()),
             "rows": len(self.index),
         }
         return {**about, "inputs": inputs, "targets": targets, "index": index}

@@ -147,5 +147,6 @@ def build(playground: Playground, folder: gate.Folder) -> Any:
         max_file_size=int(playground.limits.megabytes * 1e6),
         root_path=root,
     )  # fmt: skip
+    folder.events.update({number: len(fn.inputs) for number, fn in blocks.fns.items()})
     blocks.has_launched = True  # without it Gradio takes no look at which files an event names
     return app

@@ -31,6 +31,7 @@ PAGES = re.compile(
 """GET and HEAD."""
 FILE = f"{API}/file="
 UPLOAD, EVENT = f"{API}/upload", f"{API}/queue/join"
+EVENTS = (EVENT, f"{API}/run/predict")
 POSTS = {EVENT, f"{API}/run/predict", UPLOAD, f"{API}/reset", f"{API}/cancel"}
 MOST_EVENT = 1 << 20
 """Bytes of an event: texts and the names of files, whose bytes come by an upload."""
@@ -56,6 +57,8 @@ class Folder:
     def __init__(self, limits: Limits):
         self.path = Path(os.path.realpath(tempfile.mkdtemp(prefix="mmbm-playground-")))
         self.most = int(MOST_UPLOADS * limits.megabytes * 1e6)
+        self.events: dict[int, int] = {}
+        """How many values each function of the pages takes, by its number."""
 
     def make(self) -> None:
         self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -151,6 +154,8 @@ async def checked(folder: Folder, scope: Scope, receive: Receive) -> tuple[Recei
         if not message.get("more_body", False):
             break
     event = own_files(parse(bytes(body)) if body else {}, folder)
+    if scope["path"].endswith(EVENTS) and not is_event(event, folder.events):
+        raise Refusal(422, "There is no such event of a page.", reason="event")
     text = json.dumps(event).encode()
     headers = [(k, v) for k, v in scope["headers"] if k != b"content-length"]
     scope = {**scope, "headers": [*headers, (b"content-length", str(len(text)).encode())]}
@@ -164,6 +169,16 @@ async def checked(folder: Folder, scope: Scope, receive: Receive) -> tuple[Recei
         return {"type": "http.request", "body": text, "more_body": False}
 
     return again, scope
+
+
+def is_event(event: Any, known: dict[int, int]) -> bool:
+    """Whether it is for a function of the pages, with as many values as that takes."""
+    if not isinstance(event, dict) or not isinstance(event.get("data"), list):
+        return False
+    function, session = event.get("fn_index"), event.get("session_hash")
+    if not isinstance(function, int) or not isinstance(session, str | None):
+        return False
+    return known.get(function) == len(event["data"])
 
 
 def own_files(value: Any, folder: Folder) -> Any:

@@ -37,7 +37,7 @@ def page(gradio: Any, words: Any, replicas: dict[str, Replica], model: str, fold
             gradio.Markdown(words("one"))
             of = gradio.Dropdown(index.about.indexed, label=words("of"), value=None)
             k = gradio.Slider(1, MOST, SHOWN, step=1, label=words("k"))
-            shown = ", ".join(index.about.shown.values())
+            shown = ", ".join(index.told.values())
             where = gradio.Textbox(label=words("where"), placeholder=shown)
             with gradio.Row():
                 ask = gradio.Button(words("search"), variant="primary", elem_id=f"search-{model}")
@@ -48,7 +48,7 @@ def page(gradio: Any, words: Any, replicas: dict[str, Replica], model: str, fold
                 visible=picture_of(index) is not None, elem_id=f"gallery-{model}",
             )  # fmt: skip
             rows = gradio.Dataframe(
-                headers=["row", "score", *index.about.shown], label=words("found"), wrap=True,
+                headers=["row", "score", *index.told], label=words("found"), wrap=True,
                 interactive=False,
             )  # fmt: skip
 
