@@ -434,3 +434,19 @@ def test_a_mark_in_some_rows_is_not_called_the_same_in_every_row():
     vip = ["x" if i % 3 else None for i in range(120)]
     table = open_table({"vip": vip, "x": [i / 7 for i in range(120)], "y": ["a", "b"] * 60})
     assert "in all 80 rows that aren't empty" in infer(table, ["y"]).left_out["vip"].why
+
+
+@pytest.mark.parametrize(
+    ("first", "step", "what"),
+    [(20240101, 1, "yyyymmdd"), (202401, 1, "yyyymm"), (1_700_000_000, 3601, "seconds since 1970"),
+     (1_700_000_000_000, 3_600_001, "milliseconds"), (4000, 7, "")],
+)  # fmt: skip
+def test_dates_written_as_numbers_are_said(first, step, what):
+    chance = random.Random(0)
+    cells = [first + chance.randrange(12) * step for _ in range(120)]
+    table = open_table({"when": cells, "x": [i / 7 for i in range(120)], "y": ["a", "b"] * 60})
+    found = infer(table, ["y"]).inputs["when"]
+    notes = " ".join(found.notes)
+    assert found.kind == "number"
+    assert ("look like" in notes) == bool(what)
+    assert what in notes

@@ -3,6 +3,8 @@
 import re
 from datetime import datetime
 
+import numpy as np
+
 _DATE = re.compile(
     r"(\w{2,9}\.?,? )?"  # Monday,
     r"(\d{4}[./-]\d{1,2}[./-]\d{1,2}|\d{1,2}[./-]\d{1,2}[./-]\d{4}|\d{1,2}[/-]\d{1,2}[/-]\d{2}|"
@@ -21,6 +23,27 @@ def is_date(text: str) -> bool:
     except ValueError:
         return False
     return not text.isdigit()
+
+
+def dates_as_numbers(numbers: np.ndarray) -> str:
+    """What whole numbers stand for if all of at least ten different ones are dates: 20240131,
+    202401, or seconds or milliseconds since 1970. Empty if they are not."""
+    values = np.unique(numbers)
+    if len(values) < 10:
+        return ""
+    days, months = values % 100, values // 100 % 100
+    years = values // 10_000
+    if _within(years, 1900, 2100) and _within(months, 1, 12) and _within(days, 1, 31):
+        return "dates (yyyymmdd)"
+    if _within(values // 100, 1900, 2100) and _within(days, 1, 12):
+        return "months (yyyymm)"
+    if _within(values, 9e8, 2.2e9):
+        return "seconds since 1970"
+    return "milliseconds since 1970" if _within(values, 9e11, 2.2e12) else ""
+
+
+def _within(values: np.ndarray, low: float, high: float) -> bool:
+    return bool(values.min() >= low and values.max() <= high)
 
 
 def is_time(text: str) -> bool:

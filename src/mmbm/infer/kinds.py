@@ -9,7 +9,7 @@ from mmbm.columns.cell import describe
 from mmbm.columns.cell import is_media as is_media_cell
 from mmbm.errors import TableError
 from mmbm.infer import files, listed, words
-from mmbm.infer.dates import is_date, is_time
+from mmbm.infer.dates import dates_as_numbers, is_date, is_time
 from mmbm.infer.found import MOSTLY, Found, is_media
 from mmbm.infer.found import show as _show
 from mmbm.infer.identifiers import is_row_number, named_id, named_key, names_who
@@ -255,6 +255,11 @@ def _measured(sample: Sample) -> Found:
         notes += (
             f"{sample.name}: {far:g} lies far from all other values; if it means that there is "
             f"none: missing: [{far:g}].",
+        )
+    if sample.is_whole and (what := dates_as_numbers(numbers)):
+        notes += (
+            f"{sample.name}: {numbers[0]:.0f} and the like look like {what}, and are read as plain "
+            f"numbers; to test on the latest rows: split: {{time: {sample.name}}}.",
         )
     if _heavy_tail(numbers):
         return Found("number", why + "; a long tail", {**written.options, "log": True}, notes=notes)
