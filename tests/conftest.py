@@ -1,14 +1,17 @@
 """Fixtures that several folders of tests share. (Being here also lets tests import `damaged`.)"""
 
+import importlib.util
 from pathlib import Path
 
 import pytest
 import tiny
-from hypothesis import settings
 
 import mmbm
 
-settings.register_profile("fuzz", max_examples=3000, deadline=None)
+if importlib.util.find_spec("hypothesis"):  # the environment of LiteRT has none
+    from hypothesis import settings
+
+    settings.register_profile("fuzz", max_examples=3000, deadline=None)
 DATA = Path(__file__).parents[2] / "shared" / "data"
 
 
