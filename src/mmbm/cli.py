@@ -364,6 +364,7 @@ def serve(
     max_queue: Annotated[int, typer.Option(min=1, help="Rows that wait; beyond: 429.")] = 256,
     max_requests: Annotated[int, typer.Option(min=1, help="At once; beyond: 503.")] = 512,
     max_streams: Annotated[int, typer.Option(min=1, help="Clients that stream at once.")] = 16,
+    max_pages: Annotated[int, typer.Option(min=1, help="Requests of open playgrounds.")] = 64,
     deadline: Annotated[float, typer.Option(help="Seconds to answer; beyond: 503.")] = 30,
     max_batch: Annotated[int, typer.Option(min=1, help="Rows that run together.")] = 32,
     batch_deadline: Annotated[
@@ -385,7 +386,7 @@ def serve(
         "megabytes": max_megabytes, "batch_megabytes": max_batch_megabytes, "pixels": max_pixels,
         "clip_seconds": max_seconds, "rows": max_rows, "queue": max_queue,
         "requests": max_requests, "streams": max_streams, "deadline": deadline, "batch": max_batch,
-        "batch_deadline": batch_deadline, "rate": min_rate,
+        "batch_deadline": batch_deadline, "rate": min_rate, "pages": max_pages,
     }  # fmt: skip
     run_server(
         bundle, models=model or (), host=host, port=port, workers=workers, threads=threads,

@@ -16,6 +16,9 @@ import pytest
 from hostile import ATTACKS, HOST, Target, watch, white
 from serve.conftest import Server, serving, until
 
+from mmbm.serve.limits import Limits
+from mmbm.serve.playground import gate
+
 MEGABYTES, SILENCE = 1000, 3.0
 """Of memory, and seconds until a probe is answered, under each attack: with room for a machine that
 does other things too. docs/security.md has what was measured."""
@@ -297,3 +300,13 @@ def test_an_event_that_no_page_has_is_refused(server, page, route, event):
     said = server.post(f"/playground/gradio_api/{route}", event)
     assert said.status_code == 422
     assert "no such event" in said.text
+
+
+def test_the_playgrounds_folder_is_full_of_many_small_files_too(monkeypatch):
+    monkeypatch.setattr(gate, "MOST_FILES", 3)
+    folder = gate.Folder(Limits())
+    for i in range(4):
+        assert folder.full() == (i > 3)
+        folder.write(f"{i}.txt", b"x")
+    assert folder.full()
+    folder.remove()

@@ -6,6 +6,7 @@ comes through only if the pages use its route, and a file that it names only if 
 into the playground's own folder: an upload, a microphone's recording, a result that was shown.
 """
 
+import asyncio
 import json
 import os
 import re
@@ -39,6 +40,8 @@ MOST_UPLOADS = 32
 """Times as large as a request may be is what the folder holds; older files go after an hour."""
 
 
+MOST_FILES = 10_000
+"""Of the folder at once."""
 GONE = "mmbm-gone.png"
 """Stands for a file of the folder that a clean-up has taken away, on its way to `Folder.read`."""
 PIXEL = bytes.fromhex(
@@ -94,9 +97,12 @@ class Folder:
         return str(path)
 
     def full(self) -> bool:
+        """Whether it holds as many files, or as many bytes, as it may."""
         files = (Path(root) / name for root, _, names in os.walk(self.path) for name in names)
         total = 0
-        for file in files:
+        for count, file in enumerate(files):
+            if count >= MOST_FILES:
+                return True
             try:
                 total += file.stat().st_size
             except OSError:  # deleted meanwhile
@@ -122,7 +128,7 @@ async def passed(
         return await nothing(scope, receive, send)
     folder.make()
     if route.rstrip("/") == UPLOAD:
-        if folder.full():
+        if await asyncio.to_thread(folder.full):
             raise Refusal(
                 503, "The playground holds too many files; they go after an hour.",
                 reason="uploads_full", retry_after=600,
