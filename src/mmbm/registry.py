@@ -48,6 +48,17 @@ ENCODERS = {
     "pretrained": "mmbm.nn.encoders.pretrained:build",
     "keras": "mmbm.nn.encoders.keras:Keras",
 }
+REPRESENTATIONS = {
+    "image": "mmbm.nn.representations.image:ImageRepresentation",
+    "audio": "mmbm.nn.representations.audio:AudioRepresentation",
+    "text": "mmbm.nn.representations.text:TextRepresentation",
+}
+MEMBERS = {
+    "linear": "mmbm.nn.members.linear:Linear",
+    "boosting": "mmbm.nn.members.boosting:Boosting",
+    "forest": "mmbm.nn.members.forest:Forest",
+}
+"""Of a target's answer, beside the network."""
 FUSIONS = {
     "concat": "mmbm.nn.fusion.concat:Concat",
     "sum": "mmbm.nn.fusion.sum:Sum",

@@ -42,11 +42,7 @@ class LogMel(nn.Module):
     @torch.no_grad()
     @in_float32
     def forward(self, field: Field) -> Features:
-        x = field.values.float() / 32768.0  # [B, T]
-        x = F.pad(x, (self.window // 2, self.window // 2))
-        x = F.conv1d(x[:, None], self.basis, stride=self.hop)  # [B, 2K, T']
-        real, imaginary = x.square().chunk(2, dim=1)
-        x = self.mel @ (real + imaginary)  # [B, bands, T']
+        x = self.power(field)
         if self.training and self.augment.noise:
             x = noise(x, self.augment.noise)
         x = logarithm(x, self.range).transpose(1, 2)  # [B, T', bands]
@@ -61,6 +57,22 @@ class LogMel(nn.Module):
             x = mask_bands(x, self.augment.bands)
             x = mask_frames(x, keep, self.augment.frames)
         return Features(x, keep)
+
+    def power(self, field: Field) -> Tensor:
+        """Of each mel band and frame [B, bands, T']."""
+        x = field.values.float() / 32768.0  # [B, T]
+        x = F.pad(x, (self.window // 2, self.window // 2))
+        x = F.conv1d(x[:, None], self.basis, stride=self.hop)  # [B, 2K, T']
+        real, imaginary = x.square().chunk(2, dim=1)
+        return self.mel @ (real + imaginary)
+
+    @torch.no_grad()
+    @in_float32
+    def spectrogram(self, field: Field) -> tuple[Tensor, Tensor]:
+        """Log power [B, T', bands], neither normalized nor augmented, and the frames of a clip
+        [B, T']."""
+        x = logarithm(self.power(field), None).transpose(1, 2)
+        return x, valid(field.lengths // self.hop + 1, x.shape[1])
 
 
 class Wave(nn.Module):

@@ -1,0 +1,38 @@
+"""Classical members of a target's answer: models that few rows reward, fitted by scikit-learn.
+
+A member reads fixed representations (`mmbm.nn.representations`) and gives the raw output of the
+target's head [B, C]: logits of a category or of labels, standard scores of a number. After fitting
+it is plain tensor operations of the `answer` graph. A member that isn't used is empty.
+
+linear: logistic or ridge regression, one for each modality, and one over all of them.
+boosting: gradient-boosted trees over all modalities. forest: randomized trees over the same.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+import scipy.sparse as sp
+
+Matrix = np.ndarray | sp.csr_matrix
+"""Features of N rows [N, F], zero where a row lacks the modality."""
+Folds = list[tuple[np.ndarray, np.ndarray]]
+"""Of each fold the rows to fit on, and those that are judged: positions of the N rows."""
+
+
+class Problem(NamedTuple):
+    """What is fitted: a target's values on N rows."""
+
+    kind: str  # category | number | labels
+    y: np.ndarray  # [N] class index | [N] standard scores | [N, L] 0/1
+    size: int  # C
+
+    def take(self, rows: np.ndarray) -> "Problem":
+        return self._replace(y=self.y[rows])
+
+    def loss(self, raw: np.ndarray) -> np.ndarray:
+        """Of each row [N], for raw outputs [N, C]: negative log-likelihood or squared error."""
+        if self.kind == "number":
+            return (raw[:, 0] - self.y) ** 2
+        if self.kind == "labels":
+            return np.mean(np.logaddexp(0, raw) - self.y * raw, axis=1)
+        return np.logaddexp.reduce(raw, axis=1) - raw[np.arange(len(raw)), self.y]

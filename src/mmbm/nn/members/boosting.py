@@ -1,0 +1,88 @@
+"""Gradient-boosted trees (Friedman 2001)."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from mmbm.nn.members import Folds, Matrix, Problem
+from mmbm.nn.members.trees import Trees
+
+OPTIONS = {
+    "n_estimators": 150, "max_depth": 4, "learning_rate": 0.06, "subsample": 0.7,
+    "max_features": 0.3, "min_samples_leaf": 5, "random_state": 0,
+}  # fmt: skip
+CLASSES = 20
+"""More are not boosted: there is a tree for each, in every round."""
+
+
+class Boosting(Trees):
+    def fit(
+        self,
+        features: dict[str, Matrix],
+        scores: Sequence[np.ndarray],
+        problem: Problem,
+        folds: Folds,
+    ) -> np.ndarray:
+        """Fit all rows; the raw outputs for rows that were not fitted [N, C]."""
+        x, width = self.fit_inputs(features, scores)
+        raw = np.zeros((len(x), problem.size))
+        for fitted, judged in folds:
+            raw[judged] = outputs(boosted(x[fitted], problem.take(fitted)), x[judged], problem)
+        model = boosted(x, problem)
+        self.grow(trees(model, problem), OPTIONS["max_depth"], width)
+        grown = outputs(model, x[:1], problem) - self.plain(x[:1])
+        self.fill(bias=grown[0])
+        return raw
+
+    def plain(self, x: np.ndarray) -> np.ndarray:
+        """The sum of the trees without soft splits [N, C]."""
+        feature, threshold = self.feature.numpy(), self.threshold.numpy()
+        total = np.zeros((len(x), self.value.shape[2]))
+        for i in range(len(feature)):
+            place = np.zeros(len(x), np.int64)
+            while place[0] < feature.shape[1]:
+                right = x[np.arange(len(x)), feature[i, place]] > threshold[i, place]
+                place = 2 * place + 1 + right
+            total += self.value[i].numpy()[place - feature.shape[1]]
+        return total
+
+
+def boosted(x: np.ndarray, problem: Problem) -> Any:
+    from sklearn.ensemble import GradientBoostingClassifier, GradientBoostingRegressor
+
+    if problem.kind == "number":
+        return GradientBoostingRegressor(**OPTIONS).fit(x, problem.y)
+    if len(np.unique(problem.y)) == 1:
+        return None
+    return GradientBoostingClassifier(**OPTIONS).fit(x, problem.y)
+
+
+def outputs(model: Any, x: np.ndarray, problem: Problem) -> np.ndarray:
+    """Raw outputs [N, C]; a class that was not among the fitted rows has a low one."""
+    if problem.kind == "number":
+        return model.predict(x)[:, None]
+    raw = np.full((len(x), problem.size), -10.0)
+    if model is None:
+        return np.zeros_like(raw)
+    found = model.decision_function(x)
+    raw[:, model.classes_] = np.stack([-found, found], 1) / 2 if found.ndim == 1 else found
+    return raw
+
+
+def trees(model: Any, problem: Problem) -> list[tuple[Any, np.ndarray]]:
+    """Each with its nodes' part of the raw output [nodes, C]."""
+    found = []
+    for stage in model.estimators_:
+        for k, estimator in enumerate(stage):
+            value = OPTIONS["learning_rate"] * estimator.tree_.value[:, 0, 0]
+            columns = np.zeros((len(value), problem.size))
+            if problem.kind == "number":
+                columns[:, 0] = value
+            elif len(model.classes_) == 2:
+                first, second = model.classes_
+                columns[:, first], columns[:, second] = -value / 2, value / 2
+            else:
+                columns[:, model.classes_[k]] = value
+            found.append((estimator.tree_, columns))
+    return found

@@ -1,0 +1,43 @@
+"""Fixed representations of a modality: one vector [F] per row, no weight of it trained by gradients.
+
+Classical members (`mmbm.nn.members`) read them. Images: downsampled colors, color and gradient
+histograms. Audio: statistics of log-mel and MFCC. Text: TF-IDF of words and word pairs. Table:
+standardized numbers, indicators of absence, one-hot categories. An input with a frozen pretrained
+encoder has its pooled embedding too.
+
+A representation is fitted on the labelled rows without their targets, is part of the `encode`
+graph, and is zero where the modality is absent.
+"""
+
+from mmbm.columns import Columns
+from mmbm.config import Config, MediaSpec, PretrainedSpec
+from mmbm.nn.representations.base import Representation
+from mmbm.nn.representations.pretrained import EmbeddingRepresentation
+from mmbm.nn.representations.table import TableRepresentation
+from mmbm.registry import REPRESENTATIONS, find
+
+ENDINGS = FEATURES, EMBEDDING = "features", "embedding"
+
+
+def build(config: Config, columns: Columns) -> dict[str, Representation]:
+    """By name, `MODALITY.features` or `MODALITY.embedding`, in the order of the modalities."""
+    built: dict[str, Representation] = {}
+    for modality, names in config.modalities().items():
+        spec = config.inputs[names[0]]
+        if not isinstance(spec, MediaSpec):
+            built[f"{modality}.{FEATURES}"] = TableRepresentation(names, config, columns)
+            continue
+        make = find(REPRESENTATIONS, spec.kind)
+        built[f"{modality}.{FEATURES}"] = make(modality, spec, columns[modality])
+        if is_frozen(spec):
+            built[f"{modality}.{EMBEDDING}"] = EmbeddingRepresentation(modality)
+    return built
+
+
+def modality_of(name: str) -> str:
+    return name.rpartition(".")[0]
+
+
+def is_frozen(spec: MediaSpec) -> bool:
+    encoder = getattr(spec, "encoder", None)
+    return isinstance(encoder, PretrainedSpec) and encoder.tune == "frozen"
