@@ -27,7 +27,7 @@ from mmbm.nn.model import Model
 from mmbm.prepare import Data, prepare
 from mmbm.run import Run
 from mmbm.state import TrainState
-from mmbm.training import valid_scores
+from mmbm.training.trainer import valid_scores
 from mmbm.weights import lite
 
 EPOCHS = 3  # each is measured, and the fastest is told

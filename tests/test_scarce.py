@@ -189,7 +189,7 @@ def test_blending_keeps_a_model_of_few_rows_from_being_too_sure(kind, tmp_path):
         state = state_of(made, tmp_path / str(blend))
         for epoch in range(30):
             an_epoch(state, epoch)
-        from mmbm.training import valid_scores
+        from mmbm.training.trainer import valid_scores
 
         config = configfile.parse(made)
         data = prepare(config, tmp_path / "prepared")

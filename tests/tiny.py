@@ -46,7 +46,7 @@ def row(folder: Path, i: int, rows: int, generator: np.random.Generator) -> list
 
 
 def config(table: Path, **train: Any) -> dict[str, Any]:
-    """A config over all kinds at the smallest sizes that still train."""
+    """A config over all kinds at the smallest sizes that still train: a network alone."""
     tiny = {"size": "tiny", "width": 8}
     return {
         "data": {"table": str(table), "split": "split"},
@@ -60,5 +60,6 @@ def config(table: Path, **train: Any) -> dict[str, Any]:
         },
         "fusion": {"kind": "concat", "width": 16},
         "targets": {"label": {"kind": "category"}},
+        "members": ["network"],
         "train": {"epochs": 2, "batch": 16, "threads": 1, "golden": 4, **train},
     }  # fmt: skip

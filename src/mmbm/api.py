@@ -59,6 +59,7 @@ def begun(
     """Cross-validation, a run with baselines, or a run."""
     from mmbm import folds, training
     from mmbm.run import Run
+    from mmbm.training.baselines import train_with_baselines
 
     if isinstance(parsed.data.split, SplitSpec) and parsed.data.split.folds:
         if baselines or opened:
@@ -68,7 +69,7 @@ def begun(
         with Run.start(parsed, folder, resume) as run:
             return folds.cross_validate(parsed, run, table)
     if baselines:
-        return training.train_with_baselines(parsed, folder, resume, opened, table)
+        return train_with_baselines(parsed, folder, resume, opened, table)
     with Run.start(parsed, folder, resume) as run:
         return training.train(parsed, run, opened, table)
 

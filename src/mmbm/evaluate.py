@@ -15,6 +15,7 @@ from mmbm.subsets import Subset, answer_with, reported_subsets
 from mmbm.zeroshot import zero_shot
 
 BATCH = 128
+Report = dict[str, Any]
 
 
 def build_answers(config: Config, columns: Columns, quick: bool = False) -> dict[str, Answer]:

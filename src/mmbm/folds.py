@@ -11,6 +11,7 @@ import numpy as np
 
 from mmbm.bundle import Bundle
 from mmbm.config import Config, SplitSpec
+from mmbm.evaluate import Report
 from mmbm.golden import take
 from mmbm.nn.ensemble import Ensemble
 from mmbm.nn.model import Model
@@ -18,7 +19,9 @@ from mmbm.prepare import Data, assemble, decode, fit, open_config_table
 from mmbm.progress import say
 from mmbm.run import Run
 from mmbm.split import fold_rows
-from mmbm.training import Report, finished, learn, valid_scores, write
+from mmbm.training import finished
+from mmbm.training.finish import write
+from mmbm.training.trainer import learn, valid_scores
 
 
 def cross_validate(config: Config, run: Run, table: Any = None) -> Bundle:

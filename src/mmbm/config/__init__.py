@@ -4,7 +4,7 @@ A component may be written as a string (`encoder: cnn`) or with options
 (`encoder: {kind: cnn, size: small}`). A relative path is relative to the file that names it.
 """
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -55,7 +55,7 @@ from mmbm.config.targets import (
 )
 from mmbm.config.train import BlendSpec, SelfTrainingSpec, TrainSpec
 
-RESERVED = {"x", "keep", "known", "present", "lengths", "cache", "read"}
+RESERVED = {"x", "keep", "known", "present", "lengths", "cache", "read", "features", "embedding"}
 """Endings of the graphs' own inputs and outputs."""
 
 
@@ -63,12 +63,30 @@ ANSWERED = {"confidence", "p", "because", "times", "embedding"}
 """What follows a target's name in the columns of its answers: `label.confidence`."""
 
 
+MemberName = Literal["network", "linear", "boosting", "forest"]
+
+
 class Config(Spec):
     data: DataSpec
     inputs: Annotated[dict[str, InputSpec], Field(min_length=1)]
     fusion: AnyFusionSpec = ConcatSpec()
     targets: Annotated[dict[str, AnyTargetSpec], Field(min_length=1)]
+    members: Literal["auto"] | Annotated[list[MemberName], Field(min_length=1)] = "auto"
+    """What a category, a number or labels are answered by, mixed by weights that are chosen on rows
+    that were not trained on. network: the encoders, fusion and heads of this config. linear,
+    boosting, forest: linear models and trees over fixed representations of the inputs, which few
+    rows reward. auto: all of them for few rows, the network alone for many; training writes which
+    into the bundle's config."""
     train: TrainSpec = TrainSpec()
+
+    @property
+    def network(self) -> bool:
+        return self.members == "auto" or "network" in self.members
+
+    @property
+    def classical(self) -> list[str]:
+        """The members that are no network; none as long as they are `auto`."""
+        return [] if self.members == "auto" else [m for m in self.members if m != "network"]
 
     @model_validator(mode="after")
     def _consistent(self):
@@ -80,6 +98,7 @@ class Config(Spec):
             if name != ending and ending in RESERVED:
                 raise ValueError(f"{name!r}: a column can't end in .{ending}; rename it")
         self._check_answers()
+        self._check_members()
         self._check_matched()
         self._check_read()
         self._check_windows()
@@ -95,6 +114,20 @@ class Config(Spec):
             elif spec.group in set(self.inputs) - {name}:
                 raise ValueError(f"inputs.{name}.group: {spec.group!r} is an input; name another")
         return self
+
+    def _check_members(self) -> None:
+        others = [name for name, spec in self.targets.items() if not spec.mixes]
+        if others and not self.network:
+            raise ValueError(
+                f"members: {others[0]!r} is a {self.targets[others[0]].kind}, which only the network "
+                "answers; add network"
+            )
+        split = self.data.split
+        if self.classical and isinstance(split, SplitSpec) and split.folds:
+            raise ValueError(
+                "members: cross-validation (data.split.folds) trains networks alone; leave one of "
+                "them out"
+            )
 
     def _check_answers(self) -> None:
         """No column of the answers may be written over by another."""

@@ -58,6 +58,9 @@ class DataSpec(Spec):
     quote: bool = True
     """False: a quote is a letter like others, as in many tsv files."""
     split: AnySplit = SplitSpec()
+    group: str | None = None
+    """A column, such as a person or a product: with a split by a column, rows of one value are
+    never both trained on and judged while members are compared."""
     bad_cells: Literal["drop", "missing", "stop"] = "drop"
     """A cell that can't be decoded: drop its row, treat the cell as absent, or stop."""
     rehash: bool = False

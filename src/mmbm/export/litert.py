@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from mmbm.bundle import Bundle
 from mmbm.columns import longest
 from mmbm.errors import BundleError, MissingExtra
-from mmbm.export.onnx import Answer, Encode
+from mmbm.export.onnx import Answer, Encode, between
 from mmbm.nn.batch import Features, Field
 from mmbm.nn.frontends.number import FARTHEST, NumberFrontend
 from mmbm.nn.layers import Recurrence
@@ -49,7 +49,7 @@ def convert(bundle: Bundle, folder: Path, precision: str) -> None:
     with torch.no_grad():
         check_steps(bundle, model, encode, args[1, len(levels) - 1])
     encode, answer = replaced(encode), replaced(Answer(model))
-    between = [f"{name}.{part}" for name in model.modalities for part in ("x", "keep", "known")]
+    passed = between(model)
     encoders, answers = litert_torch.Converter(), litert_torch.Converter()
     sizes: dict[str, list[dict[str, int]]] = {"encode": levels, "answer": []}
     with quiet(), torch.no_grad():
@@ -58,14 +58,14 @@ def convert(bundle: Bundle, folder: Path, precision: str) -> None:
             encoders.signature(signature(batch, level), encode, tuple(map(split, given.values())))
             if level == len(levels) - 1:  # one size does for `answer`: tokens are few and cheap
                 answers.signature(signature(batch, 0), answer, tokens)
-                named = zip(between, tokens)
+                named = zip(passed, tokens)
                 sizes["answer"] = [{n: t.shape[1] for n, t in named if t.ndim > 1}]
         encoders.convert().export(str(folder / "encode.tflite"))
         answers.convert().export(str(folder / "answer.tflite"))
     targets = list(model.targets.names)
     facts = {
-        "encode": Facts(inputs, between, sizes["encode"], list(batches))._asdict(),
-        "answer": Facts(between, targets, sizes["answer"], list(batches))._asdict(),
+        "encode": Facts(inputs, passed, sizes["encode"], list(batches))._asdict(),
+        "answer": Facts(passed, targets, sizes["answer"], list(batches))._asdict(),
     }
     (folder / FACTS).write_text(json.dumps(facts), encoding="utf-8")
 

@@ -8,10 +8,11 @@ import torch
 from torch import Tensor, nn
 
 from mmbm.columns import Columns
+from mmbm.columns.audio import AudioColumn, hop
 from mmbm.config import Config
 from mmbm.errors import BundleError
 from mmbm.evaluate import flatten
-from mmbm.nn.batch import Tokens
+from mmbm.nn.batch import Encoded, Tokens
 from mmbm.nn.ensemble import Ensemble
 from mmbm.nn.graph import Axes, to_onnx
 from mmbm.nn.heads.text import TextHead
@@ -40,10 +41,11 @@ class Encode(nn.Module):
 
     def forward(self, *args: Tensor) -> tuple[Tensor, ...]:
         batch = fields(dict(zip(self.names, args)), self.columns)
-        tokens, present = self.model.encode(batch)
+        tokens, present, features = self.model.encode(batch)
         # combined with `keep`, whose first token is always kept, so that it is not a mere copy
         known = {name: present[name] & tokens[name].keep.any(1) for name in tokens}
-        return tuple(t for name in tokens for t in (*tokens[name], known[name]))
+        named = (t for name in tokens for t in (*tokens[name], known[name]))
+        return (*named, *features.values())
 
 
 class Answer(nn.Module):
@@ -55,12 +57,12 @@ class Answer(nn.Module):
         return tuple(self.model.answer(*self.parts(self.model, args)).values())
 
     @staticmethod
-    def parts(
-        model: Model | Ensemble, args: Sequence[Tensor]
-    ) -> tuple[dict[str, Tokens], dict[str, Tensor]]:
+    def parts(model: Model | Ensemble, args: Sequence[Tensor]) -> Encoded:
         parts = {name: args[3 * i : 3 * i + 3] for i, name in enumerate(model.modalities)}
         tokens = {name: Tokens(x, keep) for name, (x, keep, _) in parts.items()}
-        return tokens, {name: present for name, (_, _, present) in parts.items()}
+        present = {name: present for name, (_, _, present) in parts.items()}
+        features = zip(model.representations.names, args[3 * len(parts) :])
+        return Encoded(tokens, present, dict(features))
 
 
 class Step(nn.Module):
@@ -79,13 +81,15 @@ def export(model: Model | Ensemble, columns: Columns, folder: Path) -> None:
     args, axes = example(model, columns, batch)
     device = next(model.parameters()).device
     model = model.cpu().eval()
-    names = [f"{name}.{part}" for name in model.modalities for part in ("x", "keep", "known")]
+    names = between(model)
     with numbers_together(model):
         to_onnx(Encode(model, list(args)), args, axes, names, folder / "encode.onnx")
 
     encoded = dict(zip(names, Encode(model, list(args))(*args.values())))
     varying = [
-        n for n, cs in model.modalities.items() if any(columns[c].storage.ragged for c in cs)
+        n
+        for n, cs in model.modalities.items()
+        if model.network and any(columns[c].storage.ragged for c in cs)
     ]
     axes = {name: {0: batch} for name in names}
     for i, name in enumerate(varying):
@@ -102,17 +106,22 @@ def export(model: Model | Ensemble, columns: Columns, folder: Path) -> None:
     model.to(device)
 
 
+def between(model: Model | Ensemble) -> list[str]:
+    """Names of what `encode` gives and `answer` takes."""
+    parts = [f"{name}.{part}" for name in model.modalities for part in ("x", "keep", "known")]
+    return [*parts, *model.representations.names]
+
+
 def example(
     model: Model | Ensemble, columns: Columns, batch
 ) -> tuple[dict[str, Tensor], dict[str, Axes]]:
     """A small batch of the right types to trace with, and its dynamic axes."""
     args: dict[str, Tensor] = {}
     axes: dict[str, Axes] = {}
-    frontends = {n: getattr(m, "frontend", None) for n, m in model.inputs.items()}
-    hops = {name: getattr(frontend, "hop", 1) for name, frontend in frontends.items()}
     for i, name in enumerate(c for names in model.modalities.values() for c in names):
         storage = columns[name].storage
-        length = EXAMPLE_STEPS * hops.get(name, 1)
+        column = columns[name]
+        length = EXAMPLE_STEPS * (hop(column.spec) if isinstance(column, AudioColumn) else 1)
         shape = (EXAMPLE_ROWS, *([length] if storage.ragged else []), *storage.shape)
         args[name] = torch.from_numpy(np.zeros(shape, dtype=storage.dtype))  # index 0 exists
         axes[name] = {0: batch}

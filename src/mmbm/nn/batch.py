@@ -46,6 +46,14 @@ class Prefix(NamedTuple):
     read: Tensor  # [B, P] bool, which positions of it are real
 
 
+class Encoded(NamedTuple):
+    """What the `encode` graph gives."""
+
+    tokens: dict[str, Tokens]  # by modality
+    present: dict[str, Tensor]  # by modality, [B] bool
+    features: dict[str, Tensor] = {}  # noqa: RUF012  by representation, [B, F]; none in training
+
+
 class Context(NamedTuple):
     """What a target may read."""
 
@@ -53,3 +61,4 @@ class Context(NamedTuple):
     present: dict[str, Tensor]  # by modality, [B] bool
     fused: Fused | None  # made only where some target asks for it
     without: dict[str, Fused]  # fused as if this modality were absent; those a mix has a use for
+    features: dict[str, Tensor] = {}  # noqa: RUF012  zero where the modality is absent

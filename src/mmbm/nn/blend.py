@@ -32,7 +32,7 @@ class Blend:
             batch = {name: shine(field, pairs) for name, field in batch.items()}
         elif self.spec.kind == "cutmix":
             batch, pairs = paste(batch, pairs)
-        tokens, present = model.encode(batch)
+        tokens, present, _ = model.encode(batch)
         if self.spec.kind == "tokens":
             tokens = {name: join(x, pairs) for name, x in tokens.items()}
         context = model.context(tokens, present)

@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from mmbm.nn.batch import Tokens
+from mmbm.nn.batch import Encoded, Tokens
 from mmbm.nn.model import Batch, Model
 
 
@@ -17,6 +17,8 @@ class Ensemble(nn.Module):
         super().__init__()
         self.members: Any = nn.ModuleList(members)
         self.modalities = members[0].modalities
+        self.network = True
+        self.representations = members[0].representations
 
     @property
     def inputs(self) -> Any:
@@ -26,15 +28,22 @@ class Ensemble(nn.Module):
     def targets(self) -> Any:
         return self.members[0].targets
 
-    def encode(self, batch: Batch) -> tuple[dict[str, Tokens], dict[str, Tensor]]:
+    def encode(self, batch: Batch) -> Encoded:
         encoded = [member.encode(batch) for member in self.members]
         tokens = {
-            name: Tokens(torch.cat([t[name].x for t, _ in encoded], -1), encoded[0][0][name].keep)
+            name: Tokens(
+                torch.cat([e.tokens[name].x for e in encoded], -1), encoded[0].tokens[name].keep
+            )
             for name in self.modalities
         }
-        return tokens, encoded[0][1]
+        return Encoded(tokens, encoded[0].present)
 
-    def answer(self, tokens: dict[str, Tokens], present: dict[str, Tensor]) -> dict[str, Tensor]:
+    def answer(
+        self,
+        tokens: dict[str, Tokens],
+        present: dict[str, Tensor],
+        features: dict[str, Tensor] | None = None,
+    ) -> dict[str, Tensor]:
         parts = {name: t.x.chunk(len(self.members), -1) for name, t in tokens.items()}
         answers = [
             member.answer({n: Tokens(parts[n][i], t.keep) for n, t in tokens.items()}, present)

@@ -27,4 +27,4 @@ def _reshape(module: nn.Module, weights: dict[str, Tensor], prefix: str, *_: Any
     for name, buffer in list(module.named_buffers(recurse=False)):
         saved = weights.get(prefix + name)
         if saved is not None and saved.shape != buffer.shape:
-            setattr(module, name, torch.empty(saved.shape, dtype=buffer.dtype, device=buffer.device))
+            setattr(module, name, buffer.new_empty(saved.shape))

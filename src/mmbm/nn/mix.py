@@ -1,49 +1,69 @@
-"""A target's fused answer, those without or with only one modality, the prior, and their mix.
+"""The ensemble that answers a category, number or labels target: members and their mix.
 
-While the model trains, every modality also learns to answer alone through a small head, and is
-hidden now and then. After training, `fit` chooses on the valid split a convex mix of the fused
-answer, the answers of each modality alone, the fused answers that don't see one of the modalities
-(one that misleads then does no harm), and the prior: greedy ensemble selection with replacement
-(Caruana et al. 2004), cross-fitted; and then a temperature (Guo et al. 2017). The mix is part of
-the exported graph. A modality that is absent from a row has no say in it, so a row with nothing
-present gets the prior.
+While the network trains, every modality also learns to answer alone through a small head, and is
+hidden now and then. After training, `training.selection` chooses on rows that were not trained on a
+convex mix of the network's fused answer, its answers from each modality alone, its answers without
+one of the modalities, and the classical members (`mmbm.nn.members`); and then a temperature (Guo et
+al. 2017). The mix is part of the exported graph. A member whose modality is absent from a row has
+no part in it, so a row with nothing present gets the prior.
 """
 
-from typing import Any, NamedTuple
+from collections.abc import Iterator
+from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from mmbm.columns import Column
-from mmbm.config import AnyTargetSpec
+from mmbm.config import AnyTargetSpec, Config
 from mmbm.nn.batch import Context, Field
 from mmbm.nn.layers import Pool
+from mmbm.nn.members.classical import Classical
 from mmbm.registry import HEADS, find
 
 FUSED_WEIGHT, PRIOR_WEIGHT = 1e-3, 1e-6
 """Least weights of the fused answer and the prior. The fused answer decides where a row has none of
 the modalities that were chosen, the prior where it has nothing at all."""
-ROUNDS = 40
-FOLDS = 5
 
 
 class Mixed(nn.Module):
-    weights: Tensor  # [K]: fused, each modality alone, fused without each modality, prior
+    """Members in the order of `names`: the network's, the classical ones, the prior. Categories and
+    labels are mixed as probabilities, numbers as standard scores (of their logarithm with `log`).
+    """
+
+    weights: Tensor  # [K], by `names`
     temperature: Tensor  # []
 
-    def __init__(self, spec: AnyTargetSpec, column: Column, width: int, modalities: list[str]):
+    def __init__(
+        self,
+        spec: AnyTargetSpec,
+        column: Column,
+        width: int,
+        modalities: list[str],
+        config: Config,
+        exact: dict[str, bool],
+    ):
+        """modalities: of the network; none without one. exact: see `Classical`."""
         super().__init__()
         make = find(HEADS, spec.kind)
         self.modalities = modalities
         self.weight = spec.weight
+        self.kind = spec.kind
         self.fused: Any = make(spec, column, width)
         self.pools = nn.ModuleList(Pool(width) for _ in modalities)
         self.alone = nn.ModuleList(make(spec, column, width) for _ in modalities)
-        weights = torch.zeros(2 + 2 * len(modalities))
+        size = self.fused.output.out_features
+        self.classical = Classical(config.classical, spec.kind, size, exact)
+        self.names = [*network_names(modalities), *self.classical.names, "prior"]
+        weights = torch.zeros(len(self.names))
         weights[0], weights[-1] = 1.0, PRIOR_WEIGHT
         self.register_buffer("weights", weights)
         self.register_buffer("temperature", torch.tensor(1.0))
+        self.settle()
+
+    def settle(self) -> None:
+        """From now on compute only the members that have a weight."""
+        self.used = [bool(weight > 0) for weight in self.weights.tolist()]
 
     def loss(
         self, context: Context, target: Field, auxiliary: float, share: Tensor | None = None
@@ -52,8 +72,8 @@ class Mixed(nn.Module):
         assert context.fused is not None
         rows = target.present.sum().clamp(min=1)
         loss = self.fused.loss(self.fused(context.fused.pooled), target)  # [B]
-        for name, raw in self._alone(context).items():
-            alone = self.fused.loss(raw, target)
+        for i, name in enumerate(self.modalities):
+            alone = self.fused.loss(self._alone(context, i), target)
             loss = loss + auxiliary * alone * context.present[name] / len(self.modalities)
         if share is not None:
             loss = loss * share
@@ -63,128 +83,106 @@ class Mixed(nn.Module):
         """Which rows the loss is a mean of [B]."""
         return target.present
 
-    def candidates(self, context: Context) -> tuple[Tensor, Tensor]:
-        """All answers [K, B, C] and which of them each row has [K, B]."""
-        assert context.fused is not None
-        fused = self.fused.answer(self.fused(context.fused.pooled))  # [B, C]
-        alone = [self.fused.answer(raw) for raw in self._alone(context).values()]
-        without = [
-            self.fused.answer(self.fused(context.without[name].pooled))
-            if name in context.without
-            else fused  # it has no weight, or isn't to be had
-            for name in self.modalities
-        ]
-        prior = self.fused.prior.expand_as(fused)
-        present = torch.stack([context.present[name] for name in self.modalities])  # [M, B]
-        some = present.any(0)
-        others = [
-            (present.sum(0) - one.long() > 0) & (name in context.without)
-            for name, one in zip(self.modalities, present)
-        ]
-        available = torch.stack([some, *present, *others, torch.ones_like(some)])
-        return torch.stack([fused, *alone, *without, prior]), available
-
     def left_out(self) -> list[str]:
         """The modalities whose absence has a weight in the mix."""
         first = 1 + len(self.modalities)
-        return [name for i, name in enumerate(self.modalities, first) if self.weights[i] > 0]
+        return [name for i, name in enumerate(self.modalities, first) if self.used[i]]
 
     def forward(self, context: Context) -> Tensor:
         """The mixed, tempered answer [B, C]."""
-        answers, available = self.candidates(context)
-        weights = self.weights[:, None] * available  # [K, B]
-        weights = weights / weights.sum(0)
-        return self.fused.temper((weights[..., None] * answers).sum(0), self.temperature)
+        parts = [
+            (weight, answer, available)
+            for weight, answer, available, used in zip(
+                self.weights, self.members(context, self.used), self.available(context), self.used
+            )
+            if used and answer is not None
+        ]
+        share = torch.stack([weight * available for weight, _, available in parts])  # [K, B]
+        share = share / share.sum(0)
+        mixed = (share[..., None] * torch.stack([answer for _, answer, _ in parts])).sum(0)
+        return self.finish(mixed)
 
-    def _alone(self, context: Context) -> dict[str, Tensor]:
-        parts = zip(self.modalities, self.pools, self.alone)
-        return {
-            name: head(pool(context.inputs[name].x, context.inputs[name].keep))
-            for name, pool, head in parts
-        }
+    def finish(self, mixed: Tensor) -> Tensor:
+        """A mix -> what the user asked for."""
+        if self.kind == "number":
+            return self.fused.answer(mixed)
+        return self.fused.temper(mixed, self.temperature)
+
+    def candidates(self, context: Context) -> tuple[Tensor, Tensor]:
+        """What the network's members answer, and the classical ones if they are fitted
+        [B, K, C], and which of them each row has [B, K]."""
+        fitted = self.classical.fitted
+        count = len(self.names) - 1 - (0 if fitted else len(self.classical.names))
+        used = [i < count for i in range(len(self.names))]
+        answers = [a for a in self.members(context, used) if a is not None][:count]
+        return torch.stack(answers, 1), torch.stack(self.available(context)[:count], 1)
+
+    def members(self, context: Context, used: list[bool]) -> Iterator[Tensor | None]:
+        """What each member answers [B, C], by `names`, as it is mixed; None of those that are not
+        used."""
+        first = len(self.names) - 1 - len(self.classical.names)
+        if self.modalities:
+            assert context.fused is not None
+            fused = self.mixable(self.fused(context.fused.pooled))
+            yield fused if used[0] else None
+            for i in range(len(self.modalities)):
+                yield self.mixable(self._alone(context, i)) if used[1 + i] else None
+            for name, use in zip(self.modalities, used[1 + len(self.modalities) :]):
+                pooled = context.without[name].pooled if name in context.without else None
+                answer = fused if pooled is None else self.mixable(self.fused(pooled))
+                yield answer if use else None
+        raws = self.classical(context.features, used[first:-1])
+        yield from (None if raw is None else self.mixable(raw) for raw in raws)
+        rows = len(next(iter(context.present.values())))
+        prior = torch.zeros_like(self.fused.prior) if self.kind == "number" else self.fused.prior
+        yield prior.float().expand(rows, -1)
+
+    def available(self, context: Context) -> list[Tensor]:
+        """Which members each row has [B], by `names`: by the modalities that it has."""
+        present = torch.stack(list(context.present.values()))  # [M, B]
+        some = present.any(0)
+        found = []
+        if self.modalities:
+            own = [context.present[name] for name in self.modalities]
+            others = [
+                (present.sum(0) - one.long() > 0) & (name in context.without)
+                for name, one in zip(self.modalities, own)
+            ]
+            found = [some, *own, *others]
+        classical = self.classical.available(context.present) if self.classical.names else []
+        return [*found, *classical, torch.ones_like(some)]
+
+    def mixable(self, raw: Tensor) -> Tensor:
+        return raw.float() if self.kind == "number" else self.fused.answer(raw)
+
+    def _alone(self, context: Context, i: int) -> Tensor:
+        tokens = context.inputs[self.modalities[i]]
+        return self.alone[i](self.pools[i](tokens.x, tokens.keep))
+
+    def join(self, other: "Mixed") -> None:
+        """Take over another's classical members; weights are to be chosen anew."""
+        self.classical = other.classical
+        self.names = [*network_names(self.modalities), *self.classical.names, "prior"]
+        self.register_buffer("weights", self.weights.new_zeros(len(self.names)))
 
     @torch.no_grad()
-    def fit(self, answers: np.ndarray, available: np.ndarray, truth: "Truth") -> None:
-        """Choose mix and temperature from the valid split: answers [K, N, C], available [K, N]."""
-        if len(truth.values) < 2 * FOLDS:
-            return  # too few rows to choose from: the fused answer stays
-        weights = choose(answers, available, truth)
-        self.weights.copy_(torch.from_numpy(weights))
-        if truth.kind != "number":
-            mixed = mix(weights, answers, available)
-            temperatures = np.geomspace(0.4, 4.0, 47)
-            losses = [truth.loss(_temper(self.fused, mixed, t)).mean() for t in temperatures]
-            self.temperature.fill_(float(temperatures[int(np.argmin(losses))]))
+    def choose(self, weights: Tensor, temperature: float) -> None:
+        self.weights.copy_(weights)
+        self.temperature.fill_(temperature)
+        self.settle()
+        first = len(self.names) - 1 - len(self.classical.names)
+        self.classical.clear(self.used[first:-1])
 
     @torch.no_grad()
     def adopt(self, others: "list[Mixed]") -> None:
         """Take the mean mix and temperature of models that were trained like this one."""
-        self.weights.copy_(torch.stack([other.weights for other in others]).mean(0))
-        self.temperature.copy_(torch.stack([other.temperature for other in others]).mean())
+        weights = torch.stack([other.weights for other in others]).mean(0)
+        self.choose(weights, float(torch.stack([o.temperature for o in others]).mean()))
 
 
-def _temper(head: Any, answer: np.ndarray, temperature: float) -> np.ndarray:
-    return head.temper(torch.from_numpy(answer), torch.tensor(temperature)).numpy()
-
-
-class Truth(NamedTuple):
-    """The right answers of N rows, and how far an answer is from them."""
-
-    kind: str  # category | number | labels
-    values: np.ndarray  # [N] class index | [N] number | [N, L] 0/1
-
-    def loss(self, answer: np.ndarray) -> np.ndarray:
-        """Loss of each row [N]: negative log-likelihood, or squared error for a number."""
-        if self.kind == "number":
-            return (answer[:, 0] - self.values) ** 2
-        p: np.ndarray = np.clip(answer, 1e-7, 1 - 1e-7)
-        if self.kind == "category":
-            return -np.log(p[np.arange(len(p)), self.values])
-        per_label = self.values * np.log(p) + (1 - self.values) * np.log(1 - p)
-        return -np.mean(per_label, axis=-1, keepdims=True)[..., 0]
-
-    def take(self, rows: np.ndarray) -> "Truth":
-        return Truth(self.kind, self.values[rows])
-
-
-def mix(weights: np.ndarray, answers: np.ndarray, available: np.ndarray) -> np.ndarray:
-    """The same mix as `Mixed.forward`, without the temperature. [N, C]"""
-    share = weights[:, None] * available
-    return np.asarray(((share / share.sum(0))[..., None] * answers).sum(0), np.float32)
-
-
-def choose(answers: np.ndarray, available: np.ndarray, truth: Truth) -> np.ndarray:
-    """Mix weights [K], summing to 1, that lower the loss on rows they were not chosen on.
-
-    Each fold's weights are chosen on the other folds. Their average is used only if the mixes of
-    the folds, each on its own held-out rows, beat the fused answer; else fused answers alone.
-    """
-    only_fused = np.zeros(len(answers), dtype=np.float32)
-    only_fused[0], only_fused[-1] = 1.0, PRIOR_WEIGHT
-    fold_of = np.random.default_rng(0).permutation(len(truth.values)) % FOLDS
-    chosen, mixed_loss = [], 0.0
-    for fold in range(FOLDS):
-        rows, held_out = np.flatnonzero(fold_of != fold), np.flatnonzero(fold_of == fold)
-        weights = _greedy(answers[:, rows], available[:, rows], truth.take(rows))
-        mixed = mix(weights, answers[:, held_out], available[:, held_out])
-        mixed_loss += truth.take(held_out).loss(mixed).sum()
-        chosen.append(weights)
-    if mixed_loss >= truth.loss(mix(only_fused, answers, available)).sum():
-        return only_fused
-    weights = np.stack(chosen).mean(0)
-    weights[0] = max(weights[0], FUSED_WEIGHT)
-    return weights / weights.sum()
-
-
-def _greedy(answers: np.ndarray, available: np.ndarray, truth: Truth) -> np.ndarray:
-    counts = np.zeros(len(answers), dtype=np.float32)
-    counts[-1] = PRIOR_WEIGHT
-    best = np.inf
-    for _ in range(ROUNDS):
-        trials = counts + np.eye(len(answers), dtype=np.float32)
-        losses = [truth.loss(mix(trial, answers, available)).mean() for trial in trials]
-        if min(losses) >= best:
-            break
-        best = min(losses)
-        counts = trials[int(np.argmin(losses))]
-    return counts / counts.sum()
+def network_names(modalities: list[str]) -> list[str]:
+    """The network's members: all modalities fused, each alone, all but one."""
+    if not modalities:
+        return []
+    alone = [f"network {name} alone" for name in modalities]
+    return ["network", *alone, *(f"network without {name}" for name in modalities)]

@@ -21,7 +21,8 @@ from mmbm.config import (
     TextTarget,
 )
 from mmbm.errors import ConfigError
-from mmbm.nn.batch import Context, Features, Field, Fused, Prefix, Tokens
+from mmbm.nn import representations
+from mmbm.nn.batch import Context, Encoded, Features, Field, Fused, Prefix, Tokens
 from mmbm.nn.blend import Blend
 from mmbm.nn.encoders.table import Table
 from mmbm.nn.frontends.number import NumberFrontend, Numbers
@@ -30,6 +31,7 @@ from mmbm.nn.heads.text import TextHead
 from mmbm.nn.layers import valid
 from mmbm.nn.mix import Mixed
 from mmbm.nn.pretrained import Pretrained
+from mmbm.nn.representations import EMBEDDING, FEATURES, is_frozen, modality_of
 from mmbm.registry import ENCODERS, FRONTENDS, FUSIONS, HEADS, RAW_FRONTENDS, find
 
 Batch = dict[str, Field]
@@ -46,14 +48,19 @@ class Model(nn.Module):
         width = config.fusion.width
         self.modalities = config.modalities()
         names = list(self.modalities)
+        self.network = config.network
         self.inputs = NamedModules(build_modalities(config, columns))
+        self.representations = NamedModules(
+            representations.build(config, columns) if config.classical else {}
+        )
+        exact = {name: part.exact for name, part in self.representations.items()}
         self.fusion: Any = None  # made only where a target asks for it
-        if config.fuses:
+        if config.fuses and self.network:
             self.absent = nn.Parameter(torch.randn(len(names), width) * 0.02)
             self.fusion = find(FUSIONS, config.fusion.kind)(config.fusion, names)
         self.targets = NamedModules(
             {
-                k: Mixed(spec, columns[k], width, names)
+                k: Mixed(spec, columns[k], width, names if self.network else [], config, exact)
                 if spec.mixes
                 else MatchHead(spec, width, config.train.batch)
                 if isinstance(spec, MatchTarget)
@@ -67,28 +74,59 @@ class Model(nn.Module):
         self.blend = Blend(config.train.blend) if config.train.blend else None
         drop = config.fusion.drop
         self.drop = [drop.get(n, DROP) if isinstance(drop, dict) else drop for n in names]
-        self.left_out = names if len(names) > 1 and self.mixed() else []  # see `settle`
+        several = len(names) > 1 and self.network
+        self.left_out = names if several and self.mixed() else []  # see `settle`
 
-    def encode(self, batch: Batch) -> tuple[dict[str, Tokens], dict[str, Tensor]]:
-        """Tokens and presence [B] of every modality."""
-        tokens = {name: self.inputs[name](batch) for name in self.modalities}
+    def encode(self, batch: Batch) -> Encoded:
+        """Tokens, presence [B] and, but in training, fixed representations of every modality."""
+        read = {name: m.encode(batch[name]) for name, m in self.inputs.items() if m.reads_cells}
         present = {
             name: stacked([batch[column].present for column in columns]).any(0)
             for name, columns in self.modalities.items()
         }
-        return tokens, present
+        features = {} if self.training else self.represent(batch, read, present)
+        if not self.network:
+            return Encoded(
+                {name: alone(features[f"{name}.{FEATURES}"]) for name in present}, present, features
+            )
+        tokens = {
+            name: m.project_tokens(read[name]) if name in read else m(batch)
+            for name, m in self.inputs.items()
+        }
+        return Encoded(tokens, present, features)
 
-    def context(self, tokens: dict[str, Tokens], present: dict[str, Tensor]) -> Context:
+    def represent(
+        self, batch: Batch, read: dict[str, Tokens], present: dict[str, Tensor]
+    ) -> dict[str, Tensor]:
+        """The representations [B, F], zero where a modality is absent; none before they are
+        fitted."""
+        if not all(part.fitted for _, part in self.representations.items()):
+            return {}
+        return {
+            name: part(read if name.endswith(f".{EMBEDDING}") else batch)
+            * present[modality_of(name)][:, None]
+            for name, part in self.representations.items()
+        }
+
+    def context(
+        self,
+        tokens: dict[str, Tokens],
+        present: dict[str, Tensor],
+        features: dict[str, Tensor] | None = None,
+    ) -> Context:
         """Fusion sees a learned token where a modality is absent (or hidden, while training)."""
+        known = {
+            name: x * present[modality_of(name)][:, None] for name, x in (features or {}).items()
+        }
         if self.fusion is None:
-            return Context(tokens, present, None, {})
+            return Context(tokens, present, None, {}, known)
         seen = self.hide(present) if self.training else present
         left_out = [] if self.training else self.left_out
         without = {
             name: self.fuse(tokens, {**seen, name: torch.zeros_like(seen[name])})
             for name in left_out
         }
-        return Context(tokens, present, self.fuse(tokens, seen), without)
+        return Context(tokens, present, self.fuse(tokens, seen), without, known)
 
     def fuse(self, tokens: dict[str, Tokens], seen: dict[str, Tensor]) -> Fused:
         stand_in = dict(zip(self.modalities, self.absent))
@@ -107,6 +145,8 @@ class Model(nn.Module):
         weights."""
         for part in self.pretrained():
             part.merge()
+        for _, target in self.mixed():
+            target.settle()
         used = {name for _, target in self.mixed() for name in target.left_out()}
         self.left_out = [name for name in self.modalities if name in used]
 
@@ -120,16 +160,22 @@ class Model(nn.Module):
 
     def embed(self, batch: Batch) -> dict[str, Tensor]:
         """Of every match the embeddings [B, M, D]."""
-        context = Context(*self.encode(batch), None, {})
+        encoded = self.encode(batch)
+        context = Context(encoded.tokens, encoded.present, None, {})
         return {name: head(context) for name, head in self.matches().items()}
 
     def writers(self) -> dict[str, TextHead]:
         """The targets that write a text."""
         return {name: t for name, t in self.targets.items() if isinstance(t, TextHead)}
 
-    def answer(self, tokens: dict[str, Tokens], present: dict[str, Tensor]) -> dict[str, Tensor]:
+    def answer(
+        self,
+        tokens: dict[str, Tokens],
+        present: dict[str, Tensor],
+        features: dict[str, Tensor] | None = None,
+    ) -> dict[str, Tensor]:
         """`TARGET`; of a text `TARGET.cache` and `TARGET.read`, where its writing begins."""
-        context, named = self.context(tokens, present), {}
+        context, named = self.context(tokens, present, features), {}
         for name, target in self.targets.items():
             answer = target(context)
             if isinstance(answer, Prefix):
@@ -176,17 +222,26 @@ class Modality(nn.Module):
         self.then = build_encoder(behind, "tokens", self.encoder.width) if behind else None
         self.project = nn.Linear((self.then or self.encoder).width, width)
 
-    def forward(self, batch: Batch) -> Tokens:
-        return self.read(batch[self.column])
+    reads_cells = True
+    """Its encoder's output is read by representations too."""
 
-    def read(self, field: Field) -> Tokens:
-        """Cells, or what its encoder made of them before: see `nn.features`."""
-        tokens = self.encode(field) if field.values.dtype in RAW else encoded(field)
-        x, keep = self.then(Features(*tokens)) if self.then else tokens
-        return Tokens(self.project(x) * keep[..., None], keep)  # [B, T, D]
-
-    def encode(self, field: Field) -> Tokens:  # x [B, T, E], keep [B, T]
+    def encode(self, field: Field) -> Tokens:
+        """Cells -> x [B, T, E], keep [B, T]; or what the encoder gave for them before, see
+        `nn.features`."""
+        if field.values.dtype not in RAW:
+            return encoded(field)
         return self.encoder(self.frontend(field))
+
+    def project_tokens(self, tokens: Tokens) -> Tokens:
+        """To the model's width [B, T, D]."""
+        x, keep = self.then(Features(*tokens)) if self.then else tokens
+        return Tokens(self.project(x) * keep[..., None], keep)
+
+
+def alone(features: Tensor) -> Tokens:
+    """A representation as the only token of its modality."""
+    x = features[:, None]
+    return Tokens(x, torch.ones_like(x[..., 0], dtype=torch.bool))
 
 
 def encoded(field: Field) -> Tokens:
@@ -205,12 +260,19 @@ class SharedModality(nn.Module):
     def frontend(self) -> nn.Module:
         return self.original.frontend
 
-    def forward(self, batch: Batch) -> Tokens:
-        return self.original.read(batch[self.column])
+    reads_cells = True
+
+    def encode(self, field: Field) -> Tokens:
+        return self.original.encode(field)
+
+    def project_tokens(self, tokens: Tokens) -> Tokens:
+        return self.original.project_tokens(tokens)
 
 
 class TableModality(nn.Module):
     """All number, category and labels columns of one group together."""
+
+    reads_cells = False
 
     def __init__(self, names: list[str], config: Config, columns: Columns):
         super().__init__()
@@ -306,10 +368,13 @@ class NamedModules(nn.ModuleDict):
 
 
 def build_modalities(config: Config, columns: Columns) -> dict[str, nn.Module]:
+    """Without a network only those that classical members read."""
     modalities: dict[str, Any] = {}
     shared = {}
     for name, names in config.modalities().items():
         spec = config.inputs[names[0]]
+        if not config.network and not (isinstance(spec, MediaSpec) and is_frozen(spec)):
+            continue
         if not isinstance(spec, MediaSpec):
             modalities[name] = TableModality(names, config, columns)
         elif spec.same_as:
@@ -318,7 +383,7 @@ def build_modalities(config: Config, columns: Columns) -> dict[str, nn.Module]:
             modalities[name] = Modality(name, spec, columns, config.fusion.width)
     for name, original in shared.items():
         modalities[name] = SharedModality(name, modalities[original])
-    return {name: modalities[name] for name in config.modalities()}
+    return {name: modalities[name] for name in config.modalities() if name in modalities}
 
 
 def build_encoder(spec: Any, layout: str, features: int) -> Any:

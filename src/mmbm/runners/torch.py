@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mmbm.nn.batch import Field, Tokens
+from mmbm.nn.batch import Encoded, Field, Tokens
 from mmbm.nn.ensemble import Ensemble
 from mmbm.nn.model import Batch, Model
 from mmbm.runners import Named
@@ -13,8 +13,8 @@ from mmbm.runners import Named
 class TorchRunner:
     """Runs in float32 and evaluation mode; leaves the model in the mode it found it in.
 
-    Besides `encode` and `answer` it has `candidates`: for each mixed target all answers it can be
-    mixed of (`TARGET.answers` [B, K, C], `TARGET.available` [B, K]).
+    Besides `encode` and `answer` it has `candidates`: for each mixed target what all members that
+    are fitted answer (`TARGET.answers` [B, K, C], `TARGET.available` [B, K]).
     """
 
     def __init__(self, model: Model | Ensemble, device: torch.device | str = "cpu"):
@@ -40,19 +40,21 @@ class TorchRunner:
     def _encode(self, arrays: Named) -> dict[str, Tensor]:
         columns = [column for names in self.model.modalities.values() for column in names]
         batch = fields({k: self._tensor(v) for k, v in arrays.items()}, columns)
-        tokens, present = self.model.encode(batch)
+        tokens, present, features = self.model.encode(batch)
         named = {}
         for name, (x, keep) in tokens.items():
             named |= {f"{name}.x": x, f"{name}.keep": keep, f"{name}.known": present[name]}
-        return named
+        return named | features
 
-    def _tokens(self, arrays: Named) -> tuple[dict[str, Tokens], dict[str, Tensor]]:
+    def _tokens(self, arrays: Named) -> Encoded:
         names = self.model.modalities
         tokens = {
             n: Tokens(self._tensor(arrays[f"{n}.x"]), self._tensor(arrays[f"{n}.keep"]))
             for n in names
         }
-        return tokens, {n: self._tensor(arrays[f"{n}.known"]) for n in names}
+        present = {n: self._tensor(arrays[f"{n}.known"]) for n in names}
+        features = {n: self._tensor(arrays[n]) for n, _ in self.model.representations.items()}
+        return Encoded(tokens, present, features)
 
     def _answer(self, arrays: Named) -> dict[str, Tensor]:
         return self.model.answer(*self._tokens(arrays))
@@ -67,9 +69,8 @@ class TorchRunner:
         assert isinstance(self.model, Model), "an ensemble's members chose their mixes already"
         context, named = self.model.context(*self._tokens(arrays)), {}
         for name, target in self.model.mixed():
-            answers, available = target.candidates(context)  # [K, B, C], [K, B]
-            named[f"{name}.answers"] = answers.transpose(0, 1)
-            named[f"{name}.available"] = available.T
+            answers, available = target.candidates(context)  # [B, K, C], [B, K]
+            named |= {f"{name}.answers": answers, f"{name}.available": available}
         return named
 
 

@@ -1,4 +1,4 @@
-"""Fixed representations of a modality: one vector [F] per row, no weight of it trained by gradients.
+"""Fixed representations of a modality: one vector [F] per row, none of it trained by gradients.
 
 Classical members (`mmbm.nn.members`) read them. Images: downsampled colors, color and gradient
 histograms. Audio: statistics of log-mel and MFCC. Text: TF-IDF of words and word pairs. Table:

@@ -12,6 +12,10 @@ from mmbm.nn.fitted import Fitted
 FARTHEST = 10.0
 """Standard deviations; a feature further out counts as this far."""
 
+LEAST = 1e-4
+"""A feature that varies less is as good as constant: dividing by its spread would magnify rounding.
+"""
+
 
 class Representation(Fitted):
     """Dense features, standardized by what was fitted, so that zero is the mean.
@@ -29,6 +33,10 @@ class Representation(Fitted):
 
     def __init__(self, **dtypes: torch.dtype):
         super().__init__(mean=torch.float32, spread=torch.float32, **dtypes)
+
+    @property
+    def fitted(self) -> bool:
+        return bool(self.mean.numel())
 
     def raw(self, batch: dict[str, Field]) -> Tensor:
         """Features before standardizing [B, F]."""
@@ -56,4 +64,4 @@ class Representation(Fitted):
         mean = torch.as_tensor(total / count)
         variance = (torch.as_tensor(squares / count) - mean.square()).clamp(min=0)
         spread = variance.sqrt()
-        self.fill(mean=mean, spread=torch.where(spread > 1e-6, spread, torch.ones_like(spread)))
+        self.fill(mean=mean, spread=torch.where(spread > LEAST, spread, torch.ones_like(spread)))

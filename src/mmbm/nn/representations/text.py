@@ -35,6 +35,10 @@ class TextRepresentation(Representation):
         self.vocabulary = int(fitted.state["vocabulary"])
         self.special = 0 if "pretrained" in fitted.state else SPECIAL[spec.units]
 
+    @property
+    def fitted(self) -> bool:
+        return bool(self.term.numel())
+
     def terms(self, field: Field) -> tuple[Tensor, Tensor]:
         """Ids of single tokens and of pairs [B, 2T], and which of them are there."""
         ids = field.values.long()

@@ -1,0 +1,107 @@
+"""The classical members of one target: fitted together, since trees read what linear ones give."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from mmbm.nn.members import Folds, Matrix, Problem
+from mmbm.nn.members.boosting import CLASSES
+from mmbm.nn.members.linear import Linear
+from mmbm.nn.members.trees import SCORES, Trees
+from mmbm.nn.representations import modality_of
+from mmbm.progress import stage
+from mmbm.registry import MEMBERS, find
+
+ALL = "all"
+
+
+class Classical(nn.Module):
+    """Members by name, `linear MODALITY`, `linear all`, `boosting`, `forest`."""
+
+    def __init__(self, kinds: Sequence[str], kind: str, size: int, features: dict[str, bool]):
+        """kinds: which there are. kind, size: of the target. features: representations, and whether
+        each is exact."""
+        super().__init__()
+        self.kind, self.size = kind, size
+        self.modalities = list(dict.fromkeys(map(modality_of, features)))
+        names = list(features)
+        exact = [name for name in names if features[name]]
+        built: dict[str, nn.Module] = {}
+        if "linear" in kinds:
+            for modality in self.modalities:
+                own = [name for name in names if modality_of(name) == modality]
+                built[f"linear {modality}"] = Linear(own)
+            if len(self.modalities) > 1:
+                built[f"linear {ALL}"] = Linear(names)
+        if "boosting" in kinds and kind != "labels" and size <= CLASSES:
+            built["boosting"] = find(MEMBERS, "boosting")(names, exact)
+        if "forest" in kinds:
+            built["forest"] = find(MEMBERS, "forest")(names, exact, kind)
+        self.names = list(built)
+        self.parts: Any = nn.ModuleList(built.values())
+
+    @property
+    def fitted(self) -> bool:
+        return any(buffer.numel() > 0 for buffer in self.buffers())
+
+    def available(self, present: dict[str, Tensor]) -> Tensor:
+        """Which members a row has, by the modalities that it has [K, B]."""
+        some = torch.stack(list(present.values())).any(0)
+        rows = [present.get(name.removeprefix("linear "), some) for name in self.names]
+        return torch.stack(rows)
+
+    def forward(self, features: dict[str, Tensor], used: Sequence[bool]) -> list[Tensor | None]:
+        """Raw outputs [B, C]; None of those that aren't used."""
+        raws: list[Tensor | None] = []
+        needed = any(use and isinstance(p, Trees) for use, p in zip(used, self.parts))
+        linear = {
+            name: part(features)
+            for name, part, use in zip(self.names, self.parts, used)
+            if isinstance(part, Linear) and (use or (needed and self.scored(name)))
+        }
+        scores = [contrasts(linear[name]) for name in linear if self.scored(name)]
+        for name, part, use in zip(self.names, self.parts, used):
+            raw = linear[name] if name in linear else part(features, scores) if use else None
+            raws.append(raw if use else None)
+        return raws
+
+    def scored(self, name: str) -> bool:
+        """Whether trees read this linear member."""
+        return name != f"linear {ALL}" and name.startswith("linear ") and self.size <= SCORES
+
+    def fit(
+        self, features: dict[str, Matrix], problem: Problem, folds: Folds
+    ) -> Iterator[tuple[str, np.ndarray]]:
+        """Fit every member to all rows; of each the raw outputs for rows that it was not fitted on
+        [N, C]."""
+        scores: list[np.ndarray] = []
+        for name, part in zip(self.names, self.parts):
+            with stage(f"Fitting {name}"):
+                if isinstance(part, Linear):
+                    raw = part.fit(features, problem, folds)
+                    if self.scored(name):
+                        scores.append(contrasts(torch.from_numpy(raw)).numpy())
+                else:
+                    raw = part.fit(features, scores, problem, folds)
+            yield name, raw
+
+    def clear(self, used: Sequence[bool]) -> None:
+        """Empty the members that nothing reads."""
+        needed = any(use and isinstance(p, Trees) for use, p in zip(used, self.parts))
+        for name, part, use in zip(self.names, self.parts, used):
+            if use or (needed and self.scored(name)):
+                continue
+            for module in part.modules():
+                for key, buffer in list(module.named_buffers(recurse=False)):
+                    setattr(module, key, buffer.new_empty(0))
+
+
+def contrasts(raw: Tensor) -> Tensor:
+    """What trees read of a linear member: of two classes one difference, of more each less their
+    mean [B, C]."""
+    if raw.shape[1] == 2:
+        return raw[:, 1:] - raw[:, :1]
+    return raw - raw.mean(1, keepdim=True) if raw.shape[1] > 2 else raw

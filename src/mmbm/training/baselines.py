@@ -1,0 +1,52 @@
+"""Each modality trained alone with the same budget, to compare."""
+
+from pathlib import Path
+from typing import Any
+
+from mmbm.bundle import Bundle
+from mmbm.config import Config, MatchTarget, MediaSpec, TranscriptTarget
+from mmbm.evaluate import Report
+from mmbm.prepare.store import safe
+from mmbm.progress import say
+from mmbm.run import Run
+from mmbm.training import train
+
+
+def train_with_baselines(
+    config: Config, folder: Path, resume: bool, start: Bundle | None, table: Any
+) -> Bundle:
+    """The model, and each modality trained alone with the same budget, to compare."""
+    baselines: Report = {"valid": {}, "test": {}}
+    for name, columns in config.modalities().items():
+        own = alone(config, columns)
+        if not own.targets:
+            continue
+        say(f"Baseline: {name} alone.")
+        place = folder.with_name(f"{folder.name}-{safe(name)}")
+        with Run.start(own, place, resume) as run:
+            metrics = train(own, run, table=table).metrics
+        for split, report in metrics.items():
+            baselines[split][name] = report["subsets"][name]
+    with Run.start(config, folder, resume) as run:
+        return train(config, run, start, table, baselines)
+
+
+def alone(config: Config, columns: list[str]) -> Config:
+    """The same config with only these inputs, and the targets that don't listen to others."""
+    specs = {name: config.inputs[name] for name in columns}
+    inputs = {
+        name: spec.model_copy(update={"same_as": None}) if isinstance(spec, MediaSpec) else spec
+        for name, spec in specs.items()
+    }
+    targets = {name: spec for name, spec in config.targets.items() if reads(spec) <= set(inputs)}
+    train = config.train
+    if train.monitor and train.monitor.rpartition(".")[0] not in targets:
+        train = train.model_copy(update={"monitor": None})
+    return config.model_copy(update={"inputs": inputs, "targets": targets, "train": train})
+
+
+def reads(spec: Any) -> set[str]:
+    """The inputs that a target can't do without."""
+    if isinstance(spec, MatchTarget):
+        return set(spec.columns)
+    return {spec.of} if isinstance(spec, TranscriptTarget) else set()

@@ -1,0 +1,214 @@
+"""Few rows: train and valid rows together, every member judged on rows it was not trained on.
+
+A valid split of 30 to 200 rows can't choose an epoch, a mix and a temperature: chance does. So the
+labelled rows are divided into folds; of each fold a network is trained on the others, as classical
+members are, and their answers for all rows choose the weights. The members that have a weight are
+then trained once more on all rows.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from mmbm.bundle import Bundle
+from mmbm.config import Config, SplitSpec
+from mmbm.evaluate import collect
+from mmbm.golden import Golden
+from mmbm.nn.features import precomputed
+from mmbm.nn.mix import FUSED_WEIGHT, PRIOR_WEIGHT, Mixed, network_names
+from mmbm.nn.model import Model
+from mmbm.prepare import Data
+from mmbm.prepare.batches import Rows
+from mmbm.progress import say, stage
+from mmbm.run import Run
+from mmbm.training import classical, selection
+from mmbm.training.classical import Judged
+from mmbm.training.finish import write
+from mmbm.training.selection import Choice, Truth
+from mmbm.training.trainer import learn, load_average
+
+FEW = 2500
+"""Labelled rows up to which networks are judged by folds."""
+MANY = 20_000
+"""Labelled rows beyond which classical members have no part: `members: auto` is the network."""
+NETWORKS = 4
+"""Folds that networks are trained on."""
+
+
+def with_members(config: Config, data: Data, start: Bundle | None) -> Config:
+    """The config with `members: auto` resolved."""
+    if config.members != "auto":
+        return config
+    split = config.data.split
+    plain = not (isinstance(split, SplitSpec) and split.folds) and start is None
+    mixes = any(spec.mixes for spec in config.targets.values())
+    few = plain and mixes and config.train.self_training is None and len(pooled(data)) <= MANY
+    members = ["network", "linear", "boosting", "forest"] if few else ["network"]
+    return config.model_copy(update={"members": members})
+
+
+def crossed(config: Config, data: Data) -> bool:
+    """Whether members are compared by folds."""
+    if not config.network:
+        return True
+    every = all(spec.mixes for spec in config.targets.values())
+    return bool(config.classical) and every and len(pooled(data)) <= FEW
+
+
+def pooled(data: Data) -> np.ndarray:
+    """Train and valid rows of the table."""
+    return np.union1d(data.splits["train"].rows, data.splits["valid"].rows)
+
+
+class Decided(NamedTuple):
+    """Of one target."""
+
+    judged: Judged
+    choice: Choice
+    truth: Truth
+    groups: np.ndarray | None
+
+
+def decide(
+    config: Config, data: Data, model: Model, judged: dict[str, Judged]
+) -> dict[str, Decided]:
+    decided = {}
+    for name, target in model.mixed():
+        one = judged[name]
+        problem, _, _ = classical.labelled(data, name, target, one.rows)
+        truth = Truth(problem.kind, problem.y)
+        groups = classical.group_codes(config, data, one.rows)
+        choice = selection.choose(one.answers, one.available, truth, groups)
+        decided[name] = Decided(one, choice, truth, groups)
+    return decided
+
+
+def settle(target: Mixed, decided: Decided) -> None:
+    """Give a target its weights and its temperature, which the same rows choose."""
+    judged, choice = decided.judged, decided.choice
+    weights = dict(zip(judged.names, choice.weights))
+    every = np.array([weights.get(name, 0.0) for name in target.names])
+    fallback = next((n for n in ("network", "linear all") if n in target.names), None)
+    if fallback is not None:
+        place = target.names.index(fallback)
+        every[place] = max(every[place], FUSED_WEIGHT)
+    every[-1] = PRIOR_WEIGHT
+    temperature = 1.0
+    if target.kind != "number":
+        mixed = selection.mix(choice.weights, judged.answers, judged.available)
+        temperature = cooled(target, mixed, decided.truth)
+    target.choose(torch.from_numpy(every / every.sum()).float(), temperature)
+
+
+def cooled(target: Mixed, mixed: np.ndarray, truth: Truth) -> float:
+    """The temperature with the least loss (Guo et al. 2017), near 1 where rows are few."""
+    tries = np.geomspace(0.4, 4.0, 47)
+    losses = []
+    for t in tries:
+        answer = target.fused.temper(torch.from_numpy(mixed), torch.tensor(t)).numpy()
+        losses.append(truth.loss(answer).mean() + np.log(t) ** 2 * 2 / len(mixed))
+    return float(tries[int(np.argmin(losses))])
+
+
+def judge_networks(config: Config, data: Data, run: Run, rows: np.ndarray) -> dict[str, Judged]:
+    """Train a network for each fold; its answers for the rows of the fold, by target."""
+    fold_of = classical.assign(config, data, rows, NETWORKS)
+    parts: dict[str, list[tuple[np.ndarray, np.ndarray, np.ndarray]]] = {}
+    for fold in np.unique(fold_of):
+        say(f"Network {fold + 1} of {fold_of.max() + 1}, for rows that it isn't trained on")
+        own = divided(data, rows[fold_of != fold], rows[fold_of == fold])
+        with Run(run.folder / f"fold-{fold + 1}", config, run.cache) as folder:
+            state, quick = learn(config, own, folder)
+            load_average(state)
+        held, whole = quick.splits["valid"], tuple(config.modalities())
+        outputs = collect(state.runner(), held, quick.columns, [whole], graph="candidates")[whole]
+        for name, _ in state.model.mixed():
+            found = outputs[f"{name}.answers"], outputs[f"{name}.available"]
+            parts.setdefault(name, []).append((held.rows, *found))
+    judged = {}
+    for name, folds in parts.items():
+        order = np.argsort(np.concatenate([rows for rows, _, _ in folds]))
+        answers = np.concatenate([answers for _, answers, _ in folds])[order]
+        available = np.concatenate([available for _, _, available in folds])[order]
+        names = network_names(state.model.targets[name].modalities)
+        judged[name] = Judged(names, answers.swapaxes(0, 1), available.T, rows)
+    return judged
+
+
+def divided(data: Data, train: np.ndarray, valid: np.ndarray) -> Data:
+    old = data.splits["train"]
+    splits = {
+        "train": Rows(old.stores, old.inputs, old.targets, train),
+        "valid": Rows(old.stores, old.inputs, old.targets, valid),
+    }
+    return data._replace(splits={**data.splits, **splits})
+
+
+def joined(network: Judged, others: Judged) -> Judged:
+    """Both for the rows of `others`, those that have the target."""
+    places = np.searchsorted(network.rows, others.rows)
+    return Judged(
+        [*network.names, *others.names],
+        np.concatenate([network.answers[:, places], others.answers]),
+        np.concatenate([network.available[:, places], others.available]),
+        others.rows,
+    )
+
+
+def cross_fit(config: Config, data: Data, run: Run, golden: Golden, baselines: dict) -> Bundle:
+    rows = pooled(data)
+    plain = config.model_copy(update={"members": config.classical})
+    model = Model(plain, data.columns)
+    quick = precomputed(plain, model, data, run.cache)
+    fold_of = classical.assign(config, data, rows)
+    judged = classical.fit(plain, model, data, quick, rows, fold_of)
+    if config.network:
+        networks = judge_networks(network_only(config), data, run, rows)
+        judged = {name: joined(networks[name], others) for name, others in judged.items()}
+    with stage("Choosing the mix of answers"):
+        decided = decide(config, data, model, judged)
+    for name, found in decided.items():
+        for line in table(found):
+            say(f"{name}: {line}")
+    if config.network and any(needs_network(found) for found in decided.values()):
+        say("Network on all rows")
+        both = divided(data, rows, data.splits["valid"].rows)
+        state, _ = learn(network_only(config), both, run)
+        load_average(state)
+        for name, target in state.model.mixed():
+            target.join(model.targets[name])
+        state.model.representations = model.representations
+        model = state.model
+    else:
+        config = plain
+    for name, target in model.mixed():
+        settle(target, decided[name])
+    model.settle()
+    report = measured(config, data, decided)
+    return write(config, data, model, run, golden, baselines, report)
+
+
+def network_only(config: Config) -> Config:
+    return config.model_copy(update={"members": ["network"]})
+
+
+def needs_network(found: Decided) -> bool:
+    weights = dict(zip(found.judged.names, found.choice.weights))
+    return any(weight > 0 for name, weight in weights.items() if name.startswith("network"))
+
+
+def measured(config: Config, data: Data, decided: dict[str, Decided]) -> dict:
+    """Scores of the mix on rows that its members were not trained on, by target."""
+    scores = {}
+    for name, found in decided.items():
+        scores[name] = {"members": found.choice.weights.tolist()}
+    return scores
+
+
+def table(found: Decided) -> list[str]:
+    """Each member, its loss on rows that it was not trained on, and its weight."""
+    return [
+        f"{name:<28} loss {loss:.4f}  weight {weight:.2f}"
+        for name, loss, weight in zip(found.judged.names, found.choice.losses, found.choice.weights)
+    ]

@@ -1,0 +1,80 @@
+"""A trained model -> a verified bundle."""
+
+from pathlib import Path
+from typing import Any
+
+from safetensors.numpy import save_file as save_rows
+from safetensors.torch import save_file
+
+from mmbm.bundle import Bundle, load
+from mmbm.bundle.writer import save
+from mmbm.card import card
+from mmbm.config import Config
+from mmbm.drift import reference
+from mmbm.evaluate import Report, evaluate
+from mmbm.export.onnx import TOLERANCE, export, verify
+from mmbm.golden import Golden
+from mmbm.prepare import Data
+from mmbm.prepare.overlap import FILE as ROWS
+from mmbm.prepare.overlap import trained_rows
+from mmbm.progress import say, stage
+from mmbm.run import Run
+from mmbm.runners import units
+from mmbm.runners.onnx import OnnxRunner
+from mmbm.runners.torch import TorchRunner
+from mmbm.runners.writing import whole
+
+
+def write(
+    config: Config,
+    data: Data,
+    model: Any,
+    run: Run,
+    golden: Golden,
+    baselines: Report,
+    folds: Report | None = None,
+    quick: Data | None = None,
+) -> Bundle:
+    """Weights, graphs checked against the model, golden rows and metrics: the run's bundle. `quick`
+    is what it learned from, see `learn`."""
+    measured = units(config, data.columns)
+
+    def fill(folder: Path) -> Report:
+        weights = {k: v.cpu().contiguous().clone() for k, v in model.state_dict().items()}
+        save_file(weights, folder / "weights.safetensors")
+        with stage("Exporting the graphs"):
+            export(model, data.columns, folder / "graphs")
+            verify(model, config, data.columns, folder / "graphs", data.splits["valid"], measured)
+        save_rows(trained_rows(config, data.splits), folder / ROWS)
+        with stage("Measuring the graphs"):
+            return final_metrics(config, data, folder / "graphs", baselines, folds)
+
+    tolerance = {name: TOLERANCE * unit.std for name, unit in measured.items()}
+    runner = whole(TorchRunner(model, next(model.parameters()).device), config)
+    with stage("Answering golden rows and those of the drift reference"):
+        answers = golden.answers(config, data, runner)
+        read = quick or data
+        drift = reference(config, read.columns, read.splits, runner)
+    say("Writing the bundle: graphs, metrics, golden rows.")
+    save(
+        run.bundle, config, data.columns, fill, (golden.cells, answers), drift, tolerance,
+        lambda metrics: card(config, data.columns, metrics),
+    )  # fmt: skip
+    return load(run.bundle)
+
+
+def final_metrics(
+    config: Config, data: Data, graphs: Path, baselines: Report, folds: Report | None
+) -> Report:
+    """Measured on the exported graphs; after cross-validation the folds stand for valid."""
+    runner = whole(OnnxRunner(graphs), config)
+    measured = ("test",) if folds else ("valid", "test")
+    metrics = {
+        split: evaluate(runner, data.splits[split], config, data.columns)
+        for split in measured
+        if len(data.splits[split])
+    }
+    for split, report in metrics.items():
+        if baselines.get(split):
+            report["baselines"] = baselines[split]
+    return {**metrics, **({"folds": folds} if folds else {})}

@@ -1,0 +1,113 @@
+"""Weights of the members of an answer, chosen on rows that they were not trained on.
+
+Greedy ensemble selection with replacement (Caruana et al. 2004) on bootstrap samples of the rows,
+and the mean of what the samples choose (bagged selection, Caruana et al. 2006): from few rows one
+choice would be chance. The rows that a sample leaves out judge the method: where its mixes are not
+better there than the single member that its sample ranks first, one member answers alone.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+ROUNDS = 25
+SAMPLES = 40
+LEAST = 0.02
+"""A member with less weight is left out."""
+ROWS = 4000
+"""Rows that a sample has at most."""
+
+
+class Truth(NamedTuple):
+    """The right answers of N rows, and how far an answer is from them."""
+
+    kind: str  # category | number | labels
+    values: np.ndarray  # [N] class index | [N] number | [N, L] 0/1
+
+    def loss(self, answer: np.ndarray) -> np.ndarray:
+        """Loss of each row [..., N] of answers [..., N, C]: negative log-likelihood, or squared
+        error for a number."""
+        if self.kind == "number":
+            return (answer[..., 0] - self.values) ** 2
+        p: np.ndarray = np.clip(answer, 1e-7, 1 - 1e-7)
+        if self.kind == "category":
+            return -np.log(np.take_along_axis(p, self._index(p), -1)[..., 0])
+        per_label = self.values * np.log(p) + (1 - self.values) * np.log(1 - p)
+        return -np.mean(per_label, axis=-1)
+
+    def _index(self, p: np.ndarray) -> np.ndarray:
+        index = self.values.reshape((1,) * (p.ndim - 2) + (-1, 1))
+        return np.broadcast_to(index, (*p.shape[:-1], 1))
+
+    def take(self, rows: np.ndarray) -> "Truth":
+        return Truth(self.kind, self.values[rows])
+
+
+class Choice(NamedTuple):
+    weights: np.ndarray  # [K], of the members, summing to 1
+    losses: np.ndarray  # [K], mean loss of each member
+    alone: bool  # one member answers
+
+
+def mix(weights: np.ndarray, answers: np.ndarray, available: np.ndarray) -> np.ndarray:
+    """Weights [K], answers [K, N, C], available [K, N] -> [N, C]: what `Mixed.forward` mixes."""
+    share = weights[:, None] * available
+    share = share / np.maximum(share.sum(0), 1e-12)
+    return np.asarray((share[..., None] * answers).sum(0), np.float32)
+
+
+def choose(
+    answers: np.ndarray,
+    available: np.ndarray,
+    truth: Truth,
+    groups: np.ndarray | None = None,
+) -> Choice:
+    """Weights of the members for answers [K, N, C] to rows that they were not trained on.
+
+    available: which members a row has [K, N]. groups: rows that are drawn together [N].
+    """
+    losses = np.array([truth.loss(a)[has].mean() for a, has in zip(answers, available)])
+    generator = np.random.default_rng(0)
+    drawn = np.arange(len(truth.values)) if groups is None else groups
+    _, code = np.unique(drawn, return_inverse=True)
+    count = code.max() + 1
+    chosen, mixed, single = [], 0.0, 0.0
+    for _ in range(SAMPLES):
+        times = np.bincount(generator.integers(0, count, count), minlength=count)
+        rows = np.repeat(np.arange(len(code)), times[code])
+        if len(rows) > ROWS:
+            rows = generator.choice(rows, ROWS, replace=False)
+        out = np.flatnonzero(times[code] == 0)
+        weights, first = greedy(answers[:, rows], available[:, rows], truth.take(rows))
+        chosen.append(weights)
+        if len(out):
+            held = truth.take(out)
+            mixed += held.loss(mix(weights, answers[:, out], available[:, out])).sum()
+            alone = np.eye(len(answers))[first]
+            alone = alone + 1e-6  # where a row lacks it
+            single += held.loss(mix(alone, answers[:, out], available[:, out])).sum()
+    weights = np.stack(chosen).mean(0)
+    if mixed > single:
+        return Choice(np.eye(len(answers))[int(np.argmin(losses))], losses, True)
+    weights[weights < LEAST] = 0.0
+    return Choice(weights / weights.sum(), losses, False)
+
+
+def greedy(answers: np.ndarray, available: np.ndarray, truth: Truth) -> tuple[np.ndarray, int]:
+    """Weights [K] that lower the mean loss, and the member that is best alone."""
+    counts = np.zeros(len(answers))
+    total = np.zeros(answers.shape[1:])  # of the chosen members' answers
+    share = np.zeros(answers.shape[1])
+    own = answers * available[..., None]
+    best, first = np.inf, 0
+    for step in range(ROUNDS):
+        trials = (total + own) / np.maximum(share + available, 1e-12)[..., None]
+        trials = np.where((share + available > 0)[..., None], trials, answers.mean(0))
+        losses = truth.loss(trials).mean(-1)
+        place = int(np.argmin(losses))
+        if losses[place] >= best - 1e-9:
+            break
+        best, first = losses[place], place if step == 0 else first
+        counts[place] += 1
+        total, share = total + own[place], share + available[place]
+    return counts / counts.sum(), first
