@@ -42,6 +42,8 @@ class Inferred:
     warnings: list[str] = field(default_factory=list)
     """Of columns that tell the target, and all that was decided for the user."""
     train: dict[str, Any] = field(default_factory=dict)
+    group: str | None = None
+    """A column whose values the table's split keeps apart."""
 
 
 def infer(
@@ -168,10 +170,10 @@ def _listen(result: Inferred) -> None:
 
 
 def _read_words(result: Inferred) -> None:
-    """From few rows, whole words are learned better than their pieces."""
+    """From few rows, whole words are learned better than their pieces, and without their order."""
     for name, found in result.inputs.items():
         if found.kind == "text":
-            options = {**found.options, "units": "word", "lowercase": True}
+            options = {**found.options, "units": "word", "lowercase": True, "encoder": "bag"}
             result.inputs[name] = replace(found, options=options)
 
 
@@ -269,7 +271,9 @@ def _distinct_rows(result: Inferred, samples: dict[str, Sample]) -> np.ndarray:
 
 
 def _find_groups(result: Inferred) -> None:
+    """A column whose values the table's own splits keep apart groups the folds too."""
     if result.split is not None:
+        result.group = next((name for name, f in result.left_out.items() if f.group), None)
         return
     result.suggestions = [
         f"{name} {found.why}: {{group: {name}}} keeps its rows in one split"

@@ -87,7 +87,11 @@ def to_yaml(inferred: Inferred, config_path: Path) -> str:
 
 def _split(inferred: Inferred) -> list[str]:
     if inferred.split is not None:
-        return [f"  split: {_value(inferred.split)}  # its column of train, valid and test"]
+        lines = [f"  split: {_value(inferred.split)}  # its column of train, valid and test"]
+        if inferred.group is not None:
+            why = "rows of one value are in one split: so they are in one fold"
+            lines.append(f"  group: {_value(inferred.group)}  # {why}")
+        return lines
     lines = ["  split: {valid: 0.1, test: 0.2, seed: 7}  # at random"]
     return lines + [f"  # {suggestion}." for suggestion in inferred.suggestions]
 

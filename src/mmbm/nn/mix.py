@@ -133,7 +133,7 @@ class Mixed(nn.Module):
                 yield answer if use else None
         raws = self.classical(context.features, used[first:-1])
         yield from (None if raw is None else self.mixable(raw) for raw in raws)
-        rows = len(next(iter(context.present.values())))
+        rows = next(iter(context.present.values())).shape[0]
         prior = torch.zeros_like(self.fused.prior) if self.kind == "number" else self.fused.prior
         yield prior.float().expand(rows, -1)
 

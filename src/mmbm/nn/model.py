@@ -225,6 +225,9 @@ class Modality(nn.Module):
     reads_cells = True
     """Its encoder's output is read by representations too."""
 
+    def forward(self, batch: Batch) -> Tokens:
+        return self.project_tokens(self.encode(batch[self.column]))
+
     def encode(self, field: Field) -> Tokens:
         """Cells -> x [B, T, E], keep [B, T]; or what the encoder gave for them before, see
         `nn.features`."""
@@ -261,6 +264,9 @@ class SharedModality(nn.Module):
         return self.original.frontend
 
     reads_cells = True
+
+    def forward(self, batch: Batch) -> Tokens:
+        return self.project_tokens(self.encode(batch[self.column]))
 
     def encode(self, field: Field) -> Tokens:
         return self.original.encode(field)

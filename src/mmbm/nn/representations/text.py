@@ -55,7 +55,7 @@ class TextRepresentation(Representation):
         counts = torch.zeros(terms.shape[0], size + 1, device=place.device)
         counts = counts.scatter_add(1, place, torch.ones_like(place, dtype=counts.dtype))[:, :size]
         weight = (1 + counts.clamp(min=1).log()) * (counts > 0) * self.idf
-        return weight / (weight.square().sum(1, keepdim=True) + 1e-12).sqrt()
+        return weight / weight.square().sum(1, keepdim=True).sqrt().clamp(min=1e-3)
 
     def fit(self, batches: Iterator[tuple[dict[str, Field], Tensor]]) -> None:
         """Terms and how many texts have each; pairs that only one text has are left out."""
