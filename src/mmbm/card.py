@@ -8,10 +8,16 @@ from mmbm.columns import Columns
 from mmbm.config import Config
 from mmbm.evaluate import build_answers, warnings
 
+WHICH = {
+    "test": "of the test split",
+    "valid": "of the valid split",
+    "out_of_fold": "of the train and valid splits, by members that were not trained on them",
+}
+
 
 def card(config: Config, columns: Columns, metrics: dict[str, Any]) -> str:
     answers = build_answers(config, columns)
-    split = "test" if "test" in metrics else "valid"
+    split = next(s for s in ("test", "valid", "out_of_fold") if s in metrics)
     report = metrics[split]
     fusion = config.fusion.kind if config.fuses else "none"
     lines = [
@@ -26,13 +32,14 @@ def card(config: Config, columns: Columns, metrics: dict[str, Any]) -> str:
             for name, spec in config.inputs.items()
         ),
         "",
-        f"On {report['rows']} rows of the {split} split:",
+        f"On {report['rows']} rows {WHICH[split]}:",
         "",
         "| target | metric | value | 95 % interval |",
         "|---|---|---|---|",
         *(score_line(name, answers[name].main.name, report) for name in config.targets),
         "",
         *by_subset(report, answers),
+        *by_member(metrics.get("members", {}), answers),
         *(f"> {warning}" for warning in warnings(report, config, columns)),
         "",
         "`mmbm predict BUNDLE TABLE` answers a table; `mmbm evaluate BUNDLE TABLE` measures it.",
@@ -42,11 +49,30 @@ def card(config: Config, columns: Columns, metrics: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def by_member(members: dict[str, Any], answers: dict[str, Answer]) -> list[str]:
+    """A table of the members of each target's answer."""
+    lines = []
+    for name, found in members.items():
+        main = answers[name].main.name
+        lines += [
+            f"Members of {name}, on rows that they were not trained on:",
+            "",
+            f"| member | {main} | loss | weight |",
+            "|---|---|---|---|",
+            *(
+                f"| {m['member']} | {number(m[main])} | {number(m['loss'])} | {m['weight']:.2f} |"
+                for m in found
+            ),
+            "",
+        ]
+    return lines
+
+
 def by_subset(report: dict[str, Any], answers: dict[str, Answer]) -> list[str]:
     """A table of the main metrics by the modalities that a row has; of matches, by their pairs."""
     lines = []
     parted = {n: a for n, a in answers.items() if "pairs" not in report["targets"][n]}
-    if parted:
+    if parted and report["subsets"]:
         lines = [
             "By the modalities a row has:",
             "",

@@ -145,6 +145,7 @@ def train(
 ) -> None:
     """Train a model and write its bundle to runs/NAME/bundle."""
     from mmbm.api import train as run_training
+    from mmbm.summary import summary
 
     bundle = run_training(
         config,
@@ -156,8 +157,11 @@ def train(
         allow=allow or (),
     )
     metrics = bundle.metrics
-    report(metrics.get("test") or metrics.get("valid") or metrics, bundle, json_)
+    splits = ("test", "valid", "out_of_fold")
+    report(next((metrics[s] for s in splits if s in metrics), metrics), bundle, json_)
     if not json_:
+        for sentence in summary(bundle.config, bundle.columns, metrics):
+            print(sentence)
         print(f"Bundle: {bundle.path}")
 
 

@@ -120,6 +120,8 @@ def warnings(report: dict[str, Any], config: Config, columns: Columns) -> list[s
             f"{m} trained alone": s.get(name) for m, s in report.get("baselines", {}).items()
         }
         rivals = {k: v for k, v in {**alone, **trained}.items() if v is not None}
+        if not rivals:
+            continue
         best = max(rivals, key=lambda k: sign * rivals[k])
         if sign * (fused - rivals[best]) <= 0:
             said.append(

@@ -35,7 +35,7 @@ def cross_validate(config: Config, run: Run, table: Any = None) -> Bundle:
         golden = golden or take(config, data)
         say(f"Fold {number} of {spec.folds}")
         with Run(run.folder / f"fold-{number}", config, run.cache) as own:
-            state, quick = finished(config, data, own)
+            state, quick, _ = finished(config, data, own)
         reports.append(valid_scores(config, quick, state))
         models.append(state.model)
     scores = spread(reports)
@@ -44,14 +44,14 @@ def cross_validate(config: Config, run: Run, table: Any = None) -> Bundle:
         say(f"{name} {answer.main.name} {main['mean']:.4f} ± {main['spread']:.4f} over the folds")
     assert golden is not None  # there are at least two folds
     if spec.then == "ensemble":
-        return write(config, data, Ensemble(models), run, golden, {}, scores)
+        return write(config, data, Ensemble(models), run, golden, {}, {"folds": scores})
     say(f"All {spec.folds} folds together")
     everything = join(data)
     state, _ = learn(config, everything, run)
     for name, target in state.model.mixed():
         target.adopt([model.targets[name] for model in models])
     state.model.settle()
-    return write(config, everything, state.model, run, golden, {}, scores)
+    return write(config, everything, state.model, run, golden, {}, {"folds": scores})
 
 
 def folds(config: Config, spec: SplitSpec, run: Run, table: Any) -> Iterator[Data]:

@@ -245,7 +245,7 @@ def print_metrics(report: Row, bundle: Bundle) -> None:
         if "pairs" in scores:
             print_pairs(console, scores)
     parted = {n: a for n, a in answers.items() if n not in bundle.config.matches}
-    if parted:
+    if parted and report["subsets"]:
         table = Table("modalities", *(f"{n} {a.main.name}" for n, a in parted.items()))
         for subset, scores in report["subsets"].items():
             table.add_row(subset, *(f"{scores[n]:.4f}" if n in scores else "–" for n in parted))

@@ -28,9 +28,17 @@ class CategoryAnswer:
     def __init__(self, spec: CategoryTarget, column: Column):
         self.values = shown(column.state)
         self.names = [text(value) for value in self.values]
+        self.factors = np.ones(len(self.names))
+        if spec.decision == "balanced":
+            counts = np.maximum(np.array(column.state["counts"], float), 1)
+            self.factors = counts.sum() / counts
+
+    def decide(self, output: np.ndarray) -> np.ndarray:
+        """The class that is answered [N], of probabilities [N, C]."""
+        return (output * self.factors).argmax(-1)
 
     def rows(self, output: np.ndarray) -> list[dict[str, Any]]:
-        best = output.argmax(-1)
+        best = self.decide(output)
         return [
             {
                 "value": self.values[i],
@@ -47,11 +55,11 @@ class CategoryAnswer:
         return target.values.astype(np.int64) - 1, target.present  # the column's 0 is "unseen"
 
     def main_score(self, output: np.ndarray, truth: np.ndarray) -> float:
-        return float((output.argmax(-1) == truth).mean())
+        return float((self.decide(output) == truth).mean())
 
     def score(self, output: np.ndarray, truth: np.ndarray) -> dict[str, Any]:
         metrics = sklearn_metrics()
-        guess = output.argmax(-1)
+        guess = self.decide(output)
         classes = np.unique(truth)
         recalls = [float((guess[truth == c] == c).mean()) for c in classes]
         labels = np.unique(np.concatenate([truth, guess]))
@@ -65,7 +73,7 @@ class CategoryAnswer:
             ),
             "auroc": self._auroc(output, truth),
             "log_loss": float(-np.log(likelihood).mean()),
-            "calibration_error": calibration_error(output.max(-1), guess == truth),
+            "calibration_error": calibration_error(output.max(-1), output.argmax(-1) == truth),
         }
         if (truth == UNSEEN).any():
             known = truth != UNSEEN
@@ -88,7 +96,7 @@ class CategoryAnswer:
         )
 
     def attribution(self, output: np.ndarray, of: np.ndarray) -> np.ndarray:
-        return np.take_along_axis(output, of.argmax(-1)[:, None], 1)[:, 0]
+        return np.take_along_axis(output, self.decide(of)[:, None], 1)[:, 0]
 
 
 def calibration_error(confidence: np.ndarray, right: np.ndarray, bins: int = 15) -> float:

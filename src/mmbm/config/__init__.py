@@ -119,8 +119,8 @@ class Config(Spec):
         others = [name for name, spec in self.targets.items() if not spec.mixes]
         if others and not self.network:
             raise ValueError(
-                f"members: {others[0]!r} is a {self.targets[others[0]].kind}, which only the network "
-                "answers; add network"
+                f"members: {others[0]!r} is a {self.targets[others[0]].kind}, which only the "
+                "network answers; add network"
             )
         split = self.data.split
         if self.classical and isinstance(split, SplitSpec) and split.folds:

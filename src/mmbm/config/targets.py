@@ -33,6 +33,10 @@ class CategoryTarget(TargetSpec):
     kind: Literal["category"] = "category"
     class_weights: Literal["none", "balanced"] = "none"
     label_smoothing: Fraction = 0.0
+    decision: Literal["likeliest", "balanced"] = "likeliest"
+    """Which class is answered. balanced: the one whose probability is highest compared with its
+    frequency in training, for balanced accuracy and macro F1 of classes of uneven frequency;
+    training sets it where `train.monitor` names one of these."""
     max_values: PositiveInt = 10_000
     missing: Marks = ()
     """Cells that mean that the class isn't known, besides empty ones: [nan, "NULL"]."""

@@ -17,6 +17,8 @@ from mmbm.table import Table
 
 STEPS = 1500
 """Optimiser steps of a first training: minutes on a laptop for small media."""
+FEWER_STEPS = 600
+"""Where rows are so few that a network is trained several times, to be judged by folds."""
 EPOCHS = 30
 EPOCHS_OF_MATCH = 200
 STEPS_OF_SPEECH, EPOCHS_OF_SPEECH = 6000, 100
@@ -44,6 +46,8 @@ class Inferred:
     train: dict[str, Any] = field(default_factory=dict)
     group: str | None = None
     """A column whose values the table's split keeps apart."""
+    few: bool = False
+    """Rows are so few that simpler parts do better."""
 
 
 def infer(
@@ -109,7 +113,8 @@ def infer(
         reasons = "; ".join(f"{name}: {found.why}" for name, found in left_out.items())
         raise TableError(f"{table.source}: no column is left as an input ({reasons or 'none'}).")
     rows_to_learn = _train_rows(table, split)
-    if rows_to_learn < FEW_ROWS:
+    result.few = rows_to_learn < FEW_ROWS
+    if result.few:
         _read_words(result)
     longer = _heard(result) or texts
     result.train = _train(rows_to_learn, EPOCHS_OF_SPEECH if longer else EPOCHS)
@@ -296,6 +301,6 @@ def _train_rows(table: Table, split: str | None) -> int:
 def _train(rows: int, most: int) -> dict[str, Any]:
     """About `STEPS` steps, in 3 to `most` epochs; speech takes all of them."""
     batch = 32 if rows < 1500 else 64 if rows < 50_000 else 128 if rows < 500_000 else 256
-    steps = STEPS if most == EPOCHS else STEPS_OF_SPEECH
+    steps = (STEPS if rows >= 1500 else FEWER_STEPS) if most == EPOCHS else STEPS_OF_SPEECH
     epochs = int(np.clip(round(steps * batch / max(1, rows)), 3, most))
     return {"epochs": epochs, "batch": batch}

@@ -79,7 +79,9 @@ def to_yaml(inferred: Inferred, config_path: Path) -> str:
         lines += [f"  # - {warning}" for warning in inferred.warnings]
     if any(found.kind not in ("transcript", "match") for found in inferred.targets.values()):
         texts = any(found.kind == "text" for found in inferred.targets.values())
-        lines += ["", f"fusion: {'transformer' if texts else 'concat'}"]
+        few = "{kind: sum, dropout: 0.3}  # the steadiest from few rows"
+        fusion = "transformer" if texts else few if inferred.few else "concat"
+        lines += ["", f"fusion: {fusion}"]
     lines += ["", "targets:", *_columns(inferred.targets)]
     lines += ["", f"train: {_value(inferred.train)}"]
     return "\n".join(lines) + "\n"

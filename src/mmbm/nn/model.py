@@ -150,6 +150,13 @@ class Model(nn.Module):
         used = {name for _, target in self.mixed() for name in target.left_out()}
         self.left_out = [name for name in self.modalities if name in used]
 
+    def join(self, other: "Model") -> None:
+        """Take over another's representations and classical members."""
+        self.representations = other.representations
+        for name, target in self.mixed():
+            target.join(other.targets[name])
+        self.to(self.absent.device)
+
     def mixed(self) -> list[tuple[str, Mixed]]:
         """The targets whose answer is a mix, by name."""
         return [(name, t) for name, t in self.targets.items() if isinstance(t, Mixed)]

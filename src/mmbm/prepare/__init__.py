@@ -50,18 +50,23 @@ def prepare(
     quarantine: Path | None = None,
     states: dict[str, State] | None = None,
     table: Any = None,
+    few: int = 0,
 ) -> Data:
     """Open, split, fit, decode and quarantine. `cache` holds prepared files for the next run.
 
     `states` are columns fitted earlier (going on from a bundle); `table` is used in place of the
-    file the config names.
+    file the config names. Columns are fitted on the train rows, or on train and valid rows where
+    these are no more than `few`.
     """
     files.clean(cache)
     with stage(f"Reading {Path(config.data.table).name}"):
         opened = open_config_table(config, cache, table)
         rows = split_rows(opened, config.data.split, config.targets)
     with stage("Fitting the columns"):
-        columns = fit(config, opened, rows["train"], states or {})
+        learned = np.union1d(rows["train"], rows["valid"])
+        columns = fit(
+            config, opened, learned if len(learned) <= few else rows["train"], states or {}
+        )
     stores = decode(config, opened, columns, cache)
     data = assemble(config, opened, columns, stores, rows, quarantine)
     return data._replace(notes=[*rows.notes, *data.notes])

@@ -32,7 +32,7 @@ from mmbm.table import Table
 FORMAT = 2
 """Raised when the file's layout changes, so that an older one is not used."""
 NOT_DECODING = {"encoder", "augment", "same_as", "weight", "loss", "class_weights"} | {
-    "label_smoothing", "threshold", "group", "bins", "bands", "normalise",
+    "label_smoothing", "decision", "threshold", "group", "bins", "bands", "normalise",
     "of", "beam", "order", "influence", "bonus",
     "decoder", "temperature", "top_p", "seed",
 }  # fmt: skip

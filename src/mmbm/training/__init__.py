@@ -1,19 +1,30 @@
 """From a config to a bundle."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from mmbm.bundle import Bundle
 from mmbm.config import Config
 from mmbm.evaluate import Report, collect
 from mmbm.golden import take
+from mmbm.nn.model import Model
 from mmbm.nn.restore import check_start
 from mmbm.prepare import Data, prepare
 from mmbm.progress import say, stage
 from mmbm.run import Run
 from mmbm.selftraining import label
 from mmbm.state import TrainState
-from mmbm.training.classical import Judged, labelled
-from mmbm.training.cross_fitting import cross_fit, crossed, decide, settle, with_members
+from mmbm.training.classical import Judged, assign, fit, labelled
+from mmbm.training.cross_fitting import (
+    FEW,
+    cross_fit,
+    crossed,
+    decide,
+    may_cross,
+    measured,
+    network_only,
+    resolved,
+    settle,
+)
 from mmbm.training.finish import write
 from mmbm.training.trainer import choose_weights, learn
 
@@ -29,43 +40,50 @@ def train(
     if start:
         check_start(config, start)
     states = {name: column.state for name, column in start.columns.items()} if start else None
-    data = prepare(config, run.cache, run.quarantine, states, table=table)
+    few = FEW if may_cross(config, start) else 0
+    data = prepare(config, run.cache, run.quarantine, states, table=table, few=few)
     for note in data.notes:
         say(note)
-    config = with_members(config, data, start)
+    config = resolved(config, data, start)
     golden = take(config, data)
     if crossed(config, data):
         return cross_fit(config, data, run, golden, baselines or {})
-    state, quick = finished(config, data, run, start)
+    done = finished(config, data, run, start)
     if config.train.self_training:
-        taught = label(config, data, quick, state.runner())
+        taught = label(config, data, done.quick, done.state.runner())
         with Run(run.folder / "round-2", config, run.cache) as again:
-            state, quick = finished(config, taught, again, start)
-    return write(config, data, state.model, run, golden, baselines or {}, quick=quick)
+            done = finished(config, taught, again, start)
+    model, compared = done.state.model, done.compared
+    return write(config, data, model, run, golden, baselines or {}, compared, done.quick)
 
 
-def finished(
-    config: Config, data: Data, run: Run, start: Bundle | None = None
-) -> tuple[TrainState, Data]:
-    """What `learn` gives, with the weights and the mix that are kept."""
-    state, quick = learn(config, data, run, start)
-    choose_weights(config, quick, state)
-    fit_mix(config, quick, state)
-    return state, quick
+class Finished(NamedTuple):
+    state: TrainState
+    quick: Data  # what it learned from, see `learn`
+    compared: Report  # its members, see `cross_fitting.measured`
 
 
-def fit_mix(config: Config, data: Data, state: TrainState) -> None:
-    """Let each target choose its mix and temperature on the valid split."""
+def finished(config: Config, data: Data, run: Run, start: Bundle | None = None) -> Finished:
+    """A network with the weights that are kept, classical members, and their mix."""
+    state, quick = learn(network_only(config), data, run, start)
+    choose_weights(network_only(config), quick, state)
+    compared: Report = {}
+    if config.classical:
+        rows = data.splits["train"].rows
+        others = Model(config.model_copy(update={"members": config.classical}), data.columns)
+        fit(config, others, data, quick, rows, assign(config, data, rows))
+        state.model.join(others)
     if state.model.mixed():
         with stage("Choosing the mix of answers"):
-            choose_mix(config, data, state)
+            compared = choose_mix(config, data if config.classical else quick, state)
     state.model.settle()
+    return Finished(state, quick, compared)
 
 
-def choose_mix(config: Config, data: Data, state: TrainState) -> None:
-    valid, runner = data.splits["valid"], state.runner()
-    whole = tuple(config.modalities())
-    outputs = collect(runner, valid, data.columns, [whole], graph="candidates")[whole]
+def choose_mix(config: Config, data: Data, state: TrainState) -> Report:
+    """Let each target choose its mix and temperature on the valid split."""
+    valid, whole = data.splits["valid"], tuple(config.modalities())
+    outputs = collect(state.runner(), valid, data.columns, [whole], graph="candidates")[whole]
     judged = {}
     for name, target in state.model.mixed():
         _, has, _ = labelled(data, name, target, valid.rows)
@@ -75,3 +93,5 @@ def choose_mix(config: Config, data: Data, state: TrainState) -> None:
     decided = decide(config, data, state.model, judged)
     for name, target in state.model.mixed():
         settle(target, decided[name])
+    report = measured(config, data, state.model, decided)
+    return {name: part for name, part in report.items() if name != "out_of_fold"}

@@ -24,6 +24,9 @@ from mmbm.runners.onnx import OnnxRunner
 from mmbm.runners.torch import TorchRunner
 from mmbm.runners.writing import whole
 
+TRAINED = {"folds", "out_of_fold"}
+"""Reports of rows that were trained on afterwards, valid ones among them."""
+
 
 def write(
     config: Config,
@@ -32,7 +35,7 @@ def write(
     run: Run,
     golden: Golden,
     baselines: Report,
-    folds: Report | None = None,
+    compared: Report | None = None,
     quick: Data | None = None,
 ) -> Bundle:
     """Weights, graphs checked against the model, golden rows and metrics: the run's bundle. `quick`
@@ -47,13 +50,13 @@ def write(
             verify(model, config, data.columns, folder / "graphs", data.splits["valid"], measured)
         save_rows(trained_rows(config, data.splits), folder / ROWS)
         with stage("Measuring the graphs"):
-            return final_metrics(config, data, folder / "graphs", baselines, folds)
+            return final_metrics(config, data, folder / "graphs", baselines, compared)
 
     tolerance = {name: TOLERANCE * unit.std for name, unit in measured.items()}
     runner = whole(TorchRunner(model, next(model.parameters()).device), config)
     with stage("Answering golden rows and those of the drift reference"):
         answers = golden.answers(config, data, runner)
-        read = quick or data
+        read = data if config.classical else quick or data
         drift = reference(config, read.columns, read.splits, runner)
     say("Writing the bundle: graphs, metrics, golden rows.")
     save(
@@ -64,11 +67,12 @@ def write(
 
 
 def final_metrics(
-    config: Config, data: Data, graphs: Path, baselines: Report, folds: Report | None
+    config: Config, data: Data, graphs: Path, baselines: Report, compared: Report | None
 ) -> Report:
-    """Measured on the exported graphs; after cross-validation the folds stand for valid."""
+    """Measured on the exported graphs; `compared` stands for valid, where its rows were trained
+    on."""
     runner = whole(OnnxRunner(graphs), config)
-    measured = ("test",) if folds else ("valid", "test")
+    measured = ("test",) if TRAINED & set(compared or {}) else ("valid", "test")
     metrics = {
         split: evaluate(runner, data.splits[split], config, data.columns)
         for split in measured
@@ -77,4 +81,4 @@ def final_metrics(
     for split, report in metrics.items():
         if baselines.get(split):
             report["baselines"] = baselines[split]
-    return {**metrics, **({"folds": folds} if folds else {})}
+    return {**metrics, **(compared or {})}

@@ -43,6 +43,7 @@ class Forest(Trees):
 
         x, width = self.fit_inputs(features, scores)
         y = goals(problem)
+        y = y[:, 0] if problem.kind == "number" else y
         options = {**OPTIONS, "max_features": FEATURES[problem.kind]}
         mean = np.zeros((len(x), problem.size))
         for fitted, judged in folds:

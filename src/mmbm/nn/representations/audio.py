@@ -27,8 +27,7 @@ class AudioRepresentation(Representation):
         super().__init__()
         self.column, self.mel = column, LogMel(spec, fitted)
         band = torch.arange(spec.bands, dtype=torch.float64) + 0.5
-        # Not the first one, the mean over bands: it is the level, which is subtracted.
-        order = torch.arange(1, 1 + min(COEFFICIENTS, spec.bands), dtype=torch.float64)[:, None]
+        order = torch.arange(min(COEFFICIENTS, spec.bands), dtype=torch.float64)[:, None]
         cosine = (math.pi / spec.bands * order * band).cos() * math.sqrt(2 / spec.bands)  # DCT-II
         self.register_buffer("cosine", cosine.float(), persistent=False)
 

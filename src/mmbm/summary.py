@@ -1,0 +1,45 @@
+"""What `mmbm train` says at its end: what was compared, what decided, and what to do next."""
+
+from typing import Any
+
+from mmbm.answers import Answer
+from mmbm.columns import Columns
+from mmbm.config import Config
+from mmbm.evaluate import build_answers
+
+
+def summary(config: Config, columns: Columns, metrics: dict[str, Any]) -> list[str]:
+    """Lines of plain text; none for a bundle without compared members."""
+    answers = build_answers(config, columns)
+    lines: list[str] = []
+    for name, members in metrics.get("members", {}).items():
+        lines += compared(name, answers[name], members, metrics)
+    return lines
+
+
+def compared(
+    name: str, answer: Answer, members: list[dict[str, Any]], metrics: dict[str, Any]
+) -> list[str]:
+    """A target's members, best first, and how its mix does."""
+    main = answer.main
+    sign = -1 if main.higher_is_better else 1
+    ranked = sorted(members, key=lambda m: (m["weight"] == 0, sign * m[main.name]))
+    width = max(len(m["member"]) for m in members)
+    judged = "rows that no member was trained on"
+    lines = [f"{name}: {main.name} and loss on {judged}, and weight in the answer"]
+    lines += [
+        f"  {m['member']:<{width}}  {m[main.name]:>9.4g}  {m['loss']:>8.4f}  {m['weight']:>6.2f}"
+        for m in ranked
+    ]
+    if "out_of_fold" in metrics:
+        own = metrics["out_of_fold"]["targets"][name]
+        lines.append(f"  {'all together':<{width}}  {own[main.name]:>9.4g}")
+    if "test" in metrics and main.name in metrics["test"]["targets"][name]:
+        scores = metrics["test"]["targets"][name]
+        low, high = scores["interval"]
+        lines.append(f"  On test: {scores[main.name]:.4g} (95 % {low:.4g} to {high:.4g}).")
+    doubtful = metrics.get("doubtful", {}).get(name, [])
+    if doubtful:
+        rows = ", ".join(str(row) for row in doubtful)
+        lines.append(f"  Rows whose {name} looks wrong, or is hard to see: {rows}.")
+    return lines
