@@ -62,7 +62,7 @@ def epoch(config, model: Model, data: Data, folder: Path) -> float:
         start = time.perf_counter()
         for batch in state.batches(number):
             state.update(batch)
-        valid_scores(config, data, state)
+        valid_scores(config, data, state.model)
         seconds.append(time.perf_counter() - start)
     return min(seconds)
 

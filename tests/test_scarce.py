@@ -193,7 +193,7 @@ def test_blending_keeps_a_model_of_few_rows_from_being_too_sure(kind, tmp_path):
 
         config = configfile.parse(made)
         data = prepare(config, tmp_path / "prepared")
-        return valid_scores(config, data, state)["targets"]["label"]["log_loss"]
+        return valid_scores(config, data, state.model)["targets"]["label"]["log_loss"]
 
     assert log_loss({"kind": kind, "alpha": 1.0}) < 0.9 * log_loss(None)
 

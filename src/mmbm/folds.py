@@ -11,15 +11,15 @@ import numpy as np
 
 from mmbm.bundle import Bundle
 from mmbm.config import Config, SplitSpec
-from mmbm.evaluate import Report
+from mmbm.evaluate import Report, build_answers
 from mmbm.golden import take
 from mmbm.nn.ensemble import Ensemble
-from mmbm.nn.model import Model
 from mmbm.prepare import Data, assemble, decode, fit, open_config_table
 from mmbm.progress import say
 from mmbm.run import Run
 from mmbm.split import fold_rows
 from mmbm.training import finished
+from mmbm.training.cross_fitting import network_only
 from mmbm.training.finish import write
 from mmbm.training.trainer import learn, valid_scores
 
@@ -28,18 +28,19 @@ def cross_validate(config: Config, run: Run, table: Any = None) -> Bundle:
     """Train every fold in `run.folder/fold-N`, then as `split.then` says."""
     spec = config.data.split
     assert isinstance(spec, SplitSpec)
-    models: list[Model] = []
+    config = network_only(config)
+    models: list[Any] = []
     reports: list[Report] = []
     golden = None
     for number, data in enumerate(folds(config, spec, run, table), 1):
         golden = golden or take(config, data)
         say(f"Fold {number} of {spec.folds}")
         with Run(run.folder / f"fold-{number}", config, run.cache) as own:
-            state, quick, _ = finished(config, data, own)
-        reports.append(valid_scores(config, quick, state))
-        models.append(state.model)
+            done = finished(config, data, own)
+        reports.append(valid_scores(config, done.quick or data, done.model))
+        models.append(done.model)
     scores = spread(reports)
-    for name, answer in state.answers.items():
+    for name, answer in build_answers(config, data.columns).items():
         main = scores[name][answer.main.name]
         say(f"{name} {answer.main.name} {main['mean']:.4f} ± {main['spread']:.4f} over the folds")
     assert golden is not None  # there are at least two folds

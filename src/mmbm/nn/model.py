@@ -50,9 +50,8 @@ class Model(nn.Module):
         names = list(self.modalities)
         self.network = config.network
         self.inputs = NamedModules(build_modalities(config, columns))
-        self.representations = NamedModules(
-            representations.build(config, columns) if config.classical else {}
-        )
+        fixed: Any = representations.build(config, columns) if config.classical else {}
+        self.representations = NamedModules(fixed)
         exact = {name: part.exact for name, part in self.representations.items()}
         self.fusion: Any = None  # made only where a target asks for it
         if config.fuses and self.network:

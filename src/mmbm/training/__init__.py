@@ -1,6 +1,8 @@
 """From a config to a bundle."""
 
-from typing import Any, NamedTuple
+from typing import Any
+
+import torch
 
 from mmbm.bundle import Bundle
 from mmbm.config import Config
@@ -11,16 +13,21 @@ from mmbm.nn.restore import check_start
 from mmbm.prepare import Data, prepare
 from mmbm.progress import say, stage
 from mmbm.run import Run
+from mmbm.runners.torch import TorchRunner
 from mmbm.selftraining import label
 from mmbm.state import TrainState
 from mmbm.training.classical import Judged, assign, fit, labelled
 from mmbm.training.cross_fitting import (
     FEW,
+    Decided,
+    Finished,
+    classical_only,
     cross_fit,
     crossed,
     decide,
     may_cross,
     measured,
+    needs_network,
     network_only,
     resolved,
     settle,
@@ -47,41 +54,47 @@ def train(
     config = resolved(config, data, start)
     golden = take(config, data)
     if crossed(config, data):
-        return cross_fit(config, data, run, golden, baselines or {})
-    done = finished(config, data, run, start)
-    if config.train.self_training:
-        taught = label(config, data, done.quick, done.state.runner())
+        done = cross_fit(config, data, run)
+    else:
+        done = finished(config, data, run, start)
+    if config.train.self_training and done.quick:
+        runner = TorchRunner(done.model, next(done.model.parameters()).device)
+        taught = label(config, data, done.quick, runner)
         with Run(run.folder / "round-2", config, run.cache) as again:
             done = finished(config, taught, again, start)
-    model, compared = done.state.model, done.compared
-    return write(config, data, model, run, golden, baselines or {}, compared, done.quick)
-
-
-class Finished(NamedTuple):
-    state: TrainState
-    quick: Data  # what it learned from, see `learn`
-    compared: Report  # its members, see `cross_fitting.measured`
+    return write(
+        done.config, data, done.model, run, golden, baselines or {}, done.compared, done.quick
+    )
 
 
 def finished(config: Config, data: Data, run: Run, start: Bundle | None = None) -> Finished:
-    """A network with the weights that are kept, classical members, and their mix."""
+    """A network with the weights that are kept, classical members fitted on the train rows, and
+    their mix."""
     state, quick = learn(network_only(config), data, run, start)
     choose_weights(network_only(config), quick, state)
-    compared: Report = {}
+    model, compared = state.model, {}
+    others = None
     if config.classical:
         rows = data.splits["train"].rows
-        others = Model(config.model_copy(update={"members": config.classical}), data.columns)
+        torch.manual_seed(config.train.seed)
+        others = Model(classical_only(config), data.columns)
         fit(config, others, data, quick, rows, assign(config, data, rows))
-        state.model.join(others)
-    if state.model.mixed():
+        model.join(others)
+    if model.mixed():
         with stage("Choosing the mix of answers"):
-            compared = choose_mix(config, data if config.classical else quick, state)
-    state.model.settle()
-    return Finished(state, quick, compared)
+            decided = judge(config, data if others else quick, state)
+        compared = measured(config, data, model, decided)
+        del compared["out_of_fold"]  # the valid split has its own report
+        if others and not any(needs_network(found) for found in decided.values()):
+            config, model = classical_only(config), others
+        for name, target in model.mixed():
+            settle(target, decided[name])
+    model.settle()
+    return Finished(config, model, compared, None if others else quick)
 
 
-def choose_mix(config: Config, data: Data, state: TrainState) -> Report:
-    """Let each target choose its mix and temperature on the valid split."""
+def judge(config: Config, data: Data, state: TrainState) -> dict[str, Decided]:
+    """Choose each target's mix on the valid split."""
     valid, whole = data.splits["valid"], tuple(config.modalities())
     outputs = collect(state.runner(), valid, data.columns, [whole], graph="candidates")[whole]
     judged = {}
@@ -90,8 +103,4 @@ def choose_mix(config: Config, data: Data, state: TrainState) -> Report:
         answers = outputs[f"{name}.answers"][has].swapaxes(0, 1)
         available = outputs[f"{name}.available"][has].T
         judged[name] = Judged(target.names[:-1], answers, available, valid.rows[has])
-    decided = decide(config, data, state.model, judged)
-    for name, target in state.model.mixed():
-        settle(target, decided[name])
-    report = measured(config, data, state.model, decided)
-    return {name: part for name, part in report.items() if name != "out_of_fold"}
+    return decide(config, data, state.model, judged)

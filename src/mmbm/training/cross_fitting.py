@@ -15,7 +15,6 @@ from mmbm.answers import intervals
 from mmbm.bundle import Bundle
 from mmbm.config import CategoryTarget, Config, SplitSpec
 from mmbm.evaluate import Report, build_answers, collect
-from mmbm.golden import Golden
 from mmbm.nn.features import precomputed
 from mmbm.nn.mix import FUSED_WEIGHT, PRIOR_WEIGHT, Mixed, network_names
 from mmbm.nn.model import Model
@@ -25,7 +24,6 @@ from mmbm.progress import say, stage
 from mmbm.run import Run
 from mmbm.training import classical, selection
 from mmbm.training.classical import Judged
-from mmbm.training.finish import write
 from mmbm.training.selection import Choice, Truth
 from mmbm.training.trainer import learn, load_average
 
@@ -35,6 +33,8 @@ MANY = 20_000
 """Labelled rows beyond which classical members have no part: `members: auto` is the network."""
 EVERY = ["network", "linear", "boosting", "forest"]
 NETWORKS = 3
+WORTHWHILE = 0.1
+"""Least weight of all of a network's members together, beside classical ones."""
 DOUBTFUL = 10
 """Rows that are named at most."""
 """Folds that networks are trained on."""
@@ -92,9 +92,21 @@ def decide(
         problem, _, _ = classical.labelled(data, name, target, one.rows)
         truth = Truth(problem.kind, problem.y)
         groups = classical.group_codes(config, data, one.rows)
-        choice = selection.choose(one.answers, one.available, truth, groups)
+        choice = without_a_small_network(
+            one.names, selection.choose(one.answers, one.available, truth, groups)
+        )
         decided[name] = Decided(one, choice, truth, groups)
     return decided
+
+
+def without_a_small_network(names: list[str], choice: Choice) -> Choice:
+    """A network that hardly counts isn't worth what it costs in every answer."""
+    network = np.array([name.startswith("network") for name in names])
+    share = choice.weights[network].sum()
+    if not 0 < share < WORTHWHILE or share == choice.weights.sum():
+        return choice
+    weights = np.where(network, 0.0, choice.weights)
+    return choice._replace(weights=weights / weights.sum())
 
 
 def settle(target: Mixed, decided: Decided) -> None:
@@ -169,9 +181,20 @@ def joined(network: Judged, others: Judged) -> Judged:
     )
 
 
-def cross_fit(config: Config, data: Data, run: Run, golden: Golden, baselines: dict) -> Bundle:
+class Finished(NamedTuple):
+    """A model with its members and their mix."""
+
+    config: Config
+    model: Model
+    compared: Report  # see `measured`
+    quick: Data | None = None  # what a network alone learned from, see `trainer.learn`
+
+
+def cross_fit(config: Config, data: Data, run: Run) -> Finished:
+    """Compare members by folds, and train those that have a weight on train and valid rows."""
     rows = pooled(data)
-    plain = config.model_copy(update={"members": config.classical})
+    plain = classical_only(config)
+    torch.manual_seed(config.train.seed)
     model = Model(plain, data.columns)
     quick = precomputed(plain, model, data, run.cache)
     fold_of = classical.assign(config, data, rows)
@@ -181,7 +204,8 @@ def cross_fit(config: Config, data: Data, run: Run, golden: Golden, baselines: d
         judged = {name: joined(networks[name], others) for name, others in judged.items()}
     with stage("Choosing the mix of answers"):
         decided = decide(config, data, model, judged)
-    if config.network and any(needs_network(found) for found in decided.values()):
+    compared = measured(config, data, model, decided)
+    if any(needs_network(found) for found in decided.values()):
         say("Network on all rows")
         both = divided(data, rows, data.splits["valid"].rows)
         state, _ = learn(network_only(config), both, run)
@@ -193,12 +217,15 @@ def cross_fit(config: Config, data: Data, run: Run, golden: Golden, baselines: d
     for name, target in model.mixed():
         settle(target, decided[name])
     model.settle()
-    report = measured(config, data, model, decided)
-    return write(config, data, model, run, golden, baselines, report)
+    return Finished(config, model, compared)
 
 
 def network_only(config: Config) -> Config:
     return config.model_copy(update={"members": ["network"]})
+
+
+def classical_only(config: Config) -> Config:
+    return config.model_copy(update={"members": config.classical})
 
 
 def needs_network(found: Decided) -> bool:

@@ -56,7 +56,7 @@ def write(
     runner = whole(TorchRunner(model, next(model.parameters()).device), config)
     with stage("Answering golden rows and those of the drift reference"):
         answers = golden.answers(config, data, runner)
-        read = data if config.classical else quick or data
+        read = quick or data
         drift = reference(config, read.columns, read.splits, runner)
     say("Writing the bundle: graphs, metrics, golden rows.")
     save(

@@ -71,7 +71,7 @@ def choose(
     drawn = np.arange(len(truth.values)) if groups is None else groups
     _, code = np.unique(drawn, return_inverse=True)
     count = code.max() + 1
-    chosen, mixed, single = [], 0.0, 0.0
+    chosen, worse = [], []
     for _ in range(SAMPLES):
         times = np.bincount(generator.integers(0, count, count), minlength=count)
         rows = np.repeat(np.arange(len(code)), times[code])
@@ -81,13 +81,17 @@ def choose(
         weights, first = greedy(answers[:, rows], available[:, rows], truth.take(rows))
         chosen.append(weights)
         if len(out):
-            held = truth.take(out)
-            mixed += held.loss(mix(weights, answers[:, out], available[:, out])).sum()
-            alone = np.eye(len(answers))[first]
-            alone = alone + 1e-6  # where a row lacks it
-            single += held.loss(mix(alone, answers[:, out], available[:, out])).sum()
+            held, alone = (
+                truth.take(out),
+                np.eye(len(answers))[first] + 1e-6,
+            )  # where a row lacks it
+            pair = (
+                held.loss(mix(one, answers[:, out], available[:, out])).mean()
+                for one in (weights, alone)
+            )
+            worse.append(next(pair) - next(pair))
     weights = np.stack(chosen).mean(0)
-    if mixed > single:
+    if worse and np.mean(worse) > np.std(worse):
         return Choice(np.eye(len(answers))[int(np.argmin(losses))], losses, True)
     weights[weights < LEAST] = 0.0
     return Choice(weights / weights.sum(), losses, False)

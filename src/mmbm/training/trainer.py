@@ -14,6 +14,8 @@ from mmbm.nn.restore import start_from
 from mmbm.prepare import Data
 from mmbm.progress import say, stage
 from mmbm.run import Run
+from mmbm.runners.torch import TorchRunner
+from mmbm.runners.writing import whole
 from mmbm.show import Training
 from mmbm.state import TrainState
 
@@ -41,16 +43,17 @@ def learn(
                 shown.step()
                 if state.inside_epoch and run.checkpoint_due():
                     stop_or_save(state, run, data)
-            scores = valid_scores(config, data, state)
+            scores = valid_scores(config, data, state.model)
             state.keep(epoch, state.score(scores))
             shown.epoch(epoch, scores)
             stop_or_save(state, run, data)
     return state, data
 
 
-def valid_scores(config: Config, data: Data, state: TrainState) -> Report:
+def valid_scores(config: Config, data: Data, model: Model) -> Report:
+    runner = whole(TorchRunner(model, next(model.parameters()).device), config, quick=True)
     with stage("Scoring the valid split"):
-        return evaluate(state.runner(), data.splits["valid"], config, data.columns, full=False)
+        return evaluate(runner, data.splits["valid"], config, data.columns, full=False)
 
 
 def stop_or_save(state: TrainState, run: Run, data: Data) -> None:
@@ -72,7 +75,9 @@ def data_key(data: Data) -> str:
 def choose_weights(config: Config, data: Data, state: TrainState) -> None:
     """The mean of the last epochs, unless others are clearly better on the valid split: by more
     than its standard error (Breiman et al. 1984). The best of many is mostly the luckiest."""
-    scored = {name: state.score(valid_scores(config, data, state))[0] for name in state.finalists()}
+    scored = {
+        name: state.score(valid_scores(config, data, state.model))[0] for name in state.finalists()
+    }
     enough = max(scored.values()) - standard_error(config, data, state)
     for name in state.finalists():
         if scored[name] >= enough:

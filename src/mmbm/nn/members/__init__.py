@@ -8,13 +8,13 @@ linear: logistic or ridge regression, one for each modality, and one over all of
 boosting: gradient-boosted trees over all modalities. forest: randomized trees over the same.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
-import scipy.sparse as sp
 
-Matrix = np.ndarray | sp.csr_matrix
-"""Features of N rows [N, F], zero where a row lacks the modality."""
+Matrix = Any
+"""Features of N rows [N, F], zero where a row lacks the modality: an array of numpy, or a sparse
+matrix of scipy."""
 Folds = list[tuple[np.ndarray, np.ndarray]]
 """Of each fold the rows to fit on, and those that are judged: positions of the N rows."""
 

@@ -8,10 +8,14 @@ import numpy as np
 from mmbm.nn.members import Folds, Matrix, Problem
 from mmbm.nn.members.trees import Trees
 
-OPTIONS = {
-    "n_estimators": 150, "max_depth": 4, "learning_rate": 0.06, "subsample": 0.7,
-    "max_features": 0.3, "min_samples_leaf": 5, "random_state": 0,
-}  # fmt: skip
+DEPTH = 4
+OPTIONS = {"max_depth": DEPTH, "subsample": 0.7, "min_samples_leaf": 5, "random_state": 0}
+TREES, LEAST, MOST = 450, 45, 150
+"""Of all classes together about so many trees, in this many rounds at least and at most."""
+PACE = 9.0
+"""Learning rate times rounds."""
+FEATURES = 40
+"""That a split is chosen among, at most; else a third of all."""
 CLASSES = 20
 """More are not boosted: there is a tree for each, in every round."""
 
@@ -30,7 +34,7 @@ class Boosting(Trees):
         for fitted, judged in folds:
             raw[judged] = outputs(boosted(x[fitted], problem.take(fitted)), x[judged], problem)
         model = boosted(x, problem)
-        self.grow(trees(model, problem), OPTIONS["max_depth"], width)
+        self.grow(trees(model, problem), DEPTH, width)
         grown = outputs(model, x[:1], problem) - self.plain(x[:1])
         self.fill(bias=grown[0])
         return raw
@@ -51,11 +55,16 @@ class Boosting(Trees):
 def boosted(x: np.ndarray, problem: Problem) -> Any:
     from sklearn.ensemble import GradientBoostingClassifier, GradientBoostingRegressor
 
+    rounds = int(np.clip(TREES // max(problem.size - 1, 1), LEAST, MOST))
+    options = {
+        **OPTIONS, "n_estimators": rounds, "learning_rate": PACE / rounds,
+        "max_features": min(1 + x.shape[1] // 3, FEATURES),
+    }  # fmt: skip
     if problem.kind == "number":
-        return GradientBoostingRegressor(**OPTIONS).fit(x, problem.y)
+        return GradientBoostingRegressor(**options).fit(x, problem.y)
     if len(np.unique(problem.y)) == 1:
         return None
-    return GradientBoostingClassifier(**OPTIONS).fit(x, problem.y)
+    return GradientBoostingClassifier(**options).fit(x, problem.y)
 
 
 def outputs(model: Any, x: np.ndarray, problem: Problem) -> np.ndarray:
@@ -75,7 +84,7 @@ def trees(model: Any, problem: Problem) -> list[tuple[Any, np.ndarray]]:
     found = []
     for stage in model.estimators_:
         for k, estimator in enumerate(stage):
-            value = OPTIONS["learning_rate"] * estimator.tree_.value[:, 0, 0]
+            value = model.learning_rate * estimator.tree_.value[:, 0, 0]
             columns = np.zeros((len(value), problem.size))
             if problem.kind == "number":
                 columns[:, 0] = value

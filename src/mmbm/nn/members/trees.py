@@ -40,7 +40,7 @@ class Trees(Fitted):
             value=torch.float32, bias=torch.float32,
         )  # fmt: skip
         self.names, self.exact = names, exact
-        self.reduced = torch.nn.ModuleList(Components() for n in names if n not in exact)
+        self.reduced: Any = torch.nn.ModuleList(Components() for n in names if n not in exact)
 
     def inputs(self, features: dict[str, Tensor], scores: Sequence[Tensor]) -> Tensor:
         own = [features[name] for name in self.exact]
@@ -117,9 +117,10 @@ class Components(Fitted):
         kind = PCA if isinstance(x, np.ndarray) else TruncatedSVD
         model = kind(count, random_state=0).fit(x)
         mean = model.mean_ if isinstance(model, PCA) else np.zeros(x.shape[1])
-        z = (x - mean if isinstance(x, np.ndarray) else x) @ model.components_.T
+        axes = np.asarray(model.components_).T  # [F, k]
+        z = (x - mean if isinstance(x, np.ndarray) else x) @ axes
         spread = np.maximum(z.std(0), 1e-6)
-        project = model.components_.T / spread
+        project = axes / spread
         self.fill(project=project, shift=-(mean @ project))
         return z / spread
 

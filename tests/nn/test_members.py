@@ -1,0 +1,150 @@
+"""Classical members: fitted by scikit-learn, answered by tensor operations."""
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+import torch
+
+from mmbm.nn.members import Problem
+from mmbm.nn.members.classical import Classical
+from mmbm.nn.members.linear import Linear, out_of_fold, stacked
+
+KINDS = {"category": 3, "number": 1, "labels": 2}
+EVERY = ("linear", "boosting", "forest")
+
+
+def problem(kind: str, x: np.ndarray, generator: np.random.Generator) -> Problem:
+    """Which of three features is largest, the first one, or the signs of two, with noise."""
+    noisy = x[:, :3] + generator.normal(0, 0.3, (len(x), 3))
+    if kind == "category":
+        return Problem(kind, noisy.argmax(1), 3)
+    if kind == "number":
+        return Problem(kind, noisy[:, 0], 1)
+    return Problem(kind, (noisy[:, :2] > 0).astype(np.int64), 2)
+
+
+def made(kind: str, rows: int = 240):
+    generator = np.random.default_rng(0)
+    x = generator.normal(size=(rows, 5)).astype(np.float32)
+    dense = np.concatenate([x, generator.normal(size=(rows, 40)).astype(np.float32)], 1)
+    sparse = sp.csr_matrix(np.maximum(x @ generator.normal(size=(5, 60)), 1) - 1).astype(np.float32)
+    features = {"table.features": x, "photo.features": dense, "remark.features": sparse}
+    folds = np.arange(rows) % 4
+    parts = [(np.flatnonzero(folds != f), np.flatnonzero(folds == f)) for f in range(4)]
+    return features, problem(kind, x, generator), parts
+
+
+@pytest.fixture(scope="module", params=list(KINDS))
+def fitted(request):
+    features, goal, folds = made(request.param)
+    exact = {name: name.startswith("table") for name in features}
+    members = Classical(EVERY, request.param, KINDS[request.param], exact)
+    outputs = dict(members.fit(features, goal, folds))
+    return members, features, goal, outputs
+
+
+def tensors(features, rows=slice(None)):
+    dense = {n: x.toarray() if sp.issparse(x) else x for n, x in features.items()}
+    return {n: torch.from_numpy(np.ascontiguousarray(x[rows])) for n, x in dense.items()}
+
+
+def test_each_is_better_on_rows_it_was_not_fitted_on_than_the_mean(fitted):
+    _, _, goal, outputs = fitted
+    if goal.kind == "category":
+        prior = np.log(np.bincount(goal.y) / len(goal.y))
+    elif goal.kind == "number":
+        prior = np.zeros(1)
+    else:
+        p = goal.y.mean(0)
+        prior = np.log(p / (1 - p))
+    nothing = goal.loss(np.tile(prior, (len(goal.y), 1))).mean()
+    for name, raw in outputs.items():
+        assert goal.loss(raw).mean() < 0.9 * nothing, name
+
+
+def test_what_was_fitted_is_what_the_tensors_answer(fitted):
+    """On the rows that all was fitted on, tensors are better than the outputs out of fold."""
+    members, features, goal, outputs = fitted
+    raws = members(tensors(features), [True] * len(members.names))
+    for name, raw in zip(members.names, raws):
+        assert raw.shape == outputs[name].shape
+        assert goal.loss(raw.numpy()).mean() <= goal.loss(outputs[name]).mean() + 1e-6, name
+
+
+def test_a_row_alone_is_answered_as_in_a_batch(fitted):
+    members, features, _, _ = fitted
+    every = [True] * len(members.names)
+    together = members(tensors(features), every)
+    for row in (0, 7):
+        alone = members(tensors(features, slice(row, row + 1)), every)
+        for one, many in zip(alone, together):
+            assert torch.allclose(one[0], many[row], atol=1e-5)
+
+
+def test_rounding_does_not_move_an_answer(fitted):
+    """Trees split softly, so that what another machine rounds otherwise is answered the same."""
+    members, features, _, _ = fitted
+    every = [True] * len(members.names)
+    exact = tensors(features)
+    moved = {n: x if n.startswith("table") else x * (1 + 2e-6) for n, x in exact.items()}
+    for one, other in zip(members(exact, every), members(moved, every)):
+        assert (one - other).abs().max() < 1e-3
+
+
+def test_a_modality_that_is_absent_leaves_a_finite_answer(fitted):
+    members, features, _, _ = fitted
+    for gone in features:
+        given = {n: x * 0 if n == gone else x for n, x in tensors(features).items()}
+        for raw in members(given, [True] * len(members.names)):
+            assert torch.isfinite(raw).all()
+
+
+def test_weights_are_saved_and_loaded_in_the_shapes_they_were_fitted_in(fitted):
+    members, features, goal, _ = fitted
+    exact = {name: name.startswith("table") for name in features}
+    fresh = Classical(EVERY, goal.kind, KINDS[goal.kind], exact)
+    assert not fresh.fitted
+    fresh.load_state_dict(members.state_dict())
+    every = [True] * len(members.names)
+    for one, other in zip(members(tensors(features), every), fresh(tensors(features), every)):
+        assert torch.equal(one, other)
+
+
+def test_members_without_a_weight_are_emptied_but_for_those_that_trees_read():
+    features, goal, folds = made("category")
+    exact = {name: name.startswith("table") for name in features}
+    members = Classical(EVERY, "category", 3, exact)
+    list(members.fit(features, goal, folds))
+    used = [name == "forest" for name in members.names]
+    before = members(tensors(features), used)[used.index(True)]
+    members.clear(used)
+    sizes = {n: sum(b.numel() for b in p.buffers()) for n, p in zip(members.names, members.parts)}
+    assert sizes["boosting"] == sizes["linear all"] == 0
+    assert torch.equal(members(tensors(features), used)[used.index(True)], before)
+
+
+def test_a_linear_member_is_the_one_of_scikit_learn():
+    from sklearn.linear_model import LogisticRegression
+
+    features, goal, folds = made("category")
+    member = Linear(["table.features"])
+    member.fit(features, goal, folds)
+    x, _scale = stacked([features["table.features"]])
+    losses = {c: goal.loss(out_of_fold(x, goal, folds, c)).mean() for c in (0.1, 1, 10, 100, 1000)}
+    best = min(losses, key=lambda c: losses[c])
+    theirs = LogisticRegression(C=best, max_iter=200, tol=1e-3).fit(x, goal.y)
+    p = member(tensors(features)).softmax(1).numpy()
+    assert p == pytest.approx(theirs.predict_proba(x), abs=1e-4)
+
+
+@pytest.mark.parametrize("kind", list(KINDS))
+def test_a_class_that_a_fold_lacks_is_no_obstacle(kind):
+    features, goal, folds = made(kind, rows=40)
+    y = goal.y.copy()
+    if kind != "number":
+        y[:] = 0
+        y[3] = 1
+    exact = {name: name.startswith("table") for name in features}
+    members = Classical(EVERY, kind, KINDS[kind], exact)
+    for _, raw in members.fit(features, goal._replace(y=y), folds):
+        assert np.isfinite(raw).all()

@@ -1,0 +1,154 @@
+"""Few rows: members compared by folds, and a bundle of those that have a weight."""
+
+import json
+
+import numpy as np
+import pytest
+import resuming
+import tiny
+
+import mmbm
+from mmbm import configfile
+from mmbm.errors import ConfigError
+from mmbm.prepare import prepare
+from mmbm.training.classical import assign
+
+CLASSICAL = ["linear", "boosting", "forest"]
+
+
+def config(table, members="auto", **train):
+    made = tiny.config(table, **train)
+    made["targets"] |= {"amount": {"kind": "number"}, "tags": {"kind": "labels"}}
+    made["inputs"]["remark"]["units"] = "word"
+    return {**made, "members": members}
+
+
+@pytest.fixture(scope="module")
+def classical(table, tmp_path_factory):
+    """A bundle of classical members alone, of all kinds of inputs and targets."""
+    return mmbm.train(config(table, CLASSICAL), run=tmp_path_factory.mktemp("run") / "run")
+
+
+@pytest.mark.timeout(300)
+def test_classical_members_alone_are_a_bundle_that_answers_well(classical):
+    scores = classical.metrics["test"]["targets"]
+    assert scores["label"]["accuracy"] > 0.9
+    assert scores["amount"]["r2"] > 0.9
+    assert scores["tags"]["micro_f1"] > 0.7
+    mmbm.load(classical.path, verify=True)
+
+
+def test_it_says_how_each_member_did_on_rows_it_was_not_trained_on(classical, table):
+    for name in ("label", "amount", "tags"):
+        members = classical.metrics["members"][name]
+        assert sum(m["weight"] for m in members) == pytest.approx(1)
+        assert {"linear photo", "linear table", "linear all", "forest"} <= {
+            m["member"] for m in members
+        }
+    rows = classical.metrics["out_of_fold"]["rows"]
+    splits = [line.rpartition(",")[2] for line in table.read_text("utf-8").splitlines()]
+    assert rows == splits.count("train") + splits.count("valid")
+    assert "| linear all |" in (classical.path / "README.md").read_text(encoding="utf-8")
+
+
+def test_a_row_alone_is_answered_as_in_a_batch_and_without_some_of_its_cells(classical):
+    rows = [
+        {"remark": "it looks red", "speed": 20.0, "place": "town1"},
+        {"speed": 1.0},
+        {"remark": "blue 看起来是"},
+        {},
+    ]
+    together = list(classical.predict(rows, probabilities=True))
+    for row, answer in zip(rows, together):
+        (alone,) = classical.predict([row])
+        assert alone["label.confidence"] == pytest.approx(answer["label.confidence"], abs=1e-5)
+        assert alone["amount"] == pytest.approx(answer["amount"], abs=1e-3)
+    counts = np.array(classical.columns["label"].state["counts"])
+    nothing = [v for k, v in together[-1].items() if k.startswith("label.p.")]
+    assert nothing == pytest.approx((counts / counts.sum()).tolist(), abs=1e-3)
+
+
+def test_shapley_values_of_members_sum_to_the_answer(classical):
+    row = {"remark": "it looks red", "speed": 20.0, "place": "town1"}
+    (answer,) = classical.predict([row], explain=True)
+    parts = {k: v for k, v in answer.items() if k.startswith("label.because.")}
+    assert sum(parts.values()) == pytest.approx(answer["label.confidence"], abs=1e-4)
+
+
+@pytest.mark.timeout(300)
+def test_training_twice_gives_the_same_bits(classical, table, tmp_path):
+    again = mmbm.train(config(table, CLASSICAL), run=tmp_path / "again")
+    ours, theirs = (
+        json.loads((b.path / "manifest.json").read_text())["files"]["weights.safetensors"]
+        for b in (classical, again)
+    )
+    assert ours == theirs
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_a_killed_run_with_folds_ends_with_the_same_bits(table, tmp_path, monkeypatch):
+    resuming.assert_resumes(config(table), tmp_path, monkeypatch, 2)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_auto_compares_networks_and_classical_members(table, tmp_path):
+    bundle = mmbm.train(config(table, epochs=4), run=tmp_path / "run")
+    named = {m["member"] for m in bundle.metrics["members"]["label"]}
+    assert {"network", "network photo alone", "linear all", "boosting"} <= named
+    assert bundle.metrics["test"]["targets"]["label"]["accuracy"] > 0.9
+    assert bundle.config.members != "auto"
+    mmbm.load(bundle.path, verify=True)
+
+
+def test_rows_of_a_group_are_in_one_fold(table, tmp_path):
+    made = config(table, CLASSICAL)
+    made["data"]["group"] = "place"
+    parsed = configfile.parse(made)
+    data = prepare(parsed, tmp_path)
+    rows = data.splits["train"].rows
+    fold_of = assign(parsed, data, rows)
+    places = np.array(list(data.table.cells("place", rows)))
+    for place in np.unique(places):
+        assert len(np.unique(fold_of[places == place])) == 1
+    assert len(np.unique(fold_of)) == 4
+
+
+def test_folds_have_classes_in_proportion(table, tmp_path):
+    parsed = configfile.parse(config(table, CLASSICAL))
+    data = prepare(parsed, tmp_path)
+    rows = data.splits["train"].rows
+    fold_of = assign(parsed, data, rows)
+    labels = np.array(list(data.table.cells("label", rows)))
+    for label in np.unique(labels):
+        counts = np.bincount(fold_of[labels == label], minlength=5)
+        assert counts.max() - counts.min() <= 1
+
+
+def test_the_monitored_metric_decides_which_class_is_answered(table, tmp_path):
+    """Balanced accuracy of uneven classes: the class that is likely for its frequency."""
+    lines = table.read_text(encoding="utf-8").splitlines()
+    kept = [x for i, x in enumerate(lines[1:]) if "red" not in x.split(",") or i % 4 == 0]
+    few = tmp_path / "uneven.csv"
+    few.write_text("\n".join([lines[0], *kept]) + "\n", encoding="utf-8")
+    made = config(few, ["linear"], monitor="label.balanced_accuracy")
+    made["data"]["root"] = str(table.parent)
+    made["inputs"] = {"speech": made["inputs"]["speech"]}
+    bundle = mmbm.train(made, run=tmp_path / "run")
+    assert bundle.config.targets["label"].decision == "balanced"
+    state = bundle.columns["label"].state
+    frequency = dict(zip(state["values"], state["counts"]))
+    assert min(frequency.values()) < 0.5 * max(frequency.values())
+    cells = [{"speech": table.parent / f"media/{i}.wav"} for i in range(12)]
+    for answer in bundle.predict([*cells, {}], probabilities=True):
+        relative = {name: answer[f"label.p.{name}"] / n for name, n in frequency.items()}
+        assert answer["label"] == max(relative, key=lambda name: relative[name])
+
+
+def test_a_target_that_only_a_network_answers_needs_one(table):
+    made = config(table, ["linear"])
+    made["targets"] = {"remark": {"kind": "text"}}
+    del made["inputs"]["remark"]
+    with pytest.raises(ConfigError, match="add network"):
+        configfile.parse(made)
