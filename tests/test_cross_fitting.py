@@ -88,18 +88,53 @@ def test_training_twice_gives_the_same_bits(classical, table, tmp_path):
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_a_killed_run_with_folds_ends_with_the_same_bits(table, tmp_path, monkeypatch):
-    resuming.assert_resumes(config(table), tmp_path, monkeypatch, 2)
+    resuming.assert_resumes(config(table), tmp_path, monkeypatch, 2, inside="fold-1")
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-def test_auto_compares_networks_and_classical_members(table, tmp_path):
+def test_a_network_that_does_not_help_costs_one_fold_and_is_left_out(table, tmp_path, capsys):
     bundle = mmbm.train(config(table, epochs=4), run=tmp_path / "run")
-    named = {m["member"] for m in bundle.metrics["members"]["label"]}
-    assert {"network", "network photo alone", "linear all", "boosting"} <= named
+    assert "do as well without it" in capsys.readouterr().err
+    assert bundle.config.members == CLASSICAL
+    assert not (tmp_path / "run" / "fold-2").exists()
     assert bundle.metrics["test"]["targets"]["label"]["accuracy"] > 0.9
-    assert bundle.config.members != "auto"
+
+
+@pytest.mark.timeout(300)
+def test_a_network_that_helps_is_trained_on_all_rows_and_mixed_with_the_others(tmp_path, capsys):
+    """Whether two numbers have the same sign: no linear model can tell."""
+    generator = np.random.default_rng(0)
+    x = generator.normal(size=(400, 2))
+    rows = [
+        {"a": a, "b": b, "same": "yes" if a * b > 0 else "no", "split": split}
+        for (a, b), split in zip(x, ["train"] * 240 + ["valid"] * 60 + ["test"] * 100)
+    ]
+    bundle = mmbm.train(
+        {
+            "data": {"split": "split"},
+            "inputs": {"a": "number", "b": "number"},
+            "targets": {"same": "category"},
+            "members": ["network", "linear"],
+            "train": {"epochs": 20, "batch": 16, "threads": 1},
+        },
+        table=rows,
+        run=tmp_path / "run",
+    )
+    assert bundle.config.members == ["network", "linear"]
+    assert "Network on all rows" in capsys.readouterr().err
+    assert bundle.metrics["out_of_fold"]["rows"] == 300
+    assert bundle.metrics["test"]["targets"]["same"]["accuracy"] > 0.9
     mmbm.load(bundle.path, verify=True)
+    restored = mmbm.load(bundle.path)
+    from mmbm.nn.restore import restore
+    from mmbm.predict import decode_row, encode
+    from mmbm.runners.torch import TorchRunner
+
+    decoded = [decode_row(restored, row, None) for row in rows[:5]]
+    answered = TorchRunner(restore(restored)).run("answer", encode(restored, decoded))["same"]
+    theirs = [answer["same.p.yes"] for answer in bundle.predict(rows[:5], probabilities=True)]
+    assert answered[:, 1] == pytest.approx(theirs, abs=1e-4)
 
 
 def test_rows_of_a_group_are_in_one_fold(table, tmp_path):

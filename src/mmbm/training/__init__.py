@@ -99,8 +99,8 @@ def judge(config: Config, data: Data, state: TrainState) -> dict[str, Decided]:
     outputs = collect(state.runner(), valid, data.columns, [whole], graph="candidates")[whole]
     judged = {}
     for name, target in state.model.mixed():
-        _, has, _ = labelled(data, name, target, valid.rows)
+        has = labelled(data, name, target.kind, valid.rows)
         answers = outputs[f"{name}.answers"][has].swapaxes(0, 1)
         available = outputs[f"{name}.available"][has].T
         judged[name] = Judged(target.names[:-1], answers, available, valid.rows[has])
-    return decide(config, data, state.model, judged)
+    return decide(config, data, judged)

@@ -17,6 +17,7 @@ from mmbm.nn.representations import EMBEDDING, Representation, modality_of
 from mmbm.prepare import Data
 from mmbm.prepare.batches import Prepared
 from mmbm.progress import stage
+from mmbm.training.selection import Truth
 
 BATCH = 64
 FOLDS = 5
@@ -38,22 +39,24 @@ def fit(
     members give for rows of other folds. `quick` has the features of frozen encoders."""
     matrices, present = represent(config, model, data, quick, rows)
     return {
-        name: fit_target(target, matrices, present, *labelled(data, name, target, rows), fold_of)
+        name: fit_target(name, target, data, matrices, present, rows, fold_of)
         for name, target in model.mixed()
         if target.classical.names
     }
 
 
 def fit_target(
+    name: str,
     target: Mixed,
+    data: Data,
     matrices: dict[str, Matrix],
     present: dict[str, np.ndarray],
-    problem: Problem,
-    has: np.ndarray,
     rows: np.ndarray,
     fold_of: np.ndarray,
 ) -> Judged:
-    """has: positions of the rows with this target."""
+    has = labelled(data, name, target.kind, rows)
+    values = truth(data, name, target.kind, rows[has]).values
+    problem = Problem(target.kind, values, target.fused.output.out_features)
     own = {name: x[has] for name, x in matrices.items()}
     known = {name: torch.from_numpy(x[has]) for name, x in present.items()}
     folds = split(fold_of[has])
@@ -65,6 +68,17 @@ def fit_target(
     return Judged(names, np.array(answers), available, rows[has])
 
 
+def truth(data: Data, name: str, kind: str, rows: np.ndarray) -> Truth:
+    """A target's values as they are mixed, for rows that have one."""
+    values = data.splits["train"].stores[name].gather(rows).values
+    if kind == "category":
+        return Truth(kind, values.astype(np.int64) - 1)
+    if kind == "number":
+        state = data.columns[name].state
+        return Truth(kind, (values - state["mean"]) / state["std"])
+    return Truth(kind, values.astype(np.int64))
+
+
 def split(fold_of: np.ndarray) -> Folds:
     return [
         (np.flatnonzero(fold_of != fold), np.flatnonzero(fold_of == fold))
@@ -72,20 +86,10 @@ def split(fold_of: np.ndarray) -> Folds:
     ]
 
 
-def labelled(
-    data: Data, name: str, target: Mixed, rows: np.ndarray
-) -> tuple[Problem, np.ndarray, np.ndarray]:
-    """A target's values, the positions of the rows that have one, and all rows."""
+def labelled(data: Data, name: str, kind: str, rows: np.ndarray) -> np.ndarray:
+    """Positions of the rows that have a target, of a class that training knows."""
     values, _, has = data.splits["train"].stores[name].gather(rows)
-    if target.kind == "category":
-        has = has & (values > 0)
-        y = values[has].astype(np.int64) - 1
-    elif target.kind == "number":
-        y = (values[has] - target.fused.mean.item()) / target.fused.std.item()
-    else:
-        y = values[has].astype(np.int64)
-    size = target.fused.output.out_features
-    return Problem(target.kind, y, size), np.flatnonzero(has), rows
+    return np.flatnonzero(has & (values > 0) if kind == "category" else has)
 
 
 def assign(config: Config, data: Data, rows: np.ndarray, count: int = FOLDS) -> np.ndarray:

@@ -80,22 +80,16 @@ class Decided(NamedTuple):
     judged: Judged
     choice: Choice
     truth: Truth
-    groups: np.ndarray | None
 
 
-def decide(
-    config: Config, data: Data, model: Model, judged: dict[str, Judged]
-) -> dict[str, Decided]:
+def decide(config: Config, data: Data, judged: dict[str, Judged]) -> dict[str, Decided]:
     decided = {}
-    for name, target in model.mixed():
-        one = judged[name]
-        problem, _, _ = classical.labelled(data, name, target, one.rows)
-        truth = Truth(problem.kind, problem.y)
+    for name, one in judged.items():
+        truth = classical.truth(data, name, config.targets[name].kind, one.rows)
         groups = classical.group_codes(config, data, one.rows)
-        choice = without_a_small_network(
-            one.names, selection.choose(one.answers, one.available, truth, groups)
-        )
-        decided[name] = Decided(one, choice, truth, groups)
+        choice = selection.choose(one.answers, one.available, truth, groups)
+        choice = without_a_small_network(one.names, choice)
+        decided[name] = Decided(one, choice, truth)
     return decided
 
 
@@ -136,29 +130,51 @@ def cooled(target: Mixed, mixed: np.ndarray, truth: Truth) -> float:
     return float(tries[int(np.argmin(losses))])
 
 
-def judge_networks(config: Config, data: Data, run: Run, rows: np.ndarray) -> dict[str, Judged]:
-    """Train a network for each fold; its answers for the rows of the fold, by target."""
+def with_networks(
+    config: Config, data: Data, run: Run, rows: np.ndarray, judged: dict[str, Judged]
+) -> dict[str, Judged]:
+    """Train a network for each fold, and add its answers for the rows of the fold; none where the
+    first one has no part in the mix for its rows: training goes no further then."""
     fold_of = classical.assign(config, data, rows, NETWORKS)
-    parts: dict[str, list[tuple[np.ndarray, np.ndarray, np.ndarray]]] = {}
+    parts: dict[str, list[Judged]] = {name: [] for name in judged}
     for fold in np.unique(fold_of):
-        say(f"Network {fold + 1} of {fold_of.max() + 1}, for rows that it isn't trained on")
+        say(f"Network {fold + 1} of {fold_of.max() + 1}, judged by rows that it isn't trained on")
         own = divided(data, rows[fold_of != fold], rows[fold_of == fold])
-        with Run(run.folder / f"fold-{fold + 1}", config, run.cache) as folder:
-            state, quick = learn(config, own, folder)
-            load_average(state)
-        held, whole = quick.splits["valid"], tuple(config.modalities())
-        outputs = collect(state.runner(), held, quick.columns, [whole], graph="candidates")[whole]
-        for name, _ in state.model.mixed():
-            found = outputs[f"{name}.answers"], outputs[f"{name}.available"]
-            parts.setdefault(name, []).append((held.rows, *found))
-    judged = {}
-    for name, folds in parts.items():
-        order = np.argsort(np.concatenate([rows for rows, _, _ in folds]))
-        answers = np.concatenate([answers for _, answers, _ in folds])[order]
-        available = np.concatenate([available for _, _, available in folds])[order]
-        names = network_names(state.model.targets[name].modalities)
-        judged[name] = Judged(names, answers.swapaxes(0, 1), available.T, rows)
-    return judged
+        for name, part in judge_network(config, own, run, f"fold-{fold + 1}").items():
+            parts[name].append(part)
+        if not fold:
+            first = {name: joined(parts[name][0], others) for name, others in judged.items()}
+            if not any(needs_network(x) for x in decide(config, data, first).values()):
+                say("The classical members do as well without it, so no more networks are trained.")
+                return judged
+    return {name: joined(together(parts[name]), others) for name, others in judged.items()}
+
+
+def judge_network(config: Config, data: Data, run: Run, name: str) -> dict[str, Judged]:
+    """Train on the train rows; by target what the network's members answer to the valid rows."""
+    with Run(run.folder / name, config, run.cache) as folder:
+        state, quick = learn(config, data, folder)
+        load_average(state)
+    held, whole = quick.splits["valid"], tuple(config.modalities())
+    outputs = collect(state.runner(), held, quick.columns, [whole], graph="candidates")[whole]
+    return {
+        name: Judged(
+            network_names(target.modalities),
+            outputs[f"{name}.answers"].swapaxes(0, 1),
+            outputs[f"{name}.available"].T,
+            held.rows,
+        )
+        for name, target in state.model.mixed()
+    }
+
+
+def together(parts: list[Judged]) -> Judged:
+    """All folds, in the order of the rows."""
+    rows = np.concatenate([part.rows for part in parts])
+    order = np.argsort(rows)
+    answers = np.concatenate([part.answers for part in parts], 1)[:, order]
+    available = np.concatenate([part.available for part in parts], 1)[:, order]
+    return Judged(parts[0].names, answers, available, rows[order])
 
 
 def divided(data: Data, train: np.ndarray, valid: np.ndarray) -> Data:
@@ -171,13 +187,13 @@ def divided(data: Data, train: np.ndarray, valid: np.ndarray) -> Data:
 
 
 def joined(network: Judged, others: Judged) -> Judged:
-    """Both for the rows of `others`, those that have the target."""
-    places = np.searchsorted(network.rows, others.rows)
+    """Both, for the rows that have the target and were judged by both."""
+    rows, own, theirs = np.intersect1d(network.rows, others.rows, return_indices=True)
     return Judged(
         [*network.names, *others.names],
-        np.concatenate([network.answers[:, places], others.answers]),
-        np.concatenate([network.available[:, places], others.available]),
-        others.rows,
+        np.concatenate([network.answers[:, own], others.answers[:, theirs]]),
+        np.concatenate([network.available[:, own], others.available[:, theirs]]),
+        rows,
     )
 
 
@@ -200,10 +216,9 @@ def cross_fit(config: Config, data: Data, run: Run) -> Finished:
     fold_of = classical.assign(config, data, rows)
     judged = classical.fit(plain, model, data, quick, rows, fold_of)
     if config.network:
-        networks = judge_networks(network_only(config), data, run, rows)
-        judged = {name: joined(networks[name], others) for name, others in judged.items()}
+        judged = with_networks(network_only(config), data, run, rows, judged)
     with stage("Choosing the mix of answers"):
-        decided = decide(config, data, model, judged)
+        decided = decide(config, data, judged)
     compared = measured(config, data, model, decided)
     if any(needs_network(found) for found in decided.values()):
         say("Network on all rows")
