@@ -117,10 +117,11 @@ class Cell(NamedTuple):
     def yardsticks(self) -> list[str]:
         return [m for m in self.said if not m.startswith(OWN)]
 
-    @property
-    def alone(self) -> str | None:
-        """The best single modality trained alone."""
-        return self.best([m for m in self.said if m.startswith(ALONE)])
+    def alone(self, ours: str) -> str | None:
+        """The best single modality trained alone, with the settings that `ours` has."""
+        settings = ours.removeprefix(OWN)
+        names = [f"{ALONE} {kind}{settings}" for kind in self.task.modalities]
+        return self.best([name for name in names if name in self.said])
 
     def best(self, models: list[str]) -> str | None:
         return max(models, key=self.score, default=None)
@@ -151,7 +152,7 @@ def ranks(found: list[Cell], ours: str) -> dict[str, list[float]]:
     places: dict[str, list[float]] = defaultdict(list)
     for cell in found:
         if ours in cell.said and cell.yardsticks:
-            models = [ours, *([cell.alone] if cell.alone else []), *cell.yardsticks]
+            models = [ours, *filter(None, [cell.alone(ours)]), *cell.yardsticks]
             order = rankdata([-cell.score(m) for m in models])
             for model, place in zip(models, order):
                 places[ALONE if model.startswith(ALONE) else model].append(float(place))
@@ -171,7 +172,7 @@ def summary(found: list[Cell], ours: str) -> list[str]:
             pairs = [
                 (cell, other)
                 for cell in found
-                for other in [cell.alone if model == ALONE else model]
+                for other in [cell.alone(ours) if model == ALONE else model]
                 if ours in cell.said and other in cell.said
             ]
             below = str(sum(cell.below(ours, other) for cell, other in pairs))
@@ -208,32 +209,46 @@ def shown(cell: Cell, model: str | None) -> str:
     memory = cell.mean(model, "megabytes")
     cost = f"{cell.mean(model, 'seconds'):.0f} s"
     cost += "" if np.isnan(memory) else f", {memory / 1000:.1f} GB"
-    name = model.removeprefix(ALONE).strip() + " " if model.startswith(ALONE) else ""
+    name = model.removeprefix(ALONE).split()[0] + " " if model.startswith(ALONE) else ""
     return f"{name}{np.mean(scores):.3f}{spread} ({cost})"
 
 
-def table(found: list[Cell], ours: list[str]) -> list[str]:
-    """A row of a cell: every model of `ours`, the best single modality, every yardstick, and how
-    the first of `ours` differs from the best of them."""
+def table(found: list[Cell], ours: str) -> list[str]:
+    """A row of a cell: ours, the best single modality, every yardstick, and how ours differs from
+    the best of them. Of a trial, the default beside it too."""
     sticks, half = head(found), halves()
-    alone = any(cell.alone for cell in found)
-    columns = [*ours, *(["best single modality"] if alone else []), *sticks]
+    alone = ["best single modality"] if any(cell.alone(ours) for cell in found) else []
+    default = [OWN] if ours != OWN and any(OWN in cell.said for cell in found) else []
+    columns = [ours, *default, *alone, *sticks]
     lines = [
-        f"| task | half | train rows | {' | '.join(columns)} | {ours[0]} − best yardstick |",
+        f"| task | half | train rows | {' | '.join(columns)} | {ours} − best yardstick |",
         "|---" * (4 + len(columns)) + "|",
     ]
     for cell in found:
-        values = [shown(cell, m) for m in ours]
-        values += [shown(cell, cell.alone)] if alone else []
-        values += [shown(cell, stick) for stick in sticks]
-        best = cell.best(cell.yardsticks)
-        verdict = "–"
-        if ours[0] in cell.said and best:
-            verdict = str(cell.difference(ours[0], best) or "–")
-            worse = [y for y in cell.yardsticks if cell.below(ours[0], y)]
-            verdict += f"; **below** {len(worse)} of {len(cell.yardsticks)}" if worse else ""
-        name = f"{cell.name}, {cell.task.metric}"
-        lines.append(
-            f"| {name} | {half[cell.name]} | {cell.rows} | {' | '.join(values)} | {verdict} |"
-        )
+        names = [ours, *default, *([cell.alone(ours)] if alone else []), *sticks]
+        values = " | ".join(shown(cell, name) for name in names)
+        start = f"| {cell.name}, {cell.task.metric} | {half[cell.name]} | {cell.rows} |"
+        lines.append(f"{start} {values} | {verdict(cell, ours)} |")
     return lines
+
+
+def verdict(cell: Cell, ours: str) -> str:
+    best = cell.best(cell.yardsticks)
+    if ours not in cell.said or not best:
+        return "–"
+    worse = [y for y in cell.yardsticks if cell.below(ours, y)]
+    below = f"; **below** {len(worse)} of {len(cell.yardsticks)}" if worse else ""
+    return f"{cell.difference(ours, best) or '–'}{below}"
+
+
+def trial(found: list[Cell], ours: str) -> list[str]:
+    """What a trial gains over the default in the cells that both have answered."""
+    both = [cell for cell in found if OWN in cell.said and ours in cell.said and ours != OWN]
+    gains = [(cell, gain) for cell in both if (gain := cell.difference(ours, OWN))]
+    if not gains:
+        return []
+    lines = ["", f"| {ours} − {OWN} | train rows | difference |", "|---|---|---|"]
+    lines += [f"| {cell.name} | {cell.rows} | {gain} |" for cell, gain in gains]
+    mean = np.mean([gain.mean for _, gain in gains])
+    better = sum(gain.mean > 0 for _, gain in gains)
+    return [*lines, "", f"Mean {mean:+.4f}; better in {better} of {len(gains)} cells."]

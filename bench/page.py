@@ -41,5 +41,5 @@ def write(found: list[Cell], path: Path) -> None:
         chance=round(pairs * 0.025),
         **{h: ", ".join(t for t in TASKS if half[t] == h) for h in ("choose", "confirm")},
     )
-    lines = ["## Ranks", "", *summary(found, OWN), "", "## Cells", "", *table(found, [OWN])]
+    lines = ["## Ranks", "", *summary(found, OWN), "", "## Cells", "", *table(found, OWN)]
     path.write_text(text + "\n".join(lines) + "\n", encoding="utf-8")

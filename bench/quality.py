@@ -25,7 +25,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from compare import ALONE, OWN, Cell, Record, cells, summary, table
+from compare import ALONE, OWN, Cell, Record, cells, summary, table, trial
 from page import write
 from tasks import ALL, SIZES, TASKS, Cut, Row, Task, cut, halves
 from yardsticks import statistics, yardsticks
@@ -85,11 +85,16 @@ class Settings(NamedTuple):
 
     sets: list[str]
     preset: str | None
+    name: str | None
     limit: float
 
-    def model(self, name: str) -> str:
-        """How the results call it: trials with other settings have names of their own."""
-        return " ".join([name, *([self.preset] if self.preset else []), *self.sets])
+    @classmethod
+    def given(cls, given: argparse.Namespace) -> "Settings":
+        return cls(given.set, given.preset, given.name, given.limit)
+
+    def model(self, own: str = OWN) -> str:
+        """How the results call it: trials with other settings or code have names of their own."""
+        return " ".join(filter(None, [own, self.name, self.preset, *self.sets]))
 
 
 class Failed(Exception):
@@ -222,9 +227,10 @@ def measure(place: Place, given: argparse.Namespace, results: Results) -> None:
                     "seconds": round(said.seconds, 1),
                 }
             )  # fmt: skip
-    settings = Settings(given.set, given.preset, given.limit)
-    wanted = {settings.model(given.name): []} if given.models != "yardsticks" else {}
-    modalities = place.task.modalities
+    if given.models == "yardsticks":
+        return
+    settings, modalities = Settings.given(given), place.task.modalities
+    wanted = {settings.model(): []}
     if given.alone and len(modalities) > 1:
         wanted |= {settings.model(f"{ALONE} {k}"): list(c) for k, c in modalities.items()}
     for model, inputs in wanted.items():
@@ -257,8 +263,8 @@ def compare(given: argparse.Namespace, results: Results) -> None:
         for cell in cells(results.records.values(), given.split)
         if (cell.name, cell.size) in asked
     ]
-    ours = Settings(given.set, given.preset, given.limit).model(given.name)
-    print("\n".join([*table(found, [ours]), "", *summary(found, ours)]))
+    ours = Settings.given(given).model()
+    print("\n".join([*table(found, ours), "", *summary(found, ours), *trial(found, ours)]))
     if given.quick and any(below(cell, ours) for cell in found):
         raise SystemExit(1)
 
@@ -293,7 +299,7 @@ def options() -> argparse.Namespace:
     add("--alone", action="store_true", help="also train mmbm on each modality alone")
     add("--set", action="append", default=[], metavar="KEY=VALUE", help="given to mmbm train")
     add("--preset", help="given to mmbm train")
-    add("--name", default=OWN, help="what the results call mmbm, to compare changes of its code")
+    add("--name", help="added to mmbm's name in the results, to compare changes of its code")
     add("--limit", type=float, default=600, help="seconds that mmbm may take for one cell")
     add("--quick", action="store_true", help="three small cells, a seed; exit status 1 if below")
     add("--page", action="store_true", help="only write docs/quality.md from what was measured")

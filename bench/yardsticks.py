@@ -291,7 +291,7 @@ def search(task: Task, rows: list[Row], fit: list[int], model: Any, trees: bool)
     if trees:
         grid = {"min_samples_leaf": [5, 20], "max_leaf_nodes": [6, 31]}
     elif task.number:
-        grid = {"alpha": [0.001, 0.01, 0.1, 1.0, 10.0]}
+        grid = {"alpha": [0.01, 0.1, 1.0, 10.0, 100.0, 1000.0]}
     else:
         grid = {"C": [0.1, 1.0, 10.0, 100.0, 1000.0]}
     count = 3 if trees or len(fit) > 1000 else 5
