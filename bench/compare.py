@@ -78,6 +78,12 @@ class Cell(NamedTuple):
     size: int
     said: dict[str, dict[int, Record]]
 
+    def like(self, ours: str) -> "Cell":
+        """Only the seeds that `ours` has answered, so that means are over the same draws."""
+        seeds = self.said[ours].keys() if ours in self.said else set()
+        kept = {m: {s: r for s, r in by.items() if s in seeds} for m, by in self.said.items()}
+        return self._replace(said={m: by for m, by in kept.items() if by})
+
     def failed(self, model: str) -> bool:
         return any("error" in record for record in self.said[model].values())
 
@@ -150,8 +156,8 @@ def ranks(found: list[Cell], ours: str) -> dict[str, list[float]]:
     """Places of each model in the cells that `ours` has answered, 1 the best; of the single
     modalities the best alone has one."""
     places: dict[str, list[float]] = defaultdict(list)
-    for cell in found:
-        if ours in cell.said and cell.yardsticks:
+    for cell in answered(found, ours):
+        if cell.yardsticks:
             models = [ours, *filter(None, [cell.alone(ours)]), *cell.yardsticks]
             order = rankdata([-cell.score(m) for m in models])
             for model, place in zip(models, order):
@@ -161,7 +167,7 @@ def ranks(found: list[Cell], ours: str) -> dict[str, list[float]]:
 
 def summary(found: list[Cell], ours: str) -> list[str]:
     """Mean ranks, and in how many cells `ours` is significantly below each other model."""
-    places = ranks(found, ours)
+    told, places = answered(found, ours), ranks(found, ours)
     lines = [
         "| model | mean rank | cells | `mmbm` significantly below | significantly above |",
         "|---|---|---|---|---|",
@@ -171,23 +177,23 @@ def summary(found: list[Cell], ours: str) -> list[str]:
         if model != ours:
             pairs = [
                 (cell, other)
-                for cell in found
+                for cell in told
                 for other in [cell.alone(ours) if model == ALONE else model]
-                if ours in cell.said and other in cell.said
+                if other in cell.said
             ]
             below = str(sum(cell.below(ours, other) for cell, other in pairs))
             above = str(sum(cell.below(other, ours) for cell, other in pairs))
         shown = "best single modality alone" if model == ALONE else model
         mean = float(np.mean(places[model]))
         lines.append(f"| {shown} | {mean:.2f} | {len(places[model])} | {below} | {above} |")
-    worse = sum(any(cell.below(ours, y) for y in cell.yardsticks) for cell in answered(found, ours))
-    total = len(answered(found, ours))
-    lines += ["", f"Cells significantly below any yardstick: **{worse}** of {total}."]
+    worse = sum(any(cell.below(ours, y) for y in cell.yardsticks) for cell in told)
+    lines += ["", f"Cells significantly below any yardstick: **{worse}** of {len(told)}."]
     return lines
 
 
 def answered(found: list[Cell], ours: str) -> list[Cell]:
-    return [cell for cell in found if ours in cell.said]
+    """The cells that `ours` has answered, with its seeds."""
+    return [cell.like(ours) for cell in found if ours in cell.said]
 
 
 def head(found: list[Cell]) -> list[str]:
@@ -199,18 +205,19 @@ def head(found: list[Cell]) -> list[str]:
 
 
 def shown(cell: Cell, model: str | None) -> str:
-    """Score, its spread over the seeds, seconds and megabytes."""
+    """Score, its spread over the seeds, seconds of processor time, gigabytes."""
     if not model or model not in cell.said:
         return "–"
     if cell.failed(model):
         return next(r["error"] for r in cell.said[model].values() if "error" in r)
     scores = [float(metric(cell.task, r)) for r in cell.said[model].values()]
     spread = f" ± {np.std(scores, ddof=1):.3f}" if len(scores) > 1 else ""
-    memory = cell.mean(model, "megabytes")
-    cost = f"{cell.mean(model, 'seconds'):.0f} s"
-    cost += "" if np.isnan(memory) else f", {memory / 1000:.1f} GB"
+    seconds, memory = (cell.mean(model, key) for key in ("processor", "megabytes"))
+    parts = [f"{seconds:.0f} s"] if seconds >= 0 else []
+    parts += [f"{memory / 1000:.1f} GB"] if memory >= 0 else []
+    cost = f" ({', '.join(parts)})" if parts else ""
     name = model.removeprefix(ALONE).split()[0] + " " if model.startswith(ALONE) else ""
-    return f"{name}{np.mean(scores):.3f}{spread} ({cost})"
+    return f"{name}{np.mean(scores):.3f}{spread}{cost}"
 
 
 def table(found: list[Cell], ours: str) -> list[str]:
@@ -233,8 +240,9 @@ def table(found: list[Cell], ours: str) -> list[str]:
 
 
 def verdict(cell: Cell, ours: str) -> str:
+    cell = cell.like(ours)
     best = cell.best(cell.yardsticks)
-    if ours not in cell.said or not best:
+    if not best:
         return "–"
     worse = [y for y in cell.yardsticks if cell.below(ours, y)]
     below = f"; **below** {len(worse)} of {len(cell.yardsticks)}" if worse else ""

@@ -18,6 +18,7 @@ add is in [results](results.md). Written by `make quality` (`bench/quality.py`,
 
 - A cell is a task at a number of train rows; valid rows are cut in proportion, test rows are whole,
   at most {MOST_TEST}. Each seed draws other rows. Yardsticks are fitted on train and valid rows.
+  Measured: {{answered}} of {{cells}} cells, seeds a cell {{seeds}}.
 - `mmbm − best yardstick` is the mean over the seeds with its paired 95 % interval over the test
   rows, drawn 1,000 times. *Below n of m*: so many yardsticks whose interval lies above `mmbm`
   altogether. Among {{comparisons}} comparisons of equals chance alone would make about {{chance}}.
@@ -25,8 +26,8 @@ add is in [results](results.md). Written by `make quality` (`bench/quality.py`,
   narrow; the yardsticks' folds keep them together.
 - Settings are chosen on train and valid rows of one half of the sets (*choose*: {{choose}}), and
   confirmed on the other (*confirm*: {{confirm}}).
-- Seconds are from the table to the bundle, on two shared cores with one thread; gigabytes the most
-  that the process held. Of yardsticks they are those of fitting.
+- Seconds are of processor time, from the table to the bundle; gigabytes the most that the process
+  held. Of yardsticks they are those of fitting, without reading the media.
 - `icu_vitals` is its table alone: a series is no input yet. `rating` is scored as a number, as the
   yardsticks answer it. `usage_note` is a picture and a name only.
 
@@ -35,8 +36,13 @@ add is in [results](results.md). Written by `make quality` (`bench/quality.py`,
 
 def write(found: list[Cell], path: Path) -> None:
     half = halves()
-    pairs = sum(len(cell.yardsticks) for cell in answered(found, OWN))
+    told = answered(found, OWN)
+    pairs = sum(len(cell.yardsticks) for cell in told)
+    seeds = sorted({len(cell.said[OWN]) for cell in told})
     text = HEAD.format(
+        answered=len(told),
+        cells=len(found),
+        seeds=" to ".join(str(s) for s in (seeds[:1] + seeds[1:][-1:])) or 0,
         comparisons=pairs,
         chance=round(pairs * 0.025),
         **{h: ", ".join(t for t in TASKS if half[t] == h) for h in ("choose", "confirm")},

@@ -80,7 +80,7 @@ def record(model, right, seed=0, rows=200):
     return {
         "task": "mnist", "size": 100, "seed": seed, "split": "test", "model": model,
         "rows": list(range(rows)), "truth": ["a"] * rows, "answers": answers, "scores": [],
-        "seconds": 1.0,
+        "processor": 1.0,
     }  # fmt: skip
 
 
