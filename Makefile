@@ -10,7 +10,7 @@ BIN := .venv/bin
 	$(BIN)/pip install -q --disable-pip-version-check -e ".[dev]"
 	touch $@
 
-.PHONY: demo test test-slow fuzz test-litert test-timm check bench bench-serve results clean
+.PHONY: demo test test-slow fuzz test-litert test-timm check bench bench-serve results quality clean
 demo: .venv/ready
 	$(BIN)/mmbm demo
 
@@ -64,6 +64,11 @@ results: .venv/ready
 	$(BIN)/python tests/real/results.py
 	$(BIN)/python tests/real/telling.py
 	$(BIN)/python tests/real/speakers.py
+
+# About a day on two cores; what is measured is kept in runs/quality. The short form: 3 minutes.
+quality: .venv/ready
+	OMP_NUM_THREADS=1 $(BIN)/python bench/quality.py --alone
+	$(BIN)/python bench/quality.py --page
 
 clean:
 	rm -rf .venv .venv-litert .venv-timm runs demo .pytest_cache .ruff_cache .hypothesis
