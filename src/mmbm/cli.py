@@ -140,6 +140,9 @@ def train(
     allow: Annotated[
         list[str] | None, typer.Option(help="Package a bundle may import from.")
     ] = None,
+    preset: Annotated[
+        str | None, typer.Option(help="How much to try: quick, balanced or best.")
+    ] = None,
     set_: Set = None,
     json_: Json = False,
 ) -> None:
@@ -149,7 +152,7 @@ def train(
 
     bundle = run_training(
         config,
-        overrides=set_,
+        overrides=[*(set_ or []), *([f"train.preset={preset}"] if preset else [])],
         run=run,
         resume=resume,
         start=start,

@@ -4,12 +4,13 @@ import json
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mmbm.columns import Cell, Description, State, Storage
+from mmbm.columns import Cell, Description, State, Storage, ngrams
 from mmbm.columns.category import name
 from mmbm.columns.pretrained import (
     TOKENIZER,
@@ -52,18 +53,18 @@ class TextColumn:
 
     Of a target, which is to be written, all of it, with an end token; a longer one is a bad cell.
 
-    State: `tokenizer`, the text of a tokenizer.json; `vocabulary`, one more than its largest id;
-    with a pretrained encoder its `config` under `pretrained`, with a pretrained decoder what
-    `read_writer` gives.
+    State: `tokenizer`, the text of a tokenizer.json, or with `units: ngram` the known `terms`;
+    `vocabulary`, one more than its largest id; with a pretrained encoder its `config` under
+    `pretrained`, with a pretrained decoder what `read_writer` gives.
     """
 
     version = 4
 
     def __init__(self, spec: TextSpec | TextTarget, state: State | None = None):
         self.spec = spec
-        self.state: State = state or {}
         self.storage = Storage("int32", (), ragged=True)
         self._tokenizer: Tokenizer | None = None
+        self._learn(state or {})
 
     def fit(self, cells: Iterable[Cell]) -> State:
         """Train byte-level BPE (Sennrich et al. 2016), or take the tokenizer the spec names, or
@@ -76,6 +77,11 @@ class TextColumn:
             learned = read_writer(model)
         if isinstance(model, PretrainedSpec | PretrainedDecoderSpec):
             named = f"{model.model}/{TOKENIZER}"
+        if getattr(spec, "units", None) == "ngram":
+            most = spec.vocabulary - OURS
+            known = ngrams.learn(self._texts(cells), spec.lowercase, most)
+            self._learn({"terms": known, "vocabulary": OURS + len(known)})
+            return self.state
         tokenizer = _load(Path(named)) if named else _train(self._texts(cells), spec)
         ids = tokenizer.get_vocab(with_added_tokens=True).values()
         self.state = {"tokenizer": tokenizer.to_str(), "vocabulary": max(ids) + 1}
@@ -84,6 +90,11 @@ class TextColumn:
             self.state["pretrained"] = learned
         self._tokenizer = None
         return self.state
+
+    def _learn(self, state: State) -> None:
+        self.state: State = state
+        known = state.get("terms")
+        self._terms = None if known is None else {t: OURS + i for i, t in enumerate(known)}
 
     def decode(self, cell: Cell) -> np.ndarray | None:
         """A cell -> int32 [T]; None if absent; an empty text is present. Raises BadCell."""
@@ -94,6 +105,10 @@ class TextColumn:
             ids = self.tokens(text)
             self._check_length(len(ids))
             return np.array([START_ID, *ids, END_ID], np.int32)
+        if self._terms is not None:
+            found = (self._terms.get(t) for t in ngrams.terms(text, self.spec.lowercase))
+            known = islice((i for i in found if i is not None), self.spec.max_tokens - 1)
+            return np.array([START_ID, *known], np.int32)
         ids = self._opened.encode(text).ids
         return np.array(ids or [0], np.int32)  # [0]: a foreign tokenizer without a start token
 

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Discriminator, Field, PositiveInt, Tag, model_validator
 
-from mmbm.config.encoders import CNNSpec, EncoderSpec, PretrainedSpec, RNNSpec
+from mmbm.config.encoders import BagSpec, CNNSpec, EncoderSpec, PretrainedSpec, RNNSpec
 from mmbm.config.spec import (
     Fraction,
     Marks,
@@ -158,9 +158,11 @@ class TextSpec(MediaSpec):
     """Largest number of byte-level BPE tokens, trained on the train split."""
     max_tokens: PositiveInt = 128
     """A longer text is cut."""
-    units: Literal["bpe", "word"] = "bpe"
-    """Byte-level BPE, or whole words (of Chinese, characters), unseen ones as one rare word: often
-    better from few rows, since the pieces of an unseen word say nothing that was learned."""
+    units: Literal["bpe", "word", "ngram"] = "bpe"
+    """Byte-level BPE; or whole words (of Chinese, characters), unseen ones as one rare word: often
+    better from few rows, since the pieces of an unseen word say nothing that was learned; or
+    ngram: words, pairs of words, and n-grams of 2 to 5 characters without their order, for the
+    encoder bag (fastText, Bojanowski et al. 2017): the best from some hundreds of rows."""
     lowercase: bool = False
     """Read capitals as small letters: fewer different words to learn from few rows."""
     missing: Marks = ()
@@ -169,6 +171,14 @@ class TextSpec(MediaSpec):
     """A `tokenizer.json`, or a folder that holds one, instead of training one."""
     augment: TextAugment = TextAugment()
     encoder: EncoderSpec = RNNSpec()
+
+    @model_validator(mode="after")
+    def _order_or_none(self):
+        if self.units == "ngram" and not isinstance(self.encoder, BagSpec):
+            raise ValueError("units: ngram has no order of words; it goes with encoder: bag")
+        if self.units == "ngram" and self.tokenizer:
+            raise ValueError("units: ngram makes its own terms; leave tokenizer out")
+        return self
 
     @model_validator(mode="after")
     def _one_tokenizer(self):

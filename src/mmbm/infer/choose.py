@@ -17,7 +17,7 @@ from mmbm.table import Table
 
 STEPS = 1500
 """Optimiser steps of a first training: minutes on a laptop for small media."""
-FEWER_STEPS = 600
+FEWER_STEPS = 400
 """Where rows are so few that a network is trained several times, to be judged by folds."""
 EPOCHS = 30
 EPOCHS_OF_MATCH = 200
@@ -26,6 +26,10 @@ STEPS_OF_SPEECH, EPOCHS_OF_SPEECH = 6000, 100
 token."""
 
 
+NGRAM_ROWS = 3000
+"""Train rows below which they are read by n-grams too, and small encoders do."""
+TERMS = 16
+"""Of a token, its n-grams among them."""
 FEW_ROWS = 10_000
 """Train rows below which texts are read by words."""
 
@@ -113,10 +117,12 @@ def infer(
         reasons = "; ".join(f"{name}: {found.why}" for name, found in left_out.items())
         raise TableError(f"{table.source}: no column is left as an input ({reasons or 'none'}).")
     rows_to_learn = _train_rows(table, split)
-    result.few = rows_to_learn < FEW_ROWS
-    if result.few:
-        _read_words(result)
     longer = _heard(result) or texts
+    result.few = rows_to_learn < FEW_ROWS
+    if rows_to_learn < NGRAM_ROWS and not longer and not matches:
+        _see_less(result)
+    if result.few:
+        _read_words(result, rows_to_learn)
     result.train = _train(rows_to_learn, EPOCHS_OF_SPEECH if longer else EPOCHS)
     if matches:
         result.train = _train_match(rows_to_learn)
@@ -174,11 +180,22 @@ def _listen(result: Inferred) -> None:
             result.left_out[name] = replace(result.inputs.pop(name), kind=None, why=why)
 
 
-def _read_words(result: Inferred) -> None:
+def _see_less(result: Inferred) -> None:
+    """From few rows a small encoder learns as much, in less than half of the time."""
+    for name, found in result.inputs.items():
+        if found.kind in ("image", "audio") and "encoder" not in found.options:
+            options = {**found.options, "encoder": {"kind": "cnn", "size": "tiny"}}
+            result.inputs[name] = replace(found, options=options)
+
+
+def _read_words(result: Inferred, rows: int) -> None:
     """From few rows, whole words are learned better than their pieces, and without their order."""
     for name, found in result.inputs.items():
         if found.kind == "text":
             options = {**found.options, "units": "word", "lowercase": True, "encoder": "bag"}
+            if rows < NGRAM_ROWS:
+                terms = TERMS * found.options["max_tokens"]
+                options |= {"units": "ngram", "max_tokens": terms, "vocabulary": 20_000}
             result.inputs[name] = replace(found, options=options)
 
 

@@ -18,9 +18,9 @@ from mmbm.selftraining import label
 from mmbm.state import TrainState
 from mmbm.training.classical import Judged, assign, fit, labelled
 from mmbm.training.cross_fitting import (
-    FEW,
     Decided,
     Finished,
+    at_most,
     classical_only,
     cross_fit,
     crossed,
@@ -47,7 +47,7 @@ def train(
     if start:
         check_start(config, start)
     states = {name: column.state for name, column in start.columns.items()} if start else None
-    few = FEW if may_cross(config, start) else 0
+    few = at_most(config) if may_cross(config, start) else 0
     data = prepare(config, run.cache, run.quarantine, states, table=table, few=few)
     for note in data.notes:
         say(note)

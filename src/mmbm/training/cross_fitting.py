@@ -13,7 +13,7 @@ import torch
 
 from mmbm.answers import intervals
 from mmbm.bundle import Bundle
-from mmbm.config import CategoryTarget, Config, SplitSpec
+from mmbm.config import CategoryTarget, Config, MemberName, SplitSpec
 from mmbm.evaluate import Report, build_answers, collect
 from mmbm.nn.features import precomputed
 from mmbm.nn.mix import FUSED_WEIGHT, PRIOR_WEIGHT, Mixed, network_names
@@ -27,17 +27,17 @@ from mmbm.training.classical import Judged
 from mmbm.training.selection import Choice, Truth
 from mmbm.training.trainer import learn, load_average
 
-FEW = 1200
-"""Labelled rows up to which networks are judged by folds."""
+FEW = {"quick": 0, "balanced": 1200, "best": 5000}
+"""Labelled rows up to which networks are judged by folds, by preset."""
 MANY = 20_000
 """Labelled rows beyond which classical members have no part: `members: auto` is the network."""
-EVERY = ["network", "linear", "boosting", "forest"]
-NETWORKS = 3
+CLASSICAL: list[MemberName] = ["linear", "boosting", "forest"]
+NETWORKS = {"balanced": 3, "best": 5}
+"""Folds that networks are trained on."""
 WORTHWHILE = 0.1
 """Least weight of all of a network's members together, beside classical ones."""
 DOUBTFUL = 10
 """Rows that are named at most."""
-"""Folds that networks are trained on."""
 
 
 def resolved(config: Config, data: Data, start: Bundle | None) -> Config:
@@ -48,10 +48,15 @@ def resolved(config: Config, data: Data, start: Bundle | None) -> Config:
     if isinstance(target, CategoryTarget) and metric in ("balanced_accuracy", "macro_f1"):
         balanced = target.model_copy(update={"decision": "balanced"})
         config = config.model_copy(update={"targets": {**config.targets, name: balanced}})
+    few = may_cross(config, start) and len(pooled(data)) <= MANY
+    quick = config.train.preset == "quick"
+    if quick and not few:
+        fewer = {"epochs": max(1, config.train.epochs // 4)}
+        config = config.model_copy(update={"train": config.train.model_copy(update=fewer)})
     if config.members != "auto":
         return config
-    few = may_cross(config, start) and len(pooled(data)) <= MANY
-    return config.model_copy(update={"members": EVERY if few else ["network"]})
+    members = CLASSICAL if quick else ["network", *CLASSICAL]
+    return config.model_copy(update={"members": members if few else ["network"]})
 
 
 def may_cross(config: Config, start: Bundle | None) -> bool:
@@ -64,9 +69,16 @@ def may_cross(config: Config, start: Bundle | None) -> bool:
     return plain and classical and all(spec.mixes for spec in config.targets.values())
 
 
+def at_most(config: Config) -> int:
+    """Labelled rows up to which members are compared by folds."""
+    networks = config.network and config.train.preset != "quick"
+    return FEW[config.train.preset] if networks else MANY
+
+
 def crossed(config: Config, data: Data) -> bool:
     """Whether members are compared by folds."""
-    return not config.network or (may_cross(config, None) and len(pooled(data)) <= FEW)
+    few = may_cross(config, None) and len(pooled(data)) <= at_most(config)
+    return not config.network or few
 
 
 def pooled(data: Data) -> np.ndarray:
@@ -135,14 +147,15 @@ def with_networks(
 ) -> dict[str, Judged]:
     """Train a network for each fold, and add its answers for the rows of the fold; none where the
     first one has no part in the mix for its rows: training goes no further then."""
-    fold_of = classical.assign(config, data, rows, NETWORKS)
+    preset = config.train.preset
+    fold_of = classical.assign(config, data, rows, NETWORKS[preset])
     parts: dict[str, list[Judged]] = {name: [] for name in judged}
     for fold in np.unique(fold_of):
         say(f"Network {fold + 1} of {fold_of.max() + 1}, judged by rows that it isn't trained on")
         own = divided(data, rows[fold_of != fold], rows[fold_of == fold])
         for name, part in judge_network(config, own, run, f"fold-{fold + 1}").items():
             parts[name].append(part)
-        if not fold:
+        if not fold and preset != "best":
             first = {name: joined(parts[name][0], others) for name, others in judged.items()}
             if not any(needs_network(x) for x in decide(config, data, first).values()):
                 say("The classical members do as well without it, so no more networks are trained.")

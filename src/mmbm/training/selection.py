@@ -16,6 +16,8 @@ LEAST = 0.02
 """A member with less weight is left out."""
 ROWS = 4000
 """Rows that a sample has at most."""
+PRIOR = 1e-6
+"""Weight of the answer to a row without any member."""
 
 
 class Truth(NamedTuple):
@@ -39,13 +41,19 @@ class Truth(NamedTuple):
         index = self.values.reshape((1,) * (p.ndim - 2) + (-1, 1))
         return np.broadcast_to(index, (*p.shape[:-1], 1))
 
+    def prior(self, size: int) -> np.ndarray:
+        """The answer [C] to a row without anything."""
+        if self.kind == "category":
+            return np.bincount(self.values, minlength=size) / len(self.values)
+        return np.atleast_1d(self.values.mean(0))
+
     def take(self, rows: np.ndarray) -> "Truth":
         return Truth(self.kind, self.values[rows])
 
 
 class Choice(NamedTuple):
     weights: np.ndarray  # [K], of the members, summing to 1
-    losses: np.ndarray  # [K], mean loss of each member
+    losses: np.ndarray  # [K], mean loss of each member on the rows that have it; inf without any
     alone: bool  # one member answers
 
 
@@ -66,7 +74,9 @@ def choose(
 
     available: which members a row has [K, N]. groups: rows that are drawn together [N].
     """
-    losses = np.array([truth.loss(a)[has].mean() for a, has in zip(answers, available)])
+    losses = np.array(
+        [truth.loss(a)[has].mean() if has.any() else np.inf for a, has in zip(answers, available)]
+    )
     generator = np.random.default_rng(0)
     drawn = np.arange(len(truth.values)) if groups is None else groups
     _, code = np.unique(drawn, return_inverse=True)
@@ -81,15 +91,10 @@ def choose(
         weights, first = greedy(answers[:, rows], available[:, rows], truth.take(rows))
         chosen.append(weights)
         if len(out):
-            held, alone = (
-                truth.take(out),
-                np.eye(len(answers))[first] + 1e-6,
-            )  # where a row lacks it
-            pair = (
-                held.loss(mix(one, answers[:, out], available[:, out])).mean()
-                for one in (weights, alone)
-            )
-            worse.append(next(pair) - next(pair))
+            held, parts = truth.take(out), (answers[:, out], available[:, out])
+            alone = np.eye(len(answers))[first] + 1e-6  # the others where a row lacks it
+            mixed, single = (held.loss(mix(x, *parts)).mean() for x in (weights, alone))
+            worse.append(mixed - single)
     weights = np.stack(chosen).mean(0)
     if worse and np.mean(worse) > np.std(worse):
         return Choice(np.eye(len(answers))[int(np.argmin(losses))], losses, True)
@@ -100,18 +105,18 @@ def choose(
 def greedy(answers: np.ndarray, available: np.ndarray, truth: Truth) -> tuple[np.ndarray, int]:
     """Weights [K] that lower the mean loss, and the member that is best alone."""
     counts = np.zeros(len(answers))
-    total = np.zeros(answers.shape[1:])  # of the chosen members' answers
-    share = np.zeros(answers.shape[1])
+    total = PRIOR * np.broadcast_to(truth.prior(answers.shape[2]), answers.shape[1:])
+    share = np.full(answers.shape[1], PRIOR)
     own = answers * available[..., None]
+    absent = ~available.any(1)
     best, first = np.inf, 0
     for step in range(ROUNDS):
-        trials = (total + own) / np.maximum(share + available, 1e-12)[..., None]
-        trials = np.where((share + available > 0)[..., None], trials, answers.mean(0))
-        losses = truth.loss(trials).mean(-1)
+        losses = truth.loss((total + own) / (share + available)[..., None]).mean(-1)
+        losses[absent] = np.inf
         place = int(np.argmin(losses))
         if losses[place] >= best - 1e-9:
             break
         best, first = losses[place], place if step == 0 else first
         counts[place] += 1
         total, share = total + own[place], share + available[place]
-    return counts / counts.sum(), first
+    return counts / max(counts.sum(), 1), first

@@ -1,4 +1,5 @@
-"""TF-IDF of words and word pairs (Salton & Buckley 1988), as tensor operations on token ids."""
+"""TF-IDF (Salton & Buckley 1988) of words and pairs of words, or of n-grams, as tensor operations
+on token ids."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -17,7 +18,7 @@ PAIRS = 1 << 17
 """Buckets that pairs of neighboring tokens are hashed into (Weinberger et al. 2009)."""
 MOST = 20_000
 """Terms that are kept, those in most texts first."""
-SPECIAL = {"word": 3, "bpe": 2}
+SPECIAL = {"word": 3, "bpe": 2, "ngram": 2}
 """Ids below this are no terms: padding, start, rare words."""
 
 
@@ -33,6 +34,7 @@ class TextRepresentation(Representation):
         super().__init__(term=torch.int64, idf=torch.float32)
         self.column = column
         self.vocabulary = int(fitted.state["vocabulary"])
+        self.ordered = spec.units != "ngram"
         self.special = 0 if "pretrained" in fitted.state else SPECIAL[spec.units]
 
     @property
@@ -40,9 +42,12 @@ class TextRepresentation(Representation):
         return bool(self.term.numel())
 
     def terms(self, field: Field) -> tuple[Tensor, Tensor]:
-        """Ids of single tokens and of pairs [B, 2T], and which of them are there."""
+        """Ids of single tokens and, where they have an order, of pairs [B, 2T], and which of them
+        are there."""
         ids = field.values.long()
         keep = valid(field.lengths, ids.shape[1]) & (ids >= self.special)
+        if not self.ordered:
+            return ids, keep
         first, second = ids[:, :-1], ids[:, 1:]
         pairs = self.vocabulary + (first * 1_000_003 + second * 7_919) % PAIRS
         both = keep[:, :-1] & keep[:, 1:]
