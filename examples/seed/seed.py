@@ -15,6 +15,6 @@ for i, (pixels, d) in enumerate(zip(*load_digits(return_X_y=True))):
 table = dict(zip(("id", "photo", "question", "answer"), zip(*rows)))
 photo = {"kind": "image", "size": 8, "channels": 1, "encoder": "cnn"}
 model = {"inputs": {"photo": photo, "question": {"kind": "text", "encoder": "rnn"}},
-         "fusion": "concat", "targets": {"answer": "category"},  # softmax cross-entropy
+         "fusion": "concat", "members": ["network"], "targets": {"answer": "category"},  # softmax
          "train": {"epochs": 8, "weight_decay": 0}, "data": {"split": {"group": "id"}}}  # fmt: skip
 print(mmbm.train(model, table=table).evaluate()["subsets"])  # AdamW without decay is Adam

@@ -30,7 +30,7 @@ class SelfTrainingSpec(Spec):
 class TrainSpec(Spec):
     preset: Literal["quick", "balanced", "best"] = "balanced"
     """How much is tried. quick: classical members alone, in about a minute for some hundreds of
-    rows; of more than 20,000 rows, or where only a network answers, a quarter of the epochs.
+    rows; of more than 5,000 rows, or where only a network answers, a quarter of the epochs.
     balanced: a network too, which goes no further than its first fold where it doesn't help. best:
     a network for each of five folds, up to 5,000 rows."""
     epochs: PositiveInt = 20

@@ -79,7 +79,7 @@ def to_yaml(inferred: Inferred, config_path: Path) -> str:
         lines += [f"  # - {warning}" for warning in inferred.warnings]
     if any(found.kind not in ("transcript", "match") for found in inferred.targets.values()):
         texts = any(found.kind == "text" for found in inferred.targets.values())
-        few = "{kind: sum, dropout: 0.3}  # the steadiest from few rows"
+        few = "{kind: concat, dropout: 0.3}"
         fusion = "transformer" if texts else few if inferred.few else "concat"
         lines += ["", f"fusion: {fusion}"]
     lines += ["", "targets:", *_columns(inferred.targets)]

@@ -29,7 +29,7 @@ from mmbm.training.trainer import learn, load_average
 
 FEW = {"quick": 0, "balanced": 1200, "best": 5000}
 """Labelled rows up to which networks are judged by folds, by preset."""
-MANY = 20_000
+MANY = 5000
 """Labelled rows beyond which classical members have no part: `members: auto` is the network."""
 CLASSICAL: list[MemberName] = ["linear", "boosting", "forest"]
 NETWORKS = {"balanced": 3, "best": 5}
