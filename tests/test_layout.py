@@ -16,8 +16,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from mmbm import configfile
 from mmbm.errors import TableError
 from mmbm.infer import infer, to_yaml
+from mmbm.prepare import prepare
 from mmbm.read.legible import rank
 from mmbm.table import Table, open_table
 
@@ -242,7 +244,12 @@ TEXTS = {
     "cp1252": ["Müller aus Köln\nGärtner, Düsseldorf", "déjà vu à l'école", "señor Muñoz",
                "“quoted” – fine…", "12 €\n13 €", "smörgåsbord på Öland", "café"],
     "cp1250": ["Dvořák žije v Českých Budějovicích", "święto w Łodzi i Krakowie",
-               "Győr és Szentendre őszi"],
+               "Győr és Szentendre őszi", "zboží přišlo poškozené, nedoporučuji",
+               "žółty\nczerwony\nzielony", "bardzo dobry produkt, polecam każdemu",
+               "Kovács\nTóth\nVörös Erzsébet\nFelső Győző", "vrlo dobar proizvod, preporučujem",
+               "veľmi dobrý výrobok\nzlá kvalita", "calitate slabă, nu recomand"],
+    "iso8859_2": ["zboží přišlo poškozené, nedoporučuji", "ľudia sú šťastní a žijú",
+                  "Łódź\nŚwinoujście\nMiędzyzdroje"],
     "cp1251": ["привет как дела", "очень хороший день", "Москва\nПетр", "МОСКВА"],
     "koi8_r": ["привет как дела", "очень хороший день", "Москва\nПетр"],
     "cp866": ["привет как дела", "очень хороший день"],
@@ -253,7 +260,9 @@ TEXTS = {
     "euc_kr": ["오늘 날씨가 좋습니다", "이 제품은 나쁩니다", "서울\n부산"],
     "utf-16-le": ["hello\nworld", "你好世界", "привет"],
     "utf-16-be": ["hello\nworld", "カメラ"],
-    "cp1253": ["καλημέρα κόσμε"],
+    "cp1253": ["καλημέρα κόσμε", "Αθήνα\nΘεσσαλονίκη"],
+    "cp1254": ["kötü kalite, beğenmedim", "İstanbul\nIğdır\nEskişehir"],
+    "cp1257": ["Įkelkite failą čia, rugsėjis", "Rīga\nJūrmala\nĶekava"],
     "cp1256": ["مرحبا بالعالم"],
     "cp874": ["สวัสดีครับ"],
 }  # fmt: skip
@@ -291,6 +300,12 @@ def test_an_encoding_that_isnt_clear_is_asked_for(tmp_path: Path):
     with pytest.raises(TableError, match=r"byte 7 \(line 2\).*--encoding.*cp1255 \('שלום עולם'\)"):
         opened(tmp_path, content)
     assert opened(tmp_path, content, "u.csv", encoding="cp1255").row(0)["name"] == "שלום עולם"
+
+
+@pytest.mark.parametrize("encoding", ["cp1250", "iso8859_2"])
+def test_one_short_word_that_several_encodings_make_legible_is_asked_for(encoding, tmp_path: Path):
+    with pytest.raises(TableError, match=r"--encoding.*dobrý"):
+        opened(tmp_path, "text,y\ndobrý,a\n".encode(encoding))
 
 
 def test_json_is_read_in_another_encoding_too(tmp_path: Path):
@@ -447,6 +462,29 @@ def test_a_table_of_very_many_columns_is_opened_and_inferred_in_linear_time(tmp_
 
     seconds(200)
     assert seconds(8000) < 12 * seconds(2000)
+
+
+def test_a_table_of_very_many_columns_is_prepared_in_linear_time_and_few_open_files(tmp_path: Path):
+    import time
+
+    def seconds(columns: int) -> float:
+        names = [f"c{i}" for i in range(columns)]
+        rows = [[str(R.random()) for _ in names] + ["ny"[i % 2]] for i in range(12)]
+        config = configfile.parse({
+            "data": {"table": "t", "split": {"valid": 0.2, "test": 0.2}},
+            "inputs": {name: {"kind": "number"} for name in names},
+            "targets": {"y": {"kind": "category"}},
+        })  # fmt: skip
+        table = [dict(zip([*names, "y"], row)) for row in rows]
+        started = time.perf_counter()
+        data = prepare(config, tmp_path / str(columns), table=table)
+        assert len(data.columns) == columns + 1
+        maps = Path("/proc/self/maps")
+        assert not maps.exists() or maps.read_text().count(f"/{columns}/") < 10
+        return time.perf_counter() - started
+
+    seconds(50)
+    assert seconds(2400) < 12 * seconds(600)
 
 
 def test_class_folders_with_a_readme_beside_them_are_a_table(tmp_path):

@@ -92,7 +92,7 @@ class Config(Spec):
         for name, spec in self.inputs.items():
             if isinstance(spec, MediaSpec):
                 self._check_shared(name, spec)
-            elif spec.group in set(self.inputs) - {name}:
+            elif spec.group != name and spec.group in self.inputs:
                 raise ValueError(f"inputs.{name}.group: {spec.group!r} is an input; name another")
         return self
 
