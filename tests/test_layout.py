@@ -69,6 +69,84 @@ def test_the_first_line_of_excel_names_the_delimiter(mark: str, tmp_path: Path):
     assert rows_of(opened(tmp_path, mark + body)) == ROWS
 
 
+def test_titles_filled_up_with_commas_are_skipped_and_said(tmp_path: Path):
+    table = opened(tmp_path, "\n".join(["Sales,2024,", "Made by,Bob,", HEADER, *LINES]))
+
+    assert rows_of(table) == ROWS
+    assert table.read_with["skip"] == 2
+    assert "its header is line 3" in table.notes[0]
+    two = opened(
+        tmp_path, "\n".join(["Report,", "x,y", *(f"{x},{y}" for _, x, y in ROWS)]), "u.csv"
+    )
+    assert two.names == ["x", "y"]
+
+
+def test_a_header_without_its_last_name_is_no_title(tmp_path: Path):
+    table = opened(
+        tmp_path, "\n".join(["name,", *(f"{R.choice(WORDS)},{i % 7}b" for i in range(9))])
+    )
+
+    assert table.rows == 9
+    noted = opened(tmp_path, "\n".join(["text,x,y,", *(f"{line}," for line in LINES), "a,1,n,odd"]),
+                   "u.csv")  # fmt: skip
+    assert noted.rows == len(ROWS) + 1
+
+
+# ── delimiters ───────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("mark", ["^", "~", "\x1f", "\x01"])
+def test_a_rare_delimiter_is_found_said_and_written_into_the_config(mark: str, tmp_path: Path):
+    table = opened(tmp_path, "\n".join([HEADER, *LINES]).replace(",", mark))
+
+    assert rows_of(table) == ROWS
+    assert table.read_with == {"delimiter": mark}
+    assert f"separated by {mark!r}" in table.notes[0]
+
+
+@pytest.mark.parametrize(("mark", "cure"), [(":", "--delimiter ':'"), ("#", "data.delimiter"),
+                                            ("§", "save the table with commas")])  # fmt: skip
+def test_a_delimiter_that_cells_may_have_too_is_asked_for(mark: str, cure: str, tmp_path: Path):
+    with pytest.raises(TableError, match=f"2 times '{mark}' each.*{cure}"):
+        opened(tmp_path, "\n".join([HEADER, *LINES]).replace(",", mark))
+
+
+def test_a_table_of_one_column_needs_no_delimiter(tmp_path: Path):
+    lines = ["image_path", *(f"img_{i}.png" for i in range(9))]
+
+    assert opened(tmp_path, "\n".join(lines)).names == ["image_path"]
+
+
+def test_a_first_line_that_names_another_delimiter_is_refused_with_the_right_one(tmp_path: Path):
+    content = "\n".join(["sep=;", HEADER, *LINES])
+
+    with pytest.raises(TableError, match=r"says sep=;, but no row has ';'.*--delimiter ','"):
+        opened(tmp_path, content)
+    assert rows_of(opened(tmp_path, content, "u.csv", delimiter=",")) == ROWS
+
+
+@pytest.mark.parametrize("mark", ["§", '"', "ab", "\n", "\0"])
+def test_what_can_not_separate_cells_is_refused(mark: str, tmp_path: Path):
+    with pytest.raises(TableError, match="one ASCII character"):
+        opened(tmp_path, "\n".join([HEADER, *LINES]), delimiter=mark)
+
+
+def test_a_tab_can_be_typed(tmp_path: Path):
+    content = "\n".join([HEADER, *LINES]).replace(",", "\t")
+
+    for i, typed in enumerate([r"\t", "tab", "\t"]):
+        assert rows_of(opened(tmp_path, content, f"{i}.txt", delimiter=typed)) == ROWS
+
+
+@pytest.mark.parametrize(("content", "where"), [
+    ("a,b\n1,x\0y\n", r"row 2 .*column 'b': the cell 'x\\x00y'"),
+    ("a,b\0\n1,x\n", r"header: the name 'b\\x00'"),
+])  # fmt: skip
+def test_a_zero_byte_is_refused_with_its_place_and_the_cure(content, where, tmp_path: Path):
+    with pytest.raises(TableError, match=where + r".*zero byte.*tr -d"):
+        opened(tmp_path, content)
+
+
 def test_lines_above_the_header_can_be_given(tmp_path: Path):
     content = "a,b,c\n1,2,3\n" + "\n".join([HEADER, *LINES])
 
@@ -340,6 +418,30 @@ def test_a_json_file_is_a_table_in_its_usual_shapes(value, indent, tmp_path: Pat
     table = opened(tmp_path, json.dumps(value, indent=indent), "t.json")
 
     assert [table.row(i) for i in range(table.rows)] == OBJECTS
+
+
+def test_splits_in_a_json_file_are_rows_with_a_split_column(tmp_path: Path):
+    table = opened(tmp_path, json.dumps({"train": OBJECTS, "validation": OBJECTS[:1]}), "t.json")
+
+    assert rows_of(table) == [(1, "x", "train"), (2, None, "train"), (1, "x", "valid")]
+    with pytest.raises(TableError, match=r"2 tables \(cats, dogs\)"):
+        opened(tmp_path, json.dumps({"cats": OBJECTS, "dogs": OBJECTS}), "u.json")
+
+
+@pytest.mark.parametrize(("name", "content", "where"), [
+    ("t.jsonl", '{"a": 1}\n{"a": 1, "a": 2}\n', "line 2: the key 'a' stands twice"),
+    ("t.json", '[{"a": 1}, {"a": {"b": 1, "b": 2}}]', "row 2: the key 'b' stands twice"),
+])  # fmt: skip
+def test_a_key_that_stands_twice_in_a_row_is_refused(name, content, where, tmp_path: Path):
+    with pytest.raises(TableError, match=where):
+        opened(tmp_path, content, name)
+
+
+def test_numbers_that_json_does_not_know_are_counted_and_said(tmp_path: Path):
+    table = opened(tmp_path, '{"a": NaN}\n{"a": Infinity}\n{"a": NaN}\n', "t.jsonl")
+
+    assert "NaN (2 times), Infinity (1 times)" in table.notes[0]
+    assert [str(cell) for cell in table.cells("a")] == ["None", "inf", "None"]
 
 
 def test_json_lines_in_a_json_file_are_read(tmp_path: Path):
