@@ -100,7 +100,7 @@ class Config(Spec):
         """No column of the answers may be written over by another."""
         for name in self.targets:
             endings = [name.removeprefix(f"{t}.") for t in self.targets if name.startswith(f"{t}.")]
-            if name == "error" or any(e.partition(".")[0] in ANSWERED for e in endings):
+            if name in ("error", "unseen") or any(e.partition(".")[0] in ANSWERED for e in endings):
                 raise ValueError(f"targets.{name}: answers have a column of this name; rename it")
         if "prior" in self.modalities():
             raise ValueError("'prior' is what answers start from: rename this input or group")

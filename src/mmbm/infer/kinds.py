@@ -262,8 +262,8 @@ def _measured(sample: Sample) -> Found:
     if infinite := sum(isinstance(c, float) and np.isinf(c) for c in sample.present):
         of = f"{infinite} of {len(sample.present)}"
         notes += (
-            f"{sample.name}: {of} cells are infinite and count as bad cells; leave them empty where "
-            "there is no number.",
+            f"{sample.name}: {of} cells are infinite and count as bad cells; leave them empty "
+            "where there is no number.",
         )
     why += "".join(f"; {note}" for note in written.notes)
     if far := _stand_in(numbers):
