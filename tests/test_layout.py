@@ -104,6 +104,14 @@ def test_a_rare_delimiter_is_found_said_and_written_into_the_config(mark: str, t
     assert f"separated by {mark!r}" in table.notes[0]
 
 
+def test_a_comma_in_each_row_is_no_delimiter_beside_one_that_the_header_has(tmp_path: Path):
+    lines = [f"{text}^{x},5^{y}" for text, x, y in ROWS]
+
+    assert opened(tmp_path, "\n".join([HEADER.replace(",", "^"), *lines])).names == [
+        "text", "x", "y",
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize(("mark", "cure"), [(":", "--delimiter ':'"), ("#", "data.delimiter"),
                                             ("§", "save the table with commas")])  # fmt: skip
 def test_a_delimiter_that_cells_may_have_too_is_asked_for(mark: str, cure: str, tmp_path: Path):

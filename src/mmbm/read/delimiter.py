@@ -49,9 +49,11 @@ def find(path: Path, lines: list[str], said: str | None) -> Delimiter:
                 f"{_shell(best)}, data.delimiter."
             )
         return Delimiter(said)
-    if fit(lines, best).columns > 1:
+    header = next((line for line in lines if line.strip()), "")
+    there = fit(lines, best).columns > 1
+    if there and best in header:
         return Delimiter(best)
-    return _unusual(path, lines)
+    return _unusual(path, lines, header) or Delimiter(best if there else ",")
 
 
 def fit(lines: list[str], mark: str) -> Fit:
@@ -67,12 +69,12 @@ def fit(lines: list[str], mark: str) -> Fit:
     return Fit(often >= 0.9 * counts.total(), usual, often) if usual > 1 else NONE
 
 
-def _unusual(path: Path, lines: list[str]) -> Delimiter:
-    header = next((line for line in lines if line.strip()), "")
+def _unusual(path: Path, lines: list[str], header: str) -> Delimiter | None:
+    """Another one, that the header and all rows have: 1,5^a and not 1 | 5^a."""
     steady = {mark: found for mark in RARE + DOUBTFUL if (found := fit(lines, mark)).steady
               and found.rows > 2 and found.columns == header.count(mark) + 1}  # fmt: skip
     if not steady:
-        return Delimiter(",")
+        return None
     mark = max(steady, key=lambda mark: steady[mark])
     if mark in RARE:
         note = f"{path}: its cells are separated by {mark!r}, so delimiter: {mark!r}."
