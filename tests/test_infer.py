@@ -464,7 +464,8 @@ def of(*words: str) -> list[str]:
 @pytest.mark.parametrize(("cells", "units"), [
     (of("EUR #", "USD #"), "EUR, USD"), (of("# EUR", "# GBP"), "EUR, GBP"),
     (of("$#", "# EUR"), r"\$, EUR"), (of("# KB", "# MB"), "KB, MB"), (of("# cm", "# m"), "cm, m"),
-    (of("CHF #", "€#"), "CHF, €"),
+    (of("CHF #", "€#"), "CHF, €"), (of("# KiB", "# MiB"), "KiB, MiB"),
+    (of("# parrots", "# barrels"), "parrots, barrels"),
 ])  # fmt: skip
 def test_numbers_in_several_units_are_left_out_with_the_cure(cells, units, tmp_path: Path):
     inferred = infer_one(cells)
@@ -516,6 +517,16 @@ def test_truth_values_beside_another_word_are_named_with_the_cure():
     assert "stay different values beside unsure" in inferred.warnings[0]
     assert "missing: [unsure]" in inferred.warnings[0]
     assert infer_one(column(lambda i: ("f", "m", "n")[i % 3])).warnings == []
+
+
+@pytest.mark.parametrize("cells", [
+    column(lambda i: ("cafÃ©", "naÃ¯ve")[i % 2]),
+    column(lambda i: f"the {i}th cafÃ© of them, with {i % 7} words"),
+])  # fmt: skip
+def test_text_that_was_decoded_wrongly_before_is_said(cells):
+    assert "looks like" in infer_one(cells).warnings[0]
+    assert "text.encode('cp1252').decode('utf-8')" in infer_one(cells).warnings[0]
+    assert infer_one(column(lambda i: ("café", "Ärger", "São")[i % 3])).warnings == []
 
 
 def test_infinite_numbers_are_counted():

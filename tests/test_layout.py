@@ -349,6 +349,7 @@ TEXTS = {
     "cp1253": ["καλημέρα κόσμε", "Αθήνα\nΘεσσαλονίκη"],
     "cp1254": ["kötü kalite, beğenmedim", "İstanbul\nIğdır\nEskişehir"],
     "cp1257": ["Įkelkite failą čia, rugsėjis", "Rīga\nJūrmala\nĶekava"],
+    "cp1255": ["שלום לכולם\nאיכות טובה מאוד", "טוב מאוד\nרע\nבינוני"],
     "cp1256": ["مرحبا بالعالم"],
     "cp874": ["สวัสดีครับ"],
 }  # fmt: skip
@@ -381,11 +382,13 @@ def test_an_encoding_that_was_found_is_written_into_the_config(tmp_path: Path):
 
 
 def test_an_encoding_that_isnt_clear_is_asked_for(tmp_path: Path):
-    content = "name,y\nשלום עולם,a\n".encode("cp1255")
+    content = "name,y\nجودة ممتازة,a\n".encode("cp1256")
 
-    with pytest.raises(TableError, match=r"byte 7 \(line 2\).*--encoding.*cp1255 \('שלום עולם'\)"):
+    with pytest.raises(
+        TableError, match=r"byte 7 \(line 2\).*--encoding.*cp1256 \('جودة ممتازة'\)"
+    ):
         opened(tmp_path, content)
-    assert opened(tmp_path, content, "u.csv", encoding="cp1255").row(0)["name"] == "שלום עולם"
+    assert opened(tmp_path, content, "u.csv", encoding="cp1256").row(0)["name"] == "جودة ممتازة"
 
 
 @pytest.mark.parametrize("encoding", ["cp1250", "iso8859_2"])

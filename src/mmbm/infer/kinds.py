@@ -179,7 +179,8 @@ def _spelled(
     """The values without the marks of absence, and what is odd about how they are written."""
     left = Counter({v: n for v, n in counts.items() if v not in marks})
     left, truths = words.truths(name, left)
-    return left, tuple(filter(None, (note, truths, words.spellings(name, left))))
+    odd = (note, truths, words.spellings(name, left), words.mojibake(name, left))
+    return left, tuple(filter(None, odd))
 
 
 def _marked(marks: list[str]) -> dict[str, Any]:
@@ -354,7 +355,7 @@ def _words(sample: Sample) -> Found:
         return Found("category", f"{len(left)} values, such as {_most(left)}", options, notes=notes)
     found = _text([text for text in texts if text not in missing.marks])
     marks = _marked(missing.marks)
-    notes = (missing.note,) if missing.note else ()
+    notes = tuple(filter(None, (missing.note, words.mojibake(sample.name, counts))))
     return Found("text", found.why, {**found.options, **marks}, notes=notes)
 
 

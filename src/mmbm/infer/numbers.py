@@ -18,6 +18,8 @@ NEARLY = 0.98
 """Part of the cells that a way of reading must fit."""
 LARGELY = 0.8
 """Part of the cells that are numbers, above which the others are bad cells of a number column."""
+MANY = 20
+"""Different numbers, beside which a few words are their units."""
 LOOKED_AT = 2000
 """Cells that decide."""
 
@@ -44,7 +46,10 @@ _UNITS = frozenset({
     "week", "weeks", "month", "months", "year", "years", "yr", "yrs", "gb", "mb", "kb", "tb", "b",
     "l", "ml", "cl", "dl", "gal", "pt", "°c", "°f", "c", "f", "k", "%", "‰", "$", "€", "£", "¥",
     "₹", "w", "kw", "mw", "v", "a", "hz", "khz", "mhz", "ghz", "kb/s", "mb/s", "km/h", "mph",
-    "m/s", "元", "円", "원", "岁", "歳", "公斤",
+    "m/s", "kib", "mib", "gib", "tib", "kbit", "mbit", "gbit", "bit", "wh", "kwh", "j", "kj", "cal",
+    "kcal", "pa", "hpa", "kpa", "mpa", "bar", "psi", "atm", "rpm", "bpm", "dpi", "px", "ha", "m2",
+    "m²", "km²", "cm²", "ft²", "sqft", "m3", "m³", "cm³", "mol", "mmol", "ppm", "ppb", "db", "lx",
+    "kn", "mpg", "µs", "μs", "ns", "元", "円", "원", "岁", "歳", "公斤",
     "斤", "米", "厘米", "分钟", "小时", "天", "年", "个", "人",
 })  # fmt: skip
 _CURRENCY = re.compile(  # or "about"
@@ -165,6 +170,9 @@ def _unit(parts: list[Parts]) -> tuple[str | dict[str, float] | None, str]:
     ):
         known = all(_spelling(text) in _SPELLED or _CURRENCY.fullmatch(text) for text in units)
         known = known and any(len(text) > 1 or not text.isalpha() for text in units)
+        # Words nobody listed are units where each stands beside many different numbers.
+        often = len(parts) >= 5 * len(units) and len({p.body for p in parts}) > MANY
+        known = known or (often and all(len(text) > 1 for text in units))
         return None, "several units" if known else "no unit"
     none = sum(not p.before and not p.behind for p in parts)
     if spellings == {"%"} and none >= (1 - NEARLY) * len(parts):

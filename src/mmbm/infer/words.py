@@ -3,7 +3,7 @@
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import yaml
@@ -66,6 +66,30 @@ def spellings(name: str, counts: Counter[str]) -> str:
     )
     more = f" and {len(pairs) - 3} more" if len(pairs) > 3 else ""
     return f"{name}: {shown}{more} are different values. Write them alike if they mean the same."
+
+
+def mojibake(name: str, values: Iterable[str]) -> str:
+    """A sentence on texts that were UTF-8, decoded as cp1252, and saved so: cafÃ©. May be empty."""
+    pairs = [(v, text) for v in values if (text := _undone(v)) is not None]
+    if not pairs:
+        return ""
+    wrong, right = pairs[0]
+    some = "1 value" if len(pairs) == 1 else f"{len(pairs)} different values"
+    return (
+        f"{name}: {wrong[:40]!r} looks like {right[:40]!r} that was decoded wrongly before it was "
+        f"saved ({some}). Make the table anew from its source, read as UTF-8; in Python, "
+        "text.encode('cp1252').decode('utf-8') undoes it."
+    )
+
+
+def _undone(text: str) -> str | None:
+    if text.isascii():
+        return None
+    try:
+        back = text.encode("cp1252").decode("utf-8")
+    except UnicodeError:
+        return None
+    return back if len(back) < len(text) else None
 
 
 class Truths(NamedTuple):

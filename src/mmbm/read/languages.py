@@ -1,6 +1,6 @@
-"""Which language of the Latin alphabet a decoding may be: by its letters with marks and what stands
-beside them. cp1250 and cp1252 have letters at the same bytes (č and è, ř and ø, ő and õ): only the
-words tell them apart.
+"""Which language a decoding may be: by its letters that aren't ASCII and what stands beside them.
+cp1250 and cp1252 have letters at the same bytes (č and è, ř and ø, ő and õ), and so do cp1251 and
+cp1255 (ш and ר): only the words tell them apart.
 """
 
 import re
@@ -11,6 +11,8 @@ Place = Sequence[str]
 """A character between its neighbours: three characters."""
 FOREIGN = -2.0
 """Score of a letter that the language doesn't have."""
+USUAL = 0.3
+"""Score of what nothing is known of."""
 
 _WORDS = {
     "cs":
@@ -167,6 +169,45 @@ _WORDS = {
     "industriële hé café crème naïef skiën beëdigd tweeën drieën provinciën cliënt patiënten "
     "Daniël Michaël Daniëlle André José René Noël Zoë vóór óf coöperatie geüpload reële ruïne "
     "egoïst",
+    "ru":
+    "привет как дела очень хороший день плохое качество товар рекомендую быстро доставка "
+    "москва петербург казань новосибирск екатеринбург иванов петров сидоров смирнова это что "
+    "он она они мы вы был была было для или если когда где который которая человек люди жизнь "
+    "мир город школа учитель друг мужчина женщина ребёнок красный синий зелёный жёлтый чёрный "
+    "белый понедельник вторник среда четверг пятница суббота воскресенье январь февраль март "
+    "апрель май июнь июль август сентябрь октябрь ноябрь декабрь имя фамилия возраст рост вес "
+    "цена сумма номер улица большой маленький новый старый первый второй спасибо пожалуйста "
+    "да нет может быть не знаю отлично ужасно нормально сообщение загрузка файл изображение "
+    "звук ошибка удалить сохранить",
+    "uk":
+    "привіт як справи дуже добрий погана якість товар раджу київ львів одеса харків дніпро це "
+    "що він вона вони був була було для або якщо коли який яка людина люди життя світ місто "
+    "школа вчитель друг чоловік жінка дитина червоний синій зелений жовтий чорний білий "
+    "понеділок вівторок середа четвер п'ятниця субота неділя січень лютий березень квітень "
+    "травень червень липень серпень вересень жовтень листопад грудень ім'я вік зріст вага "
+    "ціна сума номер вулиця великий малий новий дякую будь ласка так ні завантажити "
+    "зображення звук помилка видалити зберегти її",
+    "bg":
+    "здравей как си много добър продукт лошо качество бърза доставка софия пловдив варна "
+    "бургас това който която са съм беше или ако когато къде човек хора живот свят град "
+    "училище учител приятел мъж жена дете червен син зелен жълт черен бял понеделник вторник "
+    "сряда четвъртък петък събота неделя януари февруари март април май юни юли август "
+    "септември октомври ноември декември име възраст тегло цена номер улица голям малък нов "
+    "стар благодаря моля да не български",
+    "el":
+    "καλημέρα κόσμε αθήνα θεσσαλονίκη πάτρα πολύ καλό προϊόν το συνιστώ κακή ποιότητα μέτριο "
+    "γρήγορη παράδοση είναι και δεν που για από με στην στον ότι όταν αυτό άνθρωπος ζωή πόλη "
+    "σχολείο δάσκαλος φίλος άνδρας γυναίκα παιδί κόκκινο μπλε πράσινο κίτρινο μαύρο άσπρο "
+    "δευτέρα τρίτη τετάρτη πέμπτη παρασκευή σάββατο κυριακή ιανουάριος μάρτιος απρίλιος "
+    "ιούνιος όνομα ηλικία ύψος βάρος τιμή αριθμός οδός μεγάλο μικρό νέο ευχαριστώ παρακαλώ "
+    "ναι όχι ελληνικά εικόνα αρχείο σφάλμα",
+    "he":
+    "שלום עולם איכות טובה מאוד רע בינוני טוב של את על לא כן זה זאת הוא היא הם אני אתה מה מי "
+    "איפה מתי אם או גם רק יש אין היה היתה אדם אנשים חיים עיר בית ספר מורה חבר גבר אישה ילד "
+    "אדום כחול ירוק צהוב שחור לבן ראשון שני שלישי רביעי חמישי שישי שבת ינואר פברואר מרץ אפריל "
+    "מאי יוני יולי אוגוסט ספטמבר אוקטובר נובמבר דצמבר שם גיל גובה משקל מחיר מספר רחוב גדול "
+    "קטן חדש ישן תודה בבקשה ישראל תל אביב ירושלים חיפה באר שבע מוצר מומלץ משלוח מהיר גרוע "
+    "מצוין נחמד הקלטה תמונה קובץ שגיאה",
 }  # fmt: skip
 
 
@@ -183,11 +224,13 @@ def _languages() -> tuple[tuple[frozenset[str], frozenset[str]], ...]:
 
 
 def familiar(places: Iterable[Place]) -> float:
-    """From -2 to 1: how well the letters with marks are those of one language, between neighbours
-    that they have in it; the best of the languages known here. 0 where there are none."""
-    letters = {tuple(map(_plain, place)) for place in places if _is_latin(place[1])}
+    """From -2 to 1: how well the letters that aren't ASCII are those of one language, between
+    neighbours that they have in it; the best of the languages known here. `USUAL` where there are
+    none, or those of another script."""
+    letters = {tuple(map(_plain, place)) for place in places if _is_known(place[1])}
+    letters = {(b, c, n) for b, c, n in letters if (b, n) != (" ", " ")}  # one alone tells nothing
     if not letters:
-        return 0.0
+        return USUAL
     return max(_fits(letters, *language) for language in _languages())
 
 
@@ -201,8 +244,9 @@ def _fits(places: set, alphabet: frozenset[str], pairs: frozenset[str]) -> float
     return total / len(places)
 
 
-def _is_latin(c: str) -> bool:
-    return c.isalpha() and "\u00c0" <= c < "\u0250"
+def _is_known(c: str) -> bool:
+    """Of the Latin, Greek, Cyrillic and Hebrew scripts."""
+    return c.isalpha() and "\u00c0" <= c < "\u0600"
 
 
 def _plain(c: str) -> str:

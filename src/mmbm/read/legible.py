@@ -23,7 +23,7 @@ FAMILIAR = 0.8
 CANDIDATES = {
     "cp1252": 0.0, "gb18030": 0.0, "big5hkscs": 0.0, "cp932": 0.0, "euc_jp": -0.05, "cp949": 0.0,
     "cp1251": 0.0, "koi8_r": -0.02, "cp1250": -0.05, "iso8859_2": -0.1, "cp1254": -0.12,
-    "cp1253": -0.1, "cp1255": -0.1, "cp1256": -0.1, "cp874": -0.1, "cp866": -0.12, "koi8_u": -0.1,
+    "cp1253": -0.1, "cp1255": -0.1, "cp1256": -0.1, "cp874": -0.1, "cp866": -0.12, "koi8_u": -0.04,
     "cp1257": -0.12, "cp850": -0.8, "mac_roman": -0.8, "iso8859_5": -0.3, "cp1258": -0.6,
 }  # fmt: skip
 """Encodings, and how much rarer than others they are; of equal decodings the first is named."""
