@@ -56,6 +56,25 @@ def test_an_answer_tells_which_of_its_cells_training_never_saw(server, capfd):
     )
 
 
+@pytest.mark.parametrize("value", ["\\ud800", "\\u0000", "x" * 10_000])
+def test_any_text_that_training_never_saw_is_told(server, value):
+    body, head = f'{{"flag": "{value}"}}'.encode(), {"content-type": "application/json"}
+    answer = server.post("/predict", content=body, headers=head)
+    assert answer.status_code == 200
+    assert answer.json()["answer"]["unseen"][0]["column"] == "flag"
+    assert server.post("/predict/batch", content=body).status_code == 200
+
+
+def test_a_key_that_stands_twice_is_refused(server):
+    body, head = b'{"x": 1, "x": 2}', {"content-type": "application/json"}
+    answer = server.post("/predict", content=body, headers=head)
+    assert answer.status_code == 400
+    assert "'x' stands twice" in answer.json()["error"]["message"]
+    lines = server.post("/predict/batch", content=body + b'\n{"x": 1}\n').text.splitlines()
+    assert "stands twice" in json.loads(lines[0])["error"]
+    assert json.loads(lines[1])["error"] is None
+
+
 def test_labels_are_answered_as_the_numbers_they_were(server):
     answer = server.post("/predict", {"x": 1.1}).json()["answer"]
     assert answer["tags"] == [1, 7]

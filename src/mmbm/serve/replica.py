@@ -125,7 +125,7 @@ class Replica:
             return {"error": decoded.error, "column": decoded.column}
         answer = await self.submit(decoded, wish, patient)
         unseen = [
-            {"column": name, "value": value[:VALUE],
+            {"column": name, "value": value[:VALUE].encode(errors="replace").decode(),
              "message": cell_sentence(name, value, self.bundle.columns[name])}
             for name, value in decoded.unseen
         ]  # fmt: skip
