@@ -8,6 +8,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.feather
 import pyarrow.parquet
@@ -314,6 +315,33 @@ def test_an_unknown_encoding_is_refused(tmp_path: Path):
 def test_what_is_no_table_is_refused(source, message: str):
     with pytest.raises(TableError, match=message):
         open_table(source)
+
+
+@pytest.mark.parametrize("column", ["text", 1, {"0": "x"}])
+def test_what_is_no_column_of_cells_is_refused(column):
+    with pytest.raises(
+        TableError, match=r"column 'a' is a .*, no list of cells.*\[\{column: cell\}\]"
+    ):
+        open_table({"a": column})
+
+
+@pytest.mark.parametrize(("column", "cells"), [
+    (pd.arrays.SparseArray([0, 0, 1.5]), [0.0, 0.0, 1.5]),
+    (pd.PeriodIndex(["2024-01", None], freq="M"), ["2024-01", None]),
+    ([2**70, 1], [str(2**70), "1"]),
+])  # fmt: skip
+def test_columns_of_pandas_that_arrow_lacks_keep_their_meaning(column, cells):
+    frame = pd.DataFrame({"a": column})
+
+    assert list(open_table(frame).cells("a")) == cells
+    assert list(frame.columns) == ["a"]
+
+
+def test_polars_whole_numbers_of_128_bits_are_read():
+    polars = pytest.importorskip("polars")
+    column = polars.Series([2**100, 1], dtype=polars.Int128)
+
+    assert list(open_table(polars.DataFrame({"a": column})).cells("a")) == [str(2**100), "1"]
 
 
 def test_the_index_pandas_wrote_without_a_name_is_a_column(tmp_path: Path):
