@@ -9,8 +9,10 @@ import pyarrow.parquet as parquet
 import pytest
 
 import mmbm
+from mmbm.answers.labels import LabelsAnswer
 from mmbm.columns.category import CategoryColumn, shown
-from mmbm.config import CategoryTarget
+from mmbm.columns.labels import LabelsColumn
+from mmbm.config import CategoryTarget, LabelsTarget
 from mmbm.output import write_rows
 from mmbm.table import open_table
 
@@ -47,6 +49,34 @@ def test_classes_are_answered_as_the_bool_or_int_they_were(column, type_, arrow,
     write_rows(iter(rows), tmp_path / "o.csv")
     assert (pd.read_csv(tmp_path / "o.csv").y == frame.y).all()
     assert sum(rows[0][f"y.p.{name}"] for name in bundle.values("y")) == pytest.approx(1)
+
+
+@pytest.mark.parametrize(
+    ("of", "type_"), [(lambda one: [int(one), 7], int), (lambda one: [bool(one)], bool)],
+    ids=["int", "bool"],
+)  # fmt: skip
+def test_labels_are_answered_as_the_bools_or_ints_they_were(of, type_, tmp_path):
+    column = LabelsColumn(LabelsTarget())
+    column.fit([of(one) for one in (0, 1, 0, 1)])
+    answer = LabelsAnswer(LabelsTarget(), column)
+    (row,) = answer.rows(np.ones((1, len(column.state["values"]))))
+    assert {type(value) for value in row["value"]} == {type_}
+    assert column.decode([str(v) for v in row["value"]]).all()
+    rows = [{"y": row["value"], "error": None}, {"y": [], "error": None},
+            {"y": ["not sure"], "error": None}]  # fmt: skip
+    write_rows(iter(rows), tmp_path / "o.parquet")
+    assert parquet.read_table(tmp_path / "o.parquet")["y"].to_pylist() == [row["value"], [], None]
+    write_rows(iter(rows), tmp_path / "o.csv")
+    joined = ";".join(str(value).lower() for value in row["value"])
+    assert (tmp_path / "o.csv").read_text().splitlines()[1] == f"{joined},"
+
+
+def test_labels_of_text_and_of_mixed_types_are_text():
+    column = LabelsColumn(LabelsTarget())
+    column.fit([["a", "b"], "a;c"])
+    assert "shown" not in column.state
+    column.fit([[1, "b"], [True]])
+    assert set(shown(column.state)) == {"1", "b", "true"}
 
 
 def test_an_answer_that_is_not_sure_is_null_beside_numbers_in_parquet(tmp_path):

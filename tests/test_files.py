@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -119,3 +120,62 @@ def test_safetensors_own_error_of_a_full_disk_becomes_an_oserror(tmp_path):
         raise SafetensorError(said)
     assert found.value.errno == errno.ENOSPC
     assert found.value.filename == str(tmp_path / "x")
+
+
+# ── writers ──────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture
+def stopped(monkeypatch):
+    """Every write of a file whose name ends so is stopped before it takes its place."""
+
+    def at(ending: str) -> None:
+        def step(name: str, path: Path) -> None:
+            if name == "written" and ending in path.name:
+                raise KeyboardInterrupt
+
+        monkeypatch.setattr(files, "step", step)
+
+    return at
+
+
+def test_a_config_of_init_is_whole_or_as_it_was(tmp_path, stopped):
+    from mmbm.infer import write_config
+
+    path = tmp_path / "c.yaml"
+    write_config("data: 1\n", path)
+    before = path.read_text()
+    stopped("c.yaml")
+    with pytest.raises(KeyboardInterrupt):
+        write_config("data: 2\n", path)
+    assert path.read_text() == before
+    assert os.listdir(tmp_path) == ["c.yaml"]
+
+
+def test_imported_weights_are_whole_or_absent(tmp_path, stopped):
+    from mmbm.weights import copy
+
+    source, folder = tmp_path / "source", tmp_path / "folder"
+    source.mkdir()
+    (source / "config.json").write_text('{"model_type": "bert"}')
+    (source / "model.safetensors").write_bytes(b"weights")
+    stopped("model.safetensors")
+    with pytest.raises(KeyboardInterrupt):
+        copy(source, folder)
+    assert os.listdir(folder) == ["config.json"]
+
+
+def test_a_package_is_whole_or_written_anew(bundle, tmp_path, stopped, monkeypatch):
+    from mmbm import package
+
+    monkeypatch.setattr(package, "copied_wheel", lambda folder, wheel: None)
+    folder = tmp_path / "p"
+    stopped("Dockerfile")
+    with pytest.raises(KeyboardInterrupt):
+        package.package(bundle, folder, name="m")
+    assert not [path for path in folder.rglob("*") if path.name.endswith(files.PART)]
+    assert not (folder / "Dockerfile").exists()
+    stopped("nothing")
+    package.package(bundle, folder, name="m")
+    assert (folder / "Dockerfile").exists()
+    assert (folder / "bundle/manifest.json").exists()

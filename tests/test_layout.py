@@ -16,8 +16,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from mmbm import configfile
 from mmbm.errors import TableError
 from mmbm.infer import infer, to_yaml
+from mmbm.prepare import prepare
 from mmbm.read.legible import rank
 from mmbm.table import Table, open_table
 
@@ -65,6 +67,92 @@ def test_the_first_line_of_excel_names_the_delimiter(mark: str, tmp_path: Path):
     body = "\n".join([HEADER, *LINES]).replace(",", ";")
 
     assert rows_of(opened(tmp_path, mark + body)) == ROWS
+
+
+def test_titles_filled_up_with_commas_are_skipped_and_said(tmp_path: Path):
+    table = opened(tmp_path, "\n".join(["Sales,2024,", "Made by,Bob,", HEADER, *LINES]))
+
+    assert rows_of(table) == ROWS
+    assert table.read_with["skip"] == 2
+    assert "its header is line 3" in table.notes[0]
+    two = opened(
+        tmp_path, "\n".join(["Report,", "x,y", *(f"{x},{y}" for _, x, y in ROWS)]), "u.csv"
+    )
+    assert two.names == ["x", "y"]
+
+
+def test_a_header_without_its_last_name_is_no_title(tmp_path: Path):
+    table = opened(
+        tmp_path, "\n".join(["name,", *(f"{R.choice(WORDS)},{i % 7}b" for i in range(9))])
+    )
+
+    assert table.rows == 9
+    noted = opened(tmp_path, "\n".join(["text,x,y,", *(f"{line}," for line in LINES), "a,1,n,odd"]),
+                   "u.csv")  # fmt: skip
+    assert noted.rows == len(ROWS) + 1
+
+
+# ── delimiters ───────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("mark", ["^", "~", "\x1f", "\x01"])
+def test_a_rare_delimiter_is_found_said_and_written_into_the_config(mark: str, tmp_path: Path):
+    table = opened(tmp_path, "\n".join([HEADER, *LINES]).replace(",", mark))
+
+    assert rows_of(table) == ROWS
+    assert table.read_with == {"delimiter": mark}
+    assert f"separated by {mark!r}" in table.notes[0]
+
+
+def test_a_comma_in_each_row_is_no_delimiter_beside_one_that_the_header_has(tmp_path: Path):
+    lines = [f"{text}^{x},5^{y}" for text, x, y in ROWS]
+
+    assert opened(tmp_path, "\n".join([HEADER.replace(",", "^"), *lines])).names == [
+        "text", "x", "y",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("mark", "cure"), [(":", "--delimiter ':'"), ("#", "data.delimiter"),
+                                            ("§", "save the table with commas")])  # fmt: skip
+def test_a_delimiter_that_cells_may_have_too_is_asked_for(mark: str, cure: str, tmp_path: Path):
+    with pytest.raises(TableError, match=f"2 times '{mark}' each.*{cure}"):
+        opened(tmp_path, "\n".join([HEADER, *LINES]).replace(",", mark))
+
+
+def test_a_table_of_one_column_needs_no_delimiter(tmp_path: Path):
+    lines = ["image_path", *(f"img_{i}.png" for i in range(9))]
+
+    assert opened(tmp_path, "\n".join(lines)).names == ["image_path"]
+
+
+def test_a_first_line_that_names_another_delimiter_is_refused_with_the_right_one(tmp_path: Path):
+    content = "\n".join(["sep=;", HEADER, *LINES])
+
+    with pytest.raises(TableError, match=r"says sep=;, but no row has ';'.*--delimiter ','"):
+        opened(tmp_path, content)
+    assert rows_of(opened(tmp_path, content, "u.csv", delimiter=",")) == ROWS
+
+
+@pytest.mark.parametrize("mark", ["§", '"', "ab", "\n", "\0"])
+def test_what_can_not_separate_cells_is_refused(mark: str, tmp_path: Path):
+    with pytest.raises(TableError, match="one ASCII character"):
+        opened(tmp_path, "\n".join([HEADER, *LINES]), delimiter=mark)
+
+
+def test_a_tab_can_be_typed(tmp_path: Path):
+    content = "\n".join([HEADER, *LINES]).replace(",", "\t")
+
+    for i, typed in enumerate([r"\t", "tab", "\t"]):
+        assert rows_of(opened(tmp_path, content, f"{i}.txt", delimiter=typed)) == ROWS
+
+
+@pytest.mark.parametrize(("content", "where"), [
+    ("a,b\n1,x\0y\n", r"row 2 .*column 'b': the cell 'x\\x00y'"),
+    ("a,b\0\n1,x\n", r"header: the name 'b\\x00'"),
+])  # fmt: skip
+def test_a_zero_byte_is_refused_with_its_place_and_the_cure(content, where, tmp_path: Path):
+    with pytest.raises(TableError, match=where + r".*zero byte.*tr -d"):
+        opened(tmp_path, content)
 
 
 def test_lines_above_the_header_can_be_given(tmp_path: Path):
@@ -242,7 +330,12 @@ TEXTS = {
     "cp1252": ["Müller aus Köln\nGärtner, Düsseldorf", "déjà vu à l'école", "señor Muñoz",
                "“quoted” – fine…", "12 €\n13 €", "smörgåsbord på Öland", "café"],
     "cp1250": ["Dvořák žije v Českých Budějovicích", "święto w Łodzi i Krakowie",
-               "Győr és Szentendre őszi"],
+               "Győr és Szentendre őszi", "zboží přišlo poškozené, nedoporučuji",
+               "žółty\nczerwony\nzielony", "bardzo dobry produkt, polecam każdemu",
+               "Kovács\nTóth\nVörös Erzsébet\nFelső Győző", "vrlo dobar proizvod, preporučujem",
+               "veľmi dobrý výrobok\nzlá kvalita", "calitate slabă, nu recomand"],
+    "iso8859_2": ["zboží přišlo poškozené, nedoporučuji", "ľudia sú šťastní a žijú",
+                  "Łódź\nŚwinoujście\nMiędzyzdroje"],
     "cp1251": ["привет как дела", "очень хороший день", "Москва\nПетр", "МОСКВА"],
     "koi8_r": ["привет как дела", "очень хороший день", "Москва\nПетр"],
     "cp866": ["привет как дела", "очень хороший день"],
@@ -253,7 +346,10 @@ TEXTS = {
     "euc_kr": ["오늘 날씨가 좋습니다", "이 제품은 나쁩니다", "서울\n부산"],
     "utf-16-le": ["hello\nworld", "你好世界", "привет"],
     "utf-16-be": ["hello\nworld", "カメラ"],
-    "cp1253": ["καλημέρα κόσμε"],
+    "cp1253": ["καλημέρα κόσμε", "Αθήνα\nΘεσσαλονίκη"],
+    "cp1254": ["kötü kalite, beğenmedim", "İstanbul\nIğdır\nEskişehir"],
+    "cp1257": ["Įkelkite failą čia, rugsėjis", "Rīga\nJūrmala\nĶekava"],
+    "cp1255": ["שלום לכולם\nאיכות טובה מאוד", "טוב מאוד\nרע\nבינוני"],
     "cp1256": ["مرحبا بالعالم"],
     "cp874": ["สวัสดีครับ"],
 }  # fmt: skip
@@ -286,11 +382,19 @@ def test_an_encoding_that_was_found_is_written_into_the_config(tmp_path: Path):
 
 
 def test_an_encoding_that_isnt_clear_is_asked_for(tmp_path: Path):
-    content = "name,y\nשלום עולם,a\n".encode("cp1255")
+    content = "name,y\nجودة ممتازة,a\n".encode("cp1256")
 
-    with pytest.raises(TableError, match=r"byte 7 \(line 2\).*--encoding.*cp1255 \('שלום עולם'\)"):
+    with pytest.raises(
+        TableError, match=r"byte 7 \(line 2\).*--encoding.*cp1256 \('جودة ممتازة'\)"
+    ):
         opened(tmp_path, content)
-    assert opened(tmp_path, content, "u.csv", encoding="cp1255").row(0)["name"] == "שלום עולם"
+    assert opened(tmp_path, content, "u.csv", encoding="cp1256").row(0)["name"] == "جودة ممتازة"
+
+
+@pytest.mark.parametrize("encoding", ["cp1250", "iso8859_2"])
+def test_one_short_word_that_several_encodings_make_legible_is_asked_for(encoding, tmp_path: Path):
+    with pytest.raises(TableError, match=r"--encoding.*dobrý"):
+        opened(tmp_path, "text,y\ndobrý,a\n".encode(encoding))
 
 
 def test_json_is_read_in_another_encoding_too(tmp_path: Path):
@@ -325,6 +429,30 @@ def test_a_json_file_is_a_table_in_its_usual_shapes(value, indent, tmp_path: Pat
     table = opened(tmp_path, json.dumps(value, indent=indent), "t.json")
 
     assert [table.row(i) for i in range(table.rows)] == OBJECTS
+
+
+def test_splits_in_a_json_file_are_rows_with_a_split_column(tmp_path: Path):
+    table = opened(tmp_path, json.dumps({"train": OBJECTS, "validation": OBJECTS[:1]}), "t.json")
+
+    assert rows_of(table) == [(1, "x", "train"), (2, None, "train"), (1, "x", "valid")]
+    with pytest.raises(TableError, match=r"2 tables \(cats, dogs\)"):
+        opened(tmp_path, json.dumps({"cats": OBJECTS, "dogs": OBJECTS}), "u.json")
+
+
+@pytest.mark.parametrize(("name", "content", "where"), [
+    ("t.jsonl", '{"a": 1}\n{"a": 1, "a": 2}\n', "line 2: the key 'a' stands twice"),
+    ("t.json", '[{"a": 1}, {"a": {"b": 1, "b": 2}}]', "row 2: the key 'b' stands twice"),
+])  # fmt: skip
+def test_a_key_that_stands_twice_in_a_row_is_refused(name, content, where, tmp_path: Path):
+    with pytest.raises(TableError, match=where):
+        opened(tmp_path, content, name)
+
+
+def test_numbers_that_json_does_not_know_are_counted_and_said(tmp_path: Path):
+    table = opened(tmp_path, '{"a": NaN}\n{"a": Infinity}\n{"a": NaN}\n', "t.jsonl")
+
+    assert "NaN (2 times), Infinity (1 times)" in table.notes[0]
+    assert [str(cell) for cell in table.cells("a")] == ["None", "inf", "None"]
 
 
 def test_json_lines_in_a_json_file_are_read(tmp_path: Path):
@@ -447,6 +575,29 @@ def test_a_table_of_very_many_columns_is_opened_and_inferred_in_linear_time(tmp_
 
     seconds(200)
     assert seconds(8000) < 12 * seconds(2000)
+
+
+def test_a_table_of_very_many_columns_is_prepared_in_linear_time_and_few_open_files(tmp_path: Path):
+    import time
+
+    def seconds(columns: int) -> float:
+        names = [f"c{i}" for i in range(columns)]
+        rows = [[str(R.random()) for _ in names] + ["ny"[i % 2]] for i in range(12)]
+        config = configfile.parse({
+            "data": {"table": "t", "split": {"valid": 0.2, "test": 0.2}},
+            "inputs": {name: {"kind": "number"} for name in names},
+            "targets": {"y": {"kind": "category"}},
+        })  # fmt: skip
+        table = [dict(zip([*names, "y"], row)) for row in rows]
+        started = time.perf_counter()
+        data = prepare(config, tmp_path / str(columns), table=table)
+        assert len(data.columns) == columns + 1
+        maps = Path("/proc/self/maps")
+        assert not maps.exists() or maps.read_text().count(f"/{columns}/") < 10
+        return time.perf_counter() - started
+
+    seconds(50)
+    assert seconds(2400) < 12 * seconds(600)
 
 
 def test_class_folders_with_a_readme_beside_them_are_a_table(tmp_path):

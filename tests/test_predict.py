@@ -93,7 +93,9 @@ def test_below_the_confidence_asked_for_the_answer_is_not_sure(bundle, table):
 
 def test_a_table_without_an_input_is_refused_unless_said_so(bundle):
     rows = {"remark": ["it looks red"], "speed": [20.0], "place": ["town1"]}
-    with pytest.raises(TableError, match=r"has no column 'photo'.*--without photo"):
+    with pytest.raises(
+        TableError, match=r"has no column 'photo'.*--without photo, in Python without=\['photo'\]"
+    ):
         bundle.predict(__import__("pyarrow").table(rows))
     (answer,) = bundle.predict(__import__("pyarrow").table(rows), without=["photo", "speech"])
     assert answer["error"] is None

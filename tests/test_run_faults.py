@@ -131,7 +131,8 @@ def test_a_flipped_bit_in_a_checkpoint_is_seen_and_the_one_before_it_is_taken(
 def test_two_damaged_checkpoints_are_refused(config, stopped):
     flip(stopped / "checkpoint.safetensors")
     (stopped / "checkpoint-before.safetensors").write_bytes(b"")
-    with pytest.raises(TrainingError, match=r"is damaged .* Train without --resume"):
+    cure = r"is damaged .* Train without --resume \(in Python: resume=False\)"
+    with pytest.raises(TrainingError, match=cure):
         mmbm.train(config, run=stopped, resume=True)
 
 
@@ -145,7 +146,10 @@ def test_a_flipped_bit_anywhere_in_a_checkpoint_is_found(interrupted, tmp_path, 
 
 def test_damaged_weights_of_an_epoch_are_refused_before_training_goes_on(config, stopped):
     flip(next(stopped.glob("epoch-*.safetensors")))
-    with pytest.raises(TrainingError, match=r"epoch-.*is damaged"):
+    both = (
+        r"epoch-.*is damaged .* No checkpoint of .* is left to go on from\. Train without --resume"
+    )
+    with pytest.raises(TrainingError, match=both):
         mmbm.train(config, run=stopped, resume=True)
 
 
@@ -175,7 +179,7 @@ def test_resuming_with_other_settings_names_them(config, stopped):
         mmbm.train(config, run=stopped, resume=True, overrides=changed)
     assert "train.lr is 0.1 and was 0.002" in str(refused.value)
     assert "inputs.n.bins is 4 and was" in str(refused.value)
-    assert "Train without --resume to start a new run" in str(refused.value)
+    assert "(in Python: resume=False) to start a new run" in str(refused.value)
     (stopped / "config.yaml").write_text("")  # by its checkpoint
     with pytest.raises(ConfigError, match=r"train\.lr is 0\.1"):
         mmbm.train(config, run=stopped, resume=True, overrides=changed)

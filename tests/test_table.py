@@ -8,6 +8,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.feather
 import pyarrow.parquet
@@ -270,7 +271,7 @@ def test_the_digest_of_a_table_in_memory_is_of_its_content():
         ("t.csv", b"image/1.png,cat\nimage/2.png,dog\n", r"'image/1\.png' looks like data"),
         ("t.csv", b"0.25,0.5\n0.75,1\n", r"'0\.25' looks like data"),
         ("t.csv", b'a,b\n1,2\n3,"open\n4,5\n', "opened and never closed"),
-        ("t.csv", "שם\nשלום עולם\n".encode("cp1255"), r"byte 0 \(line 1\) is not UTF-8.*cp1255"),
+        ("t.csv", "a\ndobrý\n".encode("cp1250"), r"byte 6 \(line 2\) is not UTF-8.*'dobrý'"),
         ("t.jsonl", b'{"a": 1}\n{"a": \n', "line 2 is not JSON"),
         ("t.jsonl", b'{"a": 1}\n[1]\n', "line 2 is not an object"),
         ("t.json", b'[{"a": 1},', "is not JSON"),
@@ -314,6 +315,33 @@ def test_an_unknown_encoding_is_refused(tmp_path: Path):
 def test_what_is_no_table_is_refused(source, message: str):
     with pytest.raises(TableError, match=message):
         open_table(source)
+
+
+@pytest.mark.parametrize("column", ["text", 1, {"0": "x"}])
+def test_what_is_no_column_of_cells_is_refused(column):
+    with pytest.raises(
+        TableError, match=r"column 'a' is a .*, no list of cells.*\[\{column: cell\}\]"
+    ):
+        open_table({"a": column})
+
+
+@pytest.mark.parametrize(("column", "cells"), [
+    (pd.arrays.SparseArray([0, 0, 1.5]), [0.0, 0.0, 1.5]),
+    (pd.PeriodIndex(["2024-01", None], freq="M"), ["2024-01", None]),
+    ([2**70, 1], [str(2**70), "1"]),
+])  # fmt: skip
+def test_columns_of_pandas_that_arrow_lacks_keep_their_meaning(column, cells):
+    frame = pd.DataFrame({"a": column})
+
+    assert list(open_table(frame).cells("a")) == cells
+    assert list(frame.columns) == ["a"]
+
+
+def test_polars_whole_numbers_of_128_bits_are_read():
+    polars = pytest.importorskip("polars")
+    column = polars.Series([2**100, 1], dtype=polars.Int128)
+
+    assert list(open_table(polars.DataFrame({"a": column})).cells("a")) == [str(2**100), "1"]
 
 
 def test_the_index_pandas_wrote_without_a_name_is_a_column(tmp_path: Path):

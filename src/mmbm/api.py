@@ -64,7 +64,8 @@ def begun(
     if isinstance(parsed.data.split, SplitSpec) and parsed.data.split.folds:
         if baselines or opened:
             raise ConfigError(
-                "Cross-validation (split.folds) goes with neither baselines nor --from."
+                "Cross-validation (split.folds) goes with neither baselines nor --from (in "
+                "Python: start)."
             )
         with Run.start(parsed, folder, resume) as run:
             return folds.cross_validate(parsed, run, table)
@@ -80,7 +81,7 @@ def explained(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        more = " Then go on with the same command and --resume."
+        more = " Then go on with the same command and --resume (in Python: resume=True)."
         full = error.errno in files.FULL
         raise TrainingError(files.cure(error, folder) + (more if full else "")) from error
 

@@ -24,7 +24,10 @@ class Damaged(TrainingError):
     """A checkpoint isn't what was written. `what` is the sentence without the cure."""
 
     def __init__(self, what: str):
-        super().__init__(f"{what} Train without --resume.")
+        super().__init__(
+            f"{what} Train without --resume (in Python: resume=False): that starts a new run, and "
+            "leaves this one as it is."
+        )
         self.what = what
 
 

@@ -82,7 +82,7 @@ def init(
 ) -> None:
     """Write a config: every column's kind inferred from its values and explained."""
     from mmbm.infer import infer, report, to_yaml, write_config
-    from mmbm.progress import say
+    from mmbm.progress import say, stage
     from mmbm.table import open_table
 
     inferred = infer(
@@ -95,7 +95,8 @@ def init(
         texts=text or [],
         matches=match or [],
     )  # fmt: skip
-    replaced = write_config(to_yaml(inferred, output), output, force)
+    with stage(f"Writing {output}"):
+        replaced = write_config(to_yaml(inferred, output), output, force)
     for line in report(inferred):
         say(line)
     say(f"Wrote {output}{', in place of the old one' if replaced else ''}. "

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from mmbm.errors import BadCell, MissingExtra, MmbmError
 from mmbm.prepare.store import parallel
+from mmbm.progress import say
 
 if TYPE_CHECKING:
     from mmbm.search import Found
@@ -63,7 +64,10 @@ class Client:
         """Answers for a table, a list of dicts or one dict, in order, as `Bundle.predict` does."""
         wish = {"probabilities": probabilities, "explain": explain}
         some = parallel(lambda part: self._answer(part, wish), self._parts(rows, root))
-        return [answer for part in some for answer in part]
+        answers = [answer for part in some for answer in part]
+        for sentence in unseen_in(answers):
+            say(f"Note: {sentence}")
+        return answers
 
     def search(
         self,
@@ -266,6 +270,20 @@ def told(body: bytes | None) -> str:
         return json.loads(body or b"")["error"]["message"]
     except (ValueError, KeyError, TypeError):
         return (body or b"").decode("utf-8", "replace")[:200]
+
+
+def unseen_in(answers: list[dict[str, Any]]) -> list[str]:
+    """What a server told of values that training never saw: taken out of the answers, and summed up
+    for each column."""
+    found: dict[str, list[tuple[int, str]]] = {}
+    for row, answer in enumerate(answers, start=1):
+        for one in answer.pop("unseen", []):
+            found.setdefault(one["column"], []).append((row, one["message"]))
+    return [
+        f"{len(cells)} of {len(answers)} cells of column {name!r} hold values that training never "
+        f"saw. The first, in row {cells[0][0]}: {cells[0][1]}"
+        for name, cells in found.items()
+    ]
 
 
 def only(answer: dict[str, Any]) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from mmbm.config import Config, KerasSpec, PretrainedDecoderSpec, PretrainedSpec
 from mmbm.config.spec import by_kind, component
 from mmbm.errors import ConfigError
 from mmbm.hub import folder_of, is_hub_name
+from mmbm.progress import stage
 
 
 def load(path: str | Path, overrides: list[str] | None = None) -> Config:
@@ -27,12 +28,14 @@ def load(path: str | Path, overrides: list[str] | None = None) -> Config:
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"The config {path} can't be read: {error}") from error
     try:
-        raw = yaml.load(text, Loader=Loader)
+        with stage(f"Reading {path.name}"):
+            raw = yaml.load(text, Loader=Loader)
     except Twice as error:
         raise ConfigError(f"{path}: {error}") from error
     except yaml.YAMLError as error:
         raise ConfigError(f"{path} is not valid YAML: {error}") from error
-    return fetch(parse(raw, where=str(path), base=path.parent, overrides=overrides))
+    with stage(f"Checking {path.name}"):
+        return fetch(parse(raw, where=str(path), base=path.parent, overrides=overrides))
 
 
 class Twice(yaml.YAMLError):

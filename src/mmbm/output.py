@@ -9,6 +9,7 @@ from typing import IO, Any
 
 from mmbm.answers import NOT_SURE
 from mmbm.bundle import Bundle
+from mmbm.columns.category import text
 from mmbm.errors import MmbmError
 from mmbm.files import written
 
@@ -130,7 +131,7 @@ def csv_cell(value: Any) -> Any:
         return value
     if any(isinstance(item, dict | float) for item in value):
         return json.dumps(value, ensure_ascii=False)
-    return ";".join(value)
+    return ";".join(map(text, value))
 
 
 def _parquet_file(rows: Iterable[Row], path: Path) -> None:
@@ -158,7 +159,7 @@ def schema_of(rows: list[Row], header: list[str]) -> Any:
     types = {}
     for name in header:
         said = [row[name] for row in rows if row.get(name) is not None and row["error"] is None]
-        sure = next((value for value in said if value not in (NOT_SURE, [NOT_SURE])), None)
+        sure = next((value for value in said if value not in (NOT_SURE, [NOT_SURE], [])), None)
         types[name] = arrow_type(name, sure if sure is not None else next(iter(said), None))
     return pa.schema(types | ({"error": pa.string()} if "error" in types else {}))
 
@@ -167,9 +168,13 @@ def typed(rows: list[Row], schema: Any) -> list[Row]:
     """Rows for a schema: null in place of "not sure" where a column is not of text."""
     import pyarrow as pa
 
-    plain = {f.name for f in schema if not (pa.types.is_string(f.type) or pa.types.is_list(f.type))}
+    def of(kind: Any) -> Any:
+        return kind.value_type if pa.types.is_list(kind) else kind
+
+    plain = {f.name for f in schema if not pa.types.is_string(of(f.type))}
     return [
-        {k: None if k in plain and v == NOT_SURE else v for k, v in row.items()} for row in rows
+        {k: None if k in plain and v in (NOT_SURE, [NOT_SURE]) else v for k, v in row.items()}
+        for row in rows
     ]
 
 
@@ -182,6 +187,8 @@ def arrow_type(name: str, value: Any) -> Any:
         if any(isinstance(item, float) for item in value):
             return pa.list_(pa.float32())
         labels = any(isinstance(item, str) for item in value)
+        if value and isinstance(value[0], bool | int):
+            return pa.list_(pa.scalar(value[0]).type)
         return pa.list_(word if name.endswith(".times") and not labels else pa.string())
     return pa.string() if value is None else pa.scalar(value).type
 

@@ -155,7 +155,7 @@ def as_dicts(
         if name not in table.names:
             raise TableError(
                 f"{table.source} has no column {name!r}, an input of {bundle.path.name}. To answer "
-                f"without it, say so: --without {name}."
+                f"without it, say so: --without {name}, in Python without=[{name!r}]."
             )
     columns = {name: table.cells(name) for name in names}
     return ({k: next(v) for k, v in columns.items()} for _ in range(table.rows)), table.root

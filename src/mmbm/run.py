@@ -60,15 +60,18 @@ class Run:
             if not same:
                 raise ConfigError(
                     f"{found[-1]} is unfinished, but its settings differ from this config's: "
-                    f"{differences(found[-1], config)}. Train without --resume to start a new run "
-                    "beside it, or set these back to go on with it."
+                    f"{differences(found[-1], config)}. Train without --resume (in Python: "
+                    "resume=False) to start a new run beside it, or set these back to go on with "
+                    "it."
                 )
             return cls(same[-1], config, lock=locked(same[-1]))
         if resume and folder.exists():
             say(f"{folder}: there is no unfinished run to go on with.")
         fresh, number = folder, 1
         if not folder.name or folder.name == "..":
-            raise ConfigError(f"--run {folder}: name a new folder for the run, such as runs/mine.")
+            raise ConfigError(
+                f"--run {folder} (in Python: run): name a new folder for the run: runs/mine, say."
+            )
         while True:
             try:
                 fresh.mkdir(parents=True)
@@ -222,7 +225,8 @@ def locked(folder: Path) -> Lock:
     except BlockingIOError as error:
         raise TrainingError(
             f"{folder} is in use: another process (number {Lock.holder(folder / LOCK)}) trains "
-            "in it. Wait until it ends, or stop it; without --resume a new run is started."
+            "in it. Wait until it ends, or stop it; without --resume (in Python: resume=False) a "
+            "new run is started."
         ) from error
 
 

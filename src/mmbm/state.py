@@ -232,13 +232,15 @@ class TrainState:
                 say(f"{damaged.what} The run goes on from {path.name}, at step {self.step}.")
             return
         if damaged:
-            raise damaged
+            raise checkpoint.Damaged(
+                f"{damaged.what} No checkpoint of {self.run.folder} is left to go on from."
+            )
 
     def stand(self, tensors: checkpoint.Tensors, meta: dict[str, Any], data_key: str) -> None:
         if meta["data"] != data_key:
             raise TrainingError(
                 f"{self.run.folder} can't go on: its table, media or columns changed since it was "
-                "interrupted. Train without --resume."
+                "interrupted. Train without --resume (in Python: resume=False)."
             )
         self.model.load_state_dict(checkpoint.of("model", tensors))
         checkpoint.restore_optimizer(

@@ -115,6 +115,7 @@ def open_table(
     """
     if isinstance(source, str | os.PathLike):
         path = Path(source)
+        delimiter = "\t" if delimiter in (r"\t", "tab") else delimiter  # as people type it
         options = ReadOptions(encoding, delimiter, skip, escape, quote)
         return _open_folder(path, root) if path.is_dir() else _open_file(path, options, root, cache)
     data = read.plain_table(read.from_python(source))

@@ -92,7 +92,8 @@ def test_bytes_in_json_are_base64_and_never_a_path(tmp_path):
         ([0.1, 0.2], r"a list of 2 numbers \(an embedding\?\)"),
         (["a.png", "b.png"], "a list of 2 items"),
         ([{"role": "user", "content": "hi"}] * 2, "a list of chat messages"),
-        ([[1, 2], [3, 4]], "a list of 2 lists"),
+        ([[1, 2], [3, 4]], r"a list of 2 lists \(pixels are uint8"),
+        (np.zeros((8, 8, 3), np.int64), r"\(8, 8, 3\) and type int64 \(pixels are uint8 .* floats"),
         (np.zeros((2, 3, 4, 5)), "an array of shape"),
         (3, "a int"),
         ({"array": [], "sampling_rate": 8000}, "shape"),
@@ -104,6 +105,12 @@ def test_another_object_in_a_media_cell_is_named(cell, what):
     for root in (None, __import__("pathlib").Path()):
         with pytest.raises(BadCell, match=what):
             locate(cell, root)
+
+
+def test_whole_numbers_of_64_bits_in_a_table_are_named_as_no_pixels():
+    cell = from_python(np.zeros((8, 8, 3), np.int64))
+
+    assert "pixels are uint8 from 0 to 255" in describe(cell)
 
 
 def test_an_object_without_a_text_is_named_rather_than_printed():

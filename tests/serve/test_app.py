@@ -284,3 +284,18 @@ def test_a_row_whose_sound_claims_an_absurd_rate_is_one_bad_row(server):
     first, second, third = said.json()["answers"]
     assert first["error"] is third["error"] is None
     assert second["column"] == "speech"
+
+
+@pytest.mark.parametrize("media", ["application/vnd.apache.parquet", "application/x-ndjson"])
+def test_an_empty_body_of_a_batch_is_refused(server, media):
+    answer = server.post("/predict/batch", content=b"", headers={"content-type": media})
+
+    assert answer.status_code == 400
+    assert "empty (0 bytes)" in answer.json()["error"]["message"]
+
+
+def test_what_is_sent_as_parquet_is_read_as_parquet(server):
+    head = {"content-type": "application/vnd.apache.parquet"}
+    answer = server.post("/predict/batch", content=b"PA", headers=head)
+
+    assert (answer.status_code, answer.json()["error"]["reason"]) == (400, "parquet")

@@ -6,6 +6,7 @@ import numpy as np
 
 from mmbm.answers import Metric, sklearn_metrics
 from mmbm.columns import Arrays, Column
+from mmbm.columns.category import shown, text
 from mmbm.config import LabelsTarget
 
 
@@ -15,7 +16,8 @@ class LabelsAnswer:
     also: ClassVar = {}
 
     def __init__(self, spec: LabelsTarget, column: Column):
-        self.names: list[str] = list(column.state["values"])
+        self.values = shown(column.state)
+        self.names = [text(value) for value in self.values]
         self.separator = spec.separator
         self.threshold = spec.threshold
 
@@ -23,7 +25,7 @@ class LabelsAnswer:
         """`confidence` is how sure the least sure label is, said or not said."""
         return [
             {
-                "value": [n for n, x in zip(self.names, p) if x >= self.threshold],
+                "value": [v for v, x in zip(self.values, p) if x >= self.threshold],
                 "confidence": float(np.maximum(p, 1 - p).min()),
                 "probabilities": dict(zip(self.names, map(float, p))),
             }

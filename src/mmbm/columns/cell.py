@@ -36,6 +36,8 @@ def from_python(cell: Any) -> Any:
         array = as_array(cell)
         if is_pixels(array):
             return _png(array)
+        if array.ndim in (2, 3):
+            return {UNREADABLE: describe(array)}
         return array.item() if array.ndim == 0 else array.tolist()
     if isinstance(cell, dict):
         return {str(key): from_python(value) for key, value in cell.items()}
@@ -99,6 +101,10 @@ def _is_one_medium(cell: Sequence[Any]) -> bool:
     return len(cell) == 1 and one
 
 
+PIXELS = (
+    " (pixels are uint8 from 0 to 255 [H, W] or [H, W, 3], or floats from 0 to 1 [H, W, 3]; if it "
+    "is a picture: .astype('uint8'))"
+)
 READ = (
     "a media cell is a path, a URL, bytes, a data URI, {bytes, path}, {array, sampling_rate}, a "
     "PIL image or an array of pixels"
@@ -144,7 +150,8 @@ def describe(cell: Any) -> str:
     if is_picture(cell):
         return "a PIL image"
     if is_array(cell):
-        return f"an array of shape {tuple(cell.shape)} and type {cell.dtype}"
+        what = f"an array of shape {tuple(cell.shape)} and type {cell.dtype}"
+        return what + PIXELS if len(cell.shape) in (2, 3) else what
     if isinstance(cell, dict) and UNREADABLE in cell:
         return cell[UNREADABLE]
     if isinstance(cell, dict):
@@ -169,7 +176,7 @@ def _describe_list(cell: list[Any]) -> str:
             return "a list of chat messages"
         return f"a list of objects with the keys {', '.join(sorted(keys)[:6])}"
     if all(isinstance(item, list | tuple) for item in cell):
-        return f"a list of {len(cell)} lists"
+        return f"a list of {len(cell)} lists" + (PIXELS if any(map(_has_numbers, cell)) else "")
     if all(isinstance(item, bytes) for item in cell):
         return f"a list of {len(cell)} byte strings"
     return f"a list of {len(cell)} items"
@@ -190,6 +197,12 @@ def is_labels(cell: Sequence[Any]) -> bool:
         or (isinstance(item, float | np.floating) and (item.is_integer() or math.isnan(item)))
         for item in cell
     )
+
+
+def _has_numbers(item: Any) -> bool:
+    """Of a row of pixels, or of pixels of several channels."""
+    first = next(iter(item), None)
+    return _is_number(next(iter(first), None) if isinstance(first, list | tuple) else first)
 
 
 def _is_number(item: Any) -> bool:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from mmbm.columns import Cell, Description, State, Storage
-from mmbm.columns.category import CHOICES, marks, name
+from mmbm.columns.category import CHOICES, marks, name, one_type, spelled
 from mmbm.columns.cell import describe, is_labels
 from mmbm.columns.listed import items
 from mmbm.config import LabelsSpec, LabelsTarget
@@ -17,10 +17,10 @@ MAX_LABELS = 10_000
 """More are not labels, and a row of [N] would no longer be small."""
 
 
-def split(
+def parts(
     cell: Cell, separator: str, format: str = "separated", missing: frozenset[str] = frozenset()
-) -> list[str] | None:
-    """The labels of a cell, each once, in the order written; None if the cell is absent.
+) -> list[Any] | None:
+    """The labels of a cell in the types they have there; None if the cell is absent.
 
     An empty string or list is present: it says that there are none. Raises BadCell.
     """
@@ -33,23 +33,33 @@ def split(
         if missing and name(cell) in missing:
             return None
         listed = format == "list" and cell.strip()
-        parts: Iterable[Any] = items(cell) if listed else cell.split(separator)
-    elif isinstance(cell, list | tuple | set | np.ndarray):
-        parts = list(cell)
-        if not is_labels(parts):
-            raise BadCell(f"is {describe(list(parts))}, not labels")
-    else:
-        parts = [cell]
-        if name(cell) is None or name(cell) in missing:
-            return None
-    names = (name(part) for part in parts)
-    return list(dict.fromkeys(label for label in names if label is not None))
+        return list(items(cell) if listed else cell.split(separator))
+    if isinstance(cell, list | tuple | set | np.ndarray):
+        labels = list(cell)
+        if not is_labels(labels):
+            raise BadCell(f"is {describe(labels)}, not labels")
+        return labels
+    return None if name(cell) is None or name(cell) in missing else [cell]
+
+
+def split(
+    cell: Cell, separator: str, format: str = "separated", missing: frozenset[str] = frozenset()
+) -> list[str] | None:
+    """The names of a cell's labels, each once, in the order written; None if the cell is absent.
+    Raises BadCell."""
+    labels = parts(cell, separator, format, missing)
+    return labels if labels is None else named(labels)
+
+
+def named(labels: Iterable[Any]) -> list[str]:
+    return list(dict.fromkeys(label for part in labels if (label := name(part)) is not None))
 
 
 class LabelsColumn:
     """Any number of labels -> uint8 [N], 1 where one is given. Unseen and rare ones are ignored.
 
-    State: `values` (sorted), `counts` (rows of each in train), `rows` (rows present in train).
+    State: `values` (sorted), `counts` (rows of each in train), `rows` (rows present in train);
+    `shown`, each in the type of most of its cells, where that isn't text.
     """
 
     version = 1
@@ -62,23 +72,30 @@ class LabelsColumn:
     def fit(self, cells: Iterable[Cell]) -> State:
         """Count the labels. Raises ConfigError when there are more than `MAX_LABELS`."""
         counts: Counter[str] = Counter()
+        types: dict[str, Counter[type]] = {}
         rows = 0
         for cell in cells:
             try:
-                labels = self._split(cell)
+                found = self._parts(cell)
+                labels = named(found or [])
             except BadCell:
                 continue  # the quarantine tells of it when the cell is decoded
-            if labels is None:
+            if found is None:
                 continue
             rows += 1
             counts.update(labels)
+            for part in found:
+                if not isinstance(part, str | bytes) and (label := name(part)) is not None:
+                    types.setdefault(label, Counter())[type(spelled(part))] += 1
             if len(counts) > MAX_LABELS:
                 raise ConfigError(
                     f"more than {MAX_LABELS} different labels: it looks like text. Use kind: text, "
                     f"or check that labels are separated by {self.spec.separator!r}."
                 )
         kept = sorted(label for label, n in counts.items() if n >= self.spec.min_count)
-        self._learn({"values": kept, "counts": [counts[label] for label in kept], "rows": rows})
+        learned: State = {"values": kept, "counts": [counts[k] for k in kept], "rows": rows}
+        answers = one_type([_as(label, types.get(label)) for label in kept])
+        self._learn(learned if answers == kept else {**learned, "shown": answers})
         return self.state
 
     def decode(self, cell: Cell) -> np.ndarray | None:
@@ -101,6 +118,9 @@ class LabelsColumn:
             item["enum" if len(values) <= CHOICES else "examples"] = values[:CHOICES]
         return Description({"type": "array", "items": item, "uniqueItems": True}, None, "choices")
 
+    def _parts(self, cell: Cell) -> list[Any] | None:
+        return parts(cell, self.spec.separator, self.spec.format, self._missing)
+
     def _split(self, cell: Cell) -> list[str] | None:
         return split(cell, self.spec.separator, self.spec.format, self._missing)
 
@@ -109,3 +129,9 @@ class LabelsColumn:
         values = state.get("values", [])
         self._index = {value: i for i, value in enumerate(values)}
         self.storage = Storage("uint8", (len(values),))
+
+
+def _as(label: str, types: Counter[type] | None) -> Any:
+    """A label in the type that most of its cells have."""
+    kind = types.most_common(1)[0][0] if types else str
+    return label == "true" if kind is bool else kind(label)

@@ -18,6 +18,9 @@ PAIRS = (
     ("f", "t"),
     ("off", "on"),
     ("否", "是"),
+    ("нет", "да"),
+    ("nein", "ja"),
+    ("non", "oui"),
 )
 TRUTH = {word: bool(side) for pair in PAIRS for side, word in enumerate(pair)}
 # Not 007 or 01.5, which are codes.

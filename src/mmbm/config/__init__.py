@@ -111,7 +111,7 @@ class Config(Spec):
         for name, spec in self.inputs.items():
             if isinstance(spec, MediaSpec):
                 self._check_shared(name, spec)
-            elif spec.group in set(self.inputs) - {name}:
+            elif spec.group != name and spec.group in self.inputs:
                 raise ValueError(f"inputs.{name}.group: {spec.group!r} is an input; name another")
         return self
 
@@ -133,7 +133,7 @@ class Config(Spec):
         """No column of the answers may be written over by another."""
         for name in self.targets:
             endings = [name.removeprefix(f"{t}.") for t in self.targets if name.startswith(f"{t}.")]
-            if name == "error" or any(e.partition(".")[0] in ANSWERED for e in endings):
+            if name in ("error", "unseen") or any(e.partition(".")[0] in ANSWERED for e in endings):
                 raise ValueError(f"targets.{name}: answers have a column of this name; rename it")
         if "prior" in self.modalities():
             raise ValueError("'prior' is what answers start from: rename this input or group")

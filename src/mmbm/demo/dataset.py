@@ -17,6 +17,7 @@ from PIL import Image
 from mmbm.demo.questions import OPERATIONS
 from mmbm.demo.speech import ACCENTS, VOICES, Utterance, language_of, speak
 from mmbm.errors import MmbmError
+from mmbm.files import written
 
 PARTS = {"train": 0.8, "valid": 0.08, "test": 0.12}
 """Of the rows, of the handwritten originals and of the voices."""
@@ -60,7 +61,8 @@ def make(folder: Path, rows: int, seed: int) -> list[Row]:
         (part / "data.csv").write_bytes(table)
         shutil.rmtree(folder, ignore_errors=True)
         part.rename(folder)
-    shutil.copyfile(CONFIG, folder / "config.yaml")
+    with written(folder / "config.yaml") as part:
+        shutil.copyfile(CONFIG, part)
     return drawn
 
 

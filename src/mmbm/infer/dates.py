@@ -14,6 +14,12 @@ _DATE = re.compile(
 )
 _TIME = re.compile(r"\d{1,2}:\d{2}(:\d{2}([.,]\d+)?)?\s?([AaPp][Mm])?")
 
+_PARTS = re.compile(
+    r"(\d+([.,]\d+)?\s?(d|days?|h|hrs?|hours?|m|mins?|minutes?|s|secs?|seconds?)\.?,?\s?){2,4}",
+    re.IGNORECASE,
+)
+_ISO = re.compile(r"-?P(\d+[YMWD])*(T(\d+([.,]\d+)?[HMS])+)?(?<!P)")
+
 
 def is_date(text: str) -> bool:
     if _DATE.fullmatch(text.strip()):
@@ -47,5 +53,6 @@ def _within(values: np.ndarray, low: float, high: float) -> bool:
 
 
 def is_time(text: str) -> bool:
-    """Of a day, or a duration with colons."""
-    return bool(_TIME.fullmatch(text.strip()))
+    """Of a day, or a duration in parts: 1:20, 1 h 20 min, PT1H20M."""
+    text = text.strip()
+    return bool(_TIME.fullmatch(text) or _PARTS.fullmatch(text) or _ISO.fullmatch(text))

@@ -162,7 +162,7 @@ def _classes(sample: Sample) -> Found:
     counts = Counter(sample.values)
     found = words.missing(sample.name, counts, of_numbers=sample.is_number)
     marks = found.marks if len(counts) - len(found.marks) > 1 else []
-    notes = tuple(filter(None, (found.note, words.spellings(sample.name, counts))))
+    counts, notes = _spelled(sample.name, counts, marks, found.note)
     left = [(v, n) for v, n in counts.most_common() if v not in marks]
     (top, most), (last, least) = left[0], left[-1]
     why = f"{len(left)} classes"
@@ -171,6 +171,16 @@ def _classes(sample: Sample) -> Found:
     if most > 10 * least:
         why += "; class_weights: balanced gives rare ones more weight"
     return Found("category", why, _marked(marks), notes=notes)
+
+
+def _spelled(
+    name: str, counts: Counter[str], marks: list[str], note: str
+) -> tuple[Counter[str], tuple[str, ...]]:
+    """The values without the marks of absence, and what is odd about how they are written."""
+    left = Counter({v: n for v, n in counts.items() if v not in marks})
+    left, truths = words.truths(name, left)
+    odd = (note, truths, words.spellings(name, left), words.mojibake(name, left))
+    return left, tuple(filter(None, odd))
 
 
 def _marked(marks: list[str]) -> dict[str, Any]:
@@ -249,6 +259,12 @@ def _measured(sample: Sample) -> Found:
         notes += (
             f"{sample.name}: {some} and count as bad cells, such as {first}; to take them as "
             f"missing: missing: [{first}, …].",
+        )
+    if infinite := sum(isinstance(c, float) and np.isinf(c) for c in sample.present):
+        of = f"{infinite} of {len(sample.present)}"
+        notes += (
+            f"{sample.name}: {of} cells are infinite and count as bad cells; leave them empty "
+            "where there is no number.",
         )
     why += "".join(f"; {note}" for note in written.notes)
     if far := _stand_in(numbers):
@@ -335,12 +351,11 @@ def _words(sample: Sample) -> Found:
         rare = sum(n == 1 for n in counts.values())
         options = {"min_count": 2} if distinct > 20 and rare > 0.1 * distinct else {}
         options |= _marked(missing.marks)
-        notes = tuple(filter(None, (missing.note, words.spellings(sample.name, counts))))
-        left = Counter({v: n for v, n in counts.items() if v not in missing.marks})
+        left, notes = _spelled(sample.name, counts, missing.marks, missing.note)
         return Found("category", f"{len(left)} values, such as {_most(left)}", options, notes=notes)
     found = _text([text for text in texts if text not in missing.marks])
     marks = _marked(missing.marks)
-    notes = (missing.note,) if missing.note else ()
+    notes = tuple(filter(None, (missing.note, words.mojibake(sample.name, counts))))
     return Found("text", found.why, {**found.options, **marks}, notes=notes)
 
 

@@ -18,6 +18,8 @@ NEARLY = 0.98
 """Part of the cells that a way of reading must fit."""
 LARGELY = 0.8
 """Part of the cells that are numbers, above which the others are bad cells of a number column."""
+MANY = 20
+"""Different numbers, beside which a few words are their units."""
 LOOKED_AT = 2000
 """Cells that decide."""
 
@@ -44,13 +46,20 @@ _UNITS = frozenset({
     "week", "weeks", "month", "months", "year", "years", "yr", "yrs", "gb", "mb", "kb", "tb", "b",
     "l", "ml", "cl", "dl", "gal", "pt", "°c", "°f", "c", "f", "k", "%", "‰", "$", "€", "£", "¥",
     "₹", "w", "kw", "mw", "v", "a", "hz", "khz", "mhz", "ghz", "kb/s", "mb/s", "km/h", "mph",
-    "m/s", "元", "円", "원", "岁", "歳", "公斤",
+    "m/s", "kib", "mib", "gib", "tib", "kbit", "mbit", "gbit", "bit", "wh", "kwh", "j", "kj", "cal",
+    "kcal", "pa", "hpa", "kpa", "mpa", "bar", "psi", "atm", "rpm", "bpm", "dpi", "px", "ha", "m2",
+    "m²", "km²", "cm²", "ft²", "sqft", "m3", "m³", "cm³", "mol", "mmol", "ppm", "ppb", "db", "lx",
+    "kn", "mpg", "µs", "μs", "ns", "元", "円", "원", "岁", "歳", "公斤",
     "斤", "米", "厘米", "分钟", "小时", "天", "年", "个", "人",
 })  # fmt: skip
 _CURRENCY = re.compile(  # or "about"
     r"[~≈]|ca\.?|about|approx\.?|[\$€£¥￥₹₽₩₺₴₪₫฿₱₦₡₵₸₼₾¢]|[A-Z]{1,3}\$|R\$|(USD|EUR|GBP|JPY|CNY|RMB|INR|CHF|AUD|CAD|NZD|HKD|SGD|"
     r"SEK|NOK|DKK|PLN|CZK|HUF|RUB|TRY|BRL|MXN|ZAR|KRW|TWD|THB|IDR|Rs\.?|kr\.?|Fr\.?|zł|Kč|Ft)"
 )
+_ABOUT = frozenset({"~", "≈", "ca", "ca.", "about", "approx", "approx."})
+_SYMBOLS = {"€": "eur", "$": "usd", "us$": "usd", "£": "gbp", "₹": "inr", "₽": "rub", "₩": "krw",
+            "zł": "pln", "kč": "czk", "ft": "huf", "₺": "try", "rmb": "cny", "r$": "brl",
+            "元": "cny", "円": "jpy"}  # fmt: skip
 _BLANK = f"[{BLANKS}]"
 _PARTS = re.compile(
     rf"""(?P<sign>[+-]?){_BLANK}*(?P<before>[^\d\s.,+()-][^\d+()-]{{0,8}}?)?{_BLANK}*[+-]?
@@ -155,11 +164,15 @@ def _unit(parts: list[Parts]) -> tuple[str | dict[str, float] | None, str]:
         magnitudes, units = {}, dict.fromkeys([*before, *behind], 1.0)
     spellings = {_spelling(text) for text in units}
     if (
-        len({_spelling(b) for b in before}) > 1
+        len({_spelling(b) for b in before if b.lower() not in _ABOUT}) > 1
         or len({_spelling(b) for b in behind if b in units}) > 1
+        or _differ(parts, units)
     ):
-        known = all(_spelling(text) in _SPELLED for text in units)
+        known = all(_spelling(text) in _SPELLED or _CURRENCY.fullmatch(text) for text in units)
         known = known and any(len(text) > 1 or not text.isalpha() for text in units)
+        # Words nobody listed are units where each stands beside many different numbers.
+        often = len(parts) >= 5 * len(units) and len({p.body for p in parts}) > MANY
+        known = known or (often and all(len(text) > 1 for text in units))
         return None, "several units" if known else "no unit"
     none = sum(not p.before and not p.behind for p in parts)
     if spellings == {"%"} and none >= (1 - NEARLY) * len(parts):
@@ -169,8 +182,18 @@ def _unit(parts: list[Parts]) -> tuple[str | dict[str, float] | None, str]:
     return (only if len(units) == 1 and units[only] == 1 else units), ""
 
 
+def _differ(parts: list[Parts], units: dict[str, float]) -> bool:
+    """Some cells have one unit before the number, and others another behind it: $5 and 5 EUR."""
+    before = {_spelling(p.before) for p in parts if p.before and not p.behind}
+    behind = {_spelling(p.behind) for p in parts if p.behind in units and not p.before}
+    before -= {_spelling(word) for word in _ABOUT}
+    return bool(before and behind) and before != behind
+
+
 def _spelling(unit: str) -> str:
-    return unit.lower().rstrip(".s")
+    """The same for spellings of one unit: kg and KG., € and EUR."""
+    lower = unit.lower().rstrip(".s")
+    return _SYMBOLS.get(lower, lower)
 
 
 _SPELLED = frozenset(map(_spelling, _UNITS))

@@ -7,6 +7,7 @@ from typing import Any
 
 import yaml
 
+from mmbm import files
 from mmbm.errors import ConfigError
 from mmbm.infer.choose import Inferred
 from mmbm.infer.found import Found, is_media
@@ -34,8 +35,7 @@ def write_config(text: str, path: Path, force: bool = False) -> bool:
                 f"{path} is there already and was edited since, so it isn't written over. Name "
                 f"another with -o, or write over it with --force."
             )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(body, encoding="utf-8")
+    files.write_text(path, body)
     return there
 
 

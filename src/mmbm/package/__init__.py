@@ -19,6 +19,7 @@ from string import Template
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
+from mmbm import files
 from mmbm.bundle import Bundle
 from mmbm.bundle.manifest import MANIFEST
 from mmbm.errors import MmbmError
@@ -38,22 +39,27 @@ def package(
         raise MmbmError(
             f"{name!r} can't name an image and a service: use a to z, 0 to 9 and -, a letter first."
         )
-    if folder.exists() and any(folder.iterdir()) and not (folder / "Dockerfile").exists():
+    if (
+        folder.exists()
+        and not (folder / "Dockerfile").exists()
+        and not all(own(path.name) for path in folder.iterdir())
+    ):
         raise MmbmError(f"{folder} is not empty and no package: it is left as it is.")
     extras = EXTRAS[bundle.runs_on]
     folder.mkdir(parents=True, exist_ok=True)
-    shutil.rmtree(folder / "bundle", ignore_errors=True)
-    bundle.files.copy(folder / "bundle")
-    shutil.copyfile(bundle.path / MANIFEST, folder / "bundle" / MANIFEST)
-    for path in (folder / "bundle", *(folder / "bundle").rglob("*")):
-        path.chmod(0o755 if path.is_dir() else 0o644)
+    files.clean(folder)
+    with files.written_folder(folder / "bundle") as part:
+        bundle.files.copy(part)
+        shutil.copyfile(bundle.path / MANIFEST, part / MANIFEST)
+        for path in (part, *part.rglob("*")):
+            path.chmod(0o755 if path.is_dir() else 0o644)
     for old in folder.glob("mmbm-*.whl"):
         old.unlink()
     built = copied_wheel(folder, wheel)
     wanted = f"./{built.name}[{extras}]" if built else f"mmbm[{extras}]=={metadata.version('mmbm')}"
     versions = "".join(f"{line}\n" for line in constraints(extras.split(",")))
-    (folder / "constraints.txt").write_text(versions, encoding="utf-8")
-    (folder / ".dockerignore").write_text("*\n!bundle\n!*.whl\n!constraints.txt\n", "utf-8")
+    files.write_text(folder / "constraints.txt", versions)
+    files.write_text(folder / ".dockerignore", "*\n!bundle\n!*.whl\n!constraints.txt\n")
     values = {
         "name": name,
         "version": bundle.version,
@@ -63,7 +69,14 @@ def package(
     }
     for file in TEMPLATES:
         text = resources.files("mmbm.package").joinpath(file).read_text(encoding="utf-8")
-        (folder / file).write_text(Template(text).substitute(values), encoding="utf-8")
+        files.write_text(folder / file, Template(text).substitute(values))
+
+
+def own(name: str) -> bool:
+    """What a package has, also one whose writing was stopped."""
+    wheel = name.startswith("mmbm-") and name.endswith(".whl")
+    kept = {"bundle", "constraints.txt", ".dockerignore", *TEMPLATES}
+    return name in kept or wheel or name.endswith(files.PART)
 
 
 def default_name(bundle: Bundle) -> str:
@@ -81,7 +94,7 @@ def copied_wheel(folder: Path, given: Path | None) -> Path | None:
     if given:
         if given.suffix != ".whl" or not given.is_file():
             raise MmbmError(f"{given} is no wheel (mmbm-VERSION-py3-none-any.whl).")
-        return Path(shutil.copy(given, folder))
+        return copied(given, folder)
     text = metadata.distribution("mmbm").read_text("direct_url.json")
     if text is None:
         return None
@@ -97,11 +110,17 @@ def copied_wheel(folder: Path, given: Path | None) -> Path | None:
             )
         return next(folder.glob("mmbm-*.whl"))
     if path and path.is_file() and path.suffix == ".whl":
-        return Path(shutil.copy(path, folder))
+        return copied(path, folder)
     raise MmbmError(
         f"mmbm was installed from {source}, which isn't there for the image to install. Give a "
         "wheel of it: --wheel mmbm-….whl"
     )
+
+
+def copied(wheel: Path, folder: Path) -> Path:
+    with files.written(folder / wheel.name) as part:
+        shutil.copyfile(wheel, part)
+    return folder / wheel.name
 
 
 def constraints(extras: list[str]) -> list[str]:

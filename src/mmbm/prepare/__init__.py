@@ -26,7 +26,7 @@ from mmbm.prepare.keys import match_keys
 from mmbm.prepare.overlap import repeated
 from mmbm.prepare.speech import too_short, unknown
 from mmbm.prepare.store import Store, open_store
-from mmbm.progress import stage
+from mmbm.progress import heartbeat, stage
 from mmbm.split import split_rows
 from mmbm.table import Table, open_table
 
@@ -110,12 +110,17 @@ def raw_cells(
 def fit(config: Config, table: Table, train: np.ndarray, states: dict[str, State]) -> Columns:
     """Every column learns what it needs from the train split only."""
     columns: Columns = {}
-    for name, spec in config.columns.items():
+    followers: dict[str, list[str]] = {}  # columns that share the weights of another
+    for name, spec in config.inputs.items():
+        if original := getattr(spec, "same_as", None):
+            followers.setdefault(original, []).append(name)
+    specs = config.columns
+    for name, spec in heartbeat(specs.items(), "Columns fitted", len(specs)):
         column = kinds.build(spec, states.get(name))
         is_target = name in config.targets
         if name not in states:
             same_as = getattr(spec, "same_as", None)
-            names = [name, *(n for n in config.inputs if _same(config, n, name))]
+            names = [name, *followers.get(name, [])]
             if same_as:  # columns that share weights share what was learned
                 column = kinds.build(spec, columns[same_as].state)
             else:
@@ -142,10 +147,6 @@ def ok(cell: Any) -> bool:
     return not isinstance(cell, BadCell)
 
 
-def _same(config: Config, name: str, original: str) -> bool:
-    return getattr(config.inputs[name], "same_as", None) == original
-
-
 def _check_target(table: Table, name: str, kind: str, column: Column) -> None:
     values = column.state.get("values", [])
     if kind == "category" and len(values) < 2:
@@ -166,7 +167,7 @@ def decode(config: Config, table: Table, columns: Columns, cache: Path) -> dict[
     """Decode every cell once; a column whose files and settings are unchanged is read back."""
     specs = config.columns
     stores = {}
-    for name, column in columns.items():
+    for name, column in heartbeat(columns.items(), "Columns prepared", len(columns)):
         most = getattr(specs[name], "max_bytes", None)
         stores[name] = open_store(
             name, column, specs[name],

@@ -115,7 +115,8 @@ def choose_rows(
         [
             f"{source}: {int(trained.sum())} of {len(rows)} rows are left out, as the model was "
             f"trained on them; {len(fresh)} are measured ({tested} of the test split, "
-            f"{len(fresh) - tested} new). --split all measures every row."
+            f"{len(fresh) - tested} new). --split all (in Python: split=None) "
+            "measures every row."
         ],
     )
 

@@ -60,8 +60,8 @@ def unknown(config: Config, stores: dict[str, Store], train: np.ndarray) -> list
         if count:
             notes.append(
                 f"{count} train rows of {name!r} have characters that the earlier training didn't "
-                "have: they are learned as one unknown character. Train without --from to tell "
-                "them apart."
+                "have: they are learned as one unknown character. Train without --from "
+                "(in Python: start) to tell them apart."
             )
     return notes
 

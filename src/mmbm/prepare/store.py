@@ -12,7 +12,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -39,13 +39,19 @@ NOT_DECODING = {"encoder", "augment", "same_as", "weight", "loss", "class_weight
 """Options that don't change what a cell decodes to."""
 
 
+SMALL = 1 << 14
+"""Bytes of a file that is read, not mapped: a wide table has more columns than a process may have
+open files (often 1024) or maps (65,530)."""
+
+
 class Store:
     """Random access to the decoded cells of a column, without reading them into memory."""
 
     def __init__(self, path: Path, storage: Storage):
         self.name = path.stem
         self.storage = storage
-        self._map = pa.memory_map(str(path))
+        small = path.stat().st_size <= SMALL
+        self._map = pa.py_buffer(path.read_bytes()) if small else pa.memory_map(str(path))
         reader = pa.ipc.open_file(self._map)
         batches = [reader.get_batch(i) for i in range(reader.num_record_batches)]
         self.chunk = batches[0].num_rows if batches else 1
@@ -216,6 +222,12 @@ def parallel(work: Callable, items: Iterable, workers: int | None = None) -> Ite
 
     Decoders release the interpreter lock for most of their work.
     """
+    items = iter(items)
+    first = list(islice(items, 2))
+    if len(first) < 2:  # nothing to do meanwhile: no threads for each of many short columns
+        yield from map(work, first)
+        return
+    items = chain(first, items)
     affinity = hasattr(os, "sched_getaffinity")
     workers = workers or (len(os.sched_getaffinity(0)) if affinity else os.cpu_count())
     with ThreadPoolExecutor(workers) as pool:

@@ -68,13 +68,22 @@ def input_sentence(
     name: str, count: int, total: int, row: int, value: str, column: Column, split: str = ""
 ) -> str:
     """`row` counts from 1."""
-    least = getattr(column, "spec").min_count  # noqa: B009  # of a category or labels column
-    often = f" (or in fewer than min_count={least} rows)" if least > 1 else ""
     where = f"{split} " if split else ""
     return (
         f"{count} of {total} {where}cells of column {name!r} hold values that training never "
-        f"saw{often} (first: row {row}, {value[:60]!r})."
+        f"saw{often(column)} (first: row {row}, {value[:60]!r})."
     )
+
+
+def cell_sentence(name: str, value: str, column: Column) -> str:
+    """Of one row."""
+    what = f"a value that training never saw{often(column)}: {value[:60]!r}"
+    return f"The cell of column {name!r} holds {what}."
+
+
+def often(column: Column) -> str:
+    least = getattr(column, "spec").min_count  # noqa: B009  # of a category or labels column
+    return f" (or in fewer than min_count={least} rows)" if least > 1 else ""
 
 
 def notes(

@@ -9,6 +9,7 @@ import pyarrow.csv as pacsv
 
 from mmbm.errors import TableError
 from mmbm.read.content import check_content
+from mmbm.read.delimiter import USUAL
 from mmbm.read.encoding import find_encoding, wrong_encoding
 from mmbm.read.layout import Layout, cure, find_layout
 from mmbm.read.options import Decided, ReadOptions
@@ -19,6 +20,7 @@ from mmbm.read.swallowed import (
     has_lines,
     unclosed,
 )
+from mmbm.read.zeros import check_zero_names, has_zeros, zeros_refused
 
 _BLOCKS = (1 << 20, 32 << 20, 1 << 30)
 """Bytes of a csv read at a time (Arrow reads about 40 blocks ahead); the next size if one row, with
@@ -31,6 +33,7 @@ def read_csv(
     path: Path, options: ReadOptions
 ) -> tuple[pa.Schema, Iterator[pa.RecordBatch], Decided]:
     check_content(path)
+    _check_marks(path, options)
     encoding, note = options.encoding, ""
     if encoding is None:
         encoding, note = find_encoding(path)
@@ -42,13 +45,26 @@ def read_csv(
         raise wrong_encoding(path, encoding) from error
     except (csv.Error, OSError) as error:
         raise TableError(f"{path}: can't be read as a csv: {error}.") from error
+    zeros = not encoding.startswith(("utf-16", "utf-32")) and has_zeros(path)
+    check_zero_names(path, layout.names)
     schema = pa.schema([(name, pa.string()) for name in layout.names])
     found = {"encoding": encoding} if note or encoding.startswith(("utf-16-", "utf-32-")) else {}
     found |= {"skip": layout.skip} if layout.skip else {}
     found |= {"escape": layout.escape} if layout.escape else {}
-    found |= {"delimiter": layout.delimiter} if layout.skip else {}
+    unusual = layout.delimiter not in USUAL
+    found |= {"delimiter": layout.delimiter} if layout.skip or unusual else {}
     decided = Decided({**found, **options.given()}, tuple(filter(None, (note, *layout.notes))))
-    return schema, _csv(path, encoding, layout), decided
+    batches = _csv(path, encoding, layout)
+    return schema, zeros_refused(path, batches) if zeros else batches, decided
+
+
+def _check_marks(path: Path, options: ReadOptions) -> None:
+    for option, mark in (("delimiter", options.delimiter), ("escape", options.escape)):
+        if mark is not None and (len(mark) != 1 or not mark.isascii() or mark in '"\r\n\0'):
+            raise TableError(
+                f"{path}: {option} {mark!r} can't be used: it is one ASCII character, and no quote "
+                "or end of line. Save the table with commas or tabs between its cells."
+            )
 
 
 def _csv(path: Path, encoding: str, layout: Layout) -> Iterator[pa.RecordBatch]:

@@ -2,6 +2,8 @@
 differ."""
 
 import json
+import re
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -26,22 +28,60 @@ def read_jsonl(
     encoding, note = options.encoding, ""
     if encoding is None:
         encoding, note = find_encoding(path)
-    schema = pa.schema([])
-    for rows in _json_rows(path, encoding):
+    schema, decoder = pa.schema([]), Decoder()
+    for rows in _json_rows(path, encoding, decoder):
         schema = _unite(schema, from_python(rows).schema)
     schema = pa.schema([(field.name, plain_type(field.type)) for field in schema])
-    batches = (_to_batch(rows, schema) for rows in _json_rows(path, encoding))
+    batches = (_to_batch(rows, schema) for rows in _json_rows(path, encoding, Decoder()))
     found = {"encoding": encoding} if note else {}
-    return schema, batches, Decided({**found, **options.given()}, (note,) if note else ())
+    notes = tuple(filter(None, (note, decoder.note(path))))
+    return schema, batches, Decided({**found, **options.given()}, notes)
 
 
-def _json_rows(path: Path, encoding: str) -> Iterator[list[dict[str, Any]]]:
+class Twice(ValueError):
+    """A key that stands twice in one object: most parsers keep the last value, some the first."""
+
+
+class Decoder:
+    """Reads JSON values; refuses a key that stands twice, and counts numbers that aren't JSON."""
+
+    def __init__(self) -> None:
+        self.constants: Counter[str] = Counter()
+        self.json = json.JSONDecoder(object_pairs_hook=_once, parse_constant=self._constant)
+
+    def __call__(self, text: str) -> Any:
+        return self.json.decode(text)
+
+    def note(self, path: Path) -> str:
+        if not self.constants:
+            return ""
+        named = ", ".join(f"{word} ({count} times)" for word, count in self.constants.items())
+        return (
+            f"{path}: has numbers that JSON doesn't know: {named}. NaN is read as an absent cell; "
+            "Infinity is a bad cell in a column of numbers. Write null where there is no number."
+        )
+
+    def _constant(self, word: str) -> float:
+        self.constants[word] += 1
+        return float(word)
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    made = dict(pairs)
+    if len(made) < len(pairs):
+        seen: set[str] = set()
+        key = next(key for key, _ in pairs if key in seen or seen.add(key))
+        raise Twice(f"the key {key!r} stands twice in one object; keep one of the two")
+    return made
+
+
+def _json_rows(path: Path, encoding: str, decode: Decoder) -> Iterator[list[dict[str, Any]]]:
     """Some rows at a time: of JSON lines, or of a file that is one array of objects."""
     whole = path.suffix.lower() == ".json" or _starts_array(path)
-    if whole and (rows := _array(path, encoding)) is not None:
+    if whole and (rows := _array(path, encoding, decode)) is not None:
         yield from (rows[i : i + BATCH_ROWS] for i in range(0, len(rows), BATCH_ROWS))
         return
-    yield from _lines(path, encoding)
+    yield from _lines(path, encoding, decode)
 
 
 def _starts_array(path: Path) -> bool:
@@ -49,7 +89,7 @@ def _starts_array(path: Path) -> bool:
         return file.read(64).lstrip(b"\xef\xbb\xbf \t\r\n")[:2] in (b"[{", b"[\n", b"[\r")
 
 
-def _array(path: Path, encoding: str) -> list[dict[str, Any]] | None:
+def _array(path: Path, encoding: str, decode: Decoder) -> list[dict[str, Any]] | None:
     """The rows of a file that is an array of objects, or an object that holds one: {"data": […]}.
     None where it has more lines than one value, as JSON lines have. Raises TableError."""
     try:
@@ -59,7 +99,9 @@ def _array(path: Path, encoding: str) -> list[dict[str, Any]] | None:
     except LookupError as error:
         raise TableError(f"{path}: data.encoding: there is no encoding {encoding!r}.") from error
     try:
-        value = json.loads(text)
+        value = decode(text.removeprefix("\ufeff"))
+    except Twice as error:
+        raise TableError(f"{path}: {_which(text)}{error}.") from error
     except (ValueError, RecursionError) as error:
         if text.lstrip()[:1] == "[":
             raise TableError(f"{path}: is not JSON: {error}.") from error
@@ -82,9 +124,12 @@ def _inner(path: Path, value: dict[str, Any]) -> Any:
     names, cells = value.get("columns"), value.get("data")
     if isinstance(names, list) and isinstance(cells, list):  # as pandas' orient="split"
         return [dict(zip(map(str, names), row)) for row in cells if isinstance(row, list)]
-    arrays = [v for v in value.values() if isinstance(v, list) and v and isinstance(v[0], dict)]
+    arrays = {k: v for k, v in value.items() if isinstance(v, list) and v
+              and isinstance(v[0], dict)}  # fmt: skip
+    if len(arrays) > 1:
+        return _splits(path, arrays)
     if len(arrays) == 1:
-        return arrays[0]
+        return next(iter(arrays.values()))
     columns = list(value.values())
     if columns and all(isinstance(c, dict) and c.keys() == columns[0].keys() for c in columns):
         return [{name: value[name][row] for name in value} for row in columns[0]]
@@ -94,7 +139,42 @@ def _inner(path: Path, value: dict[str, Any]) -> Any:
     return None
 
 
-def _lines(path: Path, encoding: str) -> Iterator[list[dict[str, Any]]]:
+def _splits(path: Path, arrays: dict[str, list[Any]]) -> list[Any]:
+    """{"train": […], "test": […]}: all rows, with a column that says which. Raises TableError."""
+    from mmbm.split import SYNONYMS  # it knows names of splits, which are a table's
+
+    names = ", ".join(arrays)
+    if not all(key.lower() in SYNONYMS for key in arrays):
+        raise TableError(
+            f"{path}: holds {len(arrays)} tables ({names[:80]}): save the one you mean as a file "
+            "of its own, an array of objects."
+        )
+    rows = [(SYNONYMS[key.lower()], row) for key, array in arrays.items() for row in array]
+    if any(not isinstance(row, dict) or "split" in row for _, row in rows):
+        raise TableError(
+            f"{path}: holds the splits {names}, and its rows have a column 'split' already, or are "
+            "no objects: save it as one array of objects with a column that names the split."
+        )
+    return [{**row, "split": split} for split, row in rows]
+
+
+def _which(text: str) -> str:
+    """The row of an array in which a key stands twice, as the beginning of a sentence."""
+    decoder, place, row = Decoder().json, text.find("[") + 1, 0
+    skip = re.compile(r"[\s,]*")
+    while place > 0:
+        start = skip.match(text, place).end()  # type: ignore[union-attr]  # it matches nothing too
+        row += 1
+        try:
+            place = decoder.raw_decode(text, start)[1]
+        except Twice:
+            return f"row {row}: "
+        except ValueError:
+            break
+    return ""
+
+
+def _lines(path: Path, encoding: str, decode: Decoder) -> Iterator[list[dict[str, Any]]]:
     rows: list[dict[str, Any]] = []
     size = 0
     try:
@@ -103,7 +183,9 @@ def _lines(path: Path, encoding: str) -> Iterator[list[dict[str, Any]]]:
                 if not line.strip():
                     continue
                 try:
-                    row = json.loads(line)
+                    row = decode(line)
+                except Twice as error:
+                    raise TableError(f"{path}: line {number}: {error}.") from error
                 except (ValueError, RecursionError) as error:
                     raise TableError(_json_problem(path, number, line, error)) from error
                 if not isinstance(row, dict):

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from mmbm.columns.number import parse
 from mmbm.errors import BadCell, TableError
+from mmbm.read import delimiter as delimiters
 from mmbm.read.options import ReadOptions
 
 LOOKED_AT = 200
@@ -21,7 +22,6 @@ CHARACTERS = 2_000_000
 """Of the file's beginning, at most."""
 TITLES = 30
 """Lines above a header, at most."""
-DELIMITERS = ",;\t|"
 MEDIA_ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".wav", ".flac", ".mp3", ".ogg")
 _SEP = re.compile(r"\ufeff?\"?sep=(.)\"?\s*", re.IGNORECASE)
 
@@ -45,16 +45,17 @@ def find_layout(path: Path, encoding: str, options: ReadOptions) -> Layout:
     said = _SEP.fullmatch(lines[0]) if lines and options.skip is None else None
     start = 1 if said else options.skip or 0
     rest = lines[start:]
-    delimiter = options.delimiter or (said[1] if said else None) or _delimiter(path, rest)
+    found = delimiters.find(path, rest, said and said[1]) if options.delimiter is None else None
+    delimiter = found.mark if found else options.delimiter or ","
     escape = options.escape
     if escape is None and options.quote and '\\"' in text:
         escape = _escape(rest, delimiter)
     rows = _rows(rest, delimiter, escape, options.quote, whole)
-    notes: tuple[str, ...] = ()
+    notes = (found.note,) if found and found.note else ()
     if options.skip is None and (titles := _titles(rows)):
         shown = " ".join(cell for row in rows[:titles] for cell in row.cells)[:60]
-        notes = (f"{path}: its header is line {start + rows[titles].line + 1}, below {shown!r}, so "
-                 f"skip: {start + rows[titles].line}.",)  # fmt: skip
+        line = start + rows[titles].line
+        notes += (f"{path}: its header is line {line + 1}, below {shown!r}, so skip: {line}.",)
         rows = rows[titles:]
     while start and len(rows) > 1 and not any(rows[0].cells):
         rows = rows[1:]
@@ -98,29 +99,6 @@ def dialect(delimiter: str, escape: str | None, quote: bool) -> dict[str, Any]:
     return {"delimiter": delimiter, "escapechar": escape, "quoting": quoting}
 
 
-def _delimiter(path: Path, lines: list[str]) -> str:
-    """The one that gives the most columns, the same number in most rows; a comma if none."""
-    if path.suffix.lower() == ".tsv":
-        return "\t"
-
-    def columns(delimiter: str) -> tuple[bool, int, int]:
-        rows = _rows(lines[:400], delimiter, None, True, True)[:60]
-        counts = Counter(len(row.cells) for row in rows if row.cells)
-        usual, often = max(counts.items(), key=lambda pair: (pair[1], pair[0]), default=(0, 0))
-        if usual < 2:
-            return False, 0, 0
-        return often >= 0.9 * counts.total(), usual, often
-
-    def safe(delimiter: str) -> tuple[bool, int, int]:
-        try:
-            return columns(delimiter)
-        except csv.Error:
-            return False, 0, 0
-
-    best = max(DELIMITERS, key=safe)
-    return best if safe(best)[1] > 1 else ","
-
-
 def _escape(lines: list[str], delimiter: str) -> str | None:
     r"""A backslash, where \" stands inside quoted cells: the cells are whole only if it escapes."""
 
@@ -155,6 +133,8 @@ def _titles(rows: list[_Row]) -> int:
     filled = [sum(map(bool, row.cells)) for row in rows]
     header = next((i for i, row in enumerate(rows) if len(row.cells) == columns
                    and filled[i] >= max(2, columns / 2)), 0)  # fmt: skip
+    if padded := _padded(rows, columns):
+        return padded
     above = rows[:header]
     if not 0 < header <= TITLES or any(f > max(1, columns // 2) for f in filled[:header]):
         return 0
@@ -162,6 +142,33 @@ def _titles(rows: list[_Row]) -> int:
         return 0  # a header with an empty name, as pandas writes over its index
     below = [len(row.cells) == columns for row in rows[header:]]
     return header if sum(below) >= 0.9 * len(below) else 0
+
+
+def _padded(rows: list[_Row], columns: int) -> int:
+    """Rows above the first full one, which names columns, where they are filled up with commas: all
+    rows below the header have a last cell, and those above have none."""
+    above = 0
+    while above < min(len(rows), TITLES + 1) and not (rows[above].cells or [""])[-1].strip():
+        above += 1
+    if not 0 < above <= TITLES or len(rows) - above < 4:
+        return 0
+    header, *below = [row.cells for row in rows[above:]]
+    whole = [row for row in below if len(row) == columns and row[-1].strip()]
+    names = {name.strip() for name in header}
+    named = len(header) == len(names) == columns and "" not in names
+    if not named or any(map(_is_number, names)) or len(whole) < 0.9 * len(below):
+        return 0
+    # A first row of data, below a header whose last name is missing, is like the others.
+    apart = any(
+        sum(_is_number(row[i]) or _is_file(row[i]) for row in whole) >= 0.9 * len(whole)
+        and not _is_file(header[i])
+        for i in range(min(columns, 200))
+    )
+    return above if apart else 0
+
+
+def _is_file(name: str) -> bool:
+    return name.strip().lower().endswith(MEDIA_ENDINGS)
 
 
 def _names(path: Path, header: list[str], rows: list[list[str]] | None) -> list[str]:

@@ -9,18 +9,22 @@ import codecs
 import unicodedata
 from typing import NamedTuple
 
+from mmbm.read.languages import familiar
+
 SAMPLE = 200_000
 """Bytes that are judged: of lines that aren't ASCII."""
 CLEAR = 0.12
 """By how much the best must be better than the next to be taken."""
 LEGIBLE = 0.1
 """Below this mean score nothing is taken."""
+FAMILIAR = 0.8
+"""What it adds that all letters with marks stand where they do in words of one language."""
 
 CANDIDATES = {
     "cp1252": 0.0, "gb18030": 0.0, "big5hkscs": 0.0, "cp932": 0.0, "euc_jp": -0.05, "cp949": 0.0,
-    "cp1251": 0.0, "koi8_r": -0.02, "cp1250": -0.1, "iso8859_2": -0.12, "cp1254": -0.12,
-    "cp1253": -0.1, "cp1255": -0.1, "cp1256": -0.1, "cp874": -0.1, "cp866": -0.12, "koi8_u": -0.1,
-    "cp1257": -0.3, "cp850": -0.8, "mac_roman": -0.8, "iso8859_5": -0.3, "cp1258": -0.6,
+    "cp1251": 0.0, "koi8_r": -0.02, "cp1250": -0.05, "iso8859_2": -0.1, "cp1254": -0.12,
+    "cp1253": -0.1, "cp1255": -0.1, "cp1256": -0.1, "cp874": -0.1, "cp866": -0.12, "koi8_u": -0.04,
+    "cp1257": -0.12, "cp850": -0.8, "mac_roman": -0.8, "iso8859_5": -0.3, "cp1258": -0.6,
 }  # fmt: skip
 """Encodings, and how much rarer than others they are; of equal decodings the first is named."""
 WIDE = ("utf-16-le", "utf-16-be")
@@ -47,7 +51,7 @@ _HANGUL = frozenset(
     "생진성습합았었했겠좋없많분말문공오내방용신동관계발현당모물저때음양조무마연반세회운교개입국미비야치년울산천너름품쁩날씨"
 )
 _LATIN = frozenset("iéèêëàâäáãåæçñöôóòõøœüùúûíìîïß")
-_EAST = frozenset("ąćęłńśźżčďěňřšťůžășțşţğıőűđāēīūķļņģėųį")
+_EAST = frozenset("ąćęłńśźżčďěľĺňŕřšťůžășțşţğıőűđāēīūķļņģėųį")
 _ALONE = frozenset("àèéóíúÀÉÓ")
 _QUOTES = frozenset("µ“”‘’„‚«»–—…•·€£¥§°©®™¿¡½¼¾±×º²³")
 
@@ -93,7 +97,7 @@ def legibility(text: str) -> float:
         if not padded[i].isascii() or padded[i] == "\0"
     }
     scores = [_score(*place) for place in places]
-    return sum(scores) / len(scores) if scores else 1.0
+    return sum(scores) / len(scores) + FAMILIAR * familiar(places) if scores else 1.0
 
 
 def _score(before: str, c: str, behind: str) -> float:
@@ -141,18 +145,18 @@ def _symbol(before: str, c: str, behind: str) -> float:
         return -4.0
     if before.isalpha() and behind.isalpha():
         return 0.8 if c in "’·‐" else -2.0
-    if c in "£¥±×°º²³¹ª" and behind.isalpha() and c + behind not in ("°C", "°F"):
+    if c in "£¥±×°º²³¹ª©®¾¼½¶¦¬" and behind.isalpha() and c + behind not in ("°C", "°F"):
         return -1.5
     return 0.4 if c in _QUOTES else -0.2 if c == "\u00a0" else -1.0
 
 
 def _letter(before: str, c: str, behind: str) -> float:
     """Of an alphabet. Capitals don't follow small letters, and two scripts don't share a word."""
-    code, low = ord(c), c.lower()[0]
+    code, low = ord(c), "ı" if c == "İ" else c.lower()[0]
     beside = [n for n in (before, behind) if n.isalpha()]
     capital = 2.5 * (c.isupper() and before.islower()) + 0.3 * (c.isupper() and before.isupper())
     if code < 0x0370:
-        base = 1.0 if low in _LATIN else 0.85 if low in _EAST else 0.6 if low in "ýþð" else -1.0
+        base = 1.0 if low in _LATIN else 0.85 if low in _EAST else 0.8 if low in "ýþð" else -1.0
         base -= _misplaced(low, behind)
         if not beside and c not in _ALONE:
             base = -1.0

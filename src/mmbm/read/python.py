@@ -19,7 +19,7 @@ PLAIN = {str, bytes, int, float, bool, type(None)}
 def from_python(source: Any) -> pa.Table:
     """A pandas, polars, pyarrow or Hugging Face table, a dict of columns or a list of rows."""
     if isinstance(source, dict):
-        return _from_columns({str(name): list(cells) for name, cells in source.items()})
+        return _from_columns({str(name): _cells(name, c) for name, c in source.items()})
     if isinstance(source, list | tuple):
         if not all(isinstance(row, dict) for row in source):
             raise TableError("a table given as a list must be one of dicts {column: cell}.")
@@ -54,21 +54,49 @@ def from_python(source: Any) -> pa.Table:
 
 
 def _has_objects(frame: Any) -> bool:
-    """Columns of Python objects, which polars can't hand over to Arrow."""
-    return any(str(kind) == "Object" for kind in frame.schema.values())
+    """Columns of Python objects, or of whole numbers of 128 bits, which polars can't hand over to
+    Arrow."""
+    return any(str(kind) in ("Object", "Int128", "UInt128") for kind in frame.schema.values())
+
+
+def _cells(name: Any, column: Any) -> list[Any]:
+    """A column of a dict. A text is no column of its letters. Raises TableError."""
+    if isinstance(column, str | bytes | dict) or not hasattr(column, "__iter__"):
+        raise TableError(
+            f"column {str(name)!r} is a {type(column).__name__}, no list of cells. Give a list for "
+            "each column; one row is [{column: cell}]."
+        )
+    return list(column)
 
 
 def _from_pandas(frame: Any) -> pa.Table:
     """Columns of media objects one by one: Arrow would take numpy's and torch's for lists."""
+    frame = _dense(frame)
     objects = [n for n, kind in frame.dtypes.items() if kind.kind == "O" and _has_media(frame[n])]
     try:
         plain = frame.drop(columns=objects) if objects else frame
         data = pa.Table.from_pandas(plain, preserve_index=False)
-    except MISMATCH:  # a column of objects of several types
+    except (*MISMATCH, OverflowError):  # a column of objects of several types, or beyond 64 bits
         return _from_columns({str(n): frame[n].tolist() for n in frame.columns})
     made = {str(n): array(frame[n].tolist()) for n in objects}
     columns = {str(n): made[str(n)] if str(n) in made else data[str(n)] for n in frame.columns}
     return pa.table(columns)
+
+
+def _dense(frame: Any) -> Any:
+    """Arrow knows no sparse columns, and takes a month or a year for a number."""
+    changed = {}
+    for name, kind in frame.dtypes.items():
+        if hasattr(kind, "fill_value"):
+            changed[name] = frame[name].sparse.to_dense()
+        elif str(kind).startswith("period["):
+            changed[name] = frame[name].astype("string")
+    if not changed:
+        return frame
+    frame = frame.copy(deep=False)
+    for name, column in changed.items():
+        frame[name] = column
+    return frame
 
 
 def _has_media(cells: Any) -> bool:

@@ -289,15 +289,16 @@ def load_index(path: str | Path, bundle: Bundle | str | Path | None = None) -> I
         if not Path(about.path).is_dir():
             raise BundleError(
                 f"{path} was made with the bundle {about.path}, which isn't there any more. Say "
-                "where it is: --bundle"
+                "where it is: --bundle PATH, in Python load_index(…, bundle=PATH)."
             )
         bundle = about.path
     opened = bundle if isinstance(bundle, Bundle) else load(bundle)
     if opened.version != about.bundle:
         raise BundleError(
             f"{path} was made with version {about.bundle} of a bundle; {opened.path} is version "
-            f"{opened.version}, whose embeddings are others. Search with that bundle (--bundle), "
-            f"or index again: mmbm index {opened.path} {about.source} -o {path}"
+            f"{opened.version}, whose embeddings are others. Search with that bundle "
+            "(--bundle, in Python bundle=), or index again: mmbm index "
+            f"{opened.path} {about.source} -o {path}"
         )
     index = Index(path, lance, about, opened)
     with damaged(path):

@@ -20,7 +20,15 @@ from mmbm.errors import MmbmError
 from mmbm.search import Found
 from mmbm.serve import openai, openapi
 from mmbm.serve.agent import Agent
-from mmbm.serve.body import PARQUET, Row, Spool, jsonl_rows, read_rows, table_rows
+from mmbm.serve.body import (
+    PARQUET,
+    Row,
+    Spool,
+    jsonl_rows,
+    media_type,
+    read_rows,
+    table_rows,
+)
 from mmbm.serve.guard import or_gone, refuse
 from mmbm.serve.limits import Limits, Refusal, deadline
 from mmbm.serve.metrics import Metrics
@@ -142,7 +150,13 @@ def handlers(replicas: Replicas, name: str, prefix: str, limits: Limits) -> tupl
         async with AsyncExitStack() as stack:
             spool = Spool(request.stream())
             stack.push_async_callback(spool.close)
-            table = await spool.start(len(PARQUET)) == PARQUET
+            head = await spool.start(len(PARQUET))
+            if not head:
+                raise Refusal(
+                    400, "The body is empty (0 bytes): send JSON lines or a Parquet file.",
+                    reason="empty",
+                )  # fmt: skip
+            table = head == PARQUET or "parquet" in media_type(request)
             read = table_rows if table else jsonl_rows
             rows = read(spool, replica.bundle, limits)
             lines = answer_stream(replica, rows, wish, limits, note)

@@ -62,10 +62,22 @@ def parse(text: bytes) -> Any:
             413, f"The body has more than {MOST_VALUES} values of JSON.", reason="too_large"
         )
     try:
-        return json.loads(text)
+        return json.loads(text, object_pairs_hook=once)
     except (ValueError, RecursionError) as error:  # UnicodeDecodeError is a ValueError
         why = str(error)[:200].split("; use sys.")[0]  # of Python's own limit of digits
         raise Refusal(400, f"The body is not JSON: {why}.", reason="json") from error
+
+
+def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object; which of two values of one key is meant, nobody can tell."""
+    made = dict(pairs)
+    if len(made) < len(pairs):
+        seen: set[str] = set()
+        key = next(key for key, _ in pairs if key in seen or seen.add(key))
+        raise Refusal(
+            400, f"The key {key[:80]!r} stands twice in one object of the body.", reason="json"
+        )
+    return made
 
 
 def check(row: Any, bundle: Bundle, number: int | None = None) -> Row:

@@ -265,7 +265,14 @@ def form(replica: Replica) -> dict[str, Any]:
 
 def answers() -> dict[str, Any]:
     cell = {"type": ["string", "number", "boolean", "array", "null"]}
-    answer = {"type": "object", "additionalProperties": cell}
+    text = {"type": "string"}
+    one = {"column": text, "value": text, "message": text}
+    unseen = {
+        "type": "array",
+        "description": "Cells with values that training never saw; not there if there are none.",
+        "items": {"type": "object", "properties": one, "required": [*one]},
+    }
+    answer = {"type": "object", "properties": {"unseen": unseen}, "additionalProperties": cell}
     body = {
         "type": "object",
         "properties": {

@@ -21,6 +21,7 @@ from mmbm.drift import Drift
 from mmbm.errors import MmbmError
 from mmbm.predict import Decoded, answer_rows, batched, decode_row, pieces
 from mmbm.prepare import MEDIA
+from mmbm.prepare.unseen import cell_sentence
 from mmbm.progress import say
 from mmbm.runners import Named, flatten
 from mmbm.search import Found, Index
@@ -32,6 +33,10 @@ SMALL = 1 << 15
 """Bytes (or characters) of a row, up to which decoding it isn't worth a thread of its own."""
 TINY = 1 << 12
 """The same without media, up to which it is decoded at once: microseconds."""
+
+
+VALUE = 200
+"""Characters of an unseen value that an answer repeats."""
 
 
 class Unreadable(MmbmError):
@@ -113,11 +118,18 @@ class Replica:
         wish: Wish,
         patient: bool = False,
     ) -> dict[str, Any]:
-        """One row as `mmbm predict` answers it; `error` and `column` if it can't be read."""
+        """One row as `mmbm predict` answers it; `error` and `column` if it can't be read; `unseen`
+        where cells hold values that training never saw."""
         decoded = await self.decode(row)
         if decoded.column is not None:
             return {"error": decoded.error, "column": decoded.column}
-        return await self.submit(decoded, wish, patient)
+        answer = await self.submit(decoded, wish, patient)
+        unseen = [
+            {"column": name, "value": value[:VALUE].encode(errors="replace").decode(),
+             "message": cell_sentence(name, value, self.bundle.columns[name])}
+            for name, value in decoded.unseen
+        ]  # fmt: skip
+        return {**answer, "unseen": unseen} if unseen else answer
 
     async def decode(self, row: dict[str, Cell]) -> Decoded:
         """A row's cells, or why one of them can't be read."""

@@ -14,6 +14,7 @@ from safetensors.torch import save_file
 
 from mmbm.columns.pretrained import PICTURES, PREPROCESSOR, SOUNDS, TEXTS, WEIGHTS, read_json
 from mmbm.errors import ConfigError
+from mmbm.files import write_text, written
 from mmbm.weights import ctranslate2, lite
 from mmbm.weights.opened import Model
 
@@ -63,20 +64,20 @@ def copy(source: Path, folder: Path) -> Imported:
     if not fits:
         known = ", ".join(model for models in KINDS.values() for model in models)
         raise ConfigError(f"{source} is a {kind!r} model; what can be read: {known}.")
-    folder.mkdir(parents=True, exist_ok=True)
     for name in COPIED:
         if (source / name).is_file():
-            shutil.copyfile(source / name, folder / name)
+            with written(folder / name) as part:
+                shutil.copyfile(source / name, part)
     return Imported(fits[0], kind)
 
 
 def convert(file: Path, folder: Path) -> Imported:
     """What isn't a folder yet becomes one."""
     kind, model = known(file)
-    folder.mkdir(parents=True, exist_ok=True)
-    save_file({name: x.contiguous().clone() for name, x in model.weights.items()}, folder / WEIGHTS)
+    with written(folder / WEIGHTS) as part:
+        save_file({name: x.contiguous().clone() for name, x in model.weights.items()}, part)
     for name, content in (("config.json", model.config), (PREPROCESSOR, model.preprocessor)):
-        (folder / name).write_text(json.dumps(content, indent=1), encoding="utf-8")
+        write_text(folder / name, json.dumps(content, indent=1))
     return Imported(kind, model.config["model_type"])
 
 

@@ -36,17 +36,18 @@ def schema_targets(bundle: Bundle, targets: list[str], schema: dict[str, Any]) -
         raise unfit("what is answered is to be among the properties")
     for name, part in parts.items():
         kind = bundle.config.targets[name].kind
-        classes = bundle.values(name) if kind == "labels" else None
-        as_json = TYPES[kind]
-        if kind == "category":
-            classes = shown(bundle.columns[name].state)
-            as_json = OF_CLASSES[type(classes[0])]
-        promise(name, part, as_json, classes, defs)
+        classes = shown(bundle.columns[name].state) if kind in ("category", "labels") else None
+        of_class = OF_CLASSES[type(classes[0])] if classes else "string"
+        as_json = of_class if kind == "category" else TYPES[kind]
+        promise(name, part, as_json, classes, defs, of_class)
     return chosen
 
 
-def promise(name: str, part: Any, kind: str, classes: Sequence[Any] | None, defs: dict) -> None:
-    """Raises a Refusal if not every answer is valid by a property; `classes` are all there are."""
+def promise(
+    name: str, part: Any, kind: str, classes: Sequence[Any] | None, defs: dict, item: str = "string"
+) -> None:
+    """Raises a Refusal if not every answer is valid by a property; `classes` are all there are, and
+    those of a list are each an `item`."""
     if isinstance(part, dict) and "$ref" in part:  # pydantic writes enums so
         named = str(part["$ref"])
         part = defs.get(named.removeprefix("#/$defs/"))
@@ -54,7 +55,7 @@ def promise(name: str, part: Any, kind: str, classes: Sequence[Any] | None, defs
             raise unfit(f"{named[:100]!r} leads nowhere")
     known(part, {"type", "items"} if kind == "array" else {"type", "enum"}, kind, name)
     if kind == "array":
-        promise(name, part.get("items", {}), "string", classes, defs)
+        promise(name, part.get("items", {}), item, classes, defs)
     elif "enum" in part:
         listed = part["enum"]
         if classes is None or not isinstance(listed, list):

@@ -59,7 +59,7 @@ class Shape(NamedTuple):
         ((name, value),) = said.items()
         spec = self.replica.bundle.config.targets[name]
         if spec.kind == "labels":
-            return spec.separator.join(value)
+            return spec.separator.join(map(text, value))
         return value if isinstance(value, str) else json.dumps(value)
 
     def logprobs(self, answer: dict[str, Any]) -> dict[str, Any] | None:

@@ -20,6 +20,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mmbm.errors import MmbmError
+from mmbm.files import written
 from mmbm.serve.body import parse
 from mmbm.serve.limits import Limits, Refusal
 
@@ -92,8 +93,8 @@ class Folder:
     def write(self, name: str, data: bytes) -> str:
         self.make()
         path = self.path / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(data)
+        with written(path, sync=False) as part:
+            part.write_bytes(data)
         return str(path)
 
     def full(self) -> bool:

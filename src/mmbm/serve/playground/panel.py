@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from mmbm.columns.category import text
 from mmbm.errors import MmbmError
 from mmbm.serve.limits import Refusal
 from mmbm.serve.playground.examples import ON_LOAD, examples, table
@@ -148,7 +149,7 @@ def shown_answer(said: dict[str, Any], target: str, kind: str) -> Any:
     if kind in ("number", "transcript", "text", "match"):
         return said[target]
     if kind == "labels":
-        return "; ".join(said[target])
+        return "; ".join(map(text, said[target]))
     start = f"{target}.p."
     p = {key.removeprefix(start): v for key, v in said.items() if key.startswith(start)}
     return dict(sorted(p.items(), key=lambda pair: -pair[1])[:TOP])
