@@ -2,7 +2,8 @@
 
 `encode` takes, for every input column, `NAME` [B, ...], `NAME.present` [B] and, where cells vary in
 length, `NAME.lengths` [B]; it gives, for every modality, `NAME.x` [B, T, D], `NAME.keep` [B, T] and
-`NAME.known` [B], whether the row has any of it. `answer` takes those and gives `TARGET` [B, C], of
+`NAME.known` [B], whether the row has any of it; and for every representation that classical members
+read, `NAME.features` or `NAME.embedding` [B, F]. `answer` takes those and gives `TARGET` [B, C], of
 a transcript [B, T, V] with zeros behind a row's last place; of a text what its writing starts from,
 `TARGET.cache` [B, L, 2, h, S, D/h] and `TARGET.read` [B, S], and `step-0`, of the first text, goes
 on one token at a time (see `mmbm.runners.writing`, which makes of it [B, T, 2]).
