@@ -124,6 +124,8 @@ def test_a_network_that_helps_is_trained_on_all_rows_and_mixed_with_the_others(t
     assert bundle.config.members == ["network", "linear"]
     assert "Network on all rows" in capsys.readouterr().err
     assert bundle.metrics["out_of_fold"]["rows"] == 300
+    members = bundle.metrics["members"]["same"]  # without the only modality there is no answer
+    assert [m["member"] for m in members] == ["network", "network table alone", "linear table"]
     assert bundle.metrics["test"]["targets"]["same"]["accuracy"] > 0.9
     mmbm.load(bundle.path, verify=True)
     restored = mmbm.load(bundle.path)

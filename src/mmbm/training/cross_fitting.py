@@ -286,6 +286,7 @@ def measured(config: Config, data: Data, model: Model, decided: dict[str, Decide
             for member, one, loss, weight in zip(
                 judged.names, judged.answers, found.choice.losses, found.choice.weights
             )
+            if np.isfinite(loss)  # else no row has it
         ]
         rows = judged.rows[doubtful(found.truth, mixed)]
         report["doubtful"][name] = [int(row) + 1 for row in rows]
