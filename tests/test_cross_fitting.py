@@ -9,7 +9,7 @@ import tiny
 
 import mmbm
 from mmbm import configfile
-from mmbm.errors import ConfigError
+from mmbm.errors import BundleError, ConfigError
 from mmbm.prepare import prepare
 from mmbm.training.classical import assign
 
@@ -73,6 +73,24 @@ def test_shapley_values_of_members_sum_to_the_answer(classical):
     (answer,) = classical.predict([row], explain=True)
     parts = {k: v for k, v in answer.items() if k.startswith("label.because.")}
     assert sum(parts.values()) == pytest.approx(answer["label.confidence"], abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("to", "precision"),
+    [("openvino", "float32"), ("openvino", "float16"), ("onnx", "float16"), ("onnx", "int8")],
+)
+def test_classical_members_go_to_other_runtimes_and_precisions(classical, to, precision, tmp_path):
+    made = classical.export(to, tmp_path / "exported", precision=precision)
+    rows = [{"remark": "it looks red", "speed": 20.0, "place": "town1"}, {"speed": 1.0}]
+    ours, theirs = classical.predict(rows), mmbm.load(made.path, verify=True).predict(rows)
+    for one, other in zip(ours, theirs):
+        assert one["label"] == other["label"]
+        assert one["amount"] == pytest.approx(other["amount"], abs=2)
+
+
+def test_training_does_not_go_on_from_classical_members_alone(classical, table, tmp_path):
+    with pytest.raises(BundleError, match="classical members alone"):
+        mmbm.train(config(table, CLASSICAL), run=tmp_path / "run", start=classical.path)
 
 
 @pytest.mark.timeout(300)

@@ -1,4 +1,5 @@
-"""ONNX graphs in a lower precision. Frontends keep float32: they measure, and are small."""
+"""ONNX graphs in a lower precision. Frontends, representations and classical members keep float32:
+they measure or compare, and are small."""
 
 import contextlib
 import logging
@@ -44,7 +45,7 @@ def read(file: Path) -> Any:
 
 def lower(model: Any, precision: str) -> Any:
     """A model [float32] -> the same model in `precision`; inputs and outputs keep their types."""
-    kept = frontends(model)
+    kept = exact(model)
     with quiet():
         if precision == "float16":
             from onnxruntime.quantization.onnx_model import ONNXModel
@@ -89,12 +90,17 @@ def quantized(model: Any, kept: list[str]) -> Any:
         return read(file)
 
 
-def frontends(model: Any) -> list[str]:
-    """Names of the nodes that come from a frontend."""
+EXACT = (".frontend", ".representations", ".classical")
+"""Modules whose nodes keep float32."""
+
+
+def exact(model: Any) -> list[str]:
+    """Names of the nodes that come from these."""
     return [
         node.name
         for node in model.graph.node
-        if any(p.key == SCOPES and ".frontend" in p.value for p in node.metadata_props)
+        for p in node.metadata_props
+        if p.key == SCOPES and any(module in p.value for module in EXACT)
     ]
 
 

@@ -53,6 +53,12 @@ def check_start(config: Config, start: Bundle) -> None:
             f"{start.path} holds the models of {split.folds} folds together: training can't go on "
             "from it. Train a single model, with split.then: all."
         )
+    if not start.config.network:
+        raise BundleError(
+            f"{start.path} has classical members alone ({', '.join(start.config.classical)}). They "
+            "are fitted anew from all rows; training goes on from a network. Train with the new "
+            "rows in the table, or the first bundle with members: [network]."
+        )
     for part in ("inputs", "targets"):
         ours, theirs = (
             ", ".join(f"{name} ({spec.kind})" for name, spec in getattr(c, part).items())
