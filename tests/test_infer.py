@@ -305,6 +305,34 @@ def test_a_copy_of_another_input_is_left_out():
     assert "the same as colour" in inferred.left_out["color"].why
 
 
+# ── few rows ─────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_few_rows_are_read_by_bags_of_words_and_fused_by_a_sum():
+    texts = column(lambda i: f"the {i}th sentence of them, with {i % 7} words")
+    few = infer(open_table({"x": texts, "noise": NOISE, "label": LABEL}), ["label"])
+    many = infer(open_table({"x": texts * 60, "noise": NOISE * 60, "label": LABEL * 60}), ["label"])
+
+    assert few.inputs["x"].options["encoder"] == "bag"
+    assert "encoder" not in many.inputs["x"].options
+    assert yaml.safe_load(to_text(few))["fusion"] == {"kind": "sum", "dropout": 0.3}
+    assert yaml.safe_load(to_text(many))["fusion"] == "concat"
+
+
+def test_of_the_columns_that_the_split_keeps_apart_the_coarsest_groups_the_folds():
+    animal = column(lambda i: i // 3)
+    herd = column(lambda i: i // 30)
+    splits = column(lambda i: ["train", "train", "test"][i // 30 % 3])
+    session = column(lambda i: i % 4)  # names who, but is in every split
+    table = {"session": session, "animal": animal, "herd": herd, "split": splits, "x": NOISE}
+
+    inferred = infer(open_table({**table, "label": LABEL}), ["label"])
+
+    assert inferred.group == "herd"
+    assert yaml.safe_load(to_text(inferred))["data"]["group"] == "herd"
+    assert infer(open_table({"split": splits, "x": NOISE, "label": LABEL}), ["label"]).group is None
+
+
 # ── split, selection, file ───────────────────────────────────────────────────────────────────────
 
 
@@ -363,6 +391,23 @@ def to_text(inferred: Inferred) -> str:
 
 
 # ── the real tables ──────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("folder", "target", "group"),
+    [
+        ("driving_sim", "steering", "block"),
+        ("fsdd", "label", "speaker"),
+        ("cat_meows", "context", "cat"),
+        ("ikea_prices", "price_sar", "family"),
+        ("food_weight", "weight_g", "portion"),
+        ("wakewords", "label", None),
+    ],
+)
+def test_what_the_split_of_a_real_table_keeps_apart_groups_its_folds(
+    folder, target, group, data: Path
+):
+    assert infer(open_table(data / folder / "data.csv"), [target]).group == group
 
 
 @pytest.mark.parametrize(

@@ -24,8 +24,8 @@ EPOCHS_OF_MATCH = 200
 STEPS_OF_SPEECH, EPOCHS_OF_SPEECH = 6000, 100
 """CTC first learns to say nothing, and only then where what is said; texts are learned token by
 token."""
-
-
+FOLDS = 10
+"""Half as many values at least, to group rows into folds."""
 FEW_ROWS = 10_000
 """Train rows below which texts are read by words."""
 
@@ -108,7 +108,7 @@ def infer(
     _find_leaks(result, samples)
     used = [*result.inputs.values(), *result.targets.values()]
     result.warnings += [note for found in used for note in found.notes]
-    _find_groups(result)
+    _find_groups(result, samples)
     if not inputs:
         reasons = "; ".join(f"{name}: {found.why}" for name, found in left_out.items())
         raise TableError(f"{table.source}: no column is left as an input ({reasons or 'none'}).")
@@ -217,8 +217,9 @@ def _parts(samples: dict[str, Sample], split: str | None) -> np.ndarray | None:
     return np.array([SYNONYMS.get((key or "").lower()) == "train" for key in samples[split].keys])
 
 
-def _only_in_train(sample: Sample, train: np.ndarray) -> bool:
-    if len(sample.rows) != len(train) or sample.repeats < 1.5:
+def _only_in_train(sample: Sample, train: np.ndarray, least: float = 1.5) -> bool:
+    """Its values, each in `least` rows on average, are not those of the rows that don't train."""
+    if len(sample.rows) != len(train) or sample.repeats < least:
         return False
     if sample.is_number and not sample.is_whole:
         return False
@@ -275,10 +276,18 @@ def _distinct_rows(result: Inferred, samples: dict[str, Sample]) -> np.ndarray:
     return np.sort(np.unique(hashes, return_index=True)[1])
 
 
-def _find_groups(result: Inferred) -> None:
-    """A column whose values the table's own splits keep apart groups the folds too."""
-    if result.split is not None:
-        result.group = next((name for name, f in result.left_out.items() if f.group), None)
+def _find_groups(result: Inferred, samples: dict[str, Sample]) -> None:
+    """A column whose values the table's own splits keep apart groups the folds too; of several the
+    coarsest."""
+    parts = _parts(samples, result.split)
+    if parts is not None:
+        apart = [
+            (samples[name].distinct, i, name)
+            for i, name in enumerate(result.left_out)
+            if 2 * samples[name].distinct >= FOLDS
+            and _only_in_train(samples[name], parts, least=1.1)
+        ]
+        result.group = min(apart, default=(0, 0, None))[2]
         return
     result.suggestions = [
         f"{name} {found.why}: {{group: {name}}} keeps its rows in one split"
