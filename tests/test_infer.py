@@ -10,7 +10,7 @@ import yaml
 
 from mmbm.config import Config
 from mmbm.errors import TableError
-from mmbm.infer import Inferred, infer, to_yaml
+from mmbm.infer import Inferred, infer, report, to_yaml
 from mmbm.table import open_table
 
 ROWS = 300
@@ -209,6 +209,74 @@ def test_media_that_are_not_there_are_an_error_that_names_the_folder(tmp_path: P
 )
 def test_a_target_has_the_kind_of_its_values(cells, kind):
     assert infer(open_table({"x": NOISE, "t": cells}), ["t"]).targets["t"].kind == kind
+
+
+def skewed(rows: int = ROWS, seed: int = 0) -> np.ndarray:
+    return np.exp(np.random.default_rng(seed).normal(5, 1.2, rows))
+
+
+@pytest.mark.parametrize(
+    ("cells", "log"),
+    [
+        (skewed().round(2), True),
+        (np.ceil(skewed()), True),
+        (np.floor(skewed(seed=1) / 40), True),  # counts, some of them 0
+        (skewed() * np.where(np.arange(ROWS) % 9, 1, -1) - 20, False),  # gains apart from losses
+        (np.where(np.arange(ROWS) % 2, skewed(), 0), False),  # zeros apart from the rest
+        (np.random.default_rng(0).normal(0, 5, ROWS), False),
+        (np.random.default_rng(0).normal(50, 5, ROWS), False),
+        (np.random.default_rng(0).uniform(0, 900, ROWS), False),
+        (np.random.default_rng(0).beta(1, 9, ROWS), False),  # below 1 a logarithm changes nothing
+    ],
+    ids=["prices", "whole prices", "counts", "gains and losses", "half zeros", "signed", "normal",
+         "even", "fractions"],
+)  # fmt: skip
+def test_of_a_long_tail_the_logarithm_is_taken_and_the_target_says_so(cells, log):
+    as_input = infer_one(list(cells)).inputs["x"]
+    inferred = infer(open_table({"x": NOISE, "cost": list(cells)}), ["cost"])
+    target = inferred.targets["cost"]
+
+    assert as_input.options.get("log", False) is log
+    assert (target.kind, target.options.get("log", False)) == ("number", log)
+    assert ("a long tail (skewness" in target.why) is log
+    assert any("log: false learns it as it is" in line for line in report(inferred)) is log
+
+
+def shares(first: int, *parts: int) -> list[int]:
+    """Whole numbers from `first` on, so many of each, mixed."""
+    cells = [first + i for i, part in enumerate(parts) for _ in range(part)]
+    return random.Random(0).sample(cells, len(cells))
+
+
+@pytest.mark.parametrize(
+    ("name", "cells", "kind", "said"),
+    [
+        ("rating", shares(1, 8, 12, 30, 70, 180), "number", "kind: category"),
+        ("stars", shares(1, 60, 60, 60, 60, 60), "number", "kind: category"),
+        ("y", shares(0, 20, 30, 80, 90, 50, 30), "number", "kind: category"),
+        ("points", shares(84, *[20] * 15), "number", "kind: category"),
+        ("quality", shares(3, 10, 30, 100, 110, 40, 10), "number", "kind: category"),
+        ("y", shares(0, *[30] * 10), "category", "kind: number"),  # as frequent as one another
+        ("y", shares(0, 90, 10, 80, 20, 75, 25), "category", "kind: number"),  # in no order
+        ("y", shares(1, 40, 60, 200), "category", "kind: number"),
+        ("y", [code for code in (200, 404, 500) for _ in range(100)], "category", "kind: number"),
+        ("digit", shares(0, 60, 50, 40, 30, 30, 30, 20, 20, 10, 10), "category", ""),
+        ("label", shares(0, *[6] * 50), "category", ""),
+        ("y", shares(0, 200, 100), "category", ""),
+    ],
+)
+def test_whole_numbers_in_order_are_a_number_and_numbered_classes_stay_classes(
+    name, cells, kind, said
+):
+    table = open_table({"x": [RANDOM.random() for _ in cells], name: cells})
+    inferred = infer(table, [name])
+    text = to_text(inferred)
+    printed = [line for line in report(inferred) if line.startswith(f"Note: {name}:")]
+
+    assert inferred.targets[name].kind == kind
+    assert len(printed) == bool(said)
+    assert all(said in line for line in printed)
+    assert said in text.partition("\ntargets:")[2]
 
 
 @pytest.mark.parametrize(
@@ -461,6 +529,26 @@ def test_real_media_get_settings_that_suit_them(data: Path):
     assert options("emoji_zh_en", "image") == {"size": 64, **SHIFTED}
     assert options("fsdd", "audio") == {"rate": 8000, "seconds": 1.0}
     assert options("wakewords", "audio") == {"rate": 16000, "seconds": 4.0}
+
+
+@pytest.mark.parametrize(
+    ("folder", "target", "kind", "options"),
+    [
+        ("ikea_prices", "price_sar", "number", {"log": True}),
+        ("receipts", "total", "number", {"log": True}),
+        ("icu_vitals", "length_of_stay", "number", {"log": True}),
+        ("food_weight", "weight_g", "number", {}),
+        ("clothing_reviews", "rating", "number", {}),
+        ("blood_cells", "n_platelets", "number", {}),
+        ("mnist", "label", "category", {}),
+        ("fsdd", "label", "category", {}),
+        ("icu_vitals", "died_in_hospital", "category", {}),
+    ],
+)
+def test_a_target_of_a_real_table_is_what_it_means(folder, target, kind, options, data: Path):
+    found = infer(open_table(data / folder / "data.csv"), [target]).targets[target]
+
+    assert (found.kind, found.options) == (kind, options)
 
 
 def test_the_leak_of_a_real_table_is_warned_of(data: Path):
