@@ -1,6 +1,7 @@
 """`mmbm init`: each column becomes what a thoughtful person would have written, and says why."""
 
 import random
+from collections import Counter
 from pathlib import Path
 
 import damaged
@@ -113,6 +114,82 @@ def test_a_few_cells_that_are_no_numbers_do_not_make_a_column_text():
     cells = column(lambda i: "unknown" if i == 9 else str(RANDOM.random()))
 
     assert infer_one(cells).inputs["x"].kind == "number"
+
+
+def drawn(values, rows: int = ROWS, even: bool = False) -> list[int]:
+    """Whole numbers with repeats, some of them far more frequent than others."""
+    rng = np.random.default_rng(1)
+    values = np.asarray(values)
+    shares = None if even else rng.dirichlet(np.full(len(values), 0.7))
+    return [int(value) for value in rng.choice(values, rows, p=shares)]
+
+
+ZIPS = np.random.default_rng(2).choice(np.arange(10_000, 99_999), 40, replace=False)
+
+
+@pytest.mark.parametrize(
+    ("name", "cells"),
+    [
+        ("zip", drawn(ZIPS)),
+        ("anything", drawn(ZIPS)),  # the values alone say it
+        ("productId", drawn(range(2, 1200, 17))),
+        ("Store", drawn(range(1, 31))),
+        ("store_id", drawn(range(1, 31), even=True)),
+        ("phone prefix", drawn([212, 305, 415, 646, 713, 917])),
+    ],
+)
+def test_whole_numbers_that_name_something_are_a_category_and_that_is_printed(name, cells):
+    inferred = infer_one(cells, name=name)
+
+    assert inferred.inputs[name].kind == "category"
+    assert any(f"{name}: {len(set(cells))} whole numbers" in line for line in report(inferred))
+    assert "kind: number if their size counts" in to_text(inferred)
+
+
+@pytest.mark.parametrize(
+    ("name", "cells"),
+    [
+        ("age_code", np.random.default_rng(0).normal(45, 12, 3000).round()),  # smooth
+        ("zip", np.random.default_rng(0).integers(10_000, 99_999, ROWS)),  # hardly repeats
+        ("salary", 500 * np.random.default_rng(0).normal(90, 9, 3000).round()),  # rounded
+        ("price", drawn([n * 1000 + 999 for n in range(10, 99)])),
+        ("year", drawn(range(1990, 2024))),
+        ("height_cm", drawn([40, 60, 75, 80, 90, 120, 128, 160, 200, 202, 236])),
+        ("sessions_per_shop", drawn(range(40))),
+    ],
+)
+def test_quantities_stay_numbers_whatever_their_name(name, cells):
+    found = infer_one(np.resize(np.asarray(cells), ROWS).tolist(), name=name).inputs[name]
+
+    assert found.kind == "number"
+    named = name in ("age_code", "zip")
+    assert any("named like a code" in note for note in found.notes) is named
+
+
+def test_rare_codes_are_grouped_so_that_not_too_many_are_left():
+    codes = drawn(range(10_000, 13_000), 12_000)
+    inferred = infer(
+        open_table({"product_id": codes, "x": NOISE * 40, "label": LABEL * 40}), ["label"]
+    )
+
+    options = inferred.inputs["product_id"].options
+    kept = sum(n >= options["min_count"] for n in Counter(codes).values())
+    assert 300 < kept <= 500
+
+
+def test_the_codes_of_a_real_table_are_found_and_its_quantities_stay_numbers(data: Path):
+    def kinds(folder: str, target: str) -> dict[str, str | None]:
+        inputs = infer(open_table(data / folder / "data.csv"), [target]).inputs
+        return {name: found.kind for name, found in inputs.items()}
+
+    reviews = kinds("clothing_reviews", "recommended")
+    assert (reviews["clothing_id"], reviews["age"]) == ("category", "number")
+    sizes = kinds("ikea_prices", "price_sar")
+    assert {sizes[name] for name in ("depth_cm", "height_cm", "width_cm")} == {"number"}
+    patients = kinds("icu_vitals", "died_in_hospital")
+    assert {patients[name] for name in ("age", "n_steps", "weight_kg")} == {"number"}
+    assert kinds("fashion_products", "season")["year"] == "number"
+    assert kinds("food_weight", "weight_g")["volume_ml"] == "number"
 
 
 # ── media ────────────────────────────────────────────────────────────────────────────────────────

@@ -15,13 +15,11 @@ from mmbm.infer.found import MOSTLY, Found, is_media
 from mmbm.infer.found import show as _show
 from mmbm.infer.identifiers import is_row_number, named_id, named_key, names_who
 from mmbm.infer.sample import Sample
-from mmbm.infer.shapes import CLASSES
+from mmbm.infer.shapes import CLASSES, EXACT
 from mmbm.split import SYNONYMS
 
 __all__ = ["Found", "aligned", "is_media", "is_split", "look", "said", "target", "written"]
 
-EXACT = 2.0**53
-"""Whole numbers below it are floats of their own."""
 IDENTIFIER = "an identifier: different in (nearly) every row"
 
 
@@ -234,14 +232,33 @@ def _number(sample: Sample) -> Found:
             return left_out
         if names_who(sample):
             return _who(sample)
+    if reason := shapes.are_codes(sample):
+        return _codes(sample, reason)
     if sample.is_whole and len(numbers) and np.abs(numbers).max() >= EXACT:
         return Found(
             None, "whole numbers beyond 2^53, which as floats can't be told apart; if they are "
             "classes: kind: category",
         )  # fmt: skip
     found = _measured(sample)
+    if sample.is_whole and shapes.named_code(sample.name):
+        note = f"{sample.name}: named like a code, but its values are like those of a quantity"
+        found = replace(found, notes=(*found.notes, f"{note}; kind: category if it is one."))
     missing = 1 - len(sample.present) / len(sample.cells)
     return found if missing <= 0.005 else _also(found, f", {missing:.0%} empty")
+
+
+def _codes(sample: Sample, reason: str) -> Found:
+    """Whole numbers that name something: values, rather than a quantity."""
+    counts = Counter(sample.values)
+    marks = words.missing(sample.name, counts, of_numbers=True).marks
+    marks += [mark for mark in sample.written.options.get("missing", []) if mark not in marks]
+    left = Counter({value: n for value, n in counts.items() if value not in marks})
+    least = shapes.least_count(left)
+    options = ({"min_count": least} if least > 1 else {}) | _marked(marks)
+    why = f"{len(left)} codes, such as {_most(left)}; kind: number if their size counts"
+    note = f"{sample.name}: {len(left)} whole numbers are taken for codes ({reason})"
+    notes = (f"{note}; kind: number if their size counts.",)
+    return Found("category", why, options, notes=notes)
 
 
 def _also(found: Found, more: str) -> Found:
@@ -337,8 +354,8 @@ def _words(sample: Sample) -> Found:
         and length <= 40
         and not phrases
     ):
-        rare = sum(n == 1 for n in counts.values())
-        options = {"min_count": 2} if distinct > 20 and rare > 0.1 * distinct else {}
+        least = shapes.least_count(counts)
+        options: dict[str, Any] = {"min_count": least} if least > 1 else {}
         options |= _marked(missing.marks)
         notes = tuple(filter(None, (missing.note, words.spellings(sample.name, counts))))
         left = Counter({v: n for v, n in counts.items() if v not in missing.marks})

@@ -5,6 +5,7 @@ from collections import Counter
 
 import numpy as np
 
+from mmbm.infer.dates import dates_as_numbers
 from mmbm.infer.identifiers import counts_something, snake
 from mmbm.infer.sample import Sample
 
@@ -14,6 +15,8 @@ FEW = 5
 """Whole numbers with gaps, such as 200, 404 and 500, are classes if they are no more; so many in
 order may be a scale."""
 NAMED = "as its name says"
+EXACT = 2.0**53
+"""Whole numbers below it are floats of their own."""
 KEPT = 500
 """Values of a code that get a weight of their own."""
 
@@ -81,12 +84,16 @@ def are_codes(sample: Sample) -> str:
     rough = roughness(values, counts)
     if len(numbers) >= 3 * len(values) and rough > 5 and len(values) > 10 and _alike(values):
         return "few different ones over a wide range, all equally long"
-    name = snake(sample.name)
-    if not _CODE.search(name) or counts_something(name):
+    if not named_code(sample.name):
         return ""
     if rough < 2 and not _level(numbers):
         return ""  # as smooth as a measurement
     return "as its name and its repeated values say"
+
+
+def named_code(name: str) -> bool:
+    name = snake(name)
+    return bool(_CODE.search(name)) and not counts_something(name)
 
 
 def roughness(values: np.ndarray, counts: np.ndarray) -> float:
@@ -101,7 +108,11 @@ def roughness(values: np.ndarray, counts: np.ndarray) -> float:
 
 
 def _alike(values: np.ndarray) -> bool:
-    """All of five digits or more, equally many, and not rounded."""
+    """All of five digits or more, equally many, and neither rounded nor dates."""
+    if values[-1] >= EXACT:
+        return False
+    if np.gcd.reduce(np.diff(values).astype(np.int64)) > 1 or dates_as_numbers(values):
+        return False  # steps of a quantity, or days
     digits = {len(f"{value:.0f}") for value in values}
     last = np.unique(values % 10, return_counts=True)[1]
     return len(digits) == 1 and min(digits) >= 5 and last.max() < max(0.35 * len(values), 4)
