@@ -349,11 +349,56 @@ def test_whole_numbers_in_order_are_a_number_and_numbered_classes_stay_classes(
     inferred = infer(table, [name])
     text = to_text(inferred)
     printed = [line for line in report(inferred) if line.startswith(f"Note: {name}:")]
+    printed = [line for line in printed if "kind:" in line]
 
     assert inferred.targets[name].kind == kind
     assert len(printed) == bool(said)
     assert all(said in line for line in printed)
     assert said in text.partition("\ntargets:")[2]
+
+
+@pytest.mark.parametrize(
+    ("counts", "said"),
+    [
+        ({"no": 200, "yes": 100}, "no has 67%"),
+        ({"no": 190, "yes": 110}, ""),
+        ({"a": 150, "b": 135, "c": 15}, "a has 50%, c 5.0%"),
+        ({"a": 149, "b": 135, "c": 16}, ""),
+    ],
+    ids=["two thirds", "less", "ten times the rarest", "less than ten times"],
+)
+def test_uneven_classes_are_said_in_the_config_and_printed_with_what_to_do(counts, said):
+    cells = [value for value, rows in counts.items() for _ in range(rows)]
+    inferred = infer(open_table({"x": NOISE, "y": random.Random(0).sample(cells, ROWS)}), ["y"])
+    printed = [line for line in report(inferred) if "uneven classes" in line]
+    expected = f"Note: y: uneven classes: {said}; `train: {{monitor: y.balanced_accuracy}}` decides"
+
+    assert len(printed) == bool(said)
+    assert all(line.startswith(expected) for line in printed)
+    assert ("uneven classes" in inferred.targets["y"].why) is bool(said)
+
+
+def test_the_setting_that_uneven_classes_are_given_is_a_valid_one():
+    cells = ["no"] * 250 + ["yes"] * 50
+    inferred = infer(open_table({"x": NOISE, "y": random.Random(0).sample(cells, ROWS)}), ["y"])
+    raw = yaml.safe_load(to_text(inferred))
+    advice = inferred.warnings[0].split("`")[1]
+
+    raw["train"] |= yaml.safe_load(advice)["train"]
+
+    assert Config.model_validate(raw).train.monitor == "y.balanced_accuracy"
+
+
+def test_all_that_is_left_out_is_printed_with_its_reason():
+    table = {"id": list(range(ROWS)), "same": ["a"] * ROWS, "empty": [None] * ROWS, "x": NOISE}
+    inferred = infer(open_table({**table, "why": NOISE, "label": LABEL}), ["label"], drop=["why"])
+
+    assert [line for line in report(inferred) if line.startswith("Left out")] == [
+        "Left out: id: an identifier: different in (nearly) every row.",
+        "Left out: same: the same in every row: a.",
+        "Left out: empty: empty.",
+        "Left out: why: dropped as asked.",
+    ]
 
 
 @pytest.mark.parametrize(

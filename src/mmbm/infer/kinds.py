@@ -20,6 +20,9 @@ from mmbm.split import SYNONYMS
 
 __all__ = ["Found", "aligned", "is_media", "is_split", "look", "said", "target", "written"]
 
+UNEVEN, TIMES = 2 / 3, 10
+"""Part of the rows that the most frequent class has, or how many times those of the rarest, from
+which on accuracy says little."""
 IDENTIFIER = "an identifier: different in (nearly) every row"
 
 
@@ -178,8 +181,14 @@ def _classes(sample: Sample) -> Found:
     why = f"{len(left)} classes"
     if most > 1.5 * least:
         why += f", from {_show(last)} ({least} rows) to {_show(top)} ({most})"
-    if most > 10 * least:
-        why += "; class_weights: balanced gives rare ones more weight"
+    rows = sum(n for _, n in left)
+    if most >= UNEVEN * rows or most >= TIMES * least:
+        uneven = f"uneven classes: {_show(top)} has {most / rows:.0%}"
+        uneven += f", {_show(last)} {least / rows:.1%}" if most < UNEVEN * rows else ""
+        why += f"; {uneven}"
+        monitor = f"`train: {{monitor: {sample.name}.balanced_accuracy}}`"
+        decides = "decides for balanced accuracy (see `decision`)"
+        notes += (f"{sample.name}: {uneven}; {monitor} {decides}.",)
     return Found("category", why, _marked(marks), notes=notes)
 
 
