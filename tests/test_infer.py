@@ -523,6 +523,58 @@ def test_of_the_columns_that_the_split_keeps_apart_the_coarsest_groups_the_folds
     assert infer(open_table({"split": splits, "x": NOISE, "label": LABEL}), ["label"]).group is None
 
 
+def cameras(tmp_path: Path, repeat: int = 1) -> Inferred:
+    """Two cameras, of which one has a picture of another shape now and then, and a grey scan."""
+    for i in range(20):
+        side = damaged.pixels(90, 120) if i % 4 else damaged.pixels(90, 140)
+        (tmp_path / f"side{i}.png").write_bytes(damaged.picture(side))
+        (tmp_path / f"top{i}.png").write_bytes(damaged.picture(damaged.pixels(90, 120)))
+        (tmp_path / f"scan{i}.png").write_bytes(damaged.picture(damaged.pixels(90, 120)[..., 0]))
+    names = ("side", "top", "scan")
+    columns = {name: [f"{name}{i}.png" for i in range(20)] * repeat for name in names}
+    labels = [RANDOM.choice("ab") for _ in range(20 * repeat)]
+    return infer(open_table({**columns, "label": labels}, root=tmp_path), ["label"])
+
+
+def test_pictures_of_one_sort_share_an_encoder_where_rows_are_few(tmp_path: Path):
+    inferred = cameras(tmp_path)
+    inputs = yaml.safe_load(to_text(inferred))["inputs"]
+
+    assert inputs["top"].pop("same_as") == "side"
+    assert inputs["top"] == inputs["side"]  # decoded alike, as sharing needs
+    assert "same_as" not in inputs["scan"]
+    assert "few rows, so one encoder with side" in to_text(inferred)
+    Config.model_validate(yaml.safe_load(to_text(inferred)))
+
+
+def test_with_many_rows_pictures_of_one_sort_have_an_encoder_each(tmp_path: Path):
+    inputs = yaml.safe_load(to_text(cameras(tmp_path, repeat=800)))["inputs"]
+
+    assert all("same_as" not in options for options in inputs.values())
+
+
+def test_pictures_to_match_do_not_share_an_encoder_unasked(tmp_path: Path):
+    cameras(tmp_path)
+    columns = {name: [f"{name}{i}.png" for i in range(20)] for name in ("side", "top")}
+    inferred = infer(open_table(columns, root=tmp_path), [], matches=["side", "top"])
+
+    assert all("same_as" not in found.options for found in inferred.inputs.values())
+
+
+def test_the_pictures_of_a_real_table_share_an_encoder(data: Path):
+    def shared(folder: str, target: str) -> dict[str, str]:
+        inputs = infer(open_table(data / folder / "data.csv"), [target]).inputs
+        return {n: f.options["same_as"] for n, f in inputs.items() if "same_as" in f.options}
+
+    weights = infer(open_table(data / "food_weight" / "data.csv"), ["weight_g"]).inputs
+    assert weights["image_side"].options["size"] == weights["image_top"].options["size"] == [72, 96]
+    assert shared("food_weight", "weight_g") == {"image_top": "image_side"}
+    assert shared("driving_sim", "steering") == dict.fromkeys(
+        ("image_left", "image_right"), "image_center"
+    )
+    assert shared("fashion_products", "season") == {}
+
+
 # ── split, selection, file ───────────────────────────────────────────────────────────────────────
 
 

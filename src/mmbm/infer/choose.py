@@ -116,6 +116,8 @@ def infer(
     result.few = rows_to_learn < FEW_ROWS
     if result.few:
         _read_words(result)
+    if result.few and not matches:
+        _share(result)
     longer = _heard(result) or texts
     result.train = _train(rows_to_learn, EPOCHS_OF_SPEECH if longer else EPOCHS)
     if matches:
@@ -180,6 +182,40 @@ def _read_words(result: Inferred) -> None:
         if found.kind == "text":
             options = {**found.options, "units": "word", "lowercase": True, "encoder": "bag"}
             result.inputs[name] = replace(found, options=options)
+
+
+def _share(result: Inferred) -> None:
+    """From few rows, one encoder is learned better than one for each picture, or sound, of one
+    sort: those that are decoded alike, and pictures that are about equally large."""
+    sorts: list[list[str]] = []
+    for name, found in result.inputs.items():
+        if not kinds.is_media(found):
+            continue
+        sort = next((s for s in sorts if _one_sort(result.inputs[s[0]], found)), None)
+        if sort is None:
+            sorts.append([name])
+        else:
+            sort.append(name)
+    for first, *others in sorts:
+        alike = [result.inputs[name] for name in (first, *others)]
+        shaped = next((f for f in alike if isinstance(f.options.get("size"), list)), alike[0])
+        if others:
+            result.inputs[first] = replace(alike[0], options=shaped.options)
+        for name, found in zip(others, alike[1:]):
+            why = f"{found.why}; few rows, so one encoder with {first}: without same_as its own"
+            options = {**shaped.options, "same_as": first}
+            result.inputs[name] = replace(found, options=options, why=why)
+
+
+def _one_sort(one: Found, other: Found) -> bool:
+    if one.kind != other.kind or one.opened is None or other.opened is None:
+        return False
+    if one.options == other.options:
+        return True
+    rest = [{k: v for k, v in f.options.items() if k != "size"} for f in (one, other)]
+    sizes = np.array([one.opened.size, other.opened.size])
+    alike = sizes.min() > 0 and (sizes.max(0) <= 1.1 * sizes.min(0)).all()
+    return rest[0] == rest[1] and bool(alike)
 
 
 def _split_column(samples: list[Sample]) -> str | None:
