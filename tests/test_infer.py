@@ -2,6 +2,7 @@
 
 import random
 import re
+from collections import Counter
 from pathlib import Path
 
 import damaged
@@ -116,6 +117,82 @@ def test_a_few_cells_that_are_no_numbers_do_not_make_a_column_text():
     assert infer_one(cells).inputs["x"].kind == "number"
 
 
+def drawn(values, rows: int = ROWS, even: bool = False) -> list[int]:
+    """Whole numbers with repeats, some of them far more frequent than others."""
+    rng = np.random.default_rng(1)
+    values = np.asarray(values)
+    shares = None if even else rng.dirichlet(np.full(len(values), 0.7))
+    return [int(value) for value in rng.choice(values, rows, p=shares)]
+
+
+ZIPS = np.random.default_rng(2).choice(np.arange(10_000, 99_999), 40, replace=False)
+
+
+@pytest.mark.parametrize(
+    ("name", "cells"),
+    [
+        ("zip", drawn(ZIPS)),
+        ("anything", drawn(ZIPS)),  # the values alone say it
+        ("productId", drawn(range(2, 1200, 17))),
+        ("Store", drawn(range(1, 31))),
+        ("store_id", drawn(range(1, 31), even=True)),
+        ("phone prefix", drawn([212, 305, 415, 646, 713, 917])),
+    ],
+)
+def test_whole_numbers_that_name_something_are_a_category_and_that_is_printed(name, cells):
+    inferred = infer_one(cells, name=name)
+
+    assert inferred.inputs[name].kind == "category"
+    assert any(f"{name}: {len(set(cells))} whole numbers" in line for line in report(inferred))
+    assert "kind: number if their size counts" in to_text(inferred)
+
+
+@pytest.mark.parametrize(
+    ("name", "cells"),
+    [
+        ("age_code", np.random.default_rng(0).normal(45, 12, 3000).round()),  # smooth
+        ("zip", np.random.default_rng(0).integers(10_000, 99_999, ROWS)),  # hardly repeats
+        ("salary", 500 * np.random.default_rng(0).normal(90, 9, 3000).round()),  # rounded
+        ("price", drawn([n * 1000 + 999 for n in range(10, 99)])),
+        ("year", drawn(range(1990, 2024))),
+        ("height_cm", drawn([40, 60, 75, 80, 90, 120, 128, 160, 200, 202, 236])),
+        ("sessions_per_shop", drawn(range(40))),
+    ],
+)
+def test_quantities_stay_numbers_whatever_their_name(name, cells):
+    found = infer_one(np.resize(np.asarray(cells), ROWS).tolist(), name=name).inputs[name]
+
+    assert found.kind == "number"
+    named = name in ("age_code", "zip")
+    assert any("named like a code" in note for note in found.notes) is named
+
+
+def test_rare_codes_are_grouped_so_that_not_too_many_are_left():
+    codes = drawn(range(10_000, 13_000), 12_000)
+    inferred = infer(
+        open_table({"product_id": codes, "x": NOISE * 40, "label": LABEL * 40}), ["label"]
+    )
+
+    options = inferred.inputs["product_id"].options
+    kept = sum(n >= options["min_count"] for n in Counter(codes).values())
+    assert 300 < kept <= 500
+
+
+def test_the_codes_of_a_real_table_are_found_and_its_quantities_stay_numbers(data: Path):
+    def kinds(folder: str, target: str) -> dict[str, str | None]:
+        inputs = infer(open_table(data / folder / "data.csv"), [target]).inputs
+        return {name: found.kind for name, found in inputs.items()}
+
+    reviews = kinds("clothing_reviews", "recommended")
+    assert (reviews["clothing_id"], reviews["age"]) == ("category", "number")
+    sizes = kinds("ikea_prices", "price_sar")
+    assert {sizes[name] for name in ("depth_cm", "height_cm", "width_cm")} == {"number"}
+    patients = kinds("icu_vitals", "died_in_hospital")
+    assert {patients[name] for name in ("age", "n_steps", "weight_kg")} == {"number"}
+    assert kinds("fashion_products", "season")["year"] == "number"
+    assert kinds("food_weight", "weight_g")["volume_ml"] == "number"
+
+
 # ── media ────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -212,6 +289,119 @@ def test_a_target_has_the_kind_of_its_values(cells, kind):
     assert infer(open_table({"x": NOISE, "t": cells}), ["t"]).targets["t"].kind == kind
 
 
+def skewed(rows: int = ROWS, seed: int = 0) -> np.ndarray:
+    return np.exp(np.random.default_rng(seed).normal(5, 1.2, rows))
+
+
+@pytest.mark.parametrize(
+    ("cells", "log"),
+    [
+        (skewed().round(2), True),
+        (np.ceil(skewed()), True),
+        (np.floor(skewed(seed=1) / 40), True),  # counts, some of them 0
+        (skewed() * np.where(np.arange(ROWS) % 9, 1, -1) - 20, False),  # gains apart from losses
+        (np.where(np.arange(ROWS) % 2, skewed(), 0), False),  # zeros apart from the rest
+        (np.random.default_rng(0).normal(0, 5, ROWS), False),
+        (np.random.default_rng(0).normal(50, 5, ROWS), False),
+        (np.random.default_rng(0).uniform(0, 900, ROWS), False),
+        (np.random.default_rng(0).beta(1, 9, ROWS), False),  # below 1 a logarithm changes nothing
+    ],
+    ids=["prices", "whole prices", "counts", "gains and losses", "half zeros", "signed", "normal",
+         "even", "fractions"],
+)  # fmt: skip
+def test_of_a_long_tail_the_logarithm_is_taken_and_the_target_says_so(cells, log):
+    as_input = infer_one(list(cells)).inputs["x"]
+    inferred = infer(open_table({"x": NOISE, "cost": list(cells)}), ["cost"])
+    target = inferred.targets["cost"]
+
+    assert as_input.options.get("log", False) is log
+    assert (target.kind, target.options.get("log", False)) == ("number", log)
+    assert ("a long tail (skewness" in target.why) is log
+    assert any("log: false learns it as it is" in line for line in report(inferred)) is log
+
+
+def shares(first: int, *parts: int) -> list[int]:
+    """Whole numbers from `first` on, so many of each, mixed."""
+    cells = [first + i for i, part in enumerate(parts) for _ in range(part)]
+    return random.Random(0).sample(cells, len(cells))
+
+
+@pytest.mark.parametrize(
+    ("name", "cells", "kind", "said"),
+    [
+        ("rating", shares(1, 8, 12, 30, 70, 180), "number", "kind: category"),
+        ("stars", shares(1, 60, 60, 60, 60, 60), "number", "kind: category"),
+        ("y", shares(0, 20, 30, 80, 90, 50, 30), "number", "kind: category"),
+        ("points", shares(84, *[20] * 15), "number", "kind: category"),
+        ("quality", shares(3, 10, 30, 100, 110, 40, 10), "number", "kind: category"),
+        ("y", shares(0, *[30] * 10), "category", "kind: number"),  # as frequent as one another
+        ("y", shares(0, 90, 10, 80, 20, 75, 25), "category", "kind: number"),  # in no order
+        ("y", shares(1, 40, 60, 200), "category", "kind: number"),
+        ("y", [code for code in (200, 404, 500) for _ in range(100)], "category", "kind: number"),
+        ("digit", shares(0, 60, 50, 40, 30, 30, 30, 20, 20, 10, 10), "category", ""),
+        ("label", shares(0, *[6] * 50), "category", ""),
+        ("y", shares(0, 200, 100), "category", ""),
+    ],
+)
+def test_whole_numbers_in_order_are_a_number_and_numbered_classes_stay_classes(
+    name, cells, kind, said
+):
+    table = open_table({"x": [RANDOM.random() for _ in cells], name: cells})
+    inferred = infer(table, [name])
+    text = to_text(inferred)
+    printed = [line for line in report(inferred) if line.startswith(f"Note: {name}:")]
+    printed = [line for line in printed if "kind:" in line]
+
+    assert inferred.targets[name].kind == kind
+    assert len(printed) == bool(said)
+    assert all(said in line for line in printed)
+    assert said in text.partition("\ntargets:")[2]
+
+
+@pytest.mark.parametrize(
+    ("counts", "said"),
+    [
+        ({"no": 200, "yes": 100}, "no has 67%"),
+        ({"no": 190, "yes": 110}, ""),
+        ({"a": 150, "b": 135, "c": 15}, "a has 50%, c 5.0%"),
+        ({"a": 149, "b": 135, "c": 16}, ""),
+    ],
+    ids=["two thirds", "less", "ten times the rarest", "less than ten times"],
+)
+def test_uneven_classes_are_said_in_the_config_and_printed_with_what_to_do(counts, said):
+    cells = [value for value, rows in counts.items() for _ in range(rows)]
+    inferred = infer(open_table({"x": NOISE, "y": random.Random(0).sample(cells, ROWS)}), ["y"])
+    printed = [line for line in report(inferred) if "uneven classes" in line]
+    expected = f"Note: y: uneven classes: {said}; `train: {{monitor: y.balanced_accuracy}}` decides"
+
+    assert len(printed) == bool(said)
+    assert all(line.startswith(expected) for line in printed)
+    assert ("uneven classes" in inferred.targets["y"].why) is bool(said)
+
+
+def test_the_setting_that_uneven_classes_are_given_is_a_valid_one():
+    cells = ["no"] * 250 + ["yes"] * 50
+    inferred = infer(open_table({"x": NOISE, "y": random.Random(0).sample(cells, ROWS)}), ["y"])
+    raw = yaml.safe_load(to_text(inferred))
+    advice = inferred.warnings[0].split("`")[1]
+
+    raw["train"] |= yaml.safe_load(advice)["train"]
+
+    assert Config.model_validate(raw).train.monitor == "y.balanced_accuracy"
+
+
+def test_all_that_is_left_out_is_printed_with_its_reason():
+    table = {"id": list(range(ROWS)), "same": ["a"] * ROWS, "empty": [None] * ROWS, "x": NOISE}
+    inferred = infer(open_table({**table, "why": NOISE, "label": LABEL}), ["label"], drop=["why"])
+
+    assert [line for line in report(inferred) if line.startswith("Left out")] == [
+        "Left out: id: an identifier: different in (nearly) every row.",
+        "Left out: same: the same in every row: a.",
+        "Left out: empty: empty.",
+        "Left out: why: dropped as asked.",
+    ]
+
+
 @pytest.mark.parametrize(
     ("cells", "message"),
     [
@@ -306,6 +496,86 @@ def test_a_copy_of_another_input_is_left_out():
     assert "the same as colour" in inferred.left_out["color"].why
 
 
+# ── few rows ─────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_few_rows_are_read_by_bags_of_words_and_fused_by_a_sum():
+    texts = column(lambda i: f"the {i}th sentence of them, with {i % 7} words")
+    few = infer(open_table({"x": texts, "noise": NOISE, "label": LABEL}), ["label"])
+    many = infer(open_table({"x": texts * 60, "noise": NOISE * 60, "label": LABEL * 60}), ["label"])
+
+    assert few.inputs["x"].options["encoder"] == "bag"
+    assert "encoder" not in many.inputs["x"].options
+    assert yaml.safe_load(to_text(few))["fusion"] == {"kind": "sum", "dropout": 0.3}
+    assert yaml.safe_load(to_text(many))["fusion"] == "concat"
+
+
+def test_of_the_columns_that_the_split_keeps_apart_the_coarsest_groups_the_folds():
+    animal = column(lambda i: i // 3)
+    herd = column(lambda i: i // 30)
+    splits = column(lambda i: ["train", "train", "test"][i // 30 % 3])
+    session = column(lambda i: i % 4)  # names who, but is in every split
+    table = {"session": session, "animal": animal, "herd": herd, "split": splits, "x": NOISE}
+
+    inferred = infer(open_table({**table, "label": LABEL}), ["label"])
+
+    assert inferred.group == "herd"
+    assert yaml.safe_load(to_text(inferred))["data"]["group"] == "herd"
+    assert infer(open_table({"split": splits, "x": NOISE, "label": LABEL}), ["label"]).group is None
+
+
+def cameras(tmp_path: Path, repeat: int = 1) -> Inferred:
+    """Two cameras, of which one has a picture of another shape now and then, and a grey scan."""
+    for i in range(20):
+        side = damaged.pixels(90, 120) if i % 4 else damaged.pixels(90, 140)
+        (tmp_path / f"side{i}.png").write_bytes(damaged.picture(side))
+        (tmp_path / f"top{i}.png").write_bytes(damaged.picture(damaged.pixels(90, 120)))
+        (tmp_path / f"scan{i}.png").write_bytes(damaged.picture(damaged.pixels(90, 120)[..., 0]))
+    names = ("side", "top", "scan")
+    columns = {name: [f"{name}{i}.png" for i in range(20)] * repeat for name in names}
+    labels = [RANDOM.choice("ab") for _ in range(20 * repeat)]
+    return infer(open_table({**columns, "label": labels}, root=tmp_path), ["label"])
+
+
+def test_pictures_of_one_sort_share_an_encoder_where_rows_are_few(tmp_path: Path):
+    inferred = cameras(tmp_path)
+    inputs = yaml.safe_load(to_text(inferred))["inputs"]
+
+    assert inputs["top"].pop("same_as") == "side"
+    assert inputs["top"] == inputs["side"]  # decoded alike, as sharing needs
+    assert "same_as" not in inputs["scan"]
+    assert "few rows, so one encoder with side" in to_text(inferred)
+    Config.model_validate(yaml.safe_load(to_text(inferred)))
+
+
+def test_with_many_rows_pictures_of_one_sort_have_an_encoder_each(tmp_path: Path):
+    inputs = yaml.safe_load(to_text(cameras(tmp_path, repeat=800)))["inputs"]
+
+    assert all("same_as" not in options for options in inputs.values())
+
+
+def test_pictures_to_match_do_not_share_an_encoder_unasked(tmp_path: Path):
+    cameras(tmp_path)
+    columns = {name: [f"{name}{i}.png" for i in range(20)] for name in ("side", "top")}
+    inferred = infer(open_table(columns, root=tmp_path), [], matches=["side", "top"])
+
+    assert all("same_as" not in found.options for found in inferred.inputs.values())
+
+
+def test_the_pictures_of_a_real_table_share_an_encoder(data: Path):
+    def shared(folder: str, target: str) -> dict[str, str]:
+        inputs = infer(open_table(data / folder / "data.csv"), [target]).inputs
+        return {n: f.options["same_as"] for n, f in inputs.items() if "same_as" in f.options}
+
+    weights = infer(open_table(data / "food_weight" / "data.csv"), ["weight_g"]).inputs
+    assert weights["image_side"].options["size"] == weights["image_top"].options["size"] == [72, 96]
+    assert shared("food_weight", "weight_g") == {"image_top": "image_side"}
+    assert shared("driving_sim", "steering") == dict.fromkeys(
+        ("image_left", "image_right"), "image_center"
+    )
+    assert shared("fashion_products", "season") == {}
+
+
 # ── split, selection, file ───────────────────────────────────────────────────────────────────────
 
 
@@ -367,6 +637,23 @@ def to_text(inferred: Inferred) -> str:
 
 
 @pytest.mark.parametrize(
+    ("folder", "target", "group"),
+    [
+        ("driving_sim", "steering", "block"),
+        ("fsdd", "label", "speaker"),
+        ("cat_meows", "context", "cat"),
+        ("ikea_prices", "price_sar", "family"),
+        ("food_weight", "weight_g", "portion"),
+        ("wakewords", "label", None),
+    ],
+)
+def test_what_the_split_of_a_real_table_keeps_apart_groups_its_folds(
+    folder, target, group, data: Path
+):
+    assert infer(open_table(data / folder / "data.csv"), [target]).group == group
+
+
+@pytest.mark.parametrize(
     ("folder", "targets", "inputs", "left_out"),
     [
         ("mnist", "label", "image", ""),
@@ -417,6 +704,26 @@ def test_real_media_get_settings_that_suit_them(data: Path):
     assert options("emoji_zh_en", "image") == {"size": 64, **SHIFTED}
     assert options("fsdd", "audio") == {"rate": 8000, "seconds": 1.0}
     assert options("wakewords", "audio") == {"rate": 16000, "seconds": 4.0}
+
+
+@pytest.mark.parametrize(
+    ("folder", "target", "kind", "options"),
+    [
+        ("ikea_prices", "price_sar", "number", {"log": True}),
+        ("receipts", "total", "number", {"log": True}),
+        ("icu_vitals", "length_of_stay", "number", {"log": True}),
+        ("food_weight", "weight_g", "number", {}),
+        ("clothing_reviews", "rating", "number", {}),
+        ("blood_cells", "n_platelets", "number", {}),
+        ("mnist", "label", "category", {}),
+        ("fsdd", "label", "category", {}),
+        ("icu_vitals", "died_in_hospital", "category", {}),
+    ],
+)
+def test_a_target_of_a_real_table_is_what_it_means(folder, target, kind, options, data: Path):
+    found = infer(open_table(data / folder / "data.csv"), [target]).targets[target]
+
+    assert (found.kind, found.options) == (kind, options)
 
 
 def test_the_leak_of_a_real_table_is_warned_of(data: Path):

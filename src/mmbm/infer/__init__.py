@@ -6,6 +6,7 @@ numbers.py  how numbers are written: 1.234,50 €
 listed.py   labels, in lists or in one string
 dates.py    dates and times of day
 identifiers.py  columns that name who was recorded, or number the rows
+shapes.py   what numbers are like: a long tail, codes, a scale or classes
 words.py    values that look like missing, or like one another
 files.py    what the files of a media column are like
 leaks.py    columns that (nearly) are the target, or one another

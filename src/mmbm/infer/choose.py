@@ -24,12 +24,12 @@ EPOCHS_OF_MATCH = 200
 STEPS_OF_SPEECH, EPOCHS_OF_SPEECH = 6000, 100
 """CTC first learns to say nothing, and only then where what is said; texts are learned token by
 token."""
-
-
 NGRAM_ROWS = 3000
 """Train rows below which they are read by n-grams too, and small encoders do."""
 TERMS = 16
 """Of a token, its n-grams among them."""
+FOLDS = 10
+"""Half as many values at least, to group rows into folds."""
 FEW_ROWS = 10_000
 """Train rows below which texts are read by words."""
 
@@ -112,7 +112,7 @@ def infer(
     _find_leaks(result, samples)
     used = [*result.inputs.values(), *result.targets.values()]
     result.warnings += [note for found in used for note in found.notes]
-    _find_groups(result)
+    _find_groups(result, samples)
     if not inputs:
         reasons = "; ".join(f"{name}: {found.why}" for name, found in left_out.items())
         raise TableError(f"{table.source}: no column is left as an input ({reasons or 'none'}).")
@@ -123,6 +123,8 @@ def infer(
         _see_less(result)
     if result.few:
         _read_words(result, rows_to_learn)
+    if result.few and not matches:
+        _share(result)
     result.train = _train(rows_to_learn, EPOCHS_OF_SPEECH if longer else EPOCHS)
     if matches:
         result.train = _train_match(rows_to_learn)
@@ -199,6 +201,40 @@ def _read_words(result: Inferred, rows: int) -> None:
             result.inputs[name] = replace(found, options=options)
 
 
+def _share(result: Inferred) -> None:
+    """From few rows, one encoder is learned better than one for each picture, or sound, of one
+    sort: those that are decoded alike, and pictures that are about equally large."""
+    sorts: list[list[str]] = []
+    for name, found in result.inputs.items():
+        if not kinds.is_media(found):
+            continue
+        sort = next((s for s in sorts if _one_sort(result.inputs[s[0]], found)), None)
+        if sort is None:
+            sorts.append([name])
+        else:
+            sort.append(name)
+    for first, *others in sorts:
+        alike = [result.inputs[name] for name in (first, *others)]
+        shaped = next((f for f in alike if isinstance(f.options.get("size"), list)), alike[0])
+        if others:
+            result.inputs[first] = replace(alike[0], options=shaped.options)
+        for name, found in zip(others, alike[1:]):
+            why = f"{found.why}; few rows, so one encoder with {first}: without same_as its own"
+            options = {**shaped.options, "same_as": first}
+            result.inputs[name] = replace(found, options=options, why=why)
+
+
+def _one_sort(one: Found, other: Found) -> bool:
+    if one.kind != other.kind or one.opened is None or other.opened is None:
+        return False
+    if one.options == other.options:
+        return True
+    rest = [{k: v for k, v in f.options.items() if k != "size"} for f in (one, other)]
+    sizes = np.array([one.opened.size, other.opened.size])
+    alike = sizes.min() > 0 and (sizes.max(0) <= 1.1 * sizes.min(0)).all()
+    return rest[0] == rest[1] and bool(alike)
+
+
 def _split_column(samples: list[Sample]) -> str | None:
     found = [sample.name for sample in samples if kinds.is_split(sample)]
     return next((name for name in found if name.lower() == "split"), found[0] if found else None)
@@ -234,8 +270,9 @@ def _parts(samples: dict[str, Sample], split: str | None) -> np.ndarray | None:
     return np.array([SYNONYMS.get((key or "").lower()) == "train" for key in samples[split].keys])
 
 
-def _only_in_train(sample: Sample, train: np.ndarray) -> bool:
-    if len(sample.rows) != len(train) or sample.repeats < 1.5:
+def _only_in_train(sample: Sample, train: np.ndarray, least: float = 1.5) -> bool:
+    """Its values, each in `least` rows on average, are not those of the rows that don't train."""
+    if len(sample.rows) != len(train) or sample.repeats < least:
         return False
     if sample.is_number and not sample.is_whole:
         return False
@@ -292,10 +329,18 @@ def _distinct_rows(result: Inferred, samples: dict[str, Sample]) -> np.ndarray:
     return np.sort(np.unique(hashes, return_index=True)[1])
 
 
-def _find_groups(result: Inferred) -> None:
-    """A column whose values the table's own splits keep apart groups the folds too."""
-    if result.split is not None:
-        result.group = next((name for name, f in result.left_out.items() if f.group), None)
+def _find_groups(result: Inferred, samples: dict[str, Sample]) -> None:
+    """A column whose values the table's own splits keep apart groups the folds too; of several the
+    coarsest."""
+    parts = _parts(samples, result.split)
+    if parts is not None:
+        apart = [
+            (samples[name].distinct, i, name)
+            for i, name in enumerate(result.left_out)
+            if 2 * samples[name].distinct >= FOLDS
+            and _only_in_train(samples[name], parts, least=1.1)
+        ]
+        result.group = min(apart, default=(0, 0, None))[2]
         return
     result.suggestions = [
         f"{name} {found.why}: {{group: {name}}} keeps its rows in one split"

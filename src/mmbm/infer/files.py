@@ -82,6 +82,15 @@ class Files(NamedTuple):
     seen: dict[int, Picture | Sound]  # by position in the sample
     problems: list[Problem]
 
+    @property
+    def size(self) -> tuple[int, int]:
+        """Median width and height of the pictures; zeros if there are none."""
+        pictures = [p for p in self.seen.values() if isinstance(p, Picture)]
+        if not pictures:
+            return 0, 0
+        width, height = (int(np.median([p[i] for p in pictures])) for i in (0, 1))
+        return width, height
+
     def notes(self, name: str) -> tuple[str, ...]:
         """What the user should know of how they are read."""
         bits, gain = _bits(self), _gain(self)
@@ -178,7 +187,7 @@ def look(source: bytes | Path) -> Picture | Sound:
 def image_options(files: Files) -> tuple[dict[str, Any], str]:
     """Size and channels that suit the pictures, and what was seen."""
     pictures = [p for p in files.seen.values() if isinstance(p, Picture)]
-    width, height = (int(np.median([p[i] for p in pictures])) for i in (0, 1))
+    width, height = files.size
     grey = sum(p.grey for p in pictures) >= 0.98 * len(pictures)
     shapes = np.array([p.width / p.height for p in pictures])
     alike = shapes.max() <= 1.05 * shapes.min()

@@ -27,14 +27,14 @@ def is_row_number(sample: Sample) -> bool:
     return bool(even or gapless)
 
 
-def _snake(name: str) -> str:
+def snake(name: str) -> str:
     """patientID and "Patient ID" -> patient_id."""
     return re.sub(r"[\s.-]+", "_", re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name)).lower()
 
 
 def named_id(sample: Sample) -> bool:
     """Its name ends in what identifies; a number, code or index also has to rise or fall."""
-    name = _snake(sample.name)
+    name = snake(sample.name)
     if _ID.search(name):
         return True
     steps = np.diff(sample.numbers)
@@ -43,11 +43,16 @@ def named_id(sample: Sample) -> bool:
 
 def names_who(sample: Sample) -> bool:
     """Its name ends in who or what was recorded, and several rows have one of several values."""
-    name = _snake(sample.name)
+    name = snake(sample.name)
     ids = sample.distinct > 2 and sample.repeats > 1
-    return ids and bool(_WHO.search(name)) and not _COUNTED.search(name)
+    return ids and bool(_WHO.search(name)) and not counts_something(name)
+
+
+def counts_something(name: str) -> bool:
+    """A name such as sessions_per_user, in lower case."""
+    return bool(_COUNTED.search(name))
 
 
 def named_key(sample: Sample) -> bool:
     """Its name says that it identifies, whatever its values are like."""
-    return bool(_ID.search(_snake(sample.name)))
+    return bool(_ID.search(snake(sample.name)))

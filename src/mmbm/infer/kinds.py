@@ -1,6 +1,7 @@
 """One column's cells -> its kind, the settings that suit it and why; or why it is left out."""
 
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -8,22 +9,20 @@ import numpy as np
 from mmbm.columns.cell import describe
 from mmbm.columns.cell import is_media as is_media_cell
 from mmbm.errors import TableError
-from mmbm.infer import files, listed, words
+from mmbm.infer import files, listed, shapes, words
 from mmbm.infer.dates import dates_as_numbers, is_date, is_time
 from mmbm.infer.found import MOSTLY, Found, is_media
 from mmbm.infer.found import show as _show
 from mmbm.infer.identifiers import is_row_number, named_id, named_key, names_who
 from mmbm.infer.sample import Sample
+from mmbm.infer.shapes import CLASSES, EXACT
 from mmbm.split import SYNONYMS
 
 __all__ = ["Found", "aligned", "is_media", "is_split", "look", "said", "target", "written"]
 
-CLASSES = 20
-"""A whole-number target that counts from 0 or 1 with at most so many values is one of classes."""
-FEW = 5
-"""So are whole numbers with gaps, such as 200, 404 and 500, if they are no more."""
-EXACT = 2.0**53
-"""Whole numbers below it are floats of their own."""
+UNEVEN, TIMES = 2 / 3, 10
+"""Part of the rows that the most frequent class has, or how many times those of the rarest, from
+which on accuracy says little."""
 IDENTIFIER = "an identifier: different in (nearly) every row"
 
 
@@ -124,24 +123,38 @@ def target(sample: Sample, source: str) -> Found:
 
 
 def _number_target(sample: Sample) -> Found:
-    """A number, or classes that are numbered: the comment says how to have the other."""
+    """A number, or classes that are numbered: comment and report say how to have the other."""
     found = _measured(sample)
-    numbers = sample.numbers[np.isfinite(sample.numbers)]
-    values = np.unique(numbers)
+    if found.options.get("log"):
+        note = f"{sample.name}: {shapes.long_tail(_finite(sample))}, so its logarithm is learned"
+        found = replace(found, notes=(*found.notes, f"{note}; log: false learns it as it is."))
+    numbers = _finite(sample)
+    values, counts = np.unique(numbers, return_counts=True)
     if not sample.is_whole or sample.written.options.get("unit") or len(numbers) < 4 * len(values):
         return found
-    dense = values[-1] - values[0] + 1 <= 1.25 * len(values)
-    named = dense and 0 <= values[0] <= 1 and len(values) <= CLASSES
-    if named or len(values) == 2 or (len(values) <= FEW and not dense):
+    reason = shapes.are_classes(sample.name, values, counts)
+    many = f"{len(values)} whole numbers"
+    if reason:
         classes = _classes(sample)
-        why = (
-            f"{classes.why}; kind: number if their size counts" if values[2:].size else classes.why
+        if len(values) == 2:
+            return classes
+        notes = classes.notes
+        if reason != shapes.NAMED:
+            note = f"{sample.name}: {many} are taken for classes ({reason})"
+            notes += (f"{note}; kind: number if their size counts.",)
+        return replace(
+            classes, why=f"{classes.why}; kind: number if their size counts", notes=notes
         )
-        return Found("category", why, classes.options, notes=classes.notes)
     if len(values) <= CLASSES:
-        why = f"{found.why}; kind: category if they are {len(values)} classes"
-        return Found("number", why, found.options, notes=found.notes)
+        why = f"{found.why}; kind: category if these are classes"
+        note = f"{sample.name}: {many} are taken for a quantity or a scale, so a number"
+        notes = (*found.notes, f"{note} is learned; kind: category if these are classes.")
+        return replace(found, why=why, notes=notes)
     return found
+
+
+def _finite(sample: Sample) -> np.ndarray:
+    return sample.numbers[np.isfinite(sample.numbers)]
 
 
 def said(sample: Sample) -> Found:
@@ -168,8 +181,14 @@ def _classes(sample: Sample) -> Found:
     why = f"{len(left)} classes"
     if most > 1.5 * least:
         why += f", from {_show(last)} ({least} rows) to {_show(top)} ({most})"
-    if most > 10 * least:
-        why += "; class_weights: balanced gives rare ones more weight"
+    rows = sum(n for _, n in left)
+    if most >= UNEVEN * rows or most >= TIMES * least:
+        uneven = f"uneven classes: {_show(top)} has {most / rows:.0%}"
+        uneven += f", {_show(last)} {least / rows:.1%}" if most < UNEVEN * rows else ""
+        why += f"; {uneven}"
+        monitor = f"`train: {{monitor: {sample.name}.balanced_accuracy}}`"
+        decides = "decides for balanced accuracy (see `decision`)"
+        notes += (f"{sample.name}: {uneven}; {monitor} {decides}.",)
     return Found("category", why, _marked(marks), notes=notes)
 
 
@@ -232,14 +251,33 @@ def _number(sample: Sample) -> Found:
             return left_out
         if names_who(sample):
             return _who(sample)
+    if reason := shapes.are_codes(sample):
+        return _codes(sample, reason)
     if sample.is_whole and len(numbers) and np.abs(numbers).max() >= EXACT:
         return Found(
             None, "whole numbers beyond 2^53, which as floats can't be told apart; if they are "
             "classes: kind: category",
         )  # fmt: skip
     found = _measured(sample)
+    if sample.is_whole and shapes.named_code(sample.name):
+        note = f"{sample.name}: named like a code, but its values are like those of a quantity"
+        found = replace(found, notes=(*found.notes, f"{note}; kind: category if it is one."))
     missing = 1 - len(sample.present) / len(sample.cells)
     return found if missing <= 0.005 else _also(found, f", {missing:.0%} empty")
+
+
+def _codes(sample: Sample, reason: str) -> Found:
+    """Whole numbers that name something: values, rather than a quantity."""
+    counts = Counter(sample.values)
+    marks = words.missing(sample.name, counts, of_numbers=True).marks
+    marks += [mark for mark in sample.written.options.get("missing", []) if mark not in marks]
+    left = Counter({value: n for value, n in counts.items() if value not in marks})
+    least = shapes.least_count(left)
+    options = ({"min_count": least} if least > 1 else {}) | _marked(marks)
+    why = f"{len(left)} codes, such as {_most(left)}; kind: number if their size counts"
+    note = f"{sample.name}: {len(left)} whole numbers are taken for codes ({reason})"
+    notes = (f"{note}; kind: number if their size counts.",)
+    return Found("category", why, options, notes=notes)
 
 
 def _also(found: Found, more: str) -> Found:
@@ -277,8 +315,8 @@ def _measured(sample: Sample) -> Found:
             f"{sample.name}: {numbers[0]:.0f} and the like look like {what}, and are read as plain "
             f"numbers; to test on the latest rows: split: {{time: {sample.name}}}.",
         )
-    if _heavy_tail(numbers):
-        return Found("number", why + "; a long tail", {**written.options, "log": True}, notes=notes)
+    if tail := shapes.long_tail(numbers):
+        return Found("number", f"{why}; {tail}", {**written.options, "log": True}, notes=notes)
     return Found("number", why, dict(written.options), notes=notes)
 
 
@@ -314,13 +352,6 @@ def _who(sample: Sample) -> Found:
     return Found(None, f"names who or what was recorded ({sample.distinct} values)", group=True)
 
 
-def _heavy_tail(numbers: np.ndarray) -> bool:
-    if numbers.min() < 0 or len(numbers) < 20:
-        return False
-    middle, high = np.quantile(numbers, [0.5, 0.99])
-    return bool(middle > 0 and high > 20 * middle)
-
-
 def _words(sample: Sample) -> Found:
     texts = sample.values
     distinct, rows = sample.distinct, len(texts)
@@ -348,8 +379,8 @@ def _words(sample: Sample) -> Found:
         and length <= 40
         and not phrases
     ):
-        rare = sum(n == 1 for n in counts.values())
-        options = {"min_count": 2} if distinct > 20 and rare > 0.1 * distinct else {}
+        least = shapes.least_count(counts)
+        options: dict[str, Any] = {"min_count": least} if least > 1 else {}
         options |= _marked(missing.marks)
         left, notes = _spelled(sample.name, counts, missing.marks, missing.note)
         return Found("category", f"{len(left)} values, such as {_most(left)}", options, notes=notes)

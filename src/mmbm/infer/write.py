@@ -118,7 +118,7 @@ def _sharing(inferred: Inferred) -> list[str]:
     first: dict[str, str] = {}
     lines = []
     for name, found in inferred.inputs.items():
-        if not is_media(found):
+        if not is_media(found) or "same_as" in found.options:
             continue
         other = first.setdefault(_component(found), name)
         if other != name:
