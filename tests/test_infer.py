@@ -18,6 +18,8 @@ from mmbm.table import open_table
 ROWS = 300
 RANDOM = random.Random(0)
 
+SMALL = {"encoder": {"kind": "cnn", "size": "tiny"}}
+"""What few rows are read by."""
 SHIFTED = {"augment": {"crop": 0.08}}
 
 
@@ -50,9 +52,13 @@ def infer_one(cells: list, target: list = LABEL, name: str = "x") -> Inferred:
         (
             column(lambda i: f"the {i}th sentence of them, with {i % 7} words"),
             "text",
-            {"max_tokens": 16},
+            {"max_tokens": 256, "units": "ngram"},
         ),
-        (column(lambda i: f"请打开第{i}个客厅的灯"), "text", {"max_tokens": 16}),
+        (
+            column(lambda i: f"请打开第{i}个客厅的灯"),
+            "text",
+            {"max_tokens": 256, "units": "ngram"},
+        ),
         (column(lambda i: RANDOM.sample(["wet", "cold", "loud"], 2)), "labels", {}),
         (column(lambda i: ";".join(RANDOM.sample(["wet", "cold", "loud"], i % 4))), "labels", {}),
         (column(lambda i: "|".join(RANDOM.sample("abcd", 2))), "labels", {"separator": "|"}),
@@ -211,8 +217,8 @@ def test_pictures_are_opened_for_their_size_and_colour(tmp_path: Path):
 
     inputs = infer(table, ["label"]).inputs
 
-    assert inputs["digit"].options == {"size": 28, "channels": 1, **SHIFTED}
-    assert inputs["road"].options == {"size": [48, 96], **SHIFTED}
+    assert inputs["digit"].options == {"size": 28, "channels": 1, **SHIFTED, **SMALL}
+    assert inputs["road"].options == {"size": [48, 96], **SHIFTED, **SMALL}
 
 
 def test_sounds_are_opened_for_their_rate_and_length_and_a_column_of_lengths_is_left_out():
@@ -227,7 +233,7 @@ def test_sounds_are_opened_for_their_rate_and_length_and_a_column_of_lengths_is_
 
     inferred = infer(table, ["label"])
 
-    assert inferred.inputs["speech"].options == {"rate": 16000, "seconds": 1.5}
+    assert inferred.inputs["speech"].options == {"rate": 16000, "seconds": 1.5, **SMALL}
     assert "the length of speech" in inferred.left_out["duration"].why
 
 
@@ -499,14 +505,15 @@ def test_a_copy_of_another_input_is_left_out():
 # ── few rows ─────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_few_rows_are_read_by_bags_of_words_and_fused_by_a_sum():
+def test_few_rows_are_read_by_n_grams_without_order_and_with_more_dropout():
     texts = column(lambda i: f"the {i}th sentence of them, with {i % 7} words")
     few = infer(open_table({"x": texts, "noise": NOISE, "label": LABEL}), ["label"])
     many = infer(open_table({"x": texts * 60, "noise": NOISE * 60, "label": LABEL * 60}), ["label"])
 
     assert few.inputs["x"].options["encoder"] == "bag"
+    assert few.inputs["x"].options["units"] == "ngram"
     assert "encoder" not in many.inputs["x"].options
-    assert yaml.safe_load(to_text(few))["fusion"] == {"kind": "sum", "dropout": 0.3}
+    assert yaml.safe_load(to_text(few))["fusion"] == {"kind": "concat", "dropout": 0.3}
     assert yaml.safe_load(to_text(many))["fusion"] == "concat"
 
 
@@ -701,9 +708,9 @@ def test_real_media_get_settings_that_suit_them(data: Path):
         return found.inputs[name].options
 
     assert options("mnist", "image") == {"size": 28, "channels": 1, **SHIFTED}
-    assert options("emoji_zh_en", "image") == {"size": 64, **SHIFTED}
-    assert options("fsdd", "audio") == {"rate": 8000, "seconds": 1.0}
-    assert options("wakewords", "audio") == {"rate": 16000, "seconds": 4.0}
+    assert options("emoji_zh_en", "image") == {"size": 64, **SHIFTED, **SMALL}
+    assert options("fsdd", "audio") == {"rate": 8000, "seconds": 1.0, **SMALL}
+    assert options("wakewords", "audio") == {"rate": 16000, "seconds": 4.0, **SMALL}
 
 
 @pytest.mark.parametrize(

@@ -65,6 +65,7 @@ def config(tmp_path_factory):
     pd.DataFrame(rows).to_csv(folder / "t.csv", index=False)
     config = {
         "data": {"table": str(folder / "t.csv")},
+        "members": ["network"],
         "inputs": {"photo": {"kind": "image", "size": 8}, "n": {"kind": "number"}},
         "targets": {"label": {"kind": "category"}},
         "train": {"epochs": 3, "batch": 8, "golden": 4, "checkpoint_seconds": 1e-6},

@@ -188,6 +188,7 @@ def test_going_on_from_a_bundle_keeps_a_truth_value_one_class(tmp_path):
         "data": {"table": "t.csv"},
         "inputs": {"x": {"kind": "number"}},
         "targets": {"y": {"kind": "category"}},
+        "members": ["network"],
         "train": {"epochs": 1, "batch": 8, "golden": 0},
     }
     first = mmbm.train(config, table=pd.DataFrame({"x": x, "y": x == 1}), run=tmp_path / "first")

@@ -8,6 +8,7 @@ import torch
 from mmbm.nn.members import Problem
 from mmbm.nn.members.classical import Classical
 from mmbm.nn.members.linear import Linear, out_of_fold, stacked
+from mmbm.nn.members.trees import Components
 
 KINDS = {"category": 3, "number": 1, "labels": 2}
 EVERY = ("linear", "boosting", "forest")
@@ -135,6 +136,18 @@ def test_a_linear_member_is_the_one_of_scikit_learn():
     theirs = LogisticRegression(C=best, max_iter=200, tol=1e-3).fit(x, goal.y)
     p = member(tensors(features)).softmax(1).numpy()
     assert p == pytest.approx(theirs.predict_proba(x), abs=1e-4)
+
+
+def test_components_beyond_the_rank_of_a_representation_say_nothing():
+    """Three different texts have three components: more would be rounding, magnified."""
+    generator = np.random.default_rng(0)
+    few = generator.random((3, 40)).astype(np.float32)[generator.integers(0, 3, 200)]
+    for x in (few, sp.csr_matrix(few)):
+        reduce = Components()
+        z = reduce.fit(x)
+        assert (z.std(0) > 0).sum() <= 3
+        moved = torch.from_numpy(few) * (1 + 2e-7)
+        assert (reduce(moved) - reduce(torch.from_numpy(few))).abs().max() < 1e-3
 
 
 @pytest.mark.parametrize("kind", list(KINDS))

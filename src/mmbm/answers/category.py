@@ -28,14 +28,12 @@ class CategoryAnswer:
     def __init__(self, spec: CategoryTarget, column: Column):
         self.values = shown(column.state)
         self.names = [text(value) for value in self.values]
-        self.factors = np.ones(len(self.names))
-        if spec.decision == "balanced":
-            counts = np.maximum(np.array(column.state["counts"], float), 1)
-            self.factors = counts.sum() / counts
+        self.balanced = spec.decision == "balanced"
+        self.counts = np.maximum(np.array(column.state["counts"], float), 1)
 
     def decide(self, output: np.ndarray) -> np.ndarray:
         """The class that is answered [N], of probabilities [N, C]."""
-        return (output * self.factors).argmax(-1)
+        return (output / self.counts if self.balanced else output).argmax(-1)
 
     def rows(self, output: np.ndarray) -> list[dict[str, Any]]:
         best = self.decide(output)

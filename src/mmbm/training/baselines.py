@@ -25,8 +25,8 @@ def train_with_baselines(
         place = folder.with_name(f"{folder.name}-{safe(name)}")
         with Run.start(own, place, resume) as run:
             metrics = train(own, run, table=table).metrics
-        for split, report in metrics.items():
-            baselines[split][name] = report["subsets"][name]
+        for split in baselines.keys() & metrics.keys():
+            baselines[split][name] = metrics[split]["subsets"][name]
     with Run.start(config, folder, resume) as run:
         return train(config, run, start, table, baselines)
 

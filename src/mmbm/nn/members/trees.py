@@ -13,6 +13,8 @@ from mmbm.nn.members import Matrix, Problem
 COMPONENTS = 30
 """Principal components of a representation that isn't a table's own values (MulTaBench, arXiv
 2605.10616)."""
+LEAST = 1e-3
+"""Spread of a component, as a part of that of the first one, below which it is left out."""
 SCORES = 30
 """Outputs above which a linear member's are not read too."""
 WIDTH = {True: 1e-5, False: 0.02}
@@ -119,7 +121,9 @@ class Components(Fitted):
         mean = model.mean_ if isinstance(model, PCA) else np.zeros(x.shape[1])
         axes = np.asarray(model.components_).T  # [F, k]
         z = (x - mean if isinstance(x, np.ndarray) else x) @ axes
-        spread = np.maximum(z.std(0), 1e-6)
+        spread = z.std(0)
+        known = spread > LEAST * spread.max(initial=1e-6)  # beyond the rank is nothing but rounding
+        spread = np.where(known, spread, np.inf)
         project = axes / spread
         self.fill(project=project, shift=-(mean @ project))
         return z / spread
