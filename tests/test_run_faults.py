@@ -212,6 +212,33 @@ def test_two_trainings_begun_at_once_have_a_folder_each(config, tmp_path):
         assert [one.folder.name, two.folder.name] == ["run", "run-2"]
 
 
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of its own, of half a megabyte; a function that makes it larger."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=512k", "tmpfs", str(place)]
+    if not shutil.which("mount") or subprocess.run(command, capture_output=True).returncode:
+        pytest.skip("needs the right to mount a file system")
+    try:
+        yield (
+            place,
+            lambda: subprocess.run(["mount", "-o", "remount,size=256m", str(place)], check=True),
+        )
+    finally:
+        subprocess.run(["umount", "--lazy", str(place)], check=True)
+
+
+def test_a_disk_that_is_really_full_ends_a_run_with_a_sentence_and_it_goes_on_later(
+    config, whole, small_disk
+):
+    place, enlarge = small_disk
+    with pytest.raises(TrainingError, match="(?s)No space left.*--resume"):
+        mmbm.train(config, run=place / "run")
+    enlarge()
+    assert goes_on(config, place / "run", whole)
+
+
 def test_what_a_kill_left_behind_is_gone_after_the_next_start(config, stopped, whole):
     (stopped / "checkpoint.safetensors.17-abc.part").write_bytes(b"half")
     (stopped / "bundle.part").mkdir()
