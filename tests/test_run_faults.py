@@ -233,7 +233,7 @@ def test_a_disk_that_is_really_full_ends_a_run_with_a_sentence_and_it_goes_on_la
     config, whole, small_disk
 ):
     place, enlarge = small_disk
-    with pytest.raises(TrainingError, match="(?s)No space left.*--resume"):
+    with pytest.raises(TrainingError, match=r"(?s)No space left.*--resume"):
         mmbm.train(config, run=place / "run")
     enlarge()
     assert goes_on(config, place / "run", whole)

@@ -22,6 +22,9 @@ from mmbm.export.onnx import Answer, Encode, between
 from mmbm.nn.batch import Features, Field
 from mmbm.nn.frontends.number import FARTHEST, NumberFrontend
 from mmbm.nn.layers import Recurrence
+from mmbm.nn.representations import modality_of
+from mmbm.nn.representations.table import Standard
+from mmbm.nn.representations.text import TextRepresentation
 from mmbm.nn.restore import restore
 from mmbm.runners.litert import FACTS, Facts, signature
 
@@ -40,6 +43,7 @@ def convert(bundle: Bundle, folder: Path, precision: str) -> None:
     except ModuleNotFoundError as error:
         raise MissingExtra("Export to litert", "litert") from error
     model = restore(bundle)
+    check_texts(bundle, model)
     recurrent = any(isinstance(module, Recurrence) for module in model.modules())
     batches, parts = (BATCHES[:1], PARTS[1:]) if recurrent else (BATCHES, PARTS)
     levels = lengths(bundle, parts)
@@ -48,8 +52,10 @@ def convert(bundle: Bundle, folder: Path, precision: str) -> None:
     encode = Encode(model, inputs)
     with torch.no_grad():
         check_steps(bundle, model, encode, args[1, len(levels) - 1])
-    encode, answer = replaced(encode), replaced(Answer(model))
     passed = between(model)
+    taken = [n for n in passed if model.network or not n.endswith((".x", ".keep"))]
+    encode = replaced(encode)
+    answer = replaced(Some(Answer(model), [name in taken for name in passed]))
     encoders, answers = litert_torch.Converter(), litert_torch.Converter()
     sizes: dict[str, list[dict[str, int]]] = {"encode": levels, "answer": []}
     with quiet(), torch.no_grad():
@@ -57,15 +63,15 @@ def convert(bundle: Bundle, folder: Path, precision: str) -> None:
             tokens = encode(*(split(value) for value in given.values()))
             encoders.signature(signature(batch, level), encode, tuple(map(split, given.values())))
             if level == len(levels) - 1:  # one size does for `answer`: tokens are few and cheap
-                answers.signature(signature(batch, 0), answer, tokens)
-                named = zip(passed, tokens)
-                sizes["answer"] = [{n: t.shape[1] for n, t in named if t.ndim > 1}]
+                named = {n: t for n, t in zip(passed, tokens) if n in taken}
+                answers.signature(signature(batch, 0), answer, tuple(named.values()))
+                sizes["answer"] = [{n: t.shape[1] for n, t in named.items() if t.ndim > 1}]
         encoders.convert().export(str(folder / "encode.tflite"))
         answers.convert().export(str(folder / "answer.tflite"))
     targets = list(model.targets.names)
     facts = {
         "encode": Facts(inputs, passed, sizes["encode"], list(batches))._asdict(),
-        "answer": Facts(passed, targets, sizes["answer"], list(batches))._asdict(),
+        "answer": Facts(taken, targets, sizes["answer"], list(batches))._asdict(),
     }
     (folder / FACTS).write_text(json.dumps(facts), encoding="utf-8")
 
@@ -93,10 +99,21 @@ def example(bundle: Bundle, size: dict[str, int], batch: int) -> dict[str, Tenso
     return args
 
 
+def check_texts(bundle: Bundle, model: Any) -> None:
+    """Raises BundleError where classical members read a text."""
+    for name, part in model.representations.items():
+        if isinstance(part, TextRepresentation):
+            raise BundleError(
+                f"{bundle.path}: classical members read {modality_of(name)!r} as TF-IDF, which "
+                "counts words by an operator that LiteRT lacks. Train with members: [network] for "
+                "LiteRT, or export to onnx or openvino."
+            )
+
+
 def check_steps(bundle: Bundle, model: Any, encode: nn.Module, args: dict[str, Tensor]) -> None:
     """Raises BundleError if a recurrence is too long to be unrolled."""
     parts = encode(*args.values())
-    for i, name in enumerate(model.modalities):
+    for i, name in enumerate(model.modalities if model.network else ()):
         steps = parts[3 * i].shape[1]
         recurrent = any(isinstance(m, Recurrence) for m in model.inputs[name].modules())
         if recurrent and steps > STEPS:
@@ -127,7 +144,21 @@ def replaced(module: nn.Module) -> nn.Module:
                 setattr(parent, name, Unrolled(child))
             elif isinstance(child, NumberFrontend):
                 setattr(parent, name, SplitNumber(child))
+            elif isinstance(child, Standard):
+                setattr(parent, name, SplitStandard(child))
     return module.eval()
+
+
+class Some(nn.Module):
+    """A module with some of its inputs: the converter knows of none that isn't used."""
+
+    def __init__(self, module: nn.Module, given: list[bool]):
+        super().__init__()
+        self.module, self.given = module, given
+
+    def forward(self, *args: Tensor) -> tuple[Tensor, ...]:
+        left = iter(args)
+        return self.module(*(next(left) if given else None for given in self.given))
 
 
 class SplitNumber(nn.Module):
@@ -148,6 +179,19 @@ class SplitNumber(nn.Module):
         bins = ((high - self.low[:, 0]) + (rest - self.low[:, 1])) / self.width  # [B, n]
         x = torch.cat([z.clamp(-FARTHEST, FARTHEST), bins.clamp(0, 1)], -1)
         return Features(self.act(self.mix(x)))  # [B, F]
+
+
+class SplitStandard(nn.Module):
+    """`Standard` on numbers that come as sums of two float32."""
+
+    def __init__(self, standard: Standard):
+        super().__init__()
+        self.center = split(standard.center)  # [N, 2]
+        self.scale = standard.scale.float()  # [N]
+
+    def forward(self, columns: list[Tensor]) -> Tensor:
+        values = torch.stack(columns, 1)  # [B, N, 2]
+        return (values - self.center).sum(-1) / self.scale
 
 
 class Unrolled(nn.Module):

@@ -2,7 +2,7 @@
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from mmbm.columns import Columns
 from mmbm.config import CategorySpec, Config, NumberSpec
@@ -13,14 +13,28 @@ VALUES = 1000
 """Values of a category that have a feature, the most frequent; others have none of them."""
 
 
+class Standard(nn.Module):
+    """Number columns [B] float64 each -> standard scores [B, N]."""
+
+    center: Tensor  # [N]
+    scale: Tensor  # [N]
+
+    def __init__(self, center: list[float], scale: list[float]):
+        super().__init__()
+        self.register_buffer("center", torch.tensor(center, dtype=torch.float64))
+        self.register_buffer("scale", torch.tensor(scale, dtype=torch.float64))
+
+    def forward(self, columns: list[Tensor]) -> Tensor:
+        values = torch.cat(columns).reshape(len(columns), -1).T  # [B, N]
+        return ((values - self.center) / self.scale).float()
+
+
 class TableRepresentation(Representation):
     """Fields of all number, category and labels columns of one group -> [B, F].
 
     A number that is absent is zero, its mean, beside an indicator that it is.
     """
 
-    center: Tensor  # [N] of the number columns
-    scale: Tensor  # [N]
     exact = True
 
     def __init__(self, names: list[str], config: Config, columns: Columns):
@@ -30,9 +44,7 @@ class TableRepresentation(Representation):
         self.categories = [n for n, spec in specs.items() if isinstance(spec, CategorySpec)]
         self.labels = [n for n in names if n not in (*self.numbers, *self.categories)]
         states = [columns[name].state for name in self.numbers]
-        for key, name in (("mean", "center"), ("std", "scale")):
-            learned = torch.tensor([state[key] for state in states], dtype=torch.float64)
-            self.register_buffer(name, learned)
+        self.standard = Standard([s["mean"] for s in states], [s["std"] for s in states])
         counts = [columns[name].state["counts"] for name in self.categories]
         self.values = [1 + np.argsort(c)[::-1][:VALUES].copy() for c in counts]
         for i, values in enumerate(self.values):
@@ -42,9 +54,8 @@ class TableRepresentation(Representation):
         parts = []
         if self.numbers:
             fields = [batch[name] for name in self.numbers]
-            values = torch.cat([f.values for f in fields]).reshape(len(fields), -1).T  # [B, N]
             known = torch.cat([f.present for f in fields]).reshape(len(fields), -1).T
-            z = ((values - self.center) / self.scale).float()
+            z = self.standard([f.values for f in fields])
             parts += [torch.where(known, z, 0.0), (~known).float()]
         for i, name in enumerate(self.categories):
             index = batch[name].values.long()[:, None]  # [B, 1]
