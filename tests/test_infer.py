@@ -510,7 +510,7 @@ def test_few_rows_are_read_by_n_grams_without_order_and_with_more_dropout():
     few = infer(open_table({"x": texts, "noise": NOISE, "label": LABEL}), ["label"])
     many = infer(open_table({"x": texts * 60, "noise": NOISE * 60, "label": LABEL * 60}), ["label"])
 
-    assert few.inputs["x"].options["encoder"] == "bag"
+    assert few.inputs["x"].options["encoder"] == {"kind": "bag", "size": "tiny"}
     assert few.inputs["x"].options["units"] == "ngram"
     assert "encoder" not in many.inputs["x"].options
     assert yaml.safe_load(to_text(few))["fusion"] == {"kind": "concat", "dropout": 0.3}

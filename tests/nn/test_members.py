@@ -7,7 +7,7 @@ import torch
 
 from mmbm.nn.members import Problem
 from mmbm.nn.members.classical import Classical
-from mmbm.nn.members.linear import Linear, out_of_fold, stacked
+from mmbm.nn.members.linear import Linear, out_of_fold, ridge, stacked
 from mmbm.nn.members.trees import Components
 
 KINDS = {"category": 3, "number": 1, "labels": 2}
@@ -136,6 +136,19 @@ def test_a_linear_member_is_the_one_of_scikit_learn():
     theirs = LogisticRegression(C=best, max_iter=200, tol=1e-3).fit(x, goal.y)
     p = member(tensors(features)).softmax(1).numpy()
     assert p == pytest.approx(theirs.predict_proba(x), abs=1e-4)
+
+
+@pytest.mark.parametrize("sparse", [False, True])
+def test_ridge_regression_of_few_rows_is_the_one_of_scikit_learn(sparse):
+    from sklearn.linear_model import Ridge
+
+    generator = np.random.default_rng(0)
+    x = np.maximum(generator.normal(size=(40, 90)), 0.5) - 0.5
+    y = x[:, 0] - x[:, 1] + generator.normal(size=40) + 3
+    weight, bias = ridge(sp.csr_matrix(x) if sparse else x, y, 0.7)
+    theirs = Ridge(alpha=0.7).fit(x, y)
+    assert weight[:, 0] == pytest.approx(theirs.coef_, abs=1e-6)
+    assert bias[0] == pytest.approx(theirs.intercept_, abs=1e-6)
 
 
 def test_components_beyond_the_rank_of_a_representation_say_nothing():

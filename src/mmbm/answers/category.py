@@ -28,12 +28,13 @@ class CategoryAnswer:
     def __init__(self, spec: CategoryTarget, column: Column):
         self.values = shown(column.state)
         self.names = [text(value) for value in self.values]
-        self.balanced = spec.decision == "balanced"
-        self.counts = np.maximum(np.array(column.state["counts"], float), 1)
+        self.counts: np.ndarray | None = None  # divided by, to decide
+        if spec.decision == "balanced":
+            self.counts = np.maximum(np.array(column.state["counts"], float), 1)
 
     def decide(self, output: np.ndarray) -> np.ndarray:
         """The class that is answered [N], of probabilities [N, C]."""
-        return (output / self.counts if self.balanced else output).argmax(-1)
+        return (output if self.counts is None else output / self.counts).argmax(-1)
 
     def rows(self, output: np.ndarray) -> list[dict[str, Any]]:
         best = self.decide(output)

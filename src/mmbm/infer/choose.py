@@ -198,6 +198,7 @@ def _read_words(result: Inferred, rows: int) -> None:
             if rows < NGRAM_ROWS:
                 terms = TERMS * found.options["max_tokens"]
                 options |= {"units": "ngram", "max_tokens": terms, "vocabulary": 20_000}
+                options["encoder"] = {"kind": "bag", "size": "tiny"}
             result.inputs[name] = replace(found, options=options)
 
 

@@ -10,6 +10,8 @@ from torch import Tensor
 from mmbm.nn.fitted import Fitted
 from mmbm.nn.members import Folds, Matrix, Problem
 
+DUAL = 2500
+"""Rows up to which ridge regression is solved by the products of rows."""
 STRENGTHS = (0.1, 1.0, 10.0, 100.0, 1000.0)
 """Inverse strengths of L2 regularization (scikit-learn's C) that are tried."""
 
@@ -65,11 +67,10 @@ def out_of_fold(x: Matrix, problem: Problem, folds: Folds, strength: float) -> n
 def solve(x: Matrix, problem: Problem, strength: float) -> tuple[np.ndarray, np.ndarray]:
     """Weights [F, C] and bias [C]."""
     from sklearn.exceptions import ConvergenceWarning
-    from sklearn.linear_model import LogisticRegression, Ridge
+    from sklearn.linear_model import LogisticRegression
 
     if problem.kind == "number":
-        ridge = Ridge(alpha=1 / strength).fit(x, problem.y)
-        return np.asarray(ridge.coef_)[:, None], np.array([ridge.intercept_])
+        return ridge(x, problem.y, 1 / strength)
     weight, bias = np.zeros((x.shape[1], problem.size)), np.zeros(problem.size)
     columns = problem.y.T if problem.kind == "labels" else [problem.y]
     for place, y in enumerate(columns):
@@ -84,6 +85,23 @@ def solve(x: Matrix, problem: Problem, strength: float) -> tuple[np.ndarray, np.
             model = LogisticRegression(C=strength, max_iter=200, tol=1e-3).fit(x, y)
         put(weight, bias, problem.kind, place, values, model, counts)
     return weight, bias
+
+
+def ridge(x: Matrix, y: np.ndarray, alpha: float) -> tuple[np.ndarray, np.ndarray]:
+    """Ridge regression; of fewer rows than features by their products (the dual form): exact, where
+    iterations over sparse features take long to converge."""
+    from sklearn.linear_model import Ridge
+
+    if x.shape[0] > min(x.shape[1], DUAL):
+        model = Ridge(alpha=alpha).fit(x, y)
+        return np.asarray(model.coef_)[:, None], np.array([model.intercept_])
+    products = x @ x.T
+    products = products.toarray() if sp.issparse(products) else products
+    centered = products - products.mean(0) - products.mean(1)[:, None] + products.mean()
+    dual = np.linalg.solve(centered + alpha * np.eye(len(y)), y - y.mean())
+    weight = x.T @ (dual - dual.mean())
+    mean = np.asarray(x.mean(0)).ravel()
+    return weight[:, None], np.array([y.mean() - mean @ weight])
 
 
 def put(weight, bias, kind: str, place: int, values, model, counts) -> None:
