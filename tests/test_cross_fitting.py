@@ -11,6 +11,7 @@ import mmbm
 from mmbm import configfile
 from mmbm.errors import BundleError, ConfigError
 from mmbm.prepare import prepare
+from mmbm.summary import summary
 from mmbm.training.classical import assign
 
 CLASSICAL = ["linear", "boosting", "forest"]
@@ -49,6 +50,16 @@ def test_it_says_how_each_member_did_on_rows_it_was_not_trained_on(classical, ta
     splits = [line.rpartition(",")[2] for line in table.read_text("utf-8").splitlines()]
     assert rows == splits.count("train") + splits.count("valid")
     assert "| linear all |" in (classical.path / "README.md").read_text(encoding="utf-8")
+
+
+def test_training_ends_with_a_table_of_members_the_weightiest_first(classical):
+    lines = summary(classical.config, classical.columns, classical.metrics)
+    start = next(i for i, line in enumerate(lines) if line.startswith("label:"))
+    shown = lines[start + 2 : start + 2 + len(classical.metrics["members"]["label"])]
+    weights = [float(line.split()[-2]) for line in shown]
+    assert weights == sorted(weights, reverse=True)
+    assert "all together" in lines[start + 2 + len(shown)]
+    assert any("On test:" in line for line in lines)
 
 
 def test_a_row_alone_is_answered_as_in_a_batch_and_without_some_of_its_cells(classical):

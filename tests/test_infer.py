@@ -48,6 +48,7 @@ def infer_one(cells: list, target: list = LABEL, name: str = "x") -> Inferred:
         (column(lambda i: np.exp(RANDOM.gauss(3, 2.5))), "number", {"log": True}),
         (column(lambda i: RANDOM.choice(["red", "blue", "green"])), "category", {}),
         (column(lambda i: RANDOM.choice(["001", "002", "010"])), "category", {}),
+        (column(lambda i: f"c{RANDOM.randint(1, 40)}"), "category", {}),
         (column(lambda i: RANDOM.choice([True, False])), "category", {}),
         (
             column(lambda i: f"the {i}th sentence of them, with {i % 7} words"),
@@ -70,6 +71,7 @@ def infer_one(cells: list, target: list = LABEL, name: str = "x") -> Inferred:
         "long tail",
         "words",
         "codes with leading zeros",
+        "codes of letters and digits",
         "truth values",
         "sentences",
         "Chinese sentences",

@@ -107,3 +107,6 @@ def test_repeated_rows_across_splits_are_reported_for_every_kind(inputs, tmp_pat
     assert "test rows have the same inputs as a train row (duplicates)" in said
     said = " ".join(check(config, tmp_path, tmp_path / "q.csv", rows))
     assert "duplicates" not in said
+    empty = rows.assign(**{name: [None] * 20 + list(rows[name][20:]) for name in inputs})
+    said = " ".join(check(config, tmp_path, tmp_path / "q.csv", empty))
+    assert "duplicates" not in said, "rows without any input are alike in nothing"

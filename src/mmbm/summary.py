@@ -22,18 +22,21 @@ def compared(
 ) -> list[str]:
     """A target's members, best first, and how its mix does."""
     main = answer.main
-    sign = -1 if main.higher_is_better else 1
-    ranked = sorted(members, key=lambda m: (m["weight"] == 0, sign * m[main.name]))
+    ranked = sorted(members, key=lambda m: (-round(m["weight"], 2), m["loss"]))
     width = max(len(m["member"]) for m in members)
-    judged = "rows that no member was trained on"
-    lines = [f"{name}: {main.name} and loss on {judged}, and weight in the answer"]
+    lines = [
+        f"{name}: each member on the rows that have what it reads, and that it was not trained on. "
+        "The loss (log loss, or squared error in standard deviations) decides the weights.",
+        f"  {'':<{width}}  {main.name:>17}  {'loss':>8}  {'weight':>6}  {'rows':>6}",
+    ]
     lines += [
-        f"  {m['member']:<{width}}  {m[main.name]:>9.4g}  {m['loss']:>8.4f}  {m['weight']:>6.2f}"
+        f"  {m['member']:<{width}}  {m[main.name]:>17.4g}  {m['loss']:>8.4f}  {m['weight']:>6.2f}  "
+        f"{m['rows']:>6}"
         for m in ranked
     ]
     if "out_of_fold" in metrics:
         own = metrics["out_of_fold"]["targets"][name]
-        lines.append(f"  {'all together':<{width}}  {own[main.name]:>9.4g}")
+        lines.append(f"  {'all together':<{width}}  {own[main.name]:>17.4g}  {own['loss']:>8.4f}")
     if "test" in metrics and main.name in metrics["test"]["targets"][name]:
         scores = metrics["test"]["targets"][name]
         low, high = scores["interval"]

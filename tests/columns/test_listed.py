@@ -12,6 +12,14 @@ from mmbm.config import LabelsSpec
 from mmbm.errors import BadCell
 
 
+def test_a_cell_of_a_million_labels_is_a_bad_cell_and_costs_nothing():
+    column = LabelsColumn(LabelsSpec(separator="|"), {"values": ["a"], "counts": [1], "rows": 1})
+    for cell in ("|" * 1_000_000, ["a"] * 1_000_000):
+        with pytest.raises(BadCell, match="more than 10,000 labels"):
+            column.decode(cell)
+    assert column.decode("|".join(["a"] * 9_000)).tolist() == [1]
+
+
 @pytest.mark.parametrize(
     "text",
     [

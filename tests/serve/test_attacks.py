@@ -253,6 +253,27 @@ def test_a_body_of_a_byte_now_and_then_is_not_waited_for(impatient, path):
     assert time.monotonic() - start < 8
 
 
+def test_a_client_that_goes_on_sending_after_it_was_refused_is_cut_off(impatient):
+    """Its place is free, and its connection too."""
+    host, port = impatient.url.removeprefix("http://").split(":")
+    head = (
+        "POST /predict HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
+        "transfer-encoding: chunked\r\n\r\n"
+    )
+    with socket.create_connection((host, int(port)), timeout=20) as line:
+        line.sendall(head.encode())
+        start, closed = time.monotonic(), False
+        while not closed and time.monotonic() - start < 15:
+            try:
+                line.sendall(b"1\r\n \r\n")
+                line.settimeout(0.3)
+                with contextlib.suppress(TimeoutError):
+                    closed = line.recv(65536) == b""
+            except ConnectionError:
+                closed = True
+        assert closed
+
+
 def test_a_client_that_does_not_read_its_answers_is_cut_off(impatient):
     active = lambda: next(  # noqa: E731
         float(x.split()[1])

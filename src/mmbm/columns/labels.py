@@ -13,6 +13,8 @@ from mmbm.columns.listed import items
 from mmbm.config import LabelsSpec, LabelsTarget
 from mmbm.errors import BadCell, ConfigError
 
+MOST = 10_000
+"""Labels that a cell has at most."""
 MAX_LABELS = 10_000
 """More are not labels, and a row of [N] would no longer be small."""
 
@@ -33,8 +35,12 @@ def parts(
         if missing and name(cell) in missing:
             return None
         listed = format == "list" and cell.strip()
+        if not listed and cell.count(separator) >= MOST:
+            raise BadCell(f"has more than {MOST:,} labels")
         return list(items(cell) if listed else cell.split(separator))
     if isinstance(cell, list | tuple | set | np.ndarray):
+        if len(cell) > MOST:
+            raise BadCell(f"has more than {MOST:,} labels")
         labels = list(cell)
         if not is_labels(labels):
             raise BadCell(f"is {describe(labels)}, not labels")

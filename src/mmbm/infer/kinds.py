@@ -374,7 +374,7 @@ def _words(sample: Sample) -> Found:
     missing = words.missing(sample.name, counts)
     phrases = distinct > 50 and np.mean([len(text.split()) for text in counts]) >= 1.5
     if (
-        (sample.repeats >= 5 or distinct <= 10)
+        (sample.repeats >= 5 or distinct <= 10 or (sample.repeats >= 2 and names(texts)))
         and distinct <= 1000
         and length <= 40
         and not phrases
@@ -401,6 +401,11 @@ def _text(texts: list[str]) -> Found:
     return Found(
         "text", why + ("; longer than 256 tokens is cut" if longest > 256 else ""), options
     )
+
+
+def names(texts: list[str]) -> bool:
+    """Short words with a digit in each, as of codes: c17, shop-4."""
+    return all(len(t) <= 16 and " " not in t and any(c.isdigit() for c in t) for t in texts)
 
 
 def _most(counts: Counter) -> str:

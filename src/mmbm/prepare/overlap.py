@@ -142,10 +142,12 @@ def repeated(
     digests = row_digests(stores, config.inputs)
     if not len(digests):
         return []
+    some = np.any([stores[name].present for name in config.inputs], axis=0)
     train = digests[rows["train"]]
     said = []
     for split in ("valid", "test"):
-        count = int(np.isin(digests[rows[split]], train).sum())
+        same = np.isin(digests[rows[split]], train) & some[rows[split]]
+        count = int(same.sum())  # rows without any input are alike in nothing
         if count:
             said.append(
                 f"{count} of {len(rows[split])} {split} rows have the same inputs as a train row "

@@ -6,7 +6,9 @@ import json
 import re
 import time
 import uuid
+from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, TextIO
 
 from starlette.responses import JSONResponse
@@ -33,6 +35,10 @@ HEADERS = [
 ]
 CLOSED = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")
 """For all but pages: nothing in an answer is to be run or loaded."""
+
+
+LATE = (408, 503)
+"""Answers to requests that took too long."""
 
 
 class Guard:
@@ -64,7 +70,8 @@ class Guard:
         note: dict[str, Any] = {"id": name, "path": path}
         # What handlers know and the log shows: route, model, rows.
         scope = {**scope, "mmbm": note, "root_path": self.root, "path": f"{self.root}{path}"}
-        sender = Sender(send, name, self.limits)
+        body = self._body(scope, path, headers, receive)
+        sender = Sender(send, name, self.limits, partial(unread, headers, body))
         start = time.perf_counter()
         stream, whole = scope["type"] == "websocket", None
         self.active += 1
@@ -77,7 +84,7 @@ class Guard:
                 self.metrics.rejected.labels(refusal.reason).inc()
             else:
                 async with asyncio.timeout(self.limits.batch_deadline) as whole:
-                    await self.app(scope, self._body(scope, path, headers, receive), sender)
+                    await self.app(scope, body, sender)
         except (TooSlow, TimeoutError) as error:
             if isinstance(error, TimeoutError) and not (whole and whole.expired()):
                 raise  # somebody else's
@@ -146,8 +153,10 @@ class Sender:
     """Adds headers to an answer, remembers its status, and gives up on a client that doesn't read
     it. Raises TooSlow."""
 
-    def __init__(self, send: Send, name: str, limits: Limits):
+    def __init__(self, send: Send, name: str, limits: Limits, unread: Callable[[], bool]):
+        """unread: whether more of the request is still to come."""
         self.send, self.name, self.pace = send, name, Pace(limits)
+        self.unread = unread
         self.status: int | None = None
 
     async def __call__(self, message: Message) -> None:
@@ -158,6 +167,8 @@ class Sender:
             sent = {key for key, _ in headers}
             extra = [*HEADERS, *([] if page else [CLOSED]), (b"x-request-id", self.name.encode())]
             headers += [pair for pair in extra if pair[0] not in sent]
+            if self.status in LATE and self.unread():
+                headers.append((b"connection", b"close"))  # else it could go on sending for ever
             message = {**message, "headers": headers}
         elif message["type"] == "websocket.accept":
             self.status = 101
@@ -166,6 +177,12 @@ class Sender:
             await self.pace.wait(self.send(message))
         except TimeoutError:
             raise TooSlow from None
+
+
+def unread(headers: dict[bytes, bytes], body: Receive) -> bool:
+    """Whether a request has a body that is not whole yet."""
+    given = b"transfer-encoding" in headers or headers.get(b"content-length", b"0") != b"0"
+    return given and isinstance(body, Body) and not body.whole
 
 
 def nothing() -> None:

@@ -276,17 +276,23 @@ def measured(config: Config, data: Data, model: Model, decided: dict[str, Decide
         own["rows"] = max(own["rows"], len(truth))
         own["targets"][name] = {"rows": len(truth), **answer.score(output, truth)}
         own["targets"][name] |= intervals(answer, output, truth)
+        own["targets"][name]["loss"] = float(found.truth.loss(mixed).mean())
         report["members"][name] = [
             {
                 "member": member,
-                answer.main.name: answer.main_score(finished(target, one), truth),
+                answer.main.name: answer.main_score(finished(target, one[has]), truth[has]),
                 "loss": float(loss),
                 "weight": float(weight),
+                "rows": int(has.sum()),
             }
-            for member, one, loss, weight in zip(
-                judged.names, judged.answers, found.choice.losses, found.choice.weights
+            for member, one, has, loss, weight in zip(
+                judged.names,
+                judged.answers,
+                judged.available,
+                found.choice.losses,
+                found.choice.weights,
             )
-            if np.isfinite(loss)  # else no row has it
+            if has.any()
         ]
         rows = judged.rows[doubtful(found.truth, mixed)]
         report["doubtful"][name] = [int(row) + 1 for row in rows]
