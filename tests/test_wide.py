@@ -25,6 +25,7 @@ def trained(count: int, folder, extra=()):
         "data": {"table": "t.csv"},
         "inputs": inputs,
         "targets": {"label": {"kind": "category"}},
+        "members": ["network"],
         "train": {"epochs": 1, "batch": 8, "golden": 4},
     }
     return mmbm.train(config, table=frame, run=folder / f"run-{count}"), frame

@@ -84,6 +84,8 @@ def train(name: str, task: Task, inputs: tuple[str, ...], seed: int) -> Bundle:
     settings = [s for s in task.settings if not s.startswith(left_out)]
     if len(inputs) == 1:  # nothing to fuse or to hide
         settings = [s for s in settings if not s.startswith("fusion")]
+    if not task.transcript:  # of this page are networks; docs/quality.md has all members
+        settings.append("members=[network]")
     sets = [x for s in (*settings, f"train.seed={seed}") for x in ("--set", s)]
     command("train", str(config), "--run", str(run), *sets, "--json")
     return mmbm.load(run / "bundle")
