@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 import resuming
 import tiny
+import torch
 
 import mmbm
 from mmbm import configfile
-from mmbm.errors import BundleError, ConfigError
+from mmbm.errors import BundleError, ConfigError, TableError
+from mmbm.nn.members.classical import Classical
 from mmbm.prepare import prepare
 from mmbm.summary import summary
 from mmbm.training.classical import assign
@@ -43,13 +45,13 @@ def test_it_says_how_each_member_did_on_rows_it_was_not_trained_on(classical, ta
     for name in ("label", "amount", "tags"):
         members = classical.metrics["members"][name]
         assert sum(m["weight"] for m in members) == pytest.approx(1)
-        assert {"linear photo", "linear table", "linear all", "forest"} <= {
+        assert {"linear photo", "linear table", "linear", "forest"} <= {
             m["member"] for m in members
         }
     rows = classical.metrics["out_of_fold"]["rows"]
     splits = [line.rpartition(",")[2] for line in table.read_text("utf-8").splitlines()]
     assert rows == splits.count("train") + splits.count("valid")
-    assert "| linear all |" in (classical.path / "README.md").read_text(encoding="utf-8")
+    assert "| linear |" in (classical.path / "README.md").read_text(encoding="utf-8")
 
 
 def test_training_ends_with_a_table_of_members_the_weightiest_first(classical):
@@ -101,6 +103,8 @@ def test_classical_members_go_to_other_runtimes_and_precisions(classical, to, pr
 
 def test_training_does_not_go_on_from_classical_members_alone(classical, table, tmp_path):
     with pytest.raises(BundleError, match="classical members alone"):
+        mmbm.train(config(table, ["network"]), run=tmp_path / "run", start=classical.path)
+    with pytest.raises(ConfigError, match="are fitted anew from all rows"):
         mmbm.train(config(table, CLASSICAL), run=tmp_path / "run", start=classical.path)
 
 
@@ -211,6 +215,58 @@ def test_the_monitored_metric_decides_which_class_is_answered(table, tmp_path):
     for answer in bundle.predict([*cells, {}], probabilities=True):
         relative = {name: answer[f"label.p.{name}"] / n for name, n in frequency.items()}
         assert answer["label"] == max(relative, key=lambda name: relative[name])
+
+
+def test_folds_of_a_split_by_time_are_stretches_of_time(tmp_path):
+    generator = np.random.default_rng(0)
+    days = generator.permutation(50)
+    rows = [{"day": f"2024-01-{d + 1:02}" if d < 31 else f"2024-02-{d - 30:02}", "n": 1.0,
+             "y": "ab"[d % 2]} for d in days]  # fmt: skip
+    parsed = configfile.parse(
+        {"data": {"table": "t", "split": {"time": "day"}}, "inputs": {"n": "number"},
+         "targets": {"y": "category"}, "members": ["linear"]}
+    )  # fmt: skip
+    data = prepare(parsed, tmp_path, table=rows)
+    chosen = data.splits["train"].rows
+    fold_of = assign(parsed, data, chosen)
+    assert (np.diff(fold_of[np.argsort(days[chosen])]) >= 0).all()
+    assert len(np.unique(fold_of)) == 5
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            {"data": {"split": "split", "group": "one"}},
+            "'one' has one value in all train and valid",
+        ),
+        ({"data": {"split": {"test": 0.2}, "group": "one"}}, "goes with a split by a column"),
+        ({"train": {"self_training": {}}}, "labels rows by a network alone"),
+        ({"targets": {"y": "category", "rare": "number"}}, "with a value of 'rare' are too few"),
+    ],
+)
+def test_what_can_not_be_compared_or_would_be_ignored_is_a_sentence(change, message, tmp_path):
+    rows = [
+        {"n": i % 7, "one": "x", "y": "ab"[i % 2], "rare": 1.5 if i == 0 else None,
+         "split": "valid" if i % 5 == 1 else "test" if i % 5 == 4 else "train"}
+        for i in range(40)
+    ]  # fmt: skip
+    made = {"inputs": {"n": "number"}, "targets": {"y": "category"}, "members": ["linear"],
+            "data": {"split": "split"}}  # fmt: skip
+    with pytest.raises((ConfigError, TableError), match=message):
+        mmbm.train({**made, **change}, table=rows, run=tmp_path / "run")
+
+
+def test_inputs_may_be_called_as_members_are(tmp_path):
+    """Whether a row has a member goes by the modality that it reads, not by names."""
+    exact = {f"{name}.features": False for name in ("boosting", "forest", "all", "network")}
+    members = Classical(CLASSICAL, "category", 2, exact)
+    assert len(members.names) == len(set(members.names)) == 7
+    some = torch.tensor([True, False])
+    present = {n.removesuffix(".features"): some for n in exact} | {"boosting": ~some}
+    available = dict(zip(members.names, members.available(present).tolist()))
+    assert available["linear boosting"] == [False, True]
+    assert available["boosting"] == available["forest"] == available["linear"] == [True, True]
 
 
 def test_a_target_that_only_a_network_answers_needs_one(table):

@@ -62,3 +62,12 @@ def test_all_folds_together_make_one_model(table, tmp_path):
 def test_folds_and_baselines_exclude_each_other(table, tmp_path):
     with pytest.raises(ConfigError, match="goes with neither"):
         mmbm.train(config(table), run=tmp_path / "run", baselines=True)
+
+
+def test_without_test_rows_the_card_has_the_scores_of_the_folds(table, tmp_path):
+    raw = tiny.config(table, epochs=1)
+    raw["data"]["split"] = {"folds": 2, "test": 0.0}
+    raw["inputs"] = {"speed": raw["inputs"]["speed"]}
+    bundle = mmbm.train(raw, run=tmp_path / "run")
+    card = (bundle.path / "README.md").read_text(encoding="utf-8")
+    assert "| label | accuracy |" in card.partition("Over the folds")[2]

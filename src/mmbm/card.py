@@ -17,8 +17,8 @@ WHICH = {
 
 def card(config: Config, columns: Columns, metrics: dict[str, Any]) -> str:
     answers = build_answers(config, columns)
-    split = next(s for s in ("test", "valid", "out_of_fold") if s in metrics)
-    report = metrics[split]
+    split = next((name for name in WHICH if name in metrics), None)
+    report = metrics[split] if split else {}
     fusion = config.fusion.kind if config.fuses else "none"
     lines = [
         f"# {', '.join(config.inputs)} → {', '.join(config.targets)}",
@@ -32,21 +32,41 @@ def card(config: Config, columns: Columns, metrics: dict[str, Any]) -> str:
             for name, spec in config.inputs.items()
         ),
         "",
-        f"On {report['rows']} rows {WHICH[split]}:",
-        "",
-        "| target | metric | value | 95 % interval |",
-        "|---|---|---|---|",
-        *(score_line(name, answers[name].main.name, report) for name in config.targets),
-        "",
-        *by_subset(report, answers),
+        *(measured(config, columns, report, WHICH[split]) if split else by_fold(metrics, answers)),
         *by_member(metrics.get("members", {}), answers),
-        *(f"> {warning}" for warning in warnings(report, config, columns)),
         "",
         "`mmbm predict BUNDLE TABLE` answers a table; `mmbm evaluate BUNDLE TABLE` measures it.",
         *([] if config.train.golden else ["No golden rows were kept: serving can't be verified."]),
         "",
     ]
     return "\n".join(lines)
+
+
+def measured(config: Config, columns: Columns, report: dict[str, Any], which: str) -> list[str]:
+    """Main metrics, those by modalities, and what to be warned of."""
+    answers = build_answers(config, columns)
+    return [
+        f"On {report['rows']} rows {which}:",
+        "",
+        "| target | metric | value | 95 % interval |",
+        "|---|---|---|---|",
+        *(score_line(name, answers[name].main.name, report) for name in config.targets),
+        "",
+        *by_subset(report, answers),
+        *(f"> {warning}" for warning in warnings(report, config, columns)),
+        "",
+    ]
+
+
+def by_fold(metrics: dict[str, Any], answers: dict[str, Answer]) -> list[str]:
+    """After cross-validation of all rows, with none left to test."""
+    lines = ["Over the folds of cross-validation:", "", "| target | metric | mean | deviation |"]
+    lines.append("|---|---|---|---|")
+    for name, scores in metrics["folds"].items():
+        main = answers[name].main.name
+        one = scores[main]
+        lines.append(f"| {name} | {main} | {number(one['mean'])} | {number(one['spread'])} |")
+    return [*lines, ""]
 
 
 def by_member(members: dict[str, Any], answers: dict[str, Answer]) -> list[str]:

@@ -161,8 +161,9 @@ def train(
         allow=allow or (),
     )
     metrics = bundle.metrics
-    splits = ("test", "valid", "out_of_fold")
-    report(next((metrics[s] for s in splits if s in metrics), metrics), bundle, json_)
+    split = next((s for s in ("test", "valid", "out_of_fold") if s in metrics), None)
+    if json_ or split:  # else the folds have told of themselves
+        report(metrics[split] if split else metrics, bundle, json_)
     if not json_:
         for sentence in summary(bundle.config, bundle.columns, metrics):
             print(sentence)

@@ -68,10 +68,10 @@ def fold_rows(table: Table, spec: SplitSpec, targets: Mapping[str, Spec]) -> np.
     free = np.setdiff1d(np.arange(table.rows), test)
     result = np.full(table.rows, -1, dtype=np.int64)
     if spec.group is not None:
-        groups = _groups(table, spec.group)[free]
+        groups = groups_of(table, spec.group)[free]
         result[free] = _share_groups(groups, [len(free) / folds] * folds, spec.seed)
     elif spec.time is not None:
-        order = free[np.argsort(_times(table, spec.time)[free], kind="stable")]
+        order = free[np.argsort(times(table, spec.time)[free], kind="stable")]
         result[order] = np.arange(len(order)) * folds // len(order)
     else:
         order = free[_shuffled(_strata(table, targets)[free], spec.seed)]
@@ -132,7 +132,7 @@ def _by_chance(strata: np.ndarray, counts: tuple[int, int], seed: int) -> np.nda
 
 
 def _by_group(table: Table, spec: SplitSpec) -> np.ndarray:
-    groups = _groups(table, str(spec.group))
+    groups = groups_of(table, str(spec.group))
     valid, test = _counts(table.rows, spec)
     wanted = {"train": table.rows - valid - test, "valid": valid, "test": test}
     used = [split for split in NAMES if wanted[split]]
@@ -148,7 +148,7 @@ def _by_group(table: Table, spec: SplitSpec) -> np.ndarray:
 
 def _by_time(table: Table, spec: SplitSpec) -> np.ndarray:
     """The latest rows test, those before them validate; rows of one moment stay together."""
-    values = _times(table, str(spec.time))
+    values = times(table, str(spec.time))
     order = np.argsort(values, kind="stable")
     starts = np.flatnonzero(np.diff(values[order])) + 1  # places where a new moment begins
     valid, test = _counts(len(values), spec)
@@ -194,7 +194,7 @@ def _strata(table: Table, targets: Mapping[str, Spec]) -> np.ndarray:
     return _codes(table, target)
 
 
-def _groups(table: Table, column: str) -> np.ndarray:
+def groups_of(table: Table, column: str) -> np.ndarray:
     """int64 [rows]; rows with an empty cell form one group, since they may belong together."""
     return _codes(table, column)
 
@@ -249,7 +249,7 @@ def _share_groups(groups: np.ndarray, wanted: list[float], seed: int) -> np.ndar
     return part[inverse]
 
 
-def _times(table: Table, column: str) -> np.ndarray:
+def times(table: Table, column: str) -> np.ndarray:
     """float64 [rows] that sort as the moments do. Raises TableError that names the row."""
     try:
         return moments(list(table.cells(column)))

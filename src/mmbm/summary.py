@@ -1,4 +1,4 @@
-"""What `mmbm train` says at its end: what was compared, what decided, and what to do next."""
+"""The final report of `mmbm train`: members, their scores and weights, rows to look at."""
 
 from typing import Any
 

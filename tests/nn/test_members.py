@@ -120,7 +120,7 @@ def test_members_without_a_weight_are_emptied_but_for_those_that_trees_read():
     before = members(tensors(features), used)[used.index(True)]
     members.clear(used)
     sizes = {n: sum(b.numel() for b in p.buffers()) for n, p in zip(members.names, members.parts)}
-    assert sizes["boosting"] == sizes["linear all"] == 0
+    assert sizes["boosting"] == sizes["linear"] == 0
     assert torch.equal(members(tensors(features), used)[used.index(True)], before)
 
 
@@ -161,6 +161,15 @@ def test_components_beyond_the_rank_of_a_representation_say_nothing():
         assert (z.std(0) > 0).sum() <= 3
         moved = torch.from_numpy(few) * (1 + 2e-7)
         assert (reduce(moved) - reduce(torch.from_numpy(few))).abs().max() < 1e-3
+
+
+def test_boosting_of_one_class_alone_gives_what_is_finite():
+    features, goal, folds = made("category", rows=40)
+    exact = {name: name.startswith("table") for name in features}
+    members = Classical(["boosting"], "category", 3, exact)
+    list(members.fit(features, goal._replace(y=np.zeros(40, np.int64)), folds))
+    (raw,) = members(tensors(features), [True])
+    assert torch.isfinite(raw).all()
 
 
 @pytest.mark.parametrize("kind", list(KINDS))

@@ -122,6 +122,11 @@ class Config(Spec):
                 f"members: {others[0]!r} is a {self.targets[others[0]].kind}, which only the "
                 "network answers; add network"
             )
+        if self.classical and self.train.self_training:
+            raise ValueError(
+                "members: train.self_training labels rows by a network alone; write members: "
+                "[network], or leave one of the two out"
+            )
         split = self.data.split
         if self.classical and isinstance(split, SplitSpec) and split.folds:
             raise ValueError(

@@ -65,3 +65,12 @@ class DataSpec(Spec):
     """A cell that can't be decoded: drop its row, treat the cell as absent, or stop."""
     rehash: bool = False
     """Recognise unchanged media by their bytes instead of path, size and time of change."""
+
+    @model_validator(mode="after")
+    def _one_group(self):
+        if self.group and isinstance(self.split, SplitSpec):
+            raise ValueError(
+                "group: goes with a split by a column of train, valid and test; else write split: "
+                f"{{group: {self.group}}}"
+            )
+        return self

@@ -7,7 +7,7 @@ from mmbm.bundle import Bundle, foreign
 from mmbm.bundle.writer import foreign_names
 from mmbm.columns import Columns
 from mmbm.config import Config, SplitSpec
-from mmbm.errors import BundleError
+from mmbm.errors import BundleError, ConfigError
 from mmbm.nn.ensemble import Ensemble
 from mmbm.nn.model import Model
 
@@ -52,6 +52,11 @@ def check_start(config: Config, start: Bundle) -> None:
         raise BundleError(
             f"{start.path} holds the models of {split.folds} folds together: training can't go on "
             "from it. Train a single model, with split.then: all."
+        )
+    if not config.network:
+        raise ConfigError(
+            f"members: {', '.join(config.classical)} are fitted anew from all rows, so nothing of "
+            f"{start.path} would go on. Add network, or train without --from (in Python: start)."
         )
     if not start.config.network:
         raise BundleError(

@@ -57,7 +57,8 @@ def train(
         done = cross_fit(config, data, run)
     else:
         done = finished(config, data, run, start)
-    if config.train.self_training and done.quick:
+    if config.train.self_training:
+        assert done.quick is not None  # a network alone learned, see `Config`
         runner = TorchRunner(done.model, next(done.model.parameters()).device)
         taught = label(config, data, done.quick, runner)
         with Run(run.folder / "round-2", config, run.cache) as again:

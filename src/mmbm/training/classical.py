@@ -1,5 +1,6 @@
 """Fitting the classical members: representations, folds, then every member of each target."""
 
+import warnings
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -9,6 +10,7 @@ import torch
 from torch import Tensor
 
 from mmbm.config import Config, SplitSpec
+from mmbm.errors import TableError
 from mmbm.nn.batch import Field, Tokens
 from mmbm.nn.members import Folds, Matrix, Problem
 from mmbm.nn.mix import Mixed
@@ -17,6 +19,7 @@ from mmbm.nn.representations import EMBEDDING, Representation, modality_of
 from mmbm.prepare import Data
 from mmbm.prepare.batches import Prepared
 from mmbm.progress import stage
+from mmbm.split import groups_of, times
 from mmbm.training.selection import Truth
 
 BATCH = 64
@@ -60,6 +63,11 @@ def fit_target(
     own = {name: x[has] for name, x in matrices.items()}
     known = {name: torch.from_numpy(x[has]) for name, x in present.items()}
     folds = split(fold_of[has])
+    if len(folds) < 2:
+        raise TableError(
+            f"{data.table.source}: the {len(has)} train and valid rows with a value of {name!r} "
+            "are too few, or all of one group, to compare members: set members: [network]."
+        )
     names, answers = [], []
     for name, raw in target.classical.fit(own, problem, folds):
         names.append(name)
@@ -93,9 +101,14 @@ def labelled(data: Data, name: str, kind: str, rows: np.ndarray) -> np.ndarray:
 
 
 def assign(config: Config, data: Data, rows: np.ndarray, count: int = FOLDS) -> np.ndarray:
-    """The fold of each row [N]: whole groups where the config names them, classes in proportion."""
+    """The fold of each row [N]: stretches of time or whole groups where the config names such a
+    column, classes in proportion. Raises TableError: there is only one group."""
     from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
+    split = config.data.split
+    if isinstance(split, SplitSpec) and split.time is not None:
+        order = np.argsort(times(data.table, split.time)[rows], kind="stable")
+        return np.argsort(order) * count // len(rows)
     strata = np.zeros(len(rows), np.int64)
     for name, spec in config.targets.items():
         if spec.kind == "category":
@@ -103,30 +116,32 @@ def assign(config: Config, data: Data, rows: np.ndarray, count: int = FOLDS) -> 
             break
     groups = group_codes(config, data, rows)
     count = min(count, len(rows) if groups is None else len(np.unique(groups)))
-    few = np.bincount(strata)[strata] < count  # a class with fewer rows than folds
-    strata = np.where(few, -1, strata)
-    if (few.sum() < count) and few.any():
-        strata = np.where(few, strata[~few][0] if (~few).any() else 0, strata)
+    if count < 2:
+        raise TableError(
+            f"{data.table.source}: {group_column(config)!r} has one value in all train and valid "
+            "rows, so that they can't be divided into folds. Leave data.group out, or name another "
+            "column."
+        )
+    strata = np.where(np.bincount(strata)[strata] < count, -1, strata)  # rare classes together
     fold_of = np.zeros(len(rows), np.int64)
-    if groups is None:
-        parts = StratifiedKFold(count, shuffle=True, random_state=0).split(rows, strata)
-    else:
-        splitter = StratifiedGroupKFold(count, shuffle=True, random_state=0)
-        parts = splitter.split(rows, strata, groups)
-    for fold, (_, held) in enumerate(parts):
-        fold_of[held] = fold
+    make = StratifiedKFold if groups is None else StratifiedGroupKFold
+    folds = make(count, shuffle=True, random_state=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # some class has fewer rows than folds
+        for fold, (_, held) in enumerate(folds.split(rows, strata, groups)):
+            fold_of[held] = fold
     return fold_of
+
+
+def group_column(config: Config) -> str | None:
+    split = config.data.split
+    return split.group if isinstance(split, SplitSpec) else config.data.group
 
 
 def group_codes(config: Config, data: Data, rows: np.ndarray) -> np.ndarray | None:
     """Which group of the config each row belongs to [N]; None if there are no groups."""
-    split = config.data.split
-    name = split.group if isinstance(split, SplitSpec) else config.data.group
-    if name is None:
-        return None
-    codes: dict[str, int] = {}
-    cells = (str(cell) for cell in data.table.cells(name, rows))
-    return np.array([codes.setdefault(cell, len(codes)) for cell in cells])
+    name = group_column(config)
+    return None if name is None else groups_of(data.table, name)[rows]
 
 
 # ── representations ──────────────────────────────────────────────────────────────────────────────

@@ -120,7 +120,7 @@ def settle(target: Mixed, decided: Decided) -> None:
     judged, choice = decided.judged, decided.choice
     weights = dict(zip(judged.names, choice.weights))
     every = np.array([weights.get(name, 0.0) for name in target.names])
-    fallback = next((n for n in ("network", "linear all") if n in target.names), None)
+    fallback = next((n for n in ("network", "linear") if n in target.names), None)
     if fallback is not None:
         place = target.names.index(fallback)
         every[place] = max(every[place], FUSED_WEIGHT)
@@ -303,10 +303,11 @@ def doubtful(truth: Truth, mixed: np.ndarray) -> np.ndarray:
     """Positions of the rows that members are surest to be wrong about (Northcutt et al. 2021), the
     surest first: classes of less than 5 %, numbers farther off than 4 standard deviations of all
     errors."""
-    loss = truth.loss(mixed)
-    limit = -np.log(0.05) if truth.kind == "category" else 16 * max(float(np.median(loss)) * 2.2, 0)
     if truth.kind == "labels":
         return np.empty(0, np.int64)
+    loss = truth.loss(mixed)
+    variance = 2.2 * np.median(loss)  # of errors as a normal distribution has them
+    limit = -np.log(0.05) if truth.kind == "category" else 16 * variance
     order = np.argsort(-loss)[:DOUBTFUL]
     return order[loss[order] > limit]
 

@@ -54,7 +54,6 @@ class Truth(NamedTuple):
 class Choice(NamedTuple):
     weights: np.ndarray  # [K], of the members, summing to 1
     losses: np.ndarray  # [K], mean loss of each member on the rows that have it; inf without any
-    alone: bool  # one member answers
 
 
 def mix(weights: np.ndarray, answers: np.ndarray, available: np.ndarray) -> np.ndarray:
@@ -97,9 +96,9 @@ def choose(
             worse.append(mixed - single)
     weights = np.stack(chosen).mean(0)
     if worse and np.mean(worse) > np.std(worse):
-        return Choice(np.eye(len(answers))[int(np.argmin(losses))], losses, True)
+        return Choice(np.eye(len(answers))[int(np.argmin(losses))], losses)
     weights[weights < LEAST] = 0.0
-    return Choice(weights / weights.sum(), losses, False)
+    return Choice(weights / weights.sum(), losses)
 
 
 def greedy(answers: np.ndarray, available: np.ndarray, truth: Truth) -> tuple[np.ndarray, int]:

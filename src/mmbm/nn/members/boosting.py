@@ -1,11 +1,11 @@
 """Gradient-boosted trees (Friedman 2001)."""
 
-from collections.abc import Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
-from mmbm.nn.members import Folds, Matrix, Problem
+from mmbm.nn.members import Problem
 from mmbm.nn.members.trees import Trees
 
 DEPTH = 4
@@ -19,25 +19,45 @@ FEATURES = 40
 CLASSES = 20
 """More are not boosted: there is a tree for each, in every round."""
 
+STUMP = SimpleNamespace(children_left=[-1])
+"""A tree of a leaf alone."""
+
 
 class Boosting(Trees):
-    def fit(
-        self,
-        features: dict[str, Matrix],
-        scores: Sequence[np.ndarray],
-        problem: Problem,
-        folds: Folds,
-    ) -> np.ndarray:
-        """Fit all rows; the raw outputs for rows that were not fitted [N, C]."""
-        x, width = self.fit_inputs(features, scores)
-        raw = np.zeros((len(x), problem.size))
-        for fitted, judged in folds:
-            raw[judged] = outputs(boosted(x[fitted], problem.take(fitted)), x[judged], problem)
-        model = boosted(x, problem)
-        self.grow(trees(model, problem), DEPTH, width)
-        grown = outputs(model, x[:1], problem) - self.plain(x[:1])
-        self.fill(bias=grown[0])
+    def learn(self, x: np.ndarray, problem: Problem) -> Any:
+        """None where there is one class alone."""
+        from sklearn.ensemble import GradientBoostingClassifier, GradientBoostingRegressor
+
+        rounds = int(np.clip(TREES // max(problem.size - 1, 1), LEAST, MOST))
+        options = {
+            **OPTIONS, "n_estimators": rounds, "learning_rate": PACE / rounds,
+            "max_features": min(1 + x.shape[1] // 3, FEATURES),
+        }  # fmt: skip
+        if problem.kind == "number":
+            return GradientBoostingRegressor(**options).fit(x, problem.y)
+        if len(np.unique(problem.y)) == 1:
+            return None
+        return GradientBoostingClassifier(**options).fit(x, problem.y)
+
+    def outputs(self, model: Any, x: np.ndarray, problem: Problem) -> np.ndarray:
+        """A class that was not among the fitted rows has a low one."""
+        if problem.kind == "number":
+            return model.predict(x)[:, None]
+        raw = np.full((len(x), problem.size), -10.0)
+        if model is None:
+            return np.zeros_like(raw)
+        found = model.decision_function(x)
+        raw[:, model.classes_] = np.stack([-found, found], 1) / 2 if found.ndim == 1 else found
         return raw
+
+    def adopt(self, model: Any, x: np.ndarray, problem: Problem, width: np.ndarray) -> None:
+        if model is None:  # every row has the one class: no tree tells anything
+            self.grow([(STUMP, np.zeros((1, problem.size)))], 1, width)
+            self.fill(bias=np.zeros(problem.size))
+            return
+        self.grow(trees(model, problem), DEPTH, width)
+        grown = self.outputs(model, x[:1], problem) - self.plain(x[:1])
+        self.fill(bias=grown[0])
 
     def plain(self, x: np.ndarray) -> np.ndarray:
         """The sum of the trees without soft splits [N, C]."""
@@ -50,33 +70,6 @@ class Boosting(Trees):
                 place = 2 * place + 1 + right
             total += self.value[i].numpy()[place - feature.shape[1]]
         return total
-
-
-def boosted(x: np.ndarray, problem: Problem) -> Any:
-    from sklearn.ensemble import GradientBoostingClassifier, GradientBoostingRegressor
-
-    rounds = int(np.clip(TREES // max(problem.size - 1, 1), LEAST, MOST))
-    options = {
-        **OPTIONS, "n_estimators": rounds, "learning_rate": PACE / rounds,
-        "max_features": min(1 + x.shape[1] // 3, FEATURES),
-    }  # fmt: skip
-    if problem.kind == "number":
-        return GradientBoostingRegressor(**options).fit(x, problem.y)
-    if len(np.unique(problem.y)) == 1:
-        return None
-    return GradientBoostingClassifier(**options).fit(x, problem.y)
-
-
-def outputs(model: Any, x: np.ndarray, problem: Problem) -> np.ndarray:
-    """Raw outputs [N, C]; a class that was not among the fitted rows has a low one."""
-    if problem.kind == "number":
-        return model.predict(x)[:, None]
-    raw = np.full((len(x), problem.size), -10.0)
-    if model is None:
-        return np.zeros_like(raw)
-    found = model.decision_function(x)
-    raw[:, model.classes_] = np.stack([-found, found], 1) / 2 if found.ndim == 1 else found
-    return raw
 
 
 def trees(model: Any, problem: Problem) -> list[tuple[Any, np.ndarray]]:

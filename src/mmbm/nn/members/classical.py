@@ -15,11 +15,9 @@ from mmbm.nn.representations import modality_of
 from mmbm.progress import stage
 from mmbm.registry import MEMBERS, find
 
-ALL = "all"
-
 
 class Classical(nn.Module):
-    """Members by name, `linear MODALITY`, `linear all`, `boosting`, `forest`."""
+    """Members by name: `linear MODALITY` of each, `linear`, `boosting` and `forest` of all."""
 
     def __init__(self, kinds: Sequence[str], kind: str, size: int, features: dict[str, bool]):
         """kinds: which there are. kind, size: of the target. features: representations, and whether
@@ -30,12 +28,14 @@ class Classical(nn.Module):
         names = list(features)
         exact = [name for name in names if features[name]]
         built: dict[str, nn.Module] = {}
+        self.alone: dict[str, str] = {}  # members that read one modality -> which
         if "linear" in kinds:
             for modality in self.modalities:
                 own = [name for name in names if modality_of(name) == modality]
                 built[f"linear {modality}"] = Linear(own)
+                self.alone[f"linear {modality}"] = modality
             if len(self.modalities) > 1:
-                built[f"linear {ALL}"] = Linear(names)
+                built["linear"] = Linear(names)
         if "boosting" in kinds and kind != "labels" and size <= CLASSES:
             built["boosting"] = find(MEMBERS, "boosting")(names, exact)
         if "forest" in kinds:
@@ -50,8 +50,8 @@ class Classical(nn.Module):
     def available(self, present: dict[str, Tensor]) -> Tensor:
         """Which members a row has, by the modalities that it has [K, B]."""
         some = torch.stack(list(present.values())).any(0)
-        rows = [present.get(name.removeprefix("linear "), some) for name in self.names]
-        return torch.stack(rows)
+        one = self.alone
+        return torch.stack([present[one[n]] if n in one else some for n in self.names])
 
     def forward(self, features: dict[str, Tensor], used: Sequence[bool]) -> list[Tensor | None]:
         """Raw outputs [B, C]; None of those that aren't used."""
@@ -70,7 +70,7 @@ class Classical(nn.Module):
 
     def scored(self, name: str) -> bool:
         """Whether trees read this linear member."""
-        return name != f"linear {ALL}" and name.startswith("linear ") and self.size <= SCORES
+        return name in self.alone and self.size <= SCORES
 
     def fit(
         self, features: dict[str, Matrix], problem: Problem, folds: Folds

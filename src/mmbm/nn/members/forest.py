@@ -1,15 +1,16 @@
 """Extremely randomized trees (Geurts et al. 2006)."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from mmbm.nn.members import Folds, Matrix, Problem
-from mmbm.nn.members.trees import Trees, goals
+from mmbm.nn.members import Problem
+from mmbm.nn.members.trees import Trees
 
-OPTIONS = {
+OPTIONS: dict[str, Any] = {
     "n_estimators": 100, "max_depth": 8, "min_samples_leaf": 2, "random_state": 0,
 }  # fmt: skip
 FEATURES = {"number": 0.5, "category": "sqrt", "labels": "sqrt"}
@@ -25,35 +26,26 @@ class Forest(Trees):
         self.kind = kind
 
     def forward(self, features: dict[str, Tensor], scores: Sequence[Tensor]) -> Tensor:
-        mean = super().forward(features, scores)
+        return self.raw(super().forward(features, scores))
+
+    def raw(self, mean: Tensor) -> Tensor:
+        """Of the trees' mean [B, C]."""
         if self.kind == "number":
             return mean
         p = mean.clamp(LEAST, 1 - LEAST)
         return p.log() if self.kind == "category" else torch.log(p / (1 - p))
 
-    def fit(
-        self,
-        features: dict[str, Matrix],
-        scores: Sequence[np.ndarray],
-        problem: Problem,
-        folds: Folds,
-    ) -> np.ndarray:
-        """Fit all rows; the raw outputs for rows that were not fitted [N, C]."""
+    def learn(self, x: np.ndarray, problem: Problem) -> Any:
         from sklearn.ensemble import ExtraTreesRegressor
 
-        x, width = self.fit_inputs(features, scores)
-        y = goals(problem)
-        y = y[:, 0] if problem.kind == "number" else y
-        options = {**OPTIONS, "max_features": FEATURES[problem.kind]}
-        mean = np.zeros((len(x), problem.size))
-        for fitted, judged in folds:
-            model = ExtraTreesRegressor(**options).fit(x[fitted], y[fitted])
-            mean[judged] = model.predict(x[judged]).reshape(len(judged), -1)
-        model = ExtraTreesRegressor(**options).fit(x, y)
+        y = np.eye(problem.size)[problem.y] if problem.kind == "category" else problem.y
+        return ExtraTreesRegressor(**OPTIONS, max_features=FEATURES[problem.kind]).fit(x, y)
+
+    def outputs(self, model: Any, x: np.ndarray, problem: Problem) -> np.ndarray:
+        mean = torch.from_numpy(model.predict(x).reshape(len(x), -1))
+        return self.raw(mean).numpy()
+
+    def adopt(self, model: Any, x: np.ndarray, problem: Problem, width: np.ndarray) -> None:
         parts = [(e.tree_, e.tree_.value[:, :, 0] / len(model)) for e in model.estimators_]
         self.grow(parts, OPTIONS["max_depth"], width)
         self.fill(bias=np.zeros(problem.size))
-        if problem.kind == "number":
-            return mean
-        p = mean.clip(LEAST, 1 - LEAST)
-        return np.log(p) if problem.kind == "category" else np.log(p / (1 - p))

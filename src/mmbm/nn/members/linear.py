@@ -3,7 +3,6 @@
 import warnings
 
 import numpy as np
-import scipy.sparse as sp
 import torch
 from torch import Tensor
 
@@ -46,6 +45,8 @@ def stacked(blocks: list[Matrix]) -> tuple[Matrix, np.ndarray]:
 
     A strength then means the same for few and for many features.
     """
+    import scipy.sparse as sp
+
     scales = [
         np.full(b.shape[1], 1.0 if sp.issparse(b) else 1 / np.sqrt(max(b.shape[1], 1)))
         for b in blocks
@@ -96,7 +97,7 @@ def ridge(x: Matrix, y: np.ndarray, alpha: float) -> tuple[np.ndarray, np.ndarra
         model = Ridge(alpha=alpha).fit(x, y)
         return np.asarray(model.coef_)[:, None], np.array([model.intercept_])
     products = x @ x.T
-    products = products.toarray() if sp.issparse(products) else products
+    products = products if isinstance(products, np.ndarray) else products.toarray()
     centered = products - products.mean(0) - products.mean(1)[:, None] + products.mean()
     dual = np.linalg.solve(centered + alpha * np.eye(len(y)), y - y.mean())
     weight = x.T @ (dual - dual.mean())

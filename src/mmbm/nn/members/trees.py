@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from mmbm.nn.fitted import Fitted
-from mmbm.nn.members import Matrix, Problem
+from mmbm.nn.members import Folds, Matrix, Problem
 
 COMPONENTS = 30
 """Principal components of a representation that isn't a table's own values (MulTaBench, arXiv
@@ -79,6 +79,35 @@ class Trees(Fitted):
         width[:exact] = WIDTH[True]
         return x, width
 
+    def fit(
+        self,
+        features: dict[str, Matrix],
+        scores: Sequence[np.ndarray],
+        problem: Problem,
+        folds: Folds,
+    ) -> np.ndarray:
+        """Fit all rows; the raw outputs for rows that were not fitted [N, C]."""
+        x, width = self.fit_inputs(features, scores)
+        raw = np.zeros((len(x), problem.size))
+        for fitted, judged in folds:
+            raw[judged] = self.outputs(
+                self.learn(x[fitted], problem.take(fitted)), x[judged], problem
+            )
+        self.adopt(self.learn(x, problem), x, problem, width)
+        return raw
+
+    def learn(self, x: np.ndarray, problem: Problem) -> Any:
+        """Scikit-learn's model of these rows."""
+        raise NotImplementedError
+
+    def outputs(self, model: Any, x: np.ndarray, problem: Problem) -> np.ndarray:
+        """Its raw outputs [N, C]."""
+        raise NotImplementedError
+
+    def adopt(self, model: Any, x: np.ndarray, problem: Problem, width: np.ndarray) -> None:
+        """Take over its trees."""
+        raise NotImplementedError
+
     def grow(self, trees: list[tuple[Any, np.ndarray]], depth: int, width: np.ndarray) -> None:
         """Take over scikit-learn's trees, each with the values of its nodes [nodes, C]."""
         splits = 2**depth - 1
@@ -131,10 +160,3 @@ class Components(Fitted):
 
 def dense(x: Matrix) -> np.ndarray:
     return x if isinstance(x, np.ndarray) else x.toarray()
-
-
-def goals(problem: Problem) -> np.ndarray:
-    """What trees are fitted to as numbers [N, C]."""
-    if problem.kind == "category":
-        return np.eye(problem.size)[problem.y]
-    return problem.y.reshape(len(problem.y), -1)
