@@ -21,7 +21,7 @@ from mmbm.split import fold_rows
 from mmbm.training import finished
 from mmbm.training.cross_fitting import network_only
 from mmbm.training.finish import write
-from mmbm.training.trainer import learn, valid_scores
+from mmbm.training.trainer import learn, load_average, valid_scores
 
 
 def cross_validate(config: Config, run: Run, table: Any = None) -> Bundle:
@@ -48,7 +48,8 @@ def cross_validate(config: Config, run: Run, table: Any = None) -> Bundle:
         return write(config, data, Ensemble(models), run, golden, {}, {"folds": scores})
     say(f"All {spec.folds} folds together")
     everything = join(data)
-    state, _ = learn(config, everything, run)
+    state, _ = learn(config, everything, run, score=False)
+    load_average(state)
     for name, target in state.model.mixed():
         target.adopt([model.targets[name] for model in models])
     state.model.settle()
@@ -75,7 +76,7 @@ def folds(config: Config, spec: SplitSpec, run: Run, table: Any) -> Iterator[Dat
 
 
 def join(data: Data) -> Data:
-    """Train on the rows of all folds. The valid split is then only shown, and decides nothing."""
+    """Train on the rows of all folds."""
     train, valid = data.splits["train"], data.splits["valid"]
     rows = np.union1d(train.rows, valid.rows)
     whole = type(train)(train.stores, train.inputs, train.targets, rows)

@@ -70,8 +70,12 @@ class Training:
         epoch = 1 + (state.step - 1) // state.steps_per_epoch
         self.bar.update(self.task, epoch=epoch, speed=speed, loss=self.loss)
 
-    def epoch(self, epoch: int, scores: dict[str, Any]) -> None:
+    def epoch(self, epoch: int, scores: dict[str, Any] | None = None) -> None:
+        """A line in the log and, with scores of the valid split, one on the screen."""
         self.read()
+        if scores is None:
+            self.run.log(self.state.step, epoch=epoch + 1)
+            return
         self.run.log(self.state.step, epoch=epoch + 1, valid=scores["targets"])
         target, metric = self.state.monitored()
         value = scores["targets"][target][metric.name]

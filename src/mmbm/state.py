@@ -154,7 +154,7 @@ class TrainState:
             raise ConfigError(f"train.monitor: no {name!r}; it can be {', '.join(options)}.")
         return target, known[metric]
 
-    def keep(self, epoch: int, score: Score) -> None:
+    def keep(self, epoch: int, score: Score = (0.0, 0.0)) -> None:
         """Keep the epoch's weights while they may be chosen; stop if it got no better for long."""
         path = self._weights(epoch)
         checkpoint.save(path, self.model.state_dict(), {"epoch": epoch, "score": score})

@@ -7,7 +7,7 @@ import torch
 
 from mmbm.nn.members import Problem
 from mmbm.nn.members.classical import Classical
-from mmbm.nn.members.linear import Linear, out_of_fold, ridge, stacked
+from mmbm.nn.members.linear import Linear, out_of_fold, reduced, solve, stacked
 from mmbm.nn.members.trees import Components
 
 KINDS = {"category": 3, "number": 1, "labels": 2}
@@ -139,16 +139,29 @@ def test_a_linear_member_is_the_one_of_scikit_learn():
 
 
 @pytest.mark.parametrize("sparse", [False, True])
-def test_ridge_regression_of_few_rows_is_the_one_of_scikit_learn(sparse):
-    from sklearn.linear_model import Ridge
-
+@pytest.mark.parametrize("kind", ["number", "category"])
+def test_of_few_rows_their_products_give_the_same_weights_as_all_features(sparse, kind):
     generator = np.random.default_rng(0)
     x = np.maximum(generator.normal(size=(40, 90)), 0.5) - 0.5
     y = x[:, 0] - x[:, 1] + generator.normal(size=40) + 3
-    weight, bias = ridge(sp.csr_matrix(x) if sparse else x, y, 0.7)
-    theirs = Ridge(alpha=0.7).fit(x, y)
-    assert weight[:, 0] == pytest.approx(theirs.coef_, abs=1e-6)
-    assert bias[0] == pytest.approx(theirs.intercept_, abs=1e-6)
+    goal = Problem(kind, y if kind == "number" else (y > 3).astype(int), 1 + (kind != "number"))
+    z, back = reduced(sp.csr_matrix(x) if sparse else x, 1000)
+    assert z.shape == (40, 40)
+    weight, bias = solve(z, goal, 1.4)
+    expected, intercept = solve(x, goal, 1.4)
+    found = x @ (back @ weight) + bias
+    iterated = 0.03  # logistic regression ends when it is nearly there
+    near = 1e-6 if kind == "number" else iterated
+    assert found == pytest.approx(x @ expected + intercept, abs=near)
+
+
+def test_features_that_are_all_zero_say_nothing():
+    goal = Problem("category", np.arange(30) % 3, 3)
+    member = Linear(["a"])
+    folds = [(np.arange(15), np.arange(15, 30)), (np.arange(15, 30), np.arange(15))]
+    member.fit({"a": sp.csr_matrix((30, 50), dtype=np.float32)}, goal, folds)
+    p = member({"a": torch.zeros(2, 50)}).softmax(1)
+    assert p.numpy() == pytest.approx(1 / 3, abs=1e-3)
 
 
 def test_components_beyond_the_rank_of_a_representation_say_nothing():

@@ -1,7 +1,7 @@
 """Encoders, then fusion, then one answer per target."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import torch
@@ -73,8 +73,6 @@ class Model(nn.Module):
         self.blend = Blend(config.train.blend) if config.train.blend else None
         drop = config.fusion.drop
         self.drop = [drop.get(n, DROP) if isinstance(drop, dict) else drop for n in names]
-        several = len(names) > 1 and self.network
-        self.left_out = names if several and self.mixed() else []  # see `settle`
 
     def encode(self, batch: Batch) -> Encoded:
         """Tokens, presence [B] and, but in training, fixed representations of every modality."""
@@ -112,15 +110,16 @@ class Model(nn.Module):
         tokens: dict[str, Tokens],
         present: dict[str, Tensor],
         features: dict[str, Tensor] | None = None,
+        left_out: Iterable[str] = (),
     ) -> Context:
-        """Fusion sees a learned token where a modality is absent (or hidden, while training)."""
+        """Fusion sees a learned token where a modality is absent (or hidden, while training), and
+        another time for each of `left_out` as if it were absent."""
         known = {
             name: x * present[modality_of(name)][:, None] for name, x in (features or {}).items()
         }
         if self.fusion is None:
             return Context(tokens, present, None, {}, known)
         seen = self.hide(present) if self.training else present
-        left_out = [] if self.training else self.left_out
         without = {
             name: self.fuse(tokens, {**seen, name: torch.zeros_like(seen[name])})
             for name in left_out
@@ -146,8 +145,6 @@ class Model(nn.Module):
             part.merge()
         for _, target in self.mixed():
             target.settle()
-        used = {name for _, target in self.mixed() for name in target.left_out()}
-        self.left_out = [name for name in self.modalities if name in used]
 
     def join(self, other: "Model") -> None:
         """Take over another's representations and classical members."""
@@ -181,7 +178,9 @@ class Model(nn.Module):
         features: dict[str, Tensor] | None = None,
     ) -> dict[str, Tensor]:
         """`TARGET`; of a text `TARGET.cache` and `TARGET.read`, where its writing begins."""
-        context, named = self.context(tokens, present, features), {}
+        used = {name for _, target in self.mixed() for name in target.left_out()}
+        left_out = [name for name in self.modalities if name in used]
+        context, named = self.context(tokens, present, features, left_out), {}
         for name, target in self.targets.items():
             answer = target(context)
             if isinstance(answer, Prefix):

@@ -67,7 +67,9 @@ class TorchRunner:
 
     def _candidates(self, arrays: Named) -> dict[str, Tensor]:
         assert isinstance(self.model, Model), "an ensemble's members chose their mixes already"
-        context, named = self.model.context(*self._tokens(arrays)), {}
+        modalities = list(self.model.modalities)
+        left_out = modalities if len(modalities) > 1 else []
+        context, named = self.model.context(*self._tokens(arrays), left_out), {}
         for name, target in self.model.mixed():
             answers, available = target.candidates(context)  # [B, K, C], [B, K]
             named |= {f"{name}.answers": answers, f"{name}.available": available}

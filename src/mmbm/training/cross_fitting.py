@@ -166,7 +166,7 @@ def with_networks(
 def judge_network(config: Config, data: Data, run: Run, name: str) -> dict[str, Judged]:
     """Train on the train rows; by target what the network's members answer to the valid rows."""
     with Run(run.folder / name, config, run.cache) as folder:
-        state, quick = learn(config, data, folder)
+        state, quick = learn(config, data, folder, score=False)
         load_average(state)
     held, whole = quick.splits["valid"], tuple(config.modalities())
     outputs = collect(state.runner(), held, quick.columns, [whole], graph="candidates")[whole]
@@ -236,7 +236,7 @@ def cross_fit(config: Config, data: Data, run: Run) -> Finished:
     if any(needs_network(found) for found in decided.values()):
         say("Network on all rows")
         both = divided(data, rows, data.splits["valid"].rows)
-        state, _ = learn(network_only(config), both, run)
+        state, _ = learn(network_only(config), both, run, score=False)
         load_average(state)
         state.model.join(model)
         model = state.model

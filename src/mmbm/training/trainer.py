@@ -21,11 +21,14 @@ from mmbm.state import TrainState
 
 
 def learn(
-    config: Config, data: Data, run: Run, start: Bundle | None = None
+    config: Config, data: Data, run: Run, start: Bundle | None = None, score: bool = True
 ) -> tuple[TrainState, Data]:
     """The loop: every epoch of batches, a look at the valid split, a checkpoint.
 
     Also returns the data it learned from: features, where a frozen encoder's are computed once.
+
+    score: whether valid rows are to choose epochs; without, none is scored, unless `train.patience`
+    needs it.
     """
     torch.manual_seed(config.train.seed)
     model = Model(config, data.columns)
@@ -43,9 +46,13 @@ def learn(
                 shown.step()
                 if state.inside_epoch and run.checkpoint_due():
                     stop_or_save(state, run, data)
-            scores = valid_scores(config, data, state.model)
-            state.keep(epoch, state.score(scores))
-            shown.epoch(epoch, scores)
+            if score or config.train.patience:
+                scores = valid_scores(config, data, state.model)
+                state.keep(epoch, state.score(scores))
+                shown.epoch(epoch, scores)
+            else:
+                state.keep(epoch)
+                shown.epoch(epoch)
             stop_or_save(state, run, data)
     return state, data
 

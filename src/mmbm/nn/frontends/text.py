@@ -1,7 +1,8 @@
-"""Text: token ids -> learned vectors, or the ids themselves."""
+"""Text: token ids -> learned vectors, one for a set of n-grams, or the ids themselves."""
 
 import torch
-from torch import nn
+import torch.nn.functional as F
+from torch import Tensor, nn
 
 from mmbm.columns import Column
 from mmbm.config import KerasSpec, OwnSpec, PretrainedSpec, TextSpec
@@ -35,14 +36,27 @@ class TextFrontend(nn.Module):
         )
         self.features = WIDTH[size]
         self.hide = spec.augment.hide
+        self.together = spec.units == "ngram"
         self.embed = nn.Embedding(int(column.state["vocabulary"]), self.features)
         nn.init.normal_(self.embed.weight, std=0.1)
 
     @in_float32
     def forward(self, field: Field) -> Features:
         keep = valid(field.lengths, field.values.shape[1])  # [B, T]
-        x = self.embed(field.values.long())  # [B, T, D]
         shown = keep
         if self.training and self.hide:
             shown = keep & (torch.rand(keep.shape, device=keep.device) >= self.hide)
-        return Features(x * shown[..., None], keep)
+        if self.together:
+            return self.summed(field.values.long(), shown)
+        return Features(self.embed(field.values.long()) * shown[..., None], keep)
+
+    def summed(self, ids: Tensor, shown: Tensor) -> Features:
+        """One token: the vectors' sum over the root of their number, as large for a long text as
+        for a short one (`sqrtn` of TensorFlow's `embedding_lookup_sparse`). x [B, 1, D]."""
+        weight = shown.to(self.embed.weight.dtype)
+        if torch.compiler.is_exporting():  # to plain operations
+            total = (self.embed(ids) * weight[..., None]).sum(1)
+        else:  # without the vectors of all n-grams side by side
+            total = F.embedding_bag(ids, self.embed.weight, mode="sum", per_sample_weights=weight)
+        x = total / weight.sum(1, keepdim=True).clamp(min=1).sqrt()
+        return Features(x[:, None], torch.ones_like(x[:, :1], dtype=torch.bool))

@@ -36,3 +36,7 @@ class Problem(NamedTuple):
         if self.kind == "labels":
             return np.mean(np.logaddexp(0, raw) - self.y * raw, axis=1)
         return np.logaddexp.reduce(raw, axis=1) - raw[np.arange(len(raw)), self.y]
+
+
+def dense(x: Matrix) -> np.ndarray:
+    return x if isinstance(x, np.ndarray) else x.toarray()

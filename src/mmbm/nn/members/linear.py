@@ -1,16 +1,20 @@
 """Logistic regression (category, labels) or ridge regression (number) over representations."""
 
 import warnings
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from mmbm.nn.fitted import Fitted
-from mmbm.nn.members import Folds, Matrix, Problem
+from mmbm.nn.members import Folds, Matrix, Problem, dense
 
-DUAL = 2500
-"""Rows up to which ridge regression is solved by the products of rows."""
+DUAL = {"category": 1200, "labels": 1200, "number": 2500}
+"""Rows up to which the products of rows stand for more features than rows: beyond, that takes
+longer than reading sparse features does."""
+LEAST = 1e-10
+"""Of the largest eigenvalue of the products; what is below it is rounding."""
 STRENGTHS = (0.1, 1.0, 10.0, 100.0, 1000.0)
 """Inverse strengths of L2 regularization (scikit-learn's C) that are tried."""
 
@@ -32,11 +36,12 @@ class Linear(Fitted):
         """Choose the strength by the loss on rows that were not fitted, fit all rows with it, and
         give the raw outputs for rows that were not fitted [N, C]."""
         x, scale = stacked([features[name] for name in self.names])
-        outputs = {c: out_of_fold(x, problem, folds, c) for c in STRENGTHS}
+        z, back = reduced(x, DUAL[problem.kind])
+        outputs = {c: out_of_fold(z, problem, folds, c) for c in STRENGTHS}
         losses = {c: problem.loss(raw).mean() for c, raw in outputs.items()}
         best = min(losses, key=lambda c: losses[c])
-        weight, bias = solve(x, problem, best)
-        self.fill(weight=scale[:, None] * weight, bias=bias)
+        weight, bias = solve(z, problem, best)
+        self.fill(weight=scale[:, None] * (back @ weight), bias=bias)
         return outputs[best]
 
 
@@ -57,6 +62,23 @@ def stacked(blocks: list[Matrix]) -> tuple[Matrix, np.ndarray]:
     return sp.csr_matrix(sp.hstack(blocks)).multiply(scale).tocsr(), scale
 
 
+def reduced(x: Matrix, most: int) -> tuple[Matrix, Any]:
+    """Of fewer rows than features, coordinates [N, R] that have the rows' products, and what takes
+    weights of those back to the features [F, R]: with an L2 penalty the solutions are the same
+    (the representer theorem), and quicker to find."""
+    import scipy.sparse as sp
+
+    rows, features = x.shape
+    if rows > min(features, most):
+        return x, sp.identity(features, format="csr")
+    values, axes = np.linalg.eigh(dense(x @ x.T).astype(np.float64))
+    known = values >= max(LEAST * values[-1], np.finfo(float).tiny)
+    known[-1] = True  # one at least, of features that are all zero too
+    values = np.maximum(values[known], np.finfo(float).tiny)
+    z = axes[:, known] * np.sqrt(values)
+    return z, x.T @ (z / values)
+
+
 def out_of_fold(x: Matrix, problem: Problem, folds: Folds, strength: float) -> np.ndarray:
     raw = np.zeros((len(problem.y), problem.size))
     for fitted, judged in folds:
@@ -68,10 +90,11 @@ def out_of_fold(x: Matrix, problem: Problem, folds: Folds, strength: float) -> n
 def solve(x: Matrix, problem: Problem, strength: float) -> tuple[np.ndarray, np.ndarray]:
     """Weights [F, C] and bias [C]."""
     from sklearn.exceptions import ConvergenceWarning
-    from sklearn.linear_model import LogisticRegression
+    from sklearn.linear_model import LogisticRegression, Ridge
 
     if problem.kind == "number":
-        return ridge(x, problem.y, 1 / strength)
+        model = Ridge(alpha=1 / strength).fit(x, problem.y)
+        return np.asarray(model.coef_)[:, None], np.array([model.intercept_])
     weight, bias = np.zeros((x.shape[1], problem.size)), np.zeros(problem.size)
     columns = problem.y.T if problem.kind == "labels" else [problem.y]
     for place, y in enumerate(columns):
@@ -86,23 +109,6 @@ def solve(x: Matrix, problem: Problem, strength: float) -> tuple[np.ndarray, np.
             model = LogisticRegression(C=strength, max_iter=200, tol=1e-3).fit(x, y)
         put(weight, bias, problem.kind, place, values, model, counts)
     return weight, bias
-
-
-def ridge(x: Matrix, y: np.ndarray, alpha: float) -> tuple[np.ndarray, np.ndarray]:
-    """Ridge regression; of fewer rows than features by their products (the dual form): exact, where
-    iterations over sparse features take long to converge."""
-    from sklearn.linear_model import Ridge
-
-    if x.shape[0] > min(x.shape[1], DUAL):
-        model = Ridge(alpha=alpha).fit(x, y)
-        return np.asarray(model.coef_)[:, None], np.array([model.intercept_])
-    products = x @ x.T
-    products = products if isinstance(products, np.ndarray) else products.toarray()
-    centered = products - products.mean(0) - products.mean(1)[:, None] + products.mean()
-    dual = np.linalg.solve(centered + alpha * np.eye(len(y)), y - y.mean())
-    weight = x.T @ (dual - dual.mean())
-    mean = np.asarray(x.mean(0)).ravel()
-    return weight[:, None], np.array([y.mean() - mean @ weight])
 
 
 def put(weight, bias, kind: str, place: int, values, model, counts) -> None:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from mmbm.nn.fitted import Fitted
-from mmbm.nn.members import Folds, Matrix, Problem
+from mmbm.nn.members import Folds, Matrix, Problem, dense
 
 COMPONENTS = 30
 """Principal components of a representation that isn't a table's own values (MulTaBench, arXiv
@@ -156,7 +156,3 @@ class Components(Fitted):
         project = axes / spread
         self.fill(project=project, shift=-(mean @ project))
         return z / spread
-
-
-def dense(x: Matrix) -> np.ndarray:
-    return x if isinstance(x, np.ndarray) else x.toarray()
