@@ -144,6 +144,7 @@ def train(
     preset: Annotated[
         str | None, typer.Option(help="How much to try: quick, balanced or best.")
     ] = None,
+    minutes: Annotated[float | None, typer.Option(help="Time it may take, 1 or more.")] = None,
     set_: Set = None,
     json_: Json = False,
 ) -> None:
@@ -153,7 +154,11 @@ def train(
 
     bundle = run_training(
         config,
-        overrides=[*(set_ or []), *([f"train.preset={preset}"] if preset else [])],
+        overrides=[
+            *(set_ or []),
+            *([f"train.preset={preset}"] if preset else []),
+            *([f"train.minutes={minutes}"] if minutes is not None else []),
+        ],
         run=run,
         resume=resume,
         start=start,

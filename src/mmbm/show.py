@@ -68,7 +68,7 @@ class Training:
         self.since, self.rows = now, 0
         self.run.log(state.step, loss=self.loss, lr=state.lr(), rows_per_second=round(speed, 1))
         epoch = 1 + (state.step - 1) // state.steps_per_epoch
-        self.bar.update(self.task, epoch=epoch, speed=speed, loss=self.loss)
+        self.bar.update(self.task, epoch=epoch, speed=speed, loss=self.loss, total=state.total)
 
     def epoch(self, epoch: int, scores: dict[str, Any] | None = None) -> None:
         """A line in the log and, with scores of the valid split, one on the screen."""

@@ -195,6 +195,7 @@ class TrainState:
                 "last": self.last,
                 "improved": self.improved,
                 "stopped": self.stopped,
+                "total": self.total,
                 "recent": [rows.tolist() for rows in self.recent],
                 "data": data_key,
                 "scaler": scaler.state_dict() if scaler else None,
@@ -252,6 +253,7 @@ class TrainState:
         if meta["scaler"] and self.accelerator.scaler:
             self.accelerator.scaler.load_state_dict(meta["scaler"])
         self.step, self.improved, self.stopped = meta["step"], meta["improved"], meta["stopped"]
+        self.total = meta.get("total", self.total)
         self.best = [(tuple(score), epoch) for score, epoch in meta["best"]]
         self.last = meta["last"]
         self.recent.clear()

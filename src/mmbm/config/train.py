@@ -33,6 +33,10 @@ class TrainSpec(Spec):
     rows; of more than 5,000 rows, or where only a network answers, a quarter of the epochs.
     balanced: a network too, which goes no further than its first fold where it doesn't help. best:
     a network for each of five folds, up to 5,000 rows."""
+    minutes: Annotated[float, Field(ge=1)] | None = None
+    """Time that the run may take, from its start or from where it goes on; the end isn't bounded if
+    not given. Fewer rows are read, fewer members compared and fewer steps trained where it is
+    short, each of which is said; best is the preset of a small table where it is long."""
     epochs: PositiveInt = 20
     batch: PositiveInt = 64
     """Rows per step, over all processes."""

@@ -111,11 +111,17 @@ class Mixed(nn.Module):
     def candidates(self, context: Context) -> tuple[Tensor, Tensor]:
         """What the network's members answer, and the classical ones if they are fitted
         [B, K, C], and which of them each row has [B, K]."""
-        fitted = self.classical.fitted
-        count = len(self.names) - 1 - (0 if fitted else len(self.classical.names))
-        used = [i < count for i in range(len(self.names))]
-        answers = [a for a in self.members(context, used) if a is not None][:count]
-        return torch.stack(answers, 1), torch.stack(self.available(context)[:count], 1)
+        used = self.fitted
+        answers = [a for a, use in zip(self.members(context, used), used) if use]
+        available = [a for a, use in zip(self.available(context), used) if use]
+        return torch.stack([a for a in answers if a is not None], 1), torch.stack(available, 1)
+
+    @property
+    def fitted(self) -> list[bool]:
+        """The members that candidates come from, by `names`: not the prior, nor classical ones that
+        aren't fitted."""
+        network = len(self.names) - 1 - len(self.classical.names)
+        return [*[True] * network, *self.classical.fitted, False]
 
     def members(self, context: Context, used: list[bool]) -> Iterator[Tensor | None]:
         """What each member answers [B, C], by `names`, as it is mixed; None of those that are not

@@ -7,6 +7,8 @@ Nothing here holds a whole column in memory: tables and stores are memory-mapped
 """
 
 import csv
+import math
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,19 +20,23 @@ from mmbm import files
 from mmbm.columns import Cell, Column, Columns, State
 from mmbm.columns.category import extended
 from mmbm.columns.media import locate
-from mmbm.config import Config
+from mmbm.config import Config, MediaSpec
 from mmbm.errors import BadCell, ConfigError, TableError
 from mmbm.prepare import unseen
 from mmbm.prepare.batches import Prepared, Rows
 from mmbm.prepare.keys import match_keys
 from mmbm.prepare.overlap import repeated
 from mmbm.prepare.speech import too_short, unknown
-from mmbm.prepare.store import Store, open_store
+from mmbm.prepare.store import Store, decode_cell, open_store
 from mmbm.progress import heartbeat, stage
 from mmbm.split import split_rows
 from mmbm.table import Table, open_table
 
 MEDIA = {"image", "audio"}
+PROBED = 40
+"""Rows that are read to see how long it takes."""
+LEAST = 100
+"""Rows of a split that are read however long it takes."""
 SPLITS = ("train", "valid", "test")
 
 
@@ -51,25 +57,63 @@ def prepare(
     states: dict[str, State] | None = None,
     table: Any = None,
     few: int = 0,
+    seconds: float | None = None,
 ) -> Data:
     """Open, split, fit, decode and quarantine. `cache` holds prepared files for the next run.
 
     `states` are columns fitted earlier (going on from a bundle); `table` is used in place of the
     file the config names. Columns are fitted on the train rows, or on train and valid rows where
-    these are no more than `few`.
+    these are no more than `few`. `seconds`: time for reading cells; some of the rows are read where
+    it is too short for all.
     """
     files.clean(cache)
     with stage(f"Reading {Path(config.data.table).name}"):
         opened = open_config_table(config, cache, table)
         rows = split_rows(opened, config.data.split, config.targets)
+    notes = rows.notes
+    chosen = None
+    if seconds is not None and (fewer := affordable(config, opened, rows, seconds)):
+        total, read = (sum(map(len, some.values())) for some in (rows, fewer))
+        notes = [*notes, f"In {seconds:.0f} s {read} of {total} rows can be read, drawn at random."]
+        rows, chosen = fewer, np.sort(np.concatenate(list(fewer.values())))
     with stage("Fitting the columns"):
         learned = np.union1d(rows["train"], rows["valid"])
         columns = fit(
             config, opened, learned if len(learned) <= few else rows["train"], states or {}
         )
-    stores = decode(config, opened, columns, cache)
+    stores = decode(config, opened, columns, cache, chosen)
     data = assemble(config, opened, columns, stores, rows, quarantine)
-    return data._replace(notes=[*rows.notes, *data.notes])
+    return data._replace(notes=[*notes, *data.notes])
+
+
+def affordable(
+    config: Config, table: Table, rows: dict[str, np.ndarray], seconds: float
+) -> dict[str, np.ndarray] | None:
+    """The rows of each split, drawn at random, that can be read in so many seconds; None: all.
+
+    How long that takes is measured on some of them.
+    """
+    everything = np.concatenate(list(rows.values()))
+    drawn = np.random.default_rng(0).permutation(everything)
+    some = np.sort(drawn[:PROBED])
+    took = 0.0
+    for name, spec in config.inputs.items():
+        if isinstance(spec, MediaSpec):
+            column = kinds.build(spec)
+            most = getattr(spec, "max_bytes", None)
+            column.fit(cell for cell in raw_cells(table, name, spec.kind, some, most) if ok(cell))
+            start = time.monotonic()
+            for cell in raw_cells(table, name, spec.kind, some, most):
+                decode_cell(column, cell)
+            took += time.monotonic() - start
+    part = seconds * len(some) / max(took * len(everything), 1e-9)
+    if part >= 1:
+        return None
+    chosen = {}
+    for split, own in rows.items():
+        mixed = np.random.default_rng(0).permutation(own)
+        chosen[split] = np.sort(mixed[: max(math.ceil(part * len(own)), LEAST)])
+    return chosen if any(len(chosen[split]) < len(own) for split, own in rows.items()) else None
 
 
 def open_config_table(config: Config, cache: Path, table: Any = None) -> Table:
@@ -163,18 +207,36 @@ def _check_target(table: Table, name: str, kind: str, column: Column) -> None:
         raise TableError(f"{table.source}: target {name!r} has no number in the train split.")
 
 
-def decode(config: Config, table: Table, columns: Columns, cache: Path) -> dict[str, Store]:
-    """Decode every cell once; a column whose files and settings are unchanged is read back."""
+def decode(
+    config: Config, table: Table, columns: Columns, cache: Path, chosen: np.ndarray | None = None
+) -> dict[str, Store]:
+    """Decode every cell once; a column whose files and settings are unchanged is read back. Of
+    pictures, sounds and texts only those of the chosen rows, if given: others count as absent."""
     specs = config.columns
     stores = {}
     for name, column in heartbeat(columns.items(), "Columns prepared", len(columns)):
         most = getattr(specs[name], "max_bytes", None)
+        some = chosen if isinstance(specs[name], MediaSpec) else None
         stores[name] = open_store(
             name, column, specs[name],
-            lambda n=name, m=most: raw_cells(table, n, specs[n].kind, most=m),
-            table, cache, config.data.rehash,
+            lambda n=name, m=most, some=some: raw_or_none(table, n, specs[n].kind, some, m),
+            table, cache, config.data.rehash, some,
         )  # fmt: skip
     return stores
+
+
+def raw_or_none(
+    table: Table, name: str, kind: str, rows: np.ndarray | None, most: int | None
+) -> Iterator[Cell]:
+    """The raw cells of a column, None in place of those of other rows than these, if given."""
+    cells = raw_cells(table, name, kind, rows, most)
+    if rows is None:
+        yield from cells
+        return
+    wanted = np.zeros(table.rows, bool)
+    wanted[rows] = True
+    for want in wanted.tolist():
+        yield next(cells) if want else None
 
 
 def assemble(

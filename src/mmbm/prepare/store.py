@@ -115,8 +115,12 @@ def open_store(
     table: Table,
     cache: Path,
     rehash: bool = False,
+    chosen: np.ndarray | None = None,
 ) -> Store:
-    """The column's prepared file; made now if there is none of just these cells and settings."""
+    """The column's prepared file; made now if there is none of just these cells and settings.
+
+    chosen: the rows that `cells` gives, if not all; the others are as if absent.
+    """
     digest = hashlib.blake2b(digest_size=10)
     settings = {k: v for k, v in spec.model_dump(mode="json").items() if k not in NOT_DECODING}
     settings["bins"] = None  # quantile bins are learned, not used to decode
@@ -127,6 +131,8 @@ def open_store(
     }
     known = [FORMAT, name, column.version, settings, state, table.rows]
     digest.update(json.dumps(known, sort_keys=True, default=str).encode())
+    if chosen is not None:
+        digest.update(chosen.tobytes())
     if spec.kind in ("image", "audio"):  # type: ignore[attr-defined]
         with stage(f"Looking which files of {name} changed"):
             for cell in cells():

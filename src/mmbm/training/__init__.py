@@ -1,5 +1,7 @@
 """From a config to a bundle."""
 
+import math
+import time
 from typing import Any
 
 import torch
@@ -16,6 +18,7 @@ from mmbm.run import Run
 from mmbm.runners.torch import TorchRunner
 from mmbm.selftraining import label
 from mmbm.state import TrainState
+from mmbm.training.budget import Budget
 from mmbm.training.classical import Judged, assign, fit, labelled
 from mmbm.training.cross_fitting import (
     Decided,
@@ -47,31 +50,39 @@ def train(
     if start:
         check_start(config, start)
     states = {name: column.state for name, column in start.columns.items()} if start else None
+    budget = Budget(config.train.minutes)
     few = at_most(config) if may_cross(config, start) else 0
-    data = prepare(config, run.cache, run.quarantine, states, table=table, few=few)
+    data = prepare(
+        config, run.cache, run.quarantine, states, table=table, few=few, seconds=budget.reading
+    )
     for note in data.notes:
         say(note)
     config = resolved(config, data, start)
+    data = budget.reserve(config, data, TorchRunner(Model(network_only(config), data.columns)))
     golden = take(config, data)
     if crossed(config, data):
-        done = cross_fit(config, data, run)
+        done = cross_fit(config, data, run, budget)
     else:
-        done = finished(config, data, run, start)
+        rounds = 2 if config.train.self_training else 1
+        done = finished(config, data, run, start, budget.share(rounds))
     if config.train.self_training:
         assert done.quick is not None  # a network alone learned, see `Config`
         runner = TorchRunner(done.model, next(done.model.parameters()).device)
         taught = label(config, data, done.quick, runner)
         with Run(run.folder / "round-2", config, run.cache) as again:
-            done = finished(config, taught, again, start)
+            done = finished(config, taught, again, start, budget.end)
     return write(
         done.config, data, done.model, run, golden, baselines or {}, done.compared, done.quick
     )
 
 
-def finished(config: Config, data: Data, run: Run, start: Bundle | None = None) -> Finished:
+def finished(
+    config: Config, data: Data, run: Run, start: Bundle | None = None, end: float = math.inf
+) -> Finished:
     """A network with the weights that are kept, classical members fitted on the train rows, and
-    their mix."""
-    state, quick = learn(network_only(config), data, run, start)
+    their mix. end: when all that must be done, on the monotonic clock."""
+    half = (time.monotonic() + end) / 2 if config.classical else end
+    state, quick = learn(network_only(config), data, run, start, end=half)
     choose_weights(network_only(config), quick, state)
     model, compared = state.model, {}
     others = None
@@ -79,7 +90,7 @@ def finished(config: Config, data: Data, run: Run, start: Bundle | None = None) 
         rows = data.splits["train"].rows
         torch.manual_seed(config.train.seed)
         others = Model(classical_only(config), data.columns)
-        fit(config, others, data, quick, rows, assign(config, data, rows))
+        fit(config, others, data, quick, rows, assign(config, data, rows), end)
         model.join(others)
     if model.mixed():
         with stage("Choosing the mix of answers"):
@@ -103,5 +114,6 @@ def judge(config: Config, data: Data, state: TrainState) -> dict[str, Decided]:
         has = labelled(data, name, target.kind, valid.rows)
         answers = outputs[f"{name}.answers"][has].swapaxes(0, 1)
         available = outputs[f"{name}.available"][has].T
-        judged[name] = Judged(target.names[:-1], answers, available, valid.rows[has])
+        names = [name for name, fitted in zip(target.names, target.fitted) if fitted]
+        judged[name] = Judged(names, answers, available, valid.rows[has])
     return decide(config, data, judged)

@@ -1,5 +1,6 @@
 """Fitting the classical members: representations, folds, then every member of each target."""
 
+import math
 import warnings
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -36,13 +37,20 @@ class Judged(NamedTuple):
 
 
 def fit(
-    config: Config, model: Model, data: Data, quick: Data, rows: np.ndarray, fold_of: np.ndarray
+    config: Config,
+    model: Model,
+    data: Data,
+    quick: Data,
+    rows: np.ndarray,
+    fold_of: np.ndarray,
+    end: float = math.inf,
 ) -> dict[str, Judged]:
     """Fit representations and members on these rows of the table; by target the answers that
-    members give for rows of other folds. `quick` has the features of frozen encoders."""
+    members give for rows of other folds. `quick` has the features of frozen encoders. end: see
+    `Classical.fit`."""
     matrices, present = represent(config, model, data, quick, rows)
     return {
-        name: fit_target(name, target, data, matrices, present, rows, fold_of)
+        name: fit_target(name, target, data, matrices, present, rows, fold_of, end)
         for name, target in model.mixed()
         if target.classical.names
     }
@@ -56,6 +64,7 @@ def fit_target(
     present: dict[str, np.ndarray],
     rows: np.ndarray,
     fold_of: np.ndarray,
+    end: float,
 ) -> Judged:
     has = labelled(data, name, target.kind, rows)
     values = truth(data, name, target.kind, rows[has]).values
@@ -69,10 +78,11 @@ def fit_target(
             "are too few, or all of one group, to compare members: set members: [network]."
         )
     names, answers = [], []
-    for name, raw in target.classical.fit(own, problem, folds):
+    for name, raw in target.classical.fit(own, problem, folds, end):
         names.append(name)
         answers.append(target.mixable(torch.from_numpy(raw)).numpy())
     available = target.classical.available(known).numpy()
+    available = available[[name in names for name in target.classical.names]]
     return Judged(names, np.array(answers), available, rows[has])
 
 

@@ -23,6 +23,7 @@ from mmbm.prepare.batches import Rows
 from mmbm.progress import say, stage
 from mmbm.run import Run
 from mmbm.training import classical, selection
+from mmbm.training.budget import PATIENCE, Budget
 from mmbm.training.classical import Judged
 from mmbm.training.selection import Choice, Truth
 from mmbm.training.trainer import learn, load_average
@@ -36,6 +37,8 @@ NETWORKS = {"balanced": 3, "best": 5}
 """Folds that networks are trained on."""
 WORTHWHILE = 0.1
 """Least weight of all of a network's members together, beside classical ones."""
+AMPLE = 5
+"""Minutes that are enough for the preset best, if rows are no more than FEW["balanced"]."""
 DOUBTFUL = 10
 """Rows that are named at most."""
 
@@ -49,6 +52,9 @@ def resolved(config: Config, data: Data, start: Bundle | None) -> Config:
         balanced = target.model_copy(update={"decision": "balanced"})
         config = config.model_copy(update={"targets": {**config.targets, name: balanced}})
     few = may_cross(config, start) and len(pooled(data)) <= MANY
+    if ample(config) and len(pooled(data)) <= FEW["balanced"]:
+        best = config.train.model_copy(update={"preset": "best"})
+        config = config.model_copy(update={"train": best})
     quick = config.train.preset == "quick"
     if quick and not few:
         fewer = {"epochs": max(1, config.train.epochs // 4)}
@@ -57,6 +63,12 @@ def resolved(config: Config, data: Data, start: Bundle | None) -> Config:
         return config
     members = CLASSICAL if quick else ["network", *CLASSICAL]
     return config.model_copy(update={"members": members if few else ["network"]})
+
+
+def ample(config: Config) -> bool:
+    """Whether there is time for more than the preset that nobody chose."""
+    chosen = "preset" in config.train.model_fields_set
+    return not chosen and (config.train.minutes or 0) >= AMPLE
 
 
 def may_cross(config: Config, start: Bundle | None) -> bool:
@@ -120,7 +132,8 @@ def settle(target: Mixed, decided: Decided) -> None:
     judged, choice = decided.judged, decided.choice
     weights = dict(zip(judged.names, choice.weights))
     every = np.array([weights.get(name, 0.0) for name in target.names])
-    fallback = next((n for n in ("network", "linear") if n in target.names), None)
+    there = [name for name, fitted in zip(target.names, target.fitted) if fitted]
+    fallback = next((name for name in ("network", "linear") if name in there), None)
     if fallback is not None:
         place = target.names.index(fallback)
         every[place] = max(every[place], FUSED_WEIGHT)
@@ -143,17 +156,29 @@ def cooled(target: Mixed, mixed: np.ndarray, truth: Truth) -> float:
 
 
 def with_networks(
-    config: Config, data: Data, run: Run, rows: np.ndarray, judged: dict[str, Judged]
+    config: Config,
+    data: Data,
+    run: Run,
+    rows: np.ndarray,
+    judged: dict[str, Judged],
+    budget: Budget,
 ) -> dict[str, Judged]:
     """Train a network for each fold, and add its answers for the rows of the fold; none where the
-    first one has no part in the mix for its rows: training goes no further then."""
+    first one has no part in the mix for its rows: training goes no further then. Nor where there
+    is time for a small part of its steps."""
     preset = config.train.preset
     fold_of = classical.assign(config, data, rows, NETWORKS[preset])
     parts: dict[str, list[Judged]] = {name: [] for name in judged}
-    for fold in np.unique(fold_of):
-        say(f"Network {fold + 1} of {fold_of.max() + 1}, judged by rows that it isn't trained on")
+    folds = np.unique(fold_of)
+    for fold in folds:
+        say(f"Network {fold + 1} of {len(folds)}, judged by rows that it isn't trained on")
         own = divided(data, rows[fold_of != fold], rows[fold_of == fold])
-        for name, part in judge_network(config, own, run, f"fold-{fold + 1}").items():
+        end = budget.share(len(folds) - fold + 1)
+        found, trained = judge_network(config, own, run, f"fold-{fold + 1}", end, PATIENCE)
+        if trained < PATIENCE:
+            say("There is no time for networks: the classical members answer.")
+            return judged
+        for name, part in found.items():
             parts[name].append(part)
         if not fold and preset != "best":
             first = {name: joined(parts[name][0], others) for name, others in judged.items()}
@@ -163,14 +188,17 @@ def with_networks(
     return {name: joined(together(parts[name]), others) for name, others in judged.items()}
 
 
-def judge_network(config: Config, data: Data, run: Run, name: str) -> dict[str, Judged]:
-    """Train on the train rows; by target what the network's members answer to the valid rows."""
+def judge_network(
+    config: Config, data: Data, run: Run, name: str, end: float, least: float
+) -> tuple[dict[str, Judged], float]:
+    """Train on the train rows; by target what the network's members answer to the valid rows. And
+    what part of its steps there was time for. end, least: see `learn`."""
     with Run(run.folder / name, config, run.cache) as folder:
-        state, quick = learn(config, data, folder, score=False)
+        state, quick = learn(config, data, folder, score=False, end=end, least=least)
         load_average(state)
     held, whole = quick.splits["valid"], tuple(config.modalities())
     outputs = collect(state.runner(), held, quick.columns, [whole], graph="candidates")[whole]
-    return {
+    judged = {
         name: Judged(
             network_names(target.modalities),
             outputs[f"{name}.answers"].swapaxes(0, 1),
@@ -179,6 +207,7 @@ def judge_network(config: Config, data: Data, run: Run, name: str) -> dict[str, 
         )
         for name, target in state.model.mixed()
     }
+    return judged, state.step / (state.steps_per_epoch * config.train.epochs)
 
 
 def together(parts: list[Judged]) -> Judged:
@@ -219,7 +248,7 @@ class Finished(NamedTuple):
     quick: Data | None = None  # what a network alone learned from, see `trainer.learn`
 
 
-def cross_fit(config: Config, data: Data, run: Run) -> Finished:
+def cross_fit(config: Config, data: Data, run: Run, budget: Budget) -> Finished:
     """Compare members by folds, and train those that have a weight on train and valid rows."""
     rows = pooled(data)
     plain = classical_only(config)
@@ -227,16 +256,16 @@ def cross_fit(config: Config, data: Data, run: Run) -> Finished:
     model = Model(plain, data.columns)
     quick = precomputed(plain, model, data, run.cache)
     fold_of = classical.assign(config, data, rows)
-    judged = classical.fit(plain, model, data, quick, rows, fold_of)
+    judged = classical.fit(plain, model, data, quick, rows, fold_of, budget.end)
     if config.network:
-        judged = with_networks(network_only(config), data, run, rows, judged)
+        judged = with_networks(network_only(config), data, run, rows, judged, budget)
     with stage("Choosing the mix of answers"):
         decided = decide(config, data, judged)
     compared = measured(config, data, model, decided)
     if any(needs_network(found) for found in decided.values()):
         say("Network on all rows")
         both = divided(data, rows, data.splits["valid"].rows)
-        state, _ = learn(network_only(config), both, run, score=False)
+        state, _ = learn(network_only(config), both, run, score=False, end=budget.end)
         load_average(state)
         state.model.join(model)
         model = state.model

@@ -1,6 +1,8 @@
 """The loop, and the weights that it ends with."""
 
 import json
+import math
+import time
 
 import torch
 
@@ -19,16 +21,26 @@ from mmbm.runners.writing import whole
 from mmbm.show import Training
 from mmbm.state import TrainState
 
+WARMING = 2
+"""First steps of a network, whose time says little of that of the others."""
+
 
 def learn(
-    config: Config, data: Data, run: Run, start: Bundle | None = None, score: bool = True
+    config: Config,
+    data: Data,
+    run: Run,
+    start: Bundle | None = None,
+    score: bool = True,
+    end: float = math.inf,
+    least: float = 0.0,
 ) -> tuple[TrainState, Data]:
     """The loop: every epoch of batches, a look at the valid split, a checkpoint.
 
     Also returns the data it learned from: features, where a frozen encoder's are computed once.
 
     score: whether valid rows are to choose epochs; without, none is scored, unless `train.patience`
-    needs it.
+    needs it. end: when it must be done, on the monotonic clock; it takes fewer steps then, and ends
+    at once where that would be less than the part `least` of them.
     """
     torch.manual_seed(config.train.seed)
     model = Model(config, data.columns)
@@ -39,9 +51,12 @@ def learn(
     state = TrainState(config, model, data.columns, data.splits["train"], run)
     state.resume(data_key(data))
 
+    pace = Pace(state, end, least)
     with Training(state, data, run) as shown, run.interruptible():
         for epoch in state.epochs():
             for batch in state.batches(epoch):
+                if pace.shorten():
+                    break
                 state.update(batch)
                 shown.step()
                 if state.inside_epoch and run.checkpoint_due():
@@ -55,6 +70,29 @@ def learn(
                 shown.epoch(epoch)
             stop_or_save(state, run, data)
     return state, data
+
+
+class Pace:
+    """How fast a network learns, and by that how many of its steps there is time for."""
+
+    def __init__(self, state: TrainState, end: float, least: float):
+        self.state, self.end, self.least = state, end, least * state.total
+        self.first, self.begun = state.step, time.monotonic()
+
+    def shorten(self) -> bool:
+        """Plan no more steps than there is time for; whether all are done. The first are slower
+        than the others, and are not counted."""
+        state, now = self.state, time.monotonic()
+        if state.step - self.first == WARMING:
+            self.begun = now
+        done = state.step - self.first - WARMING
+        if math.isfinite(self.end) and (done > 0 or now > self.end):
+            each = (now - self.begun) / max(done, 1)
+            more = max(int((self.end - now) / each), 0) if now < self.end else 0
+            state.total = min(state.total, max(state.step + more, 1))
+            if state.total < self.least:
+                state.total = state.step
+        return state.step >= state.total
 
 
 def valid_scores(config: Config, data: Data, model: Model) -> Report:

@@ -8,6 +8,8 @@ linear: logistic or ridge regression, one for each modality, and one over all of
 boosting: gradient-boosted trees over all modalities. forest: randomized trees over the same.
 """
 
+import math
+import time
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -36,6 +38,26 @@ class Problem(NamedTuple):
         if self.kind == "labels":
             return np.mean(np.logaddexp(0, raw) - self.y * raw, axis=1)
         return np.logaddexp.reduce(raw, axis=1) - raw[np.arange(len(raw)), self.y]
+
+
+class OutOfTime(Exception):
+    """There is no time to fit a member."""
+
+
+class Pace:
+    """How long a member takes: told by each of its parts, as soon as one is done."""
+
+    def __init__(self, parts: float, end: float = math.inf):
+        """parts: equal ones that fitting it has. end: on the monotonic clock."""
+        self.parts, self.end = parts, end
+        self.begun, self.done = time.monotonic(), 0
+
+    def step(self) -> None:
+        """A part is done. Raises OutOfTime: the others will not be."""
+        self.done += 1
+        now = time.monotonic()
+        if now + (now - self.begun) / self.done * (self.parts - self.done) > self.end:
+            raise OutOfTime
 
 
 def dense(x: Matrix) -> np.ndarray:

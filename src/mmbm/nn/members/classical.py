@@ -1,5 +1,6 @@
 """The classical members of one target: fitted together, since trees read what linear ones give."""
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -7,12 +8,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from mmbm.nn.members import Folds, Matrix, Problem
+from mmbm.nn.members import Folds, Matrix, OutOfTime, Problem
 from mmbm.nn.members.boosting import CLASSES
 from mmbm.nn.members.linear import Linear
 from mmbm.nn.members.trees import SCORES, Trees
 from mmbm.nn.representations import modality_of
-from mmbm.progress import stage
+from mmbm.progress import say, stage
 from mmbm.registry import MEMBERS, find
 
 
@@ -44,8 +45,9 @@ class Classical(nn.Module):
         self.parts: Any = nn.ModuleList(built.values())
 
     @property
-    def fitted(self) -> bool:
-        return any(buffer.numel() > 0 for buffer in self.buffers())
+    def fitted(self) -> list[bool]:
+        """Of each member, by `names`."""
+        return [any(buffer.numel() for buffer in part.buffers()) for part in self.parts]
 
     def available(self, present: dict[str, Tensor]) -> Tensor:
         """Which members a row has, by the modalities that it has [K, B]."""
@@ -73,20 +75,35 @@ class Classical(nn.Module):
         return name in self.alone and self.size <= SCORES
 
     def fit(
-        self, features: dict[str, Matrix], problem: Problem, folds: Folds
+        self,
+        features: dict[str, Matrix],
+        problem: Problem,
+        folds: Folds,
+        end: float = math.inf,
     ) -> Iterator[tuple[str, np.ndarray]]:
         """Fit every member to all rows; of each the raw outputs for rows that it was not fitted on
-        [N, C]."""
+        [N, C]. Those that are not done at `end`, on the monotonic clock, are not fitted; trees read
+        the linear ones and go with them. The first one has all the time that it needs."""
         scores: list[np.ndarray] = []
+        late: list[str] = []
         for name, part in zip(self.names, self.parts):
-            with stage(f"Fitting {name}"):
-                if isinstance(part, Linear):
-                    raw = part.fit(features, problem, folds)
-                    if self.scored(name):
-                        scores.append(contrasts(torch.from_numpy(raw)).numpy())
-                else:
-                    raw = part.fit(features, scores, problem, folds)
-            yield name, raw
+            until = end if name != self.names[0] else math.inf
+            try:
+                with stage(f"Fitting {name}"):
+                    if isinstance(part, Linear):
+                        raw = part.fit(features, problem, folds, until)
+                        if self.scored(name):
+                            scores.append(contrasts(torch.from_numpy(raw)).numpy())
+                    elif any(self.scored(one) for one in late):
+                        raise OutOfTime
+                    else:
+                        raw = part.fit(features, scores, problem, folds, until)
+            except OutOfTime:
+                late.append(name)
+            else:
+                yield name, raw
+        if late:
+            say(f"There is no time for these members: {', '.join(late)}.")
 
     def clear(self, used: Sequence[bool]) -> None:
         """Empty the members that nothing reads."""

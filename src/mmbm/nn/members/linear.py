@@ -1,5 +1,6 @@
 """Logistic regression (category, labels) or ridge regression (number) over representations."""
 
+import math
 import warnings
 from typing import Any
 
@@ -8,7 +9,7 @@ import torch
 from torch import Tensor
 
 from mmbm.nn.fitted import Fitted
-from mmbm.nn.members import Folds, Matrix, Problem, dense
+from mmbm.nn.members import Folds, Matrix, Pace, Problem, dense
 
 DUAL = {"category": 1200, "labels": 1200, "number": 2500}
 """Rows up to which the products of rows stand for more features than rows: beyond, that takes
@@ -16,7 +17,12 @@ longer than reading sparse features does."""
 LEAST = 1e-10
 """Of the largest eigenvalue of the products; what is below it is rounding."""
 STRENGTHS = (0.1, 1.0, 10.0, 100.0, 1000.0)
-"""Inverse strengths of L2 regularization (scikit-learn's C) that are tried."""
+"""Inverse strengths of L2 regularization (scikit-learn's C) that are tried, until one is worse."""
+WORSE = 1.02
+"""A loss this many times the least ends the trials: weaker ones take longest, and are no better."""
+OPTIONS = {"max_iter": 200, "tol": 1e-3, "warm_start": True}
+Models = dict[int, Any]
+"""Scikit-learn's models by the label that each tells; of a category one."""
 
 
 class Linear(Fitted):
@@ -32,17 +38,31 @@ class Linear(Fitted):
     def forward(self, features: dict[str, Tensor]) -> Tensor:
         return torch.cat([features[name] for name in self.names], 1) @ self.weight + self.bias
 
-    def fit(self, features: dict[str, Matrix], problem: Problem, folds: Folds) -> np.ndarray:
+    def fit(
+        self,
+        features: dict[str, Matrix],
+        problem: Problem,
+        folds: Folds,
+        end: float = math.inf,
+    ) -> np.ndarray:
         """Choose the strength by the loss on rows that were not fitted, fit all rows with it, and
-        give the raw outputs for rows that were not fitted [N, C]."""
+        give the raw outputs for rows that were not fitted [N, C]. Raises OutOfTime."""
+        pace = Pace(len(STRENGTHS) + 1 / len(folds), end)
         x, scale = stacked([features[name] for name in self.names])
         z, back = reduced(x, DUAL[problem.kind])
-        outputs = {c: out_of_fold(z, problem, folds, c) for c in STRENGTHS}
-        losses = {c: problem.loss(raw).mean() for c, raw in outputs.items()}
-        best = min(losses, key=lambda c: losses[c])
+        raw, best, least = np.empty(0), STRENGTHS[0], math.inf
+        models: list[Models] = [{} for _ in folds]
+        for strength in STRENGTHS:
+            tried = out_of_fold(z, problem, folds, strength, models)
+            loss = problem.loss(tried).mean()
+            if loss < least:
+                raw, best, least = tried, strength, loss
+            elif loss > WORSE * least:
+                break
+            pace.step()
         weight, bias = solve(z, problem, best)
         self.fill(weight=scale[:, None] * (back @ weight), bias=bias)
-        return outputs[best]
+        return raw
 
 
 def stacked(blocks: list[Matrix]) -> tuple[Matrix, np.ndarray]:
@@ -79,22 +99,29 @@ def reduced(x: Matrix, most: int) -> tuple[Matrix, Any]:
     return z, x.T @ (z / values)
 
 
-def out_of_fold(x: Matrix, problem: Problem, folds: Folds, strength: float) -> np.ndarray:
+def out_of_fold(
+    x: Matrix, problem: Problem, folds: Folds, strength: float, models: list[Models]
+) -> np.ndarray:
+    """models: of each fold, see `solve`."""
     raw = np.zeros((len(problem.y), problem.size))
-    for fitted, judged in folds:
-        weight, bias = solve(x[fitted], problem.take(fitted), strength)
+    for (fitted, judged), own in zip(folds, models):
+        weight, bias = solve(x[fitted], problem.take(fitted), strength, own)
         raw[judged] = x[judged] @ weight + bias
     return raw
 
 
-def solve(x: Matrix, problem: Problem, strength: float) -> tuple[np.ndarray, np.ndarray]:
-    """Weights [F, C] and bias [C]."""
+def solve(
+    x: Matrix, problem: Problem, strength: float, models: Models | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Weights [F, C] and bias [C]. models: what the same rows gave with another strength, where
+    fitting begins."""
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression, Ridge
 
     if problem.kind == "number":
         model = Ridge(alpha=1 / strength).fit(x, problem.y)
         return np.asarray(model.coef_)[:, None], np.array([model.intercept_])
+    models = {} if models is None else models
     weight, bias = np.zeros((x.shape[1], problem.size)), np.zeros(problem.size)
     columns = problem.y.T if problem.kind == "labels" else [problem.y]
     for place, y in enumerate(columns):
@@ -106,7 +133,8 @@ def solve(x: Matrix, problem: Problem, strength: float) -> tuple[np.ndarray, np.
             if len(values) == 1:
                 put(weight, bias, problem.kind, place, values, None, counts)
                 continue
-            model = LogisticRegression(C=strength, max_iter=200, tol=1e-3).fit(x, y)
+            model = models.setdefault(place, LogisticRegression(**OPTIONS))
+            model.set_params(C=strength).fit(x, y)
         put(weight, bias, problem.kind, place, values, model, counts)
     return weight, bias
 

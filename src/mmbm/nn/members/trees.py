@@ -1,5 +1,6 @@
 """Decision trees as tensor operations, for boosting and forests."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -8,7 +9,7 @@ import torch
 from torch import Tensor
 
 from mmbm.nn.fitted import Fitted
-from mmbm.nn.members import Folds, Matrix, Problem, dense
+from mmbm.nn.members import Folds, Matrix, Pace, Problem, dense
 
 COMPONENTS = 30
 """Principal components of a representation that isn't a table's own values (MulTaBench, arXiv
@@ -85,14 +86,17 @@ class Trees(Fitted):
         scores: Sequence[np.ndarray],
         problem: Problem,
         folds: Folds,
+        end: float = math.inf,
     ) -> np.ndarray:
-        """Fit all rows; the raw outputs for rows that were not fitted [N, C]."""
+        """Fit all rows; the raw outputs for rows that were not fitted [N, C]. Raises OutOfTime."""
+        pace = Pace(len(folds) + 1.2, end)  # the last part has all rows
         x, width = self.fit_inputs(features, scores)
         raw = np.zeros((len(x), problem.size))
         for fitted, judged in folds:
             raw[judged] = self.outputs(
                 self.learn(x[fitted], problem.take(fitted)), x[judged], problem
             )
+            pace.step()
         self.adopt(self.learn(x, problem), x, problem, width)
         return raw
 

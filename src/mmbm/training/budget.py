@@ -1,0 +1,102 @@
+"""`train.minutes`: the time that is left, and what fits into it."""
+
+import math
+import time
+from typing import Any
+
+import numpy as np
+
+from mmbm.config import Config, MediaSpec
+from mmbm.prepare import Data
+from mmbm.prepare.batches import Rows
+from mmbm.progress import say
+from mmbm.runners import flatten
+from mmbm.subsets import reported_subsets
+
+READING = 0.25
+"""Part of the time that reading cells may take; beyond, fewer rows are read."""
+MEASURING = 0.15
+"""Part of the time that measuring the bundle may take; beyond, fewer rows are measured."""
+EXPORT, EXPORT_COLUMN, EXPORT_MEDIA = 14.0, 0.2, 2.0
+"""Seconds of a processor that writing a bundle takes about, and more of them for each column, and
+for each column of media: tracing takes its time for every operation of the graphs."""
+BUSIEST = 4.0
+"""How much slower than alone a machine with other work is taken to be, at most."""
+PATIENCE = 0.25
+"""A network that has time for less of its steps than this part isn't trained, where there are
+classical members."""
+
+
+class Budget:
+    """Of one run, from now on. Without `minutes` there is no end."""
+
+    def __init__(self, minutes: float | None):
+        self.seconds = math.inf if minutes is None else 60 * minutes
+        self.begun, self.worked = time.monotonic(), time.process_time()
+        self.finishing = 0.0  # seconds that are kept for writing the bundle
+
+    @property
+    def bounded(self) -> bool:
+        return math.isfinite(self.seconds)
+
+    @property
+    def end(self) -> float:
+        """When training must be done, on the monotonic clock."""
+        return self.begun + self.seconds - self.finishing
+
+    @property
+    def reading(self) -> float | None:
+        """Seconds for reading the table's cells."""
+        return READING * self.seconds if self.bounded else None
+
+    def left(self) -> float:
+        """Seconds for what is trained."""
+        return self.end - time.monotonic()
+
+    def share(self, parts: int) -> float:
+        """When the first of so many parts of what is left must be done."""
+        return time.monotonic() + self.left() / parts
+
+    def slowness(self) -> float:
+        """Seconds that one of the processor takes here, by those until now."""
+        worked = max(time.process_time() - self.worked, 0.1)
+        return float(np.clip((time.monotonic() - self.begun) / worked, 1.0, BUSIEST))
+
+    def reserve(self, config: Config, data: Data, runner: Any) -> Data:
+        """Keep time for writing the bundle, and leave only as many valid and test rows as can be
+        measured in it."""
+        if not self.bounded:
+            return data
+        media = sum(isinstance(spec, MediaSpec) for spec in config.inputs.values())
+        work = EXPORT + EXPORT_COLUMN * len(config.columns) + EXPORT_MEDIA * media
+        self.finishing = work * self.slowness()
+        each = seconds_per_row(data, runner)
+        each *= 1 + 0.1 * len(reported_subsets(list(config.modalities())))
+        splits = dict(data.splits)
+        held = {split: splits[split] for split in ("valid", "test") if len(splits[split])}
+        total = sum(map(len, held.values()))
+        most = int(MEASURING * self.seconds / each)
+        if most < total:
+            splits |= {split: fewer(rows, most / total) for split, rows in held.items()}
+            kept = ", ".join(f"{len(splits[s])} of {len(r)} {s} rows" for s, r in held.items())
+            say(f"In {self.seconds / 60:g} minutes {kept} are measured.")
+        self.finishing += each * min(most, total)
+        return data._replace(splits=splits)
+
+
+def seconds_per_row(data: Data, runner: Any) -> float:
+    """Of answering a row of the valid split, measured."""
+    rows = data.splits["valid"]
+    batch = rows.gather(np.arange(min(32, len(rows)))).inputs
+    for _ in range(2):  # the first time is slower
+        start = time.monotonic()
+        runner.run("answer", runner.run("encode", flatten(batch, data.columns)))
+        took = time.monotonic() - start
+    return took / min(32, len(rows))
+
+
+def fewer(rows: Rows, part: float) -> Rows:
+    """This part of them, drawn at random, the same ones each time."""
+    count = max(1, int(part * len(rows)))
+    kept = np.sort(np.random.default_rng(0).permutation(rows.rows)[:count])
+    return Rows(rows.stores, rows.inputs, rows.targets, kept)
