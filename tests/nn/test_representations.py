@@ -44,7 +44,19 @@ def there(batch):
 
 
 def test_every_modality_has_one(fitted, prepared):
-    assert list(fitted) == [f"{name}.features" for name in prepared[0].modalities()]
+    names = [f"{name}.features" for name in prepared[0].modalities()]
+    assert list(fitted) == [*names, "table.bins"]
+
+
+def test_bins_of_a_number_are_filled_up_to_it(fitted, prepared):
+    config, data = prepared
+    (batch,) = batches(config, data, data.splits["train"].rows, 1000)
+    edges = data.columns["speed"].state["edges"]
+    raw = fitted["table.bins"].raw(batch)
+    speeds = batch["speed"].values
+    assert raw.shape == (len(speeds), len(edges) - 1)
+    widths = torch.tensor(np.diff(edges))
+    assert torch.allclose(edges[0] + (raw * widths).sum(1), speeds.clamp(edges[0], edges[-1]))
 
 
 def test_a_row_has_the_same_alone_and_in_any_batch(fitted, prepared):

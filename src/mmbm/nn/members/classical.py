@@ -12,7 +12,7 @@ from mmbm.nn.members import Folds, Matrix, OutOfTime, Problem
 from mmbm.nn.members.boosting import CLASSES
 from mmbm.nn.members.linear import Linear
 from mmbm.nn.members.trees import SCORES, Trees
-from mmbm.nn.representations import modality_of
+from mmbm.nn.representations import BINS, modality_of
 from mmbm.progress import say, stage
 from mmbm.registry import MEMBERS, find
 
@@ -27,6 +27,7 @@ class Classical(nn.Module):
         self.kind, self.size = kind, size
         self.modalities = list(dict.fromkeys(map(modality_of, features)))
         names = list(features)
+        read = [name for name in names if not name.endswith(f".{BINS}")]  # by trees
         exact = [name for name in names if features[name]]
         built: dict[str, nn.Module] = {}
         self.alone: dict[str, str] = {}  # members that read one modality -> which
@@ -38,9 +39,9 @@ class Classical(nn.Module):
             if len(self.modalities) > 1:
                 built["linear"] = Linear(names)
         if "boosting" in kinds and kind != "labels" and size <= CLASSES:
-            built["boosting"] = find(MEMBERS, "boosting")(names, exact)
+            built["boosting"] = find(MEMBERS, "boosting")(read, exact)
         if "forest" in kinds:
-            built["forest"] = find(MEMBERS, "forest")(names, exact, kind)
+            built["forest"] = find(MEMBERS, "forest")(read, exact, kind)
         self.names = list(built)
         self.parts: Any = nn.ModuleList(built.values())
 

@@ -2,30 +2,35 @@
 
 Classical members (`mmbm.nn.members`) read them. Images: downsampled colors, color and gradient
 histograms. Audio: statistics of log-mel and MFCC. Text: TF-IDF of words and word pairs. Table:
-standardized numbers, indicators of absence, one-hot categories. An input with a frozen pretrained
-encoder has its pooled embedding too.
+standardized numbers, indicators of absence, one-hot categories, and for linear members bins of the
+numbers. An input with a frozen pretrained encoder has its pooled embedding too.
 
 A representation is fitted on the labelled rows without their targets, is part of the `encode`
 graph, and is zero where the modality is absent.
 """
 
 from mmbm.columns import Columns
-from mmbm.config import Config, MediaSpec, PretrainedSpec
+from mmbm.config import Config, MediaSpec, NumberSpec, PretrainedSpec
 from mmbm.nn.representations.base import Representation
 from mmbm.nn.representations.pretrained import EmbeddingRepresentation
-from mmbm.nn.representations.table import TableRepresentation
+from mmbm.nn.representations.table import BinsRepresentation, TableRepresentation
 from mmbm.registry import REPRESENTATIONS, find
 
-ENDINGS = FEATURES, EMBEDDING = "features", "embedding"
+FEATURES, EMBEDDING, BINS = "features", "embedding", "bins"
+BINNED = 50
+"""Number columns up to which they have bins."""
 
 
 def build(config: Config, columns: Columns) -> dict[str, Representation]:
-    """By name, `MODALITY.features` or `MODALITY.embedding`, in the order of the modalities."""
+    """By name, `MODALITY.features`, `.embedding` or `.bins`, in the order of the modalities."""
     built: dict[str, Representation] = {}
     for modality, names in config.modalities().items():
         spec = config.inputs[names[0]]
         if not isinstance(spec, MediaSpec):
             built[f"{modality}.{FEATURES}"] = TableRepresentation(names, config, columns)
+            numbers = [n for n in names if isinstance(config.inputs[n], NumberSpec)]
+            if 0 < len(numbers) <= BINNED:
+                built[f"{modality}.{BINS}"] = BinsRepresentation(numbers, columns)
             continue
         make = find(REPRESENTATIONS, spec.kind)
         built[f"{modality}.{FEATURES}"] = make(modality, spec, columns[modality])

@@ -1,4 +1,5 @@
-"""Table columns as features: numbers, indicators of absence, one-hot categories and labels."""
+"""Table columns as features: numbers, indicators of absence, one-hot categories and labels; and the
+quantile bins of numbers."""
 
 import numpy as np
 import torch
@@ -7,7 +8,7 @@ from torch import Tensor, nn
 from mmbm.columns import Columns
 from mmbm.config import CategorySpec, Config, NumberSpec
 from mmbm.nn.batch import Field
-from mmbm.nn.representations.base import Representation
+from mmbm.nn.representations.base import FARTHEST, Representation
 
 VALUES = 1000
 """Values of a category that have a feature, the most frequent; others have none of them."""
@@ -64,3 +65,43 @@ class TableRepresentation(Representation):
         for name in self.labels:
             parts.append(batch[name].values.float() * batch[name].present[:, None])
         return torch.cat(parts, 1)
+
+
+class BinsRepresentation(Representation):
+    """Fields of number columns -> how far each of their quantile bins is filled [B, F]: a linear
+    member over them is piecewise linear in each number (Gorishniy et al. 2022). A number that is
+    absent is zero, as the mean is.
+    """
+
+    low: Tensor  # [F] float64
+    width: Tensor  # [F] float64, > 0
+    column: Tensor  # [F] of each bin, its place among the columns
+
+    def __init__(self, names: list[str], columns: Columns):
+        super().__init__()
+        self.names = names
+        edges = [np.array(columns[name].state["edges"], np.float64) for name in names]
+        places = [np.full(len(e) - 1, i) for i, e in enumerate(edges)]
+        fixed = {
+            "low": np.concatenate([e[:-1] for e in edges]),
+            "width": np.concatenate([np.diff(e) for e in edges]),
+            "column": np.concatenate(places),
+        }
+        for name, values in fixed.items():
+            self.register_buffer(name, torch.from_numpy(values), persistent=False)
+
+    def raw(self, batch: dict[str, Field]) -> Tensor:
+        return self.filled(batch)[0]
+
+    def forward(self, batch: dict[str, Field]) -> Tensor:
+        x, known = self.filled(batch)
+        z = (x - self.mean) / self.spread
+        return torch.where(known, z.clamp(-FARTHEST, FARTHEST), 0.0)
+
+    def filled(self, batch: dict[str, Field]) -> tuple[Tensor, Tensor]:
+        """From 0 to 1 [B, F], and which numbers are there [B, F]."""
+        fields = [batch[name] for name in self.names]
+        values = torch.cat([f.values for f in fields]).reshape(len(fields), -1).T  # [B, N]
+        known = torch.cat([f.present for f in fields]).reshape(len(fields), -1).T
+        x = (values[:, self.column] - self.low) / self.width
+        return x.clamp(0, 1).float(), known[:, self.column]
