@@ -352,3 +352,28 @@ def test_table_onnx_answers_as_torch(tmp_path):
     for rows in (1, 3, 17):
         batch = table_example(rows)
         assert gap(run(**batch), answers(module, **batch)) <= 1e-5
+
+
+def test_masked_normalizing_is_that_of_the_kept_positions_alone_forward_and_back():
+    torch.manual_seed(0)
+    norm = MaskedBatchNorm(5)
+    with torch.no_grad():
+        norm.weight.uniform_()
+        norm.bias.uniform_()
+    x = (torch.randn(3, 5, 7, 4) * 3 + 2).requires_grad_()
+    keep = torch.arange(7) < torch.tensor([7, 4, 2])[:, None]
+    upstream = torch.randn(3, 5, 7, 4)
+
+    def kept(tensor):  # [B, C, T, F] -> [positions, C]
+        return tensor.movedim(1, -1)[keep].flatten(0, 1)
+
+    norm(x, keep).backward(upstream)
+    found = x.grad, norm.weight.grad, norm.bias.grad
+    x.grad, norm.weight.grad, norm.bias.grad = None, None, None
+    alone = torch.nn.functional.batch_norm(
+        kept(x)[..., None], None, None, norm.weight, norm.bias, training=True, eps=norm.eps
+    )
+    alone.backward(kept(upstream)[..., None])
+    assert torch.allclose(kept(norm(x, keep)), alone[..., 0], atol=1e-5)
+    for ours, theirs in zip(found, (x.grad, norm.weight.grad, norm.bias.grad)):
+        assert torch.allclose(ours, theirs, atol=1e-4)

@@ -65,19 +65,50 @@ class MaskedBatchNorm(nn.BatchNorm2d):
         mask = keep[:, None, :, None]  # [B, 1, T, 1]
         if not self.training:
             return super().forward(x) * mask
-        wide = x.float()
         count = keep.sum() * x.shape[3]
-        mean = (wide * mask).sum((0, 2, 3)) / count  # [C]
-        centred = (wide - mean[:, None, None]) * mask
-        var = centred.square().sum((0, 2, 3)) / count  # [C]
+        with torch.autocast(x.device.type, enabled=False):
+            out, mean, var = MaskedNorm.apply(
+                x.float(), mask.float(), count, self.weight, self.bias, self.eps
+            )
         with torch.no_grad():
             unbiased = var * count / (count - 1).clamp(min=1)
             self.running_mean.lerp_(mean, self.momentum)
             self.running_var.lerp_(unbiased, self.momentum)
             self.num_batches_tracked += 1
-        scale = self.weight * torch.rsqrt(var + self.eps)
-        out = centred * scale[:, None, None] + self.bias[:, None, None]
-        return (out * mask).to(x.dtype)
+        return out.to(x.dtype)
+
+
+class MaskedNorm(torch.autograd.Function):
+    """Batch normalizing (Ioffe & Szegedy 2015) of the positions that a mask keeps. Written out,
+    forward and back, since each pass over a spectrogram's maps takes as long as a convolution."""
+
+    @staticmethod
+    def forward(ctx, x, mask, count, gain, bias, eps):  # [B, C, T, F], [B, 1, T, 1], [], [C], [C]
+        kept = x * mask
+        mean = kept.sum((0, 2, 3)) / count  # [C]
+        var = ((kept * kept).sum((0, 2, 3)) / count - mean.square()).clamp(min=0)
+        rate = torch.rsqrt(var + eps)
+        scale = gain * rate
+        ctx.save_for_backward(kept, mask, count, mean, rate, scale)
+        ctx.mark_non_differentiable(mean, var)
+        out = torch.addcmul(wide(bias - mean * scale) * mask, kept, wide(scale))
+        return out, mean, var
+
+    @staticmethod
+    def backward(ctx, grad, *_):  # type: ignore[override]
+        kept, mask, count, mean, rate, scale = ctx.saved_tensors
+        grad = grad * mask
+        bias = grad.sum((0, 2, 3))
+        gain = ((grad * kept).sum((0, 2, 3)) - mean * bias) * rate
+        slope = scale * gain * rate / count
+        level = wide(slope * mean - scale * bias / count) * mask
+        inner = torch.addcmul(level, grad, wide(scale)).addcmul_(kept, -wide(slope))
+        return inner, None, None, gain, bias, None
+
+
+def wide(x: Tensor) -> Tensor:
+    """[C] -> [C, 1, 1]"""
+    return x[:, None, None]
 
 
 GATES = {"gru": (1, 0, 2), "lstm": (0, 3, 1, 2)}
