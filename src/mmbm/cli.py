@@ -132,7 +132,9 @@ def check(config: ConfigPath, set_: Set = None) -> None:
 @app.command()
 def train(
     config: ConfigPath,
-    resume: Annotated[bool, typer.Option(help="Go on with the newest unfinished run.")] = False,
+    resume: Annotated[
+        bool, typer.Option(help="Go on with an unfinished run; show a finished one.")
+    ] = False,
     start: Annotated[Path | None, typer.Option("--from", help="Go on from this bundle.")] = None,
     baselines: Annotated[bool, typer.Option(help="Also train each modality alone.")] = False,
     run: Annotated[
