@@ -18,7 +18,7 @@ from mmbm import files
 from mmbm.columns import Cell, Column, Columns, State
 from mmbm.columns.category import extended
 from mmbm.columns.media import locate
-from mmbm.config import Config
+from mmbm.config import Config, LabelsTarget
 from mmbm.errors import BadCell, ConfigError, TableError
 from mmbm.prepare import unseen
 from mmbm.prepare.batches import Prepared, Rows
@@ -205,7 +205,7 @@ def assemble(
         empty -= len(unlabelled)
     if empty:
         pairs = " (of a match: cells in two of its columns)" if config.matches else ""
-        notes.append(f"{empty} rows have no target{pairs} and are left out.")
+        notes.append(f"{empty} rows have no target{pairs} and are left out.{_no_label(config)}")
     kept = {split: r[has_target[r]] for split, r in kept.items()}
     for split in ("train", "valid"):
         if split in rows and not len(kept[split]):
@@ -225,6 +225,18 @@ def assemble(
     inputs, targets = list(config.inputs), list(config.targets)
     splits = {split: Rows(prepared, inputs, targets, r) for split, r in kept.items()}
     return Data(table, columns, splits, notes, unlabelled)
+
+
+def _no_label(config: Config) -> str:
+    """How to say that an empty cell of labels says that none applies."""
+    labels = [
+        name
+        for name, spec in config.targets.items()
+        if isinstance(spec, LabelsTarget) and spec.empty == "unknown"
+    ]
+    if not labels:
+        return ""
+    return f" If an empty cell of {labels[0]!r} means that no label applies: empty: none."
 
 
 def _bad_cells(policy: str, table: Table, stores: dict, bad: list, quarantine: Path | None) -> str:

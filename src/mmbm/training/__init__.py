@@ -11,6 +11,7 @@ from mmbm.golden import take
 from mmbm.nn.model import Model
 from mmbm.nn.restore import check_start
 from mmbm.prepare import Data, prepare
+from mmbm.prepare.few import few_rows
 from mmbm.progress import say, stage
 from mmbm.run import Run
 from mmbm.runners.torch import TorchRunner
@@ -49,9 +50,9 @@ def train(
     states = {name: column.state for name, column in start.columns.items()} if start else None
     few = at_most(config) if may_cross(config, start) else 0
     data = prepare(config, run.cache, run.quarantine, states, table=table, few=few)
-    for note in data.notes:
-        say(note)
     config = resolved(config, data, start)
+    for note in [*data.notes, *few_rows(data.splits, crossed(config, data))]:
+        say(note)
     golden = take(config, data)
     if crossed(config, data):
         done = cross_fit(config, data, run)
