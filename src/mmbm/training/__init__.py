@@ -18,6 +18,7 @@ from mmbm.runners.torch import TorchRunner
 from mmbm.selftraining import label
 from mmbm.state import TrainState
 from mmbm.training.classical import Judged, assign, fit, labelled
+from mmbm.training.cost import add_costs
 from mmbm.training.cross_fitting import (
     Decided,
     Finished,
@@ -86,6 +87,7 @@ def finished(config: Config, data: Data, run: Run, start: Bundle | None = None) 
         with stage("Choosing the mix of answers"):
             decided = judge(config, data if others else quick, state)
         compared = measured(config, data, model, decided)
+        add_costs(compared, model, data)
         del compared["out_of_fold"]  # the valid split has its own report
         if others and not any(needs_network(found) for found in decided.values()):
             config, model = classical_only(config), others

@@ -24,6 +24,7 @@ from mmbm.progress import say, stage
 from mmbm.run import Run
 from mmbm.training import classical, selection
 from mmbm.training.classical import Judged
+from mmbm.training.cost import add_costs
 from mmbm.training.selection import Choice, Truth
 from mmbm.training.trainer import learn, load_average
 
@@ -242,6 +243,7 @@ def cross_fit(config: Config, data: Data, run: Run) -> Finished:
         model = state.model
     else:
         config = plain
+    add_costs(compared, model, data)
     for name, target in model.mixed():
         settle(target, decided[name])
     model.settle()

@@ -32,6 +32,10 @@ class Linear(Fitted):
     def forward(self, features: dict[str, Tensor]) -> Tensor:
         return torch.cat([features[name] for name in self.names], 1) @ self.weight + self.bias
 
+    def coefficients(self) -> int:
+        """How many are not zero."""
+        return int(torch.count_nonzero(self.weight) + torch.count_nonzero(self.bias))
+
     def fit(self, features: dict[str, Matrix], problem: Problem, folds: Folds) -> np.ndarray:
         """Choose the strength by the loss on rows that were not fitted, fit all rows with it, and
         give the raw outputs for rows that were not fitted [N, C]."""
