@@ -42,6 +42,7 @@ class Data(NamedTuple):
     splits: dict[str, Rows]
     notes: list[str]  # what the user should know: rows left out, duplicates across splits
     unlabelled: np.ndarray = np.empty(0, np.int64)  # train rows without any target
+    bad_rows: int = 0  # with cells that can't be decoded
 
 
 def prepare(
@@ -224,7 +225,7 @@ def assemble(
     )
     inputs, targets = list(config.inputs), list(config.targets)
     splits = {split: Rows(prepared, inputs, targets, r) for split, r in kept.items()}
-    return Data(table, columns, splits, notes, unlabelled)
+    return Data(table, columns, splits, notes, unlabelled, len(bad_rows))
 
 
 def _no_label(config: Config) -> str:
