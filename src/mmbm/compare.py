@@ -8,7 +8,7 @@ from mmbm.answers import Answer
 
 DRAWS, FEWER = 1000, 200
 """Bootstrap samples of a difference, and of one over more than `MANY` rows."""
-MANY = 10_000
+MANY = 2000
 LEVEL, SURE = 0.95, 0.99
 """Of an interval; of one that says whether anything is found at all, since several metrics are
 looked at, and members are mixed by rows that judge them."""
