@@ -11,7 +11,10 @@ import torch
 import mmbm
 from mmbm import configfile
 from mmbm.errors import BundleError, ConfigError, TableError
+from mmbm.nn.members import Problem
 from mmbm.nn.members.classical import Classical
+from mmbm.nn.members.forest import Forest
+from mmbm.nn.members.linear import Linear
 from mmbm.prepare import prepare
 from mmbm.summary import summary
 from mmbm.training.classical import assign
@@ -57,11 +60,42 @@ def test_it_says_how_each_member_did_on_rows_it_was_not_trained_on(classical, ta
 def test_training_ends_with_a_table_of_members_the_weightiest_first(classical):
     lines = summary(classical.config, classical.columns, classical.metrics)
     start = next(i for i, line in enumerate(lines) if line.startswith("label:"))
-    shown = lines[start + 2 : start + 2 + len(classical.metrics["members"]["label"])]
-    weights = [float(line.split()[-2]) for line in shown]
+    shown = lines[start + 3 : start + 3 + len(classical.metrics["members"]["label"])]
+    weights = [float(line.split()[-4]) for line in shown]
     assert weights == sorted(weights, reverse=True)
-    assert "all together" in lines[start + 2 + len(shown)]
+    assert "all together" in lines[start + 3 + len(shown)]
     assert any("On test:" in line for line in lines)
+
+
+def test_each_member_has_its_parameters_and_its_time_whether_it_has_a_weight_or_not(classical):
+    for members in classical.metrics["members"].values():
+        for one in members:
+            assert one["parameters"] > 0
+            assert one["milliseconds"] > 0
+    cards = (classical.path / "README.md").read_text(encoding="utf-8")
+    assert "| member | accuracy | loss | weight | rows | parameters | ms a row |" in cards
+
+
+def test_the_table_of_members_fits_in_100_columns(classical):
+    metrics = json.loads(json.dumps(classical.metrics))
+    for one in metrics["members"]["label"]:
+        one["member"] = "network without " + "a_long_name_of_a_column_" * 3
+        one |= {"milliseconds": 12345.678, "parameters": 123_456_789}
+    lines = summary(classical.config, classical.columns, metrics)
+    assert max(map(len, lines)) <= 100
+
+
+def test_nodes_and_coefficients_are_those_that_were_fitted():
+    generator = np.random.default_rng(0)
+    x = generator.normal(size=(80, 3))
+    problem = Problem("number", x[:, 0] + 0.1 * x[:, 1], 1)
+    folds = [(np.arange(40), np.arange(40, 80)), (np.arange(40, 80), np.arange(40))]
+    linear, forest = Linear(["t.features"]), Forest(["t.features"], ["t.features"], "number")
+    linear.fit({"t.features": x}, problem, folds)
+    forest.fit({"t.features": x}, [], problem, folds)
+    grown = forest.learn(*forest.fit_inputs({"t.features": x}, [])[:1], problem)
+    assert linear.coefficients() == 4
+    assert forest.nodes() == sum(tree.tree_.node_count for tree in grown.estimators_)
 
 
 def test_a_row_alone_is_answered_as_in_a_batch_and_without_some_of_its_cells(classical):
@@ -157,6 +191,8 @@ def test_a_network_that_helps_is_trained_on_all_rows_and_mixed_with_the_others(t
     assert bundle.config.members == ["network", "linear"]
     assert "Network on all rows" in capsys.readouterr().err
     assert bundle.metrics["out_of_fold"]["rows"] == 300
+    costs = {m["member"]: m["parameters"] for m in bundle.metrics["members"]["same"]}
+    assert costs["network"] > costs["network table alone"] > costs["linear table"] > 0
     members = bundle.metrics["members"]["same"]  # without the only modality there is no answer
     assert [m["member"] for m in members] == ["network", "network table alone", "linear table"]
     assert bundle.metrics["test"]["targets"]["same"]["accuracy"] > 0.9

@@ -398,6 +398,54 @@ def test_the_setting_that_uneven_classes_are_given_is_a_valid_one():
     assert Config.model_validate(raw).train.monitor == "y.balanced_accuracy"
 
 
+def test_numbers_in_brackets_are_negative_and_that_is_said():
+    cells = column(lambda i: "(624.31)" if i % 3 else f"{RANDOM.gauss(50, 9):.2f}")
+    inferred = infer_one(cells)
+    assert inferred.inputs["x"].kind == "number"
+    assert "Note: x: (624.31) is read as -624.31: brackets mean negative." in report(inferred)
+
+
+def test_brackets_and_a_sign_are_refused_with_what_to_write():
+    inferred = infer_one(column(lambda i: f"-({RANDOM.gauss(50, 9):.2f})"))
+    assert "which have two readings; write -5 or (5)" in inferred.left_out["x"].why
+
+
+TAGS = column(lambda i: "a;b" if i % 2 else "b;c" if i % 3 else "a")
+
+
+def test_empty_cells_of_labels_are_unknown_and_that_is_said():
+    cells = [None if i % 5 == 0 else tags for i, tags in enumerate(TAGS)]
+    inferred = infer(open_table({"x": NOISE, "tags": cells}), ["tags"])
+    assert inferred.targets["tags"].kind == "labels"
+    assert report(inferred) == [
+        "Note: tags: 60 of 300 cells are empty and count as unknown, so these rows are left out; "
+        "if they mean that no label applies: empty: none."
+    ]
+
+
+def test_empty_texts_and_lists_say_that_no_label_applies():
+    cells = [[] if i % 5 == 0 else tags.split(";") for i, tags in enumerate(TAGS)]
+    (note,) = report(infer(open_table({"x": NOISE, "tags": cells}), ["tags"]))
+    assert "60 of 300 cells are an empty text or list and mean that no label applies" in note
+
+
+@pytest.mark.parametrize("rows", [12, 49, 60])
+def test_very_few_rows_are_said_to_give_uncertain_scores(rows):
+    table = {"x": NOISE[:rows], "label": (["cat", "dog"] * ROWS)[:rows]}
+    said = [line for line in report(infer(open_table(table), ["label"])) if "uncertain" in line]
+    assert len(said) == (rows < 50)
+    if said:
+        assert said[0].startswith(f"Note: only {rows} rows have a target: scores on so few rows")
+
+
+def test_very_few_test_rows_are_said_too():
+    parts = ["train"] * 80 + ["valid"] * 15 + ["test"] * 5
+    table = {"x": NOISE[:100], "label": ["cat", "dog"] * 50, "split": parts}
+    assert any(
+        "only 5 rows are test" in line for line in report(infer(open_table(table), ["label"]))
+    )
+
+
 def test_all_that_is_left_out_is_printed_with_its_reason():
     table = {"id": list(range(ROWS)), "same": ["a"] * ROWS, "empty": [None] * ROWS, "x": NOISE}
     inferred = infer(open_table({**table, "why": NOISE, "label": LABEL}), ["label"], drop=["why"])

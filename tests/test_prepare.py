@@ -12,6 +12,8 @@ from mmbm import configfile
 from mmbm.columns.image import ImageColumn
 from mmbm.errors import ConfigError, TableError
 from mmbm.prepare import prepare
+from mmbm.prepare.batches import Rows
+from mmbm.prepare.few import few_rows
 
 CLASSES = ("blue", "green", "red")
 
@@ -245,6 +247,33 @@ def test_a_row_with_one_of_two_targets_teaches_that_one(folder):
     assert batch.rows.tolist() == [0]
     assert not batch.targets["label"].present[0]
     assert batch.targets["speed"].present[0]
+
+
+@pytest.mark.parametrize(("empty", "known"), [("unknown", False), ("none", True)])
+def test_an_empty_cell_of_labels_is_unknown_or_says_that_none_applies(folder, empty, known):
+    raw = config(folder).model_dump(mode="json")
+    raw["targets"] = {"label": {"kind": "labels", "empty": empty}}
+    rewrite(folder, "it is 0,0,blue", "it is 0,0,")
+    data = prepare(configfile.parse(raw), folder / "cache")
+    assert (0 in data.splits["train"].rows) == known
+    assert any("empty: none" in note for note in data.notes) == (not known)
+    if known:
+        assert data.splits["train"].gather(np.array([0])).targets["label"].values.tolist() == [
+            [0, 0, 0]
+        ]
+
+
+@pytest.mark.parametrize(
+    ("sizes", "pooled", "said"),
+    [((9, 1, 2), True, True), ((80, 9, 20), True, False), ((80, 9, 20), False, True),
+     ((80, 12, 9), True, True), ((80, 12, 0), False, False)],
+)  # fmt: skip
+def test_splits_of_very_few_rows_are_said_to_give_uncertain_scores(folder, sizes, pooled, said):
+    parts = {k: Rows({}, [], [], np.arange(n)) for k, n in zip(("train", "valid", "test"), sizes)}
+    notes = few_rows(parts, pooled)
+    assert len(notes) == said
+    if said:
+        assert f"{sizes[0]} train, {sizes[1]} valid, {sizes[2]} test rows have a target" in notes[0]
 
 
 def test_no_usable_row_is_one_sentence(folder):

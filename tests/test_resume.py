@@ -78,6 +78,26 @@ def test_resuming_with_other_settings_is_refused(config_path, tmp_path):
         mmbm.train(config_path, run=tmp_path / "run", resume=True, overrides=["train.lr=0.1"])
 
 
+def test_resuming_a_finished_run_trains_nothing_and_shows_its_bundle(config_path, whole):
+    files = {file: file.read_bytes() for file in (whole / "bundle").rglob("*") if file.is_file()}
+    process = start(config_path, "--run", str(whole), "--resume")
+    message = process.communicate(timeout=120)[1]
+    assert process.returncode == 0, message
+    assert f"{whole} is finished; its bundle is {whole / 'bundle'}" in message
+    assert "epoch" not in message
+    assert not list(whole.parent.glob(f"{whole.name}-*"))
+    assert {f: f.read_bytes() for f in (whole / "bundle").rglob("*") if f.is_file()} == files
+
+
+def test_a_finished_run_of_other_settings_is_no_answer_to_resume(config_path, whole, tmp_path):
+    few = ["train.epochs=1"]
+    first = mmbm.train(config_path, run=tmp_path / "run", overrides=few)
+    again = mmbm.train(config_path, run=tmp_path / "run", resume=True, overrides=few)
+    assert again.path == first.path
+    other = mmbm.train(config_path, run=tmp_path / "run", resume=True, overrides=["train.epochs=2"])
+    assert other.path.parent.name == "run-2"
+
+
 def test_a_run_never_overwrites_another(config_path, tmp_path):
     few = ["train.epochs=1"]
     first = mmbm.train(config_path, run=tmp_path / "run", overrides=few)

@@ -30,7 +30,8 @@ def train(
 
     table: a table in memory, used instead of the file that the config names.
     run: folder of the run; `runs/NAME` in the current folder if not given.
-    resume: go on with the newest unfinished run of this config, or start one.
+    resume: go on with the newest unfinished run of this config; return the bundle of a finished
+        one; or start one.
     start: a bundle to go on from, with new rows or new classes.
     baselines: train each modality alone as well, with the same budget.
     """
@@ -58,9 +59,17 @@ def begun(
 ) -> "Bundle":
     """Cross-validation, a run with baselines, or a run."""
     from mmbm import folds, training
-    from mmbm.run import Run
+    from mmbm.bundle import load
+    from mmbm.progress import say
+    from mmbm.run import Run, finished
     from mmbm.training.baselines import train_with_baselines
 
+    if resume and not baselines and (done := finished(folder, parsed)):
+        say(
+            f"{done} is finished; its bundle is {done / 'bundle'}. Train without --resume (in "
+            "Python: resume=False) to start a new run beside it."
+        )
+        return load(done / "bundle")
     if isinstance(parsed.data.split, SplitSpec) and parsed.data.split.folds:
         if baselines or opened:
             raise ConfigError(

@@ -77,10 +77,11 @@ def by_member(members: dict[str, Any], answers: dict[str, Answer]) -> list[str]:
         lines += [
             f"Members of {name}, on rows that they were not trained on:",
             "",
-            f"| member | {main} | loss | weight |",
-            "|---|---|---|---|",
+            f"| member | {main} | loss | weight | rows | parameters | ms a row |",
+            "|---|---|---|---|---|---|---|",
             *(
-                f"| {m['member']} | {number(m[main])} | {number(m['loss'])} | {m['weight']:.2f} |"
+                f"| {m['member']} | {number(m[main])} | {number(m['loss'])} | {m['weight']:.2f} "
+                f"| {m['rows']} | {whole(m.get('parameters'))} | {number(m.get('milliseconds'))} |"
                 for m in found
             ),
             "",
@@ -132,3 +133,7 @@ def score_line(name: str, metric: str, report: dict[str, Any]) -> str:
 
 def number(value: float | None) -> str:
     return "–" if value is None else f"{value:.4g}"
+
+
+def whole(value: int | None) -> str:
+    return "–" if value is None else f"{value:,}"

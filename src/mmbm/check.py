@@ -7,6 +7,7 @@ import numpy as np
 
 from mmbm.config import Config
 from mmbm.prepare import Data, prepare
+from mmbm.prepare.few import few_rows
 from mmbm.prepare.loudness import odd_sounds
 
 FEW = 10
@@ -17,7 +18,8 @@ def check(config: Config, cache: Path, quarantine: Path, table: Any = None) -> l
     """Sentences about rows, bad cells, duplicates and rare classes; raises what training would."""
     data = prepare(config, cache, quarantine, table=table)
     sizes = ", ".join(f"{len(rows)} {split}" for split, rows in data.splits.items())
-    told = [*data.notes, *absent(data), *rare(config, data), *sounds(config, data)]
+    small = few_rows(data.splits, pooled=True)
+    told = [*data.notes, *small, *absent(data), *rare(config, data), *sounds(config, data)]
     return [f"{data.table.source}: {sizes} rows.", *told]
 
 

@@ -132,7 +132,9 @@ def check(config: ConfigPath, set_: Set = None) -> None:
 @app.command()
 def train(
     config: ConfigPath,
-    resume: Annotated[bool, typer.Option(help="Go on with the newest unfinished run.")] = False,
+    resume: Annotated[
+        bool, typer.Option(help="Go on with an unfinished run; show a finished one.")
+    ] = False,
     start: Annotated[Path | None, typer.Option("--from", help="Go on from this bundle.")] = None,
     baselines: Annotated[bool, typer.Option(help="Also train each modality alone.")] = False,
     run: Annotated[
@@ -392,6 +394,9 @@ def serve(
         list[str] | None, typer.Option(help="Origin whose pages may ask: https://… Repeat.")
     ] = None,
     root_path: Annotated[str, typer.Option(help="Path that a proxy puts before: /mine.")] = "",
+    playground: Annotated[
+        bool, typer.Option(help="Pages to try it; without them it starts sooner.")
+    ] = True,
 ) -> None:
     """Serve bundles over HTTP, once their golden rows are answered as in training."""
     from mmbm.serve.start import serve as run_server
@@ -406,6 +411,7 @@ def serve(
         bundle, models=model or (), host=host, port=port, workers=workers, threads=threads,
         token_file=token_file, log=log, runner=runner, indexes=index or (),
         agents=agent or (), allow_hosts=allow_host or (), cors=cors or (), root=root_path,
+        playground=playground,
         **limits,
     )  # fmt: skip
 

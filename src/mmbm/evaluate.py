@@ -6,8 +6,10 @@ import numpy as np
 
 from mmbm import answers as kinds
 from mmbm.answers import Answer
+from mmbm.answers.category import CategoryAnswer
 from mmbm.answers.match import MatchAnswer
 from mmbm.columns import Columns
+from mmbm.compare import beats_prior, prior_report, subset_report
 from mmbm.config import Config
 from mmbm.prepare.batches import Rows
 from mmbm.runners import Named, Runner, flatten, joined
@@ -102,30 +104,91 @@ def evaluate(
             for subset, named in outputs.items()
             if parted
         }
+        report["compared"] = {
+            name: compared(
+                answer,
+                {subset: named[name][has] for subset, named in outputs.items()},
+                truth[has],
+                modalities,
+            )
+            for name, answer in answers.items()
+            for truth, has in [known[name]]
+            if config.targets[name].mixes and has.any()
+        }
+    return report
+
+
+def compared(
+    answer: Answer, outputs: dict[Subset, np.ndarray], truth: np.ndarray, modalities: list[str]
+) -> Report:
+    """The answer beside always the same one (`prior`), and those of each modality alone and
+    without each (`alone`, `without`); see `mmbm.compare`."""
+    whole = outputs[tuple(modalities)]
+    report: Report = {"prior": prior_report(answer, whole, truth)}
+    if isinstance(answer, CategoryAnswer) and (weak := answer.weakest(whole, truth)):
+        report["weakest"] = weak
+    if len(modalities) > 1:
+        alone = {m: (m,) for m in modalities}
+        without = {m: tuple(x for x in modalities if x != m) for m in modalities}
+        for key, subsets in (("alone", alone), ("without", without)):
+            report[key] = {
+                m: subset_report(answer, whole, outputs[subset], truth)
+                for m, subset in subsets.items()
+            }
     return report
 
 
 def warnings(report: dict[str, Any], config: Config, columns: Columns) -> list[str]:
-    """In plain words, where fusion brings nothing: compared with each modality alone, as this
-    model answers without the others and, after `train --baselines`, as trained alone."""
+    """In plain words, where nothing is found, or fusion brings nothing: compared with each modality
+    alone, as this model answers without the others and, after `train --baselines`, as trained
+    alone."""
     said = []
     for name, answer in build_answers(config, columns).items():
         main = answer.main
         fused = report["targets"][name].get(main.name)
-        if fused is None or len(config.modalities()) < 2 or not config.targets[name].fuses:
+        found = report.get("compared", {}).get(name)
+        if fused is None:
             continue
-        sign = 1 if main.higher_is_better else -1
-        alone = {f"{m} alone": report["subsets"].get(m, {}).get(name) for m in config.modalities()}
-        trained = {
-            f"{m} trained alone": s.get(name) for m, s in report.get("baselines", {}).items()
-        }
-        rivals = {k: v for k, v in {**alone, **trained}.items() if v is not None}
+        if found and not beats_prior(found["prior"]):
+            said.append(nothing_found(name, main.name, fused, found, report["targets"][name]))
+            continue
+        if len(config.modalities()) < 2 or not config.targets[name].fuses:
+            continue
+        rivals = single_modalities(report, name, list(config.modalities()))
         if not rivals:
             continue
+        sign = 1 if main.higher_is_better else -1
         best = max(rivals, key=lambda k: sign * rivals[k])
         if sign * (fused - rivals[best]) <= 0:
+            chance = within_chance(report, name, best, rivals[best])
             said.append(
-                f"Fusion brings nothing for {name!r}: all modalities together reach {main.name} "
-                f"{fused:.4g}, {best} {rivals[best]:.4g}."
+                f"Fusion brings nothing {'that can be measured ' if chance else ''}for {name!r}: "
+                f"all modalities together reach {main.name} {fused:.4g}, {best} "
+                f"{rivals[best]:.4g}{', which is within chance' if chance else ''}."
             )
     return said
+
+
+def nothing_found(name: str, main: str, fused: float, found: Report, scores: Report) -> str:
+    prior = found["prior"]
+    return (
+        f"Nothing found for {name!r} that {scores['rows']} rows can show: no better than always "
+        f"answering {prior['answer']!r} ({main} {fused:.4g}, always the same {prior['score']:.4g})."
+    )
+
+
+def single_modalities(report: Report, name: str, modalities: list[str]) -> dict[str, float]:
+    """Scores of each modality alone, as this model answers and as trained alone."""
+    alone = {f"{m} alone": report["subsets"].get(m, {}).get(name) for m in modalities}
+    trained = {f"{m} trained alone": s.get(name) for m, s in report.get("baselines", {}).items()}
+    return {k: v for k, v in {**alone, **trained}.items() if v is not None}
+
+
+def within_chance(report: Report, name: str, rival: str, score: float) -> bool:
+    """Whether a difference may be chance: by the paired interval, or by that of the score where
+    there is none."""
+    alone = report.get("compared", {}).get(name, {}).get("alone", {})
+    if rival.endswith(" alone") and (found := alone.get(rival.removesuffix(" alone"))):
+        return found["gain"][1] >= 0
+    low, high = report["targets"][name].get("interval", (np.inf, -np.inf))
+    return low <= score <= high

@@ -168,6 +168,23 @@ def unfinished(folder: Path) -> list[Path]:
     return sorted(runs, key=newest)
 
 
+def finished(folder: Path, config: Config) -> Path | None:
+    """The newest run of this name and of these settings that has its bundle; None where there is
+    none, or where one is unfinished and may go on."""
+    if any(same_settings(run, config) for run in unfinished(folder)):
+        return None
+    there = folder.parent.iterdir() if folder.parent.is_dir() else ()
+    runs = [
+        run
+        for run in there
+        if numbered(run.name, folder.name)
+        and (run / "bundle/manifest.json").exists()
+        and settings_of(run) is not None
+        and same_settings(run, config)
+    ]
+    return max(runs, key=newest, default=None)
+
+
 def began(run: Path) -> bool:
     return any((run / name).exists() for name in ("config.yaml", CHECKPOINT, PREVIOUS, LOCK))
 

@@ -31,7 +31,12 @@ class Server(NamedTuple):
 
 
 @contextlib.contextmanager
-def serving(folder: Path, *arguments, wait: bool = True) -> Iterator[Server]:
+def serving(
+    folder: Path, *arguments, wait: bool = True, playground: bool = False
+) -> Iterator[Server]:
+    """Gradio takes seconds to import, so only those have the playground who ask for it."""
+    if not playground:
+        arguments = (*arguments, "--no-playground")
     folder.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-m", "mmbm.cli", "serve", *map(str, arguments), "--port", "0"]
     log, said = folder / "log.jsonl", folder / "stderr.txt"
@@ -91,5 +96,6 @@ def fuzz(server: Server, *arguments: str) -> list[int]:
 
 @pytest.fixture(scope="session")
 def server(bundle_path, tmp_path_factory) -> Iterator[Server]:
-    with serving(tmp_path_factory.mktemp("server"), bundle_path) as running:
+    folder = tmp_path_factory.mktemp("server")
+    with serving(folder, bundle_path, playground=True) as running:
         yield running

@@ -5,6 +5,8 @@ import contextlib
 import io
 import json
 import socket
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -171,6 +173,23 @@ def test_a_websocket_of_another_origin_is_refused(server):
         assert line.recv(65536).startswith(b"HTTP/1.1 403")
 
 
+def test_a_websocket_that_is_refused_is_no_error_of_the_server(server):
+    """Neither is one whose client hangs up before it is told."""
+    head = (
+        b"GET /stream HTTP/1.1\r\n" + HOST + b"upgrade: websocket\r\nconnection: upgrade\r\n"
+        b"sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+    )
+    host, port = server.url.removeprefix("http://").split(":")
+    before = server.said.read_text()
+    for hang_up in (False, True):
+        with socket.create_connection((host, int(port)), timeout=20) as line:
+            line.sendall(head)
+            if not hang_up:
+                assert line.recv(65536).startswith(b"HTTP/1.1 404")
+    assert server.get("/health/live").status_code == 200
+    assert server.said.read_text() == before
+
+
 def test_names_and_origins_are_allowed_by_name(bundle_path, tmp_path):
     options = ["--allow-host", "mine.example", "--cors", "https://app.example"]
     with serving(tmp_path / "run", bundle_path, *options) as server:
@@ -274,6 +293,29 @@ def test_a_client_that_goes_on_sending_after_it_was_refused_is_cut_off(impatient
         assert closed
 
 
+def test_a_client_that_trickles_on_after_its_body_was_too_large_is_cut_off(impatient):
+    host, port = impatient.url.removeprefix("http://").split(":")
+    head = (
+        "POST /predict HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
+        "content-length: 900000000\r\n\r\n"
+    )
+    with socket.create_connection((host, int(port)), timeout=20) as line:
+        line.sendall(head.encode())
+        received = line.recv(65536)
+        assert received.startswith(b"HTTP/1.1 413")
+        assert b"connection: close" in received
+        start, closed = time.monotonic(), False
+        while not closed and time.monotonic() - start < 10:
+            try:
+                line.sendall(b" ")
+                line.settimeout(0.3)
+                with contextlib.suppress(TimeoutError):
+                    closed = line.recv(65536) == b""
+            except ConnectionError:
+                closed = True
+        assert closed
+
+
 def test_a_client_that_does_not_read_its_answers_is_cut_off(impatient):
     active = lambda: next(  # noqa: E731
         float(x.split()[1])
@@ -321,6 +363,28 @@ def test_an_event_that_no_page_has_is_refused(server, page, route, event):
     said = server.post(f"/playground/gradio_api/{route}", event)
     assert said.status_code == 422
     assert "no such event" in said.text
+
+
+def test_a_session_that_gradio_does_not_know_is_told_so_and_is_no_error_of_the_server(server, page):
+    before = server.said.read_text()
+    said = server.get("/playground/gradio_api/queue/data?session_hash=unknown", timeout=60)
+    assert said.status_code == 200
+    assert '"session_not_found":true' in said.text
+    assert server.get("/health/live").status_code == 200
+    assert server.said.read_text() == before
+
+
+def test_gradio_is_imported_before_there_is_anything_to_ask(bundle_path):
+    """Its import takes seconds, during which requests would be answered late."""
+    pytest.importorskip("gradio")
+    code = (
+        "import sys; from pathlib import Path; from mmbm.serve.process import Service; "
+        "from mmbm.serve.limits import Limits\n"
+        f"for wanted in (False, True): Service({{'tiny': Path({str(bundle_path)!r})}}, Limits(), "
+        "playground=wanted)(); print('gradio' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300)
+    assert done.stdout.split() == ["False", "True"], done.stderr
 
 
 def test_the_playgrounds_folder_is_full_of_many_small_files_too(monkeypatch):

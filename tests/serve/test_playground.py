@@ -76,7 +76,8 @@ def test_a_picture_a_sound_and_a_sentence_are_answered(server, browser, table, b
 @pytest.fixture(scope="module")
 def prefixed(bundle_path, tmp_path_factory):
     """A server behind a proxy that takes requests for /at/home and passes them on as they are."""
-    with serving(tmp_path_factory.mktemp("p"), bundle_path, "--root-path", "/at/home") as server:
+    root = ("--root-path", "/at/home")
+    with serving(tmp_path_factory.mktemp("p"), bundle_path, *root, playground=True) as server:
         yield server
 
 
@@ -149,7 +150,8 @@ def searching(tmp_path_factory):
     config = pairs.config(pictures, ("photo", "en"), epochs=4)
     config["data"]["split"] = {"valid": 0.2, "test": 0.2}
     index = mmbm.train(config, run=folder / "pairs").index(pictures, folder / "index")
-    with serving(folder / "server", index.bundle.path, "--index", index.path) as server:
+    options = (index.bundle.path, "--index", index.path)
+    with serving(folder / "server", *options, playground=True) as server:
         yield server, index
 
 
@@ -187,7 +189,7 @@ def talking(bundle_path, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", str(Path(__file__).parents[1]), prepend=":")
         options = ["--model", f"tiny={bundle_path}", "--agent", "echo=agents:Echo"]
-        with serving(tmp_path_factory.mktemp("talking"), *options) as server:
+        with serving(tmp_path_factory.mktemp("talking"), *options, playground=True) as server:
             yield server
 
 

@@ -1,5 +1,7 @@
 """Speech while it is spoken, over a real WebSocket of a real server."""
 
+import asyncio
+import gc
 import json
 import socket as sockets
 import time
@@ -13,6 +15,8 @@ from websockets.sync.client import connect
 
 import mmbm
 from mmbm.errors import MmbmError
+from mmbm.serve.limits import Limits, Refusal
+from mmbm.serve.stream import Session
 
 TOKEN = "a-token-of-this-test"
 
@@ -231,6 +235,40 @@ def test_clients_that_go_away_leave_nothing_behind(client, served):
     until(lambda: metric(served, "mmbm_streams_active ") == 0)
     *_, last = client.stream(chunks(sound(5), 800), spoken.RATE)
     assert last["final"]
+
+
+def test_a_client_that_is_refused_and_hangs_up_is_no_error_of_the_server(served):
+    """While a partial answer is computed: it can't be sent, and nobody is told of the refusal."""
+    before, pcm = served.said.read_text(), sound(60).tobytes()
+    for _ in range(10):
+        with open_socket(served) as socket:
+            socket.send(json.dumps({"rate": spoken.RATE, "every": 0.1}))
+            socket.send(pcm)
+            socket.send(json.dumps({"nothing": "of the kind"}))
+            socket.socket.shutdown(sockets.SHUT_RDWR)
+    until(lambda: metric(served, "mmbm_streams_active") == 0)
+    for _ in range(20):  # for Python to look at what was left behind
+        served.get("/health/live")
+    assert served.said.read_text() == before
+
+
+def test_what_was_refused_is_looked_at_although_nobody_can_be_told():
+    """Of a task whose exception nobody looks at, asyncio prints a trace."""
+    printed = []
+
+    async def read() -> None:
+        raise Refusal(415, "After the first message come samples.", reason="message")
+
+    async def hang_up() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: printed.append(context))
+        session = Session(None, None, Limits(), {})  # type: ignore[arg-type]
+        reading = session.watched(read())
+        await session.due.wait()
+        assert reading.done()
+
+    asyncio.run(hang_up())
+    gc.collect()
+    assert printed == []
 
 
 def test_the_client_says_what_is_no_chunk(client):

@@ -1,5 +1,6 @@
 """One class out of several."""
 
+import math
 from typing import Any, ClassVar
 
 import numpy as np
@@ -28,6 +29,8 @@ class CategoryAnswer:
     def __init__(self, spec: CategoryTarget, column: Column):
         self.values = shown(column.state)
         self.names = [text(value) for value in self.values]
+        self.weighted = spec.class_weights == "balanced"
+        self.frequency = np.array(column.state.get("counts", []), float)  # rows of each class
         self.counts: np.ndarray | None = None  # divided by, to decide
         if spec.decision == "balanced":
             self.counts = np.maximum(np.array(column.state["counts"], float), 1)
@@ -62,8 +65,6 @@ class CategoryAnswer:
         classes = np.unique(truth)
         recalls = [float((guess[truth == c] == c).mean()) for c in classes]
         labels = np.unique(np.concatenate([truth, guess]))
-        p = np.clip(output, 1e-7, 1.0)
-        likelihood = np.where(truth == UNSEEN, 1e-7, p[np.arange(len(p)), truth])
         scores: dict[str, Any] = {
             "accuracy": float((guess == truth).mean()),
             "balanced_accuracy": float(np.mean(recalls)),
@@ -71,7 +72,7 @@ class CategoryAnswer:
                 metrics.f1_score(truth, guess, labels=labels, average="macro", zero_division=0)  # type: ignore[arg-type]
             ),
             "auroc": self._auroc(output, truth),
-            "log_loss": float(-np.log(likelihood).mean()),
+            "log_loss": float(self.losses(output, truth).mean()),
             "calibration_error": calibration_error(output.max(-1), output.argmax(-1) == truth),
         }
         if (truth == UNSEEN).any():
@@ -94,8 +95,44 @@ class CategoryAnswer:
             else None
         )
 
+    def prior(self) -> np.ndarray:
+        """What is answered to a row of which nothing is known [C]."""
+        if self.weighted:
+            return np.full(len(self.names), 1 / len(self.names))
+        return self.frequency / self.frequency.sum()
+
+    def constant(self, truth: np.ndarray) -> tuple[str, np.ndarray]:
+        """The class that is most frequent in these rows, by its name and as an output [C]."""
+        known = truth[truth != UNSEEN]
+        best = np.bincount(known, minlength=len(self.names)).argmax()
+        return self.names[best], np.eye(len(self.names))[best]
+
+    def losses(self, output: np.ndarray, truth: np.ndarray) -> np.ndarray:
+        """Negative log-likelihood of each row [N]."""
+        p = np.clip(output, 1e-7, 1.0)
+        return -np.log(np.where(truth == UNSEEN, 1e-7, p[np.arange(len(p)), truth]))
+
+    def weakest(self, output: np.ndarray, truth: np.ndarray) -> dict[str, Any] | None:
+        """The class that is found least of all, if that is less than all rows beyond chance."""
+        right = self.decide(output) == truth
+        found = []
+        for c in np.unique(truth[truth != UNSEEN]):
+            rows = int((truth == c).sum())
+            recall = float(right[truth == c].mean())
+            if wilson(recall, rows)[1] < right.mean():
+                found.append({"class": self.names[c], "recall": recall, "rows": rows})
+        return min(found, key=lambda one: one["recall"], default=None)
+
     def attribution(self, output: np.ndarray, of: np.ndarray) -> np.ndarray:
         return np.take_along_axis(output, self.decide(of)[:, None], 1)[:, 0]
+
+
+def wilson(part: float, rows: int) -> tuple[float, float]:
+    """95 % interval of a proportion (Wilson 1927)."""
+    z = 1.96
+    middle = (part + z * z / (2 * rows)) / (1 + z * z / rows)
+    half = z * math.sqrt(part * (1 - part) / rows + (z / (2 * rows)) ** 2) / (1 + z * z / rows)
+    return middle - half, middle + half
 
 
 def calibration_error(confidence: np.ndarray, right: np.ndarray, bins: int = 15) -> float:

@@ -19,6 +19,8 @@ class LabelsAnswer:
         self.values = shown(column.state)
         self.names = [text(value) for value in self.values]
         self.separator = spec.separator
+        rows = max(column.state.get("rows", 0), 1)
+        self.frequency = np.array(column.state.get("counts", []), float) / rows
         self.threshold = spec.threshold
 
     def rows(self, output: np.ndarray) -> list[dict[str, Any]]:
@@ -60,6 +62,25 @@ class LabelsAnswer:
             "auroc": float(np.mean(aurocs)) if aurocs else None,
             "f1": per_label,
         }
+
+    def prior(self) -> np.ndarray:
+        """What is answered to a row of which nothing is known [L]."""
+        return self.frequency
+
+    def constant(self, truth: np.ndarray) -> tuple[str, np.ndarray]:
+        """The most frequent labels of these rows, as many as have the best micro F1, as a text and
+        an output [L]."""
+        frequency = truth.mean(0)
+        order = np.argsort(-frequency, kind="stable")
+        scores = 2 * np.cumsum(frequency[order]) / (np.arange(1, len(order) + 1) + frequency.sum())
+        said = np.zeros(len(order))
+        said[order[: int(scores.argmax()) + 1]] = 1.0
+        return ";".join(n for n, one in zip(self.names, said) if one), said
+
+    def losses(self, output: np.ndarray, truth: np.ndarray) -> np.ndarray:
+        """Mean negative log-likelihood of the labels of each row [N]."""
+        p = np.clip(output, 1e-7, 1 - 1e-7)
+        return -np.mean(np.where(truth == 1, np.log(p), np.log(1 - p)), axis=1)
 
     def attribution(self, output: np.ndarray, of: np.ndarray) -> np.ndarray:
         """Mean probability given to what `of` says of each label."""

@@ -16,6 +16,7 @@ class NumberAnswer:
 
     def __init__(self, spec: NumberTarget, column: Column):
         self.log = spec.log
+        self.mean = column.state.get("mean", 0.0) if column.state else 0.0
 
     def rows(self, output: np.ndarray) -> list[dict[str, Any]]:
         return [{"value": float(x)} for x in output[:, 0]]
@@ -24,8 +25,10 @@ class NumberAnswer:
         return output
 
     def truth(self, target: Arrays) -> tuple[np.ndarray, np.ndarray]:
-        x = target.values
-        return (np.sign(x) * np.expm1(np.abs(x)) if self.log else x), target.present
+        return self._unit(target.values), target.present
+
+    def _unit(self, x: np.ndarray) -> np.ndarray:
+        return np.sign(x) * np.expm1(np.abs(x)) if self.log else x
 
     def main_score(self, output: np.ndarray, truth: np.ndarray) -> float:
         return float(np.sqrt(np.mean((output[:, 0] - truth) ** 2)))
@@ -38,6 +41,21 @@ class NumberAnswer:
             "mae": float(np.abs(error).mean()),
             "r2": float(1 - np.mean(error**2) / spread) if spread > 0 else None,
         }
+
+    def prior(self) -> np.ndarray:
+        """What is answered to a row of which nothing is known [1]."""
+        return self._unit(np.array([self.mean]))
+
+    def constant(self, truth: np.ndarray) -> tuple[str, np.ndarray]:
+        """The mean of these rows, as a text and as an output [1]."""
+        return f"{truth.mean():.4g}", np.array([truth.mean()])
+
+    def losses(self, output: np.ndarray, truth: np.ndarray) -> np.ndarray:
+        """Squared error of each row [N], of logarithms with `log`."""
+        values = output[:, 0], truth
+        if self.log:
+            values = tuple(np.sign(x) * np.log1p(np.abs(x)) for x in values)
+        return (values[0] - values[1]) ** 2
 
     def attribution(self, output: np.ndarray, of: np.ndarray) -> np.ndarray:
         return output[:, 0]

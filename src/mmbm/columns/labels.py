@@ -1,5 +1,6 @@
 """A cell of several labels -> uint8 multi-hot [N]."""
 
+import math
 from collections import Counter
 from collections.abc import Iterable
 from typing import Any
@@ -48,15 +49,6 @@ def parts(
     return None if name(cell) is None or name(cell) in missing else [cell]
 
 
-def split(
-    cell: Cell, separator: str, format: str = "separated", missing: frozenset[str] = frozenset()
-) -> list[str] | None:
-    """The names of a cell's labels, each once, in the order written; None if the cell is absent.
-    Raises BadCell."""
-    labels = parts(cell, separator, format, missing)
-    return labels if labels is None else named(labels)
-
-
 def named(labels: Iterable[Any]) -> list[str]:
     return list(dict.fromkeys(label for part in labels if (label := name(part)) is not None))
 
@@ -73,6 +65,7 @@ class LabelsColumn:
     def __init__(self, spec: LabelsSpec | LabelsTarget, state: State | None = None):
         self.spec = spec
         self._missing = marks(spec.missing)
+        self._empty = [] if isinstance(spec, LabelsTarget) and spec.empty == "none" else None
         self._learn(state or {})
 
     def fit(self, cells: Iterable[Cell]) -> State:
@@ -125,10 +118,13 @@ class LabelsColumn:
         return Description({"type": "array", "items": item, "uniqueItems": True}, None, "choices")
 
     def _parts(self, cell: Cell) -> list[Any] | None:
+        if cell is None or (isinstance(cell, float) and math.isnan(cell)):
+            return self._empty
         return parts(cell, self.spec.separator, self.spec.format, self._missing)
 
     def _split(self, cell: Cell) -> list[str] | None:
-        return split(cell, self.spec.separator, self.spec.format, self._missing)
+        found = self._parts(cell)
+        return found if found is None else named(found)
 
     def _learn(self, state: State) -> None:
         self.state: State = state

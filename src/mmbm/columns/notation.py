@@ -42,6 +42,8 @@ _DEFAULT = re.compile(
 
 NO_CENTS = re.compile(r"(?<=\d)[.,]-+$")
 """46.- is 46: a dash stands for the cents that there are none of, and is no sign."""
+SIGNED_TWICE = re.compile(r"[+-]\s*\(.*\)|\(.*\)\s*[+-]|\(\s*\+.*\)")
+"""-(5), (5)- and (+5) have two readings."""
 USUAL = re.compile(r"-?\d+(\.\d+)?", re.ASCII)
 """Nearly all numbers, which are read alike wherever the decimal mark is a point; read first."""
 
@@ -98,7 +100,8 @@ class Notation(NamedTuple):
         factor, signed, before, behind = 1.0, False, False, False
         while text:
             if not signed and text[0] == "(" and text[-1] == ")":
-                text, factor, signed = text[1:-1], -factor, True
+                # (5) is -5, and so is (-5), in accounts and in arithmetic
+                text, factor, signed = text[1:-1].strip().removeprefix("-"), -factor, True
             elif not signed and text[0] in "+-":
                 factor, text, signed = -factor if text[0] == "-" else factor, text[1:], True
             elif NO_CENTS.search(text):
@@ -121,6 +124,8 @@ class Notation(NamedTuple):
         return exact or (next(alike, None) if len(lower) == len(text) else None)
 
     def _hint(self, text: str) -> str:
+        if SIGNED_TWICE.fullmatch(plain(text)):
+            return ": brackets mean that it is negative, and a sign stands beside; write -5 or (5)"
         if self == Notation():
             comma = "," in text and any(character.isdigit() for character in text)
             return " (say how it is written: decimal, thousands)" if comma else ""

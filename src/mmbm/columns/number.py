@@ -64,7 +64,7 @@ class NumberColumn:
     `decode` returns; `minimum` and `maximum` in the cell's own unit; `count` of numbers.
     """
 
-    version = 1
+    version = 2
 
     def __init__(self, spec: NumberSpec | NumberTarget, state: State | None = None):
         self.spec = spec

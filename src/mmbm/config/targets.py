@@ -61,6 +61,9 @@ class LabelsTarget(TargetSpec):
     """list: a string is a list as Python, JSON or numpy write it, "['a', 'b']"."""
     missing: Marks = ()
     """Cells that mean that nothing is known, besides empty ones: [nan, "NULL"]."""
+    empty: Literal["unknown", "none"] = "unknown"
+    """What an empty cell (of a csv; null elsewhere) means: its labels are unknown, so that the row
+    is not trained on; or none applies. An empty text or list in other formats says none."""
     min_count: PositiveInt = 1
     threshold: Annotated[float, Field(gt=0, lt=1)] = 0.5
 

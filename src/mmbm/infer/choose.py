@@ -11,6 +11,7 @@ from mmbm.infer import kinds, leaks
 from mmbm.infer.files import Sound
 from mmbm.infer.found import Found
 from mmbm.infer.sample import Sample, sample_rows
+from mmbm.prepare.few import HELD, LEAST
 from mmbm.progress import heartbeat
 from mmbm.split import SYNONYMS
 from mmbm.table import Table
@@ -118,6 +119,7 @@ def infer(
         raise TableError(f"{table.source}: no column is left as an input ({reasons or 'none'}).")
     rows_to_learn = _train_rows(table, split)
     longer = _heard(result) or texts
+    result.warnings += _uncertain(result, samples)
     result.few = rows_to_learn < FEW_ROWS
     if rows_to_learn < NGRAM_ROWS and not longer and not matches:
         _see_less(result)
@@ -355,10 +357,27 @@ def _move(result: Inferred, name: str, why: str, group: bool = False) -> None:
     result.left_out[name] = replace(result.inputs.pop(name), why=why, group=group)
 
 
+def _uncertain(result: Inferred, samples: dict[str, Sample]) -> list[str]:
+    """Labelled rows are so few that scores will be uncertain, or so are test rows."""
+    rows = result.table.rows
+    parts = [len(s.present) / len(s.rows) for n, s in samples.items() if n in result.targets]
+    labelled = round(rows * min(parts, default=1.0))
+    tested = _rows_of(result.table, result.split, "test") if result.split else labelled
+    said = [f"{labelled} rows have a target"] if labelled < LEAST else []
+    said += [f"{tested} rows are test"] if 0 < tested < HELD and result.split else []
+    if not said:
+        return []
+    return [f"only {' and '.join(said)}: scores on so few rows are uncertain; label more rows."]
+
+
+def _rows_of(table: Table, split: str, part: str) -> int:
+    return sum(SYNONYMS.get(str(cell).strip().lower()) == part for cell in table.cells(split))
+
+
 def _train_rows(table: Table, split: str | None) -> int:
     if split is None:
         return round(0.7 * table.rows)
-    return sum(SYNONYMS.get(str(cell).strip().lower()) == "train" for cell in table.cells(split))
+    return _rows_of(table, split, "train")
 
 
 def _train(rows: int, most: int) -> dict[str, Any]:

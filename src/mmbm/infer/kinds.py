@@ -96,7 +96,7 @@ def target(sample: Sample, source: str) -> Found:
         found = listed.lists(sample)
         if found.kind is None:
             raise TableError(f"{source}: target {sample.name!r}: {found.why}.")
-        return found
+        return listed.with_empty(sample, found)
     if _part(sample, dict, bytes, list):
         odd = next(c for c in sample.present if isinstance(c, dict | bytes | list))
         raise TableError(
@@ -116,7 +116,7 @@ def target(sample: Sample, source: str) -> Found:
     if separated is not None:
         if separated.kind is None:
             raise TableError(f"{source}: target {sample.name!r}: {separated.why}.")
-        return separated
+        return listed.with_empty(sample, separated)
     if sample.repeats < 1.5 and sample.distinct > CLASSES:
         return said(sample)
     return _classes(sample)

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from mmbm.columns.cell import describe, is_labels
@@ -27,6 +28,27 @@ def lists(sample: Sample) -> Found:
     if not all(is_labels(cell) for cell in cells) or _is_vector(cells):
         return Found(None, f"its cells are no single values, the first is {describe(longest)}")
     return labels(cells, {})
+
+
+def with_empty(sample: Sample, found: Found) -> Found:
+    """Labels to answer, with a note on what empty cells mean."""
+    if found.kind != "labels":
+        return found
+    unknown = sum(cell is None or cell != cell for cell in sample.cells)
+    none = sum(cell in ("", []) for cell in sample.cells)
+    notes, why = found.notes, found.why
+    if unknown:
+        why += f"; {unknown} empty cells are unknown; empty: none if they mean no label"
+        notes += (
+            f"{sample.name}: {unknown} of {len(sample.cells)} cells are empty and count as "
+            "unknown, so these rows are left out; if they mean that no label applies: empty: none.",
+        )
+    if none:
+        notes += (
+            f"{sample.name}: {none} of {len(sample.cells)} cells are an empty text or list and "
+            "mean that no label applies; a row whose labels are unknown has null there.",
+        )
+    return replace(found, why=why, notes=notes)
 
 
 def _is_vector(cells: Sequence[list]) -> bool:

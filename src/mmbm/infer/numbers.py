@@ -11,7 +11,7 @@ from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 from mmbm.columns import Cell
-from mmbm.columns.notation import ABSENT, BLANKS, USUAL, Notation, plain
+from mmbm.columns.notation import ABSENT, BLANKS, SIGNED_TWICE, USUAL, Notation, plain
 from mmbm.errors import BadCell
 
 NEARLY = 0.98
@@ -116,8 +116,13 @@ def find(cells: Sequence[Cell]) -> Written:
     options |= {"unit": unit} if unit else {}
     options |= {"missing": [*missing]} if missing else {}
     written = Written(options, _notes(parts, decimal, thousands, missing))
+    written = written._replace(notes=written.notes + _brackets(written.notation, rest))
     wrong = [text for text in rest if not _reads(written.notation, text)]
     if refused or len(wrong) > (1 - LARGELY) * len(rest):
+        twice = next((t for t in wrong if SIGNED_TWICE.fullmatch(plain(t))), None)
+        if twice and not refused:
+            return Written(refused=f"numbers with brackets and a sign, such as {twice}, which have "
+                           "two readings; write -5 or (5)")  # fmt: skip
         return _refusal(parts, refused, unit)
     return written
 
@@ -249,6 +254,14 @@ def _notes(
         marks = " and ".join(missing)
         notes.append(f"{marks} taken as missing ({missing.total()} rows)")
     return tuple(notes)
+
+
+def _brackets(notation: Notation, texts: list[str]) -> tuple[str, ...]:
+    """Negative numbers as accountants write them."""
+    first = next((text for text in texts if plain(text)[:1] == "("), None)
+    if first is None or not _reads(notation, first):
+        return ()
+    return (f"{first} is read as {notation.read(first):.12g}: brackets mean negative",)
 
 
 def _refusal(parts: list[Parts], why: str, unit: Any) -> Written:

@@ -73,7 +73,7 @@ class Mixed(nn.Module):
         rows = target.present.sum().clamp(min=1)
         loss = self.fused.loss(self.fused(context.fused.pooled), target)  # [B]
         for i, name in enumerate(self.modalities):
-            alone = self.fused.loss(self._alone(context, i), target)
+            alone = self.fused.loss(self.answer_alone(context, i), target)
             loss = loss + auxiliary * alone * context.present[name] / len(self.modalities)
         if share is not None:
             loss = loss * share
@@ -132,7 +132,7 @@ class Mixed(nn.Module):
             fused = self.mixable(self.fused(context.fused.pooled))
             yield fused if used[0] else None
             for i in range(len(self.modalities)):
-                yield self.mixable(self._alone(context, i)) if used[1 + i] else None
+                yield self.mixable(self.answer_alone(context, i)) if used[1 + i] else None
             for name, use in zip(self.modalities, used[1 + len(self.modalities) :]):
                 pooled = context.without[name].pooled if name in context.without else None
                 answer = fused if pooled is None else self.mixable(self.fused(pooled))
@@ -161,7 +161,8 @@ class Mixed(nn.Module):
     def mixable(self, raw: Tensor) -> Tensor:
         return raw.float() if self.kind == "number" else self.fused.answer(raw)
 
-    def _alone(self, context: Context, i: int) -> Tensor:
+    def answer_alone(self, context: Context, i: int) -> Tensor:
+        """The raw output of modality number `i` of the network alone [B, C]."""
         tokens = context.inputs[self.modalities[i]]
         return self.alone[i](self.pools[i](tokens.x, tokens.keep))
 

@@ -20,7 +20,7 @@ from mmbm import files
 from mmbm.columns import Cell, Column, Columns, State
 from mmbm.columns.category import extended
 from mmbm.columns.media import locate
-from mmbm.config import Config, MediaSpec
+from mmbm.config import Config, LabelsTarget, MediaSpec
 from mmbm.errors import BadCell, ConfigError, TableError
 from mmbm.prepare import unseen
 from mmbm.prepare.batches import Prepared, Rows
@@ -48,6 +48,7 @@ class Data(NamedTuple):
     splits: dict[str, Rows]
     notes: list[str]  # what the user should know: rows left out, duplicates across splits
     unlabelled: np.ndarray = np.empty(0, np.int64)  # train rows without any target
+    bad_rows: int = 0  # with cells that can't be decoded
 
 
 def prepare(
@@ -267,7 +268,7 @@ def assemble(
         empty -= len(unlabelled)
     if empty:
         pairs = " (of a match: cells in two of its columns)" if config.matches else ""
-        notes.append(f"{empty} rows have no target{pairs} and are left out.")
+        notes.append(f"{empty} rows have no target{pairs} and are left out.{_no_label(config)}")
     kept = {split: r[has_target[r]] for split, r in kept.items()}
     for split in ("train", "valid"):
         if split in rows and not len(kept[split]):
@@ -286,7 +287,19 @@ def assemble(
     )
     inputs, targets = list(config.inputs), list(config.targets)
     splits = {split: Rows(prepared, inputs, targets, r) for split, r in kept.items()}
-    return Data(table, columns, splits, notes, unlabelled)
+    return Data(table, columns, splits, notes, unlabelled, len(bad_rows))
+
+
+def _no_label(config: Config) -> str:
+    """How to say that an empty cell of labels says that none applies."""
+    labels = [
+        name
+        for name, spec in config.targets.items()
+        if isinstance(spec, LabelsTarget) and spec.empty == "unknown"
+    ]
+    if not labels:
+        return ""
+    return f" If an empty cell of {labels[0]!r} means that no label applies: empty: none."
 
 
 def _bad_cells(policy: str, table: Table, stores: dict, bad: list, quarantine: Path | None) -> str:

@@ -4,8 +4,9 @@ from typing import Any
 
 import numpy as np
 
-from mmbm.answers import Answer, intervals
+from mmbm.answers import intervals
 from mmbm.bundle import Bundle
+from mmbm.compare import difference
 from mmbm.errors import MmbmError
 from mmbm.evaluate import collect, truths
 from mmbm.predict import measured
@@ -66,17 +67,6 @@ def against(
         report[name] = {k: v for k, v in scores.items() if k not in PROBABLE}
     report["difference"] = difference(answer, ours, theirs, truth)
     return report
-
-
-def difference(answer: Answer, ours: Any, theirs: Any, truth: Any) -> dict[str, Any]:
-    """Of the main metric, with the interval of a paired bootstrap."""
-    main = answer.main_score
-    draws = np.random.default_rng(0).integers(0, len(truth), (1000, len(truth)))
-    gaps = [main(ours[d], truth[d]) - main(theirs[d], truth[d]) for d in draws]
-    return {
-        "metric": answer.main.name, "value": main(ours, truth) - main(theirs, truth),
-        "interval": [float(x) for x in np.nanquantile(gaps, [0.025, 0.975])],
-    }  # fmt: skip
 
 
 def asked_of(bundle: Bundle, target: str | None, ask: str | None) -> tuple[str, Question]:

@@ -37,8 +37,8 @@ CLOSED = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'non
 """For all but pages: nothing in an answer is to be run or loaded."""
 
 
-LATE = (408, 503)
-"""Answers to requests that took too long."""
+CLOSING = (408, 413, 503)
+"""Answers to requests that took too long or are too large: the rest of a body is not read."""
 
 
 class Guard:
@@ -167,7 +167,7 @@ class Sender:
             sent = {key for key, _ in headers}
             extra = [*HEADERS, *([] if page else [CLOSED]), (b"x-request-id", self.name.encode())]
             headers += [pair for pair in extra if pair[0] not in sent]
-            if self.status in LATE and self.unread():
+            if self.status in CLOSING and self.unread():
                 headers.append((b"connection", b"close"))  # else it could go on sending for ever
             message = {**message, "headers": headers}
         elif message["type"] == "websocket.accept":

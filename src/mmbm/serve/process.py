@@ -20,6 +20,7 @@ from typing import Any, cast
 
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from uvicorn.supervisors import Multiprocess
 
 from mmbm.errors import MmbmError
@@ -70,6 +71,8 @@ class Service:
     origins: Origins = ORIGINS
     root: str = ""
     """The path that a proxy puts before every path: /models/mine."""
+    playground: bool = True
+    """Whether there are pages to try the models, of one process alone."""
 
     def __call__(self) -> Any:
         """The ASGI app, once every bundle's golden rows were answered: uvicorn's app factory."""
@@ -82,7 +85,7 @@ class Service:
         from mmbm.serve.app import create
         from mmbm.serve.guard import Guard
         from mmbm.serve.metrics import Metrics
-        from mmbm.serve.playground import Playground, several_processes
+        from mmbm.serve.playground import OFF, SEVERAL, Playground
         from mmbm.serve.replica import Replica, open_bundle
 
         disable_created_metrics()  # a second series for each, of when it began
@@ -101,8 +104,8 @@ class Service:
         for name, one in replicas.items():
             metrics.model.labels(name, one.bundle.version).set(1)
         agents = {name: Agent(name, kind, replicas) for name, kind in self.agents.items()}
-        playground: Any = several_processes
-        if self.workers == 1:
+        playground: Any = SEVERAL if self.workers > 1 else OFF
+        if self.playground and self.workers == 1:
             playground = Playground(replicas, agents, self.limits, self.root)
 
         @contextlib.asynccontextmanager
@@ -113,8 +116,7 @@ class Service:
                 loop.add_signal_handler(signal.SIGHUP, again.start)
             yield
             pool.shutdown(wait=False)
-            if self.workers == 1:
-                playground.close()
+            playground.close()
 
         app = create(replicas, self.limits, metrics, playground, lifespan, agents, self.root)
         log = sys.stdout if self.log else None
@@ -173,7 +175,7 @@ def serve(service: Service, host: str, port: int) -> None:
     options: dict[str, Any] = {
         "log_config": None, "access_log": False, "server_header": False, "backlog": BACKLOG,
         "timeout_keep_alive": IDLE, "timeout_graceful_shutdown": DRAIN,
-        "ws": "websockets-sansio", "ws_max_size": MESSAGE, "ws_per_message_deflate": False,
+        "ws": Stream, "ws_max_size": MESSAGE, "ws_per_message_deflate": False,
         "proxy_headers": False, "http": Protocol,
     }  # fmt: skip
     if service.workers == 1:
@@ -242,6 +244,16 @@ class Protocol(HttpToolsProtocol):
     def _stop(self) -> None:
         if self._late:
             self._late.cancel()
+
+
+class Stream(WebSocketsSansIOProtocol):
+    """uvicorn's, but a WebSocket that was refused by an HTTP answer counts as answered: else each
+    is logged as an error."""
+
+    async def send(self, message: Any) -> None:
+        await super().send(message)
+        if message["type"] == "websocket.http.response.body" and not message.get("more_body"):
+            self.handshake_complete = True
 
 
 class Workers(Multiprocess):

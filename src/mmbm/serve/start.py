@@ -27,6 +27,7 @@ def serve(
     allow_hosts: Iterable[str] = (),
     cors: Iterable[str] = (),
     root: str = "",
+    playground: bool = True,
     **limits: Any,
 ) -> None:
     """Serve a bundle, or several as `models=["NAME=PATH", …]`, until the process is told to stop.
@@ -36,6 +37,7 @@ def serve(
     allow_hosts: names by which the server is known, besides localhost and addresses; `*` is any.
     cors: origins whose web pages may ask it: https://example.org; `*` is any.
     root: the path that a proxy puts before all others: /mine.
+    playground: pages to try the models, if Gradio is installed.
     limits: see `mmbm.serve.limits.Limits`.
     """
     try:
@@ -83,6 +85,6 @@ def serve(
         raise ConfigError(f"--root-path {root!r}: a path such as /mine, without a / at its end.")
     service = process.Service(
         named, Limits(**limits), token, threads, log, runner, workers, found, between,
-        Origins.of(allow_hosts, cors), root,
+        Origins.of(allow_hosts, cors), root, playground,
     )  # fmt: skip
     process.serve(service, host, port)

@@ -17,6 +17,7 @@ import asyncio
 import contextlib
 import json
 import time
+from collections.abc import Coroutine
 from typing import Any
 
 import numpy as np
@@ -150,8 +151,7 @@ class Session:
     async def run(self) -> float:
         """Seconds of sound. Raises a Refusal, or WebSocketDisconnect when the client goes away."""
         listener, others, every = await self.begin()
-        reading = asyncio.create_task(self.read(listener, every))
-        reading.add_done_callback(lambda _: self.due.set())
+        reading = self.watched(self.read(listener, every))
         try:
             while True:
                 await self.due.wait()
@@ -170,6 +170,19 @@ class Session:
             reading.cancel()
         await self.send({**self.head, **told(listener, True), "answer": answer})
         return listener.seconds
+
+    def watched(self, reading: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Reading as a task. Why it ended is looked at even if the client hangs up before it is
+        told: else asyncio prints a trace."""
+
+        def over(task: asyncio.Task[None]) -> None:
+            if not task.cancelled():
+                task.exception()
+            self.due.set()
+
+        task = asyncio.create_task(reading)
+        task.add_done_callback(over)
+        return task
 
     async def begin(self) -> tuple[Listener, Decoded, float]:
         """The first message: {"rate"} and, if need be, "column", "cells" and "every"."""

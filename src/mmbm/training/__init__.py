@@ -13,6 +13,7 @@ from mmbm.golden import take
 from mmbm.nn.model import Model
 from mmbm.nn.restore import check_start
 from mmbm.prepare import Data, prepare
+from mmbm.prepare.few import few_rows
 from mmbm.progress import say, stage
 from mmbm.run import Run
 from mmbm.runners.torch import TorchRunner
@@ -20,6 +21,7 @@ from mmbm.selftraining import label
 from mmbm.state import TrainState
 from mmbm.training.budget import Budget
 from mmbm.training.classical import Judged, assign, fit, labelled
+from mmbm.training.cost import add_costs
 from mmbm.training.cross_fitting import (
     Decided,
     Finished,
@@ -55,9 +57,9 @@ def train(
     data = prepare(
         config, run.cache, run.quarantine, states, table=table, few=few, seconds=budget.reading
     )
-    for note in data.notes:
-        say(note)
     config = resolved(config, data, start)
+    for note in [*data.notes, *few_rows(data.splits, crossed(config, data))]:
+        say(note)
     data = budget.reserve(config, data, TorchRunner(Model(network_only(config), data.columns)))
     golden = take(config, data)
     if crossed(config, data):
@@ -96,6 +98,7 @@ def finished(
         with stage("Choosing the mix of answers"):
             decided = judge(config, data if others else quick, state)
         compared = measured(config, data, model, decided)
+        add_costs(compared, model, data)
         del compared["out_of_fold"]  # the valid split has its own report
         if others and not any(needs_network(found) for found in decided.values()):
             config, model = classical_only(config), others

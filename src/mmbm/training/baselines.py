@@ -3,12 +3,12 @@
 from pathlib import Path
 from typing import Any
 
-from mmbm.bundle import Bundle
+from mmbm.bundle import Bundle, load
 from mmbm.config import Config, MatchTarget, MediaSpec, TranscriptTarget
 from mmbm.evaluate import Report
 from mmbm.prepare.store import safe
 from mmbm.progress import say
-from mmbm.run import Run
+from mmbm.run import Run, finished
 from mmbm.training import train
 
 
@@ -23,12 +23,24 @@ def train_with_baselines(
             continue
         say(f"Baseline: {name} alone.")
         place = folder.with_name(f"{folder.name}-{safe(name)}")
-        with Run.start(own, place, resume) as run:
-            metrics = train(own, run, table=table).metrics
+        metrics = trained(own, place, resume, table).metrics
         for split in baselines.keys() & metrics.keys():
             baselines[split][name] = metrics[split]["subsets"][name]
+    if resume and (done := finished(folder, config)):
+        bundle = load(done / "bundle")
+        if any("baselines" in report for report in bundle.metrics.values()):
+            say(f"{done} is finished; its bundle is {bundle.path}.")
+            return bundle
     with Run.start(config, folder, resume) as run:
         return train(config, run, start, table, baselines)
+
+
+def trained(config: Config, folder: Path, resume: bool, table: Any) -> Bundle:
+    """A run's bundle; of one that is resumed and finished, the one it has."""
+    if resume and (done := finished(folder, config)):
+        return load(done / "bundle")
+    with Run.start(config, folder, resume) as run:
+        return train(config, run, table=table)
 
 
 def alone(config: Config, columns: list[str]) -> Config:

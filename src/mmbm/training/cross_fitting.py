@@ -13,8 +13,9 @@ import torch
 
 from mmbm.answers import intervals
 from mmbm.bundle import Bundle
+from mmbm.compare import beats_prior, prior_report
 from mmbm.config import CategoryTarget, Config, MemberName, SplitSpec
-from mmbm.evaluate import Report, build_answers, collect
+from mmbm.evaluate import Report, build_answers, collect, compared
 from mmbm.nn.features import precomputed
 from mmbm.nn.mix import FUSED_WEIGHT, PRIOR_WEIGHT, Mixed, network_names
 from mmbm.nn.model import Model
@@ -25,6 +26,7 @@ from mmbm.run import Run
 from mmbm.training import classical, selection
 from mmbm.training.budget import PATIENCE, Budget
 from mmbm.training.classical import Judged
+from mmbm.training.cost import add_costs
 from mmbm.training.selection import Choice, Truth
 from mmbm.training.trainer import learn, load_average
 
@@ -271,6 +273,7 @@ def cross_fit(config: Config, data: Data, run: Run, budget: Budget) -> Finished:
         model = state.model
     else:
         config = plain
+    add_costs(compared, model, data)
     for name, target in model.mixed():
         settle(target, decided[name])
     model.settle()
@@ -294,7 +297,7 @@ def measured(config: Config, data: Data, model: Model, decided: dict[str, Decide
     """Of rows that the members were not trained on: scores of their mix, and of each member; rows
     (1 is the table's first) whose target looks wrong."""
     answers = build_answers(config, data.columns)
-    own: Report = {"rows": 0, "targets": {}, "subsets": {}}
+    own: Report = {"rows": 0, "targets": {}, "subsets": {}, "compared": {}}
     report: Report = {"out_of_fold": own, "members": {}, "doubtful": {}}
     for name, target in model.mixed():
         found, answer = decided[name], answers[name]
@@ -306,6 +309,7 @@ def measured(config: Config, data: Data, model: Model, decided: dict[str, Decide
         own["targets"][name] = {"rows": len(truth), **answer.score(output, truth)}
         own["targets"][name] |= intervals(answer, output, truth)
         own["targets"][name]["loss"] = float(found.truth.loss(mixed).mean())
+        own["compared"][name] = compared(answer, {(): output}, truth, [])
         report["members"][name] = [
             {
                 "member": member,
@@ -313,6 +317,9 @@ def measured(config: Config, data: Data, model: Model, decided: dict[str, Decide
                 "loss": float(loss),
                 "weight": float(weight),
                 "rows": int(has.sum()),
+                "beats_prior": beats_prior(
+                    prior_report(answer, finished(target, one[has]), truth[has])
+                ),
             }
             for member, one, has, loss, weight in zip(
                 judged.names,

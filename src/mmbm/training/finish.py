@@ -81,4 +81,5 @@ def final_metrics(
     for split, report in metrics.items():
         if baselines.get(split):
             report["baselines"] = baselines[split]
-    return {**metrics, **(compared or {})}
+    bad = {"bad_cells": {"rows": data.bad_rows}} if data.bad_rows else {}
+    return {**metrics, **(compared or {}), **bad}

@@ -38,6 +38,10 @@ class Linear(Fitted):
     def forward(self, features: dict[str, Tensor]) -> Tensor:
         return torch.cat([features[name] for name in self.names], 1) @ self.weight + self.bias
 
+    def coefficients(self) -> int:
+        """How many are not zero."""
+        return int(torch.count_nonzero(self.weight) + torch.count_nonzero(self.bias))
+
     def fit(
         self,
         features: dict[str, Matrix],

@@ -23,6 +23,10 @@ WIDTH = {True: 1e-5, False: 0.02}
 which differs between machines, can't move an answer. Cells' own values have none."""
 
 
+NO_SPLIT = 1e9
+"""Threshold below a leaf: every row goes left."""
+
+
 class Trees(Fitted):
     """Features -> sum of the trees' values [B, C].
 
@@ -64,6 +68,11 @@ class Trees(Fitted):
             share = torch.stack([share * here, share * (1 - here)], 3).flatten(2)
             start += size
         return share.flatten(1) @ self.value.flatten(0, 1) + self.bias
+
+    def nodes(self) -> int:
+        """Splits and leaves of all trees as they were fitted."""
+        splits = int((self.threshold < NO_SPLIT).sum())
+        return 2 * splits + len(self.threshold)
 
     def fit_inputs(
         self, features: dict[str, Matrix], scores: Sequence[np.ndarray]
@@ -117,7 +126,7 @@ class Trees(Fitted):
         splits = 2**depth - 1
         size = trees[0][1].shape[1]
         feature = np.zeros((len(trees), splits), np.int64)
-        threshold = np.full((len(trees), splits), 1e9)
+        threshold = np.full((len(trees), splits), NO_SPLIT)
         value = np.zeros((len(trees), splits + 1, size))
         for i, (tree, values) in enumerate(trees):
             places = {0: 0}  # of the complete tree -> a node

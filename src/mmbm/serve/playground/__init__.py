@@ -1,6 +1,6 @@
 """Pages to try the models: a form for each, its answer with bars, search, and talk with agents.
 
-    __init__.py   the ASGI app, which imports Gradio at the first visit, in a thread
+    __init__.py   the ASGI app, which imports Gradio before the server starts
     gate.py       what of a request reaches Gradio, and which files it may name
     panel.py      a model's form and its answer        examples.py  rows of the valid split
     search.py     an index                             chat.py      an agent
@@ -11,12 +11,13 @@ Its own files are all that a page loads: no font, script or count of visits from
 
 import asyncio
 import os
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
 from starlette.exceptions import HTTPException
 from starlette.responses import PlainTextResponse
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from mmbm.serve.agent import Agent
 from mmbm.serve.limits import Limits, Refusal
@@ -34,7 +35,11 @@ WAITING = 64
 
 
 class Playground:
-    """An ASGI app that becomes Gradio's at its first request."""
+    """An ASGI app that is Gradio's behind a gate.
+
+    Gradio takes seconds to import, during which all other requests would be answered late, so it is
+    made with this object, before a server listens.
+    """
 
     def __init__(
         self,
@@ -44,11 +49,16 @@ class Playground:
         root: str = "",
     ):
         self.replicas, self.agents, self.limits, self.root = replicas, agents, limits, root
-        self.app: Any = None
-        self.folder: gate.Folder | None = None
+        self.folder = gate.Folder(limits)
         self.pages = 0  # requests under way: a page that is open holds some of them
-        self._opening = asyncio.Lock()
+        self._starting = asyncio.Lock()
         self._life: asyncio.Task | None = None
+        try:
+            with warnings.catch_warnings():  # of Gradio's, about options of its own examples
+                warnings.simplefilter("ignore", UserWarning)
+                self.app: Any = build(self, self.folder)
+        except ModuleNotFoundError:  # without the extra
+            self.app = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -71,23 +81,16 @@ class Playground:
             self.pages -= 1
 
     async def _answer(self, route: str, scope: Scope, receive: Receive, send: Send) -> None:
-        try:
-            app, folder = await self._opened()
-        except ModuleNotFoundError:
+        if self.app is None:
             text = 'The playground needs more packages: pip install "mmbm[playground]"'
             await PlainTextResponse(text, 404)(scope, receive, send)
             return
+        async with self._starting:
+            if self._life is None:
+                await self._start(self.app)
         # Gradio is mounted at the same place: it finds its path itself.
         scope = {**scope, "root_path": scope.get("app_root_path", "")}
-        await gate.passed(app, folder, route, scope, receive, send)
-
-    async def _opened(self) -> tuple[ASGIApp, gate.Folder]:
-        async with self._opening:
-            if self.app is None or self.folder is None:
-                self.folder = self.folder or gate.Folder(self.limits)
-                self.app = await asyncio.to_thread(build, self, self.folder)
-                await self._start(self.app)
-            return self.app, self.folder
+        await gate.passed(self.app, self.folder, route, scope, receive, send)
 
     async def _start(self, app: Any) -> None:
         """What Gradio does when a server starts; undone when the loop ends."""
@@ -102,15 +105,28 @@ class Playground:
         await started.wait()
 
     def close(self) -> None:
-        if self.folder:
-            self.folder.remove()
+        self.folder.remove()
 
 
-async def several_processes(scope: Scope, receive: Receive, send: Send) -> None:
-    """Instead of the playground where requests of one page may come to any of them."""
-    scope["mmbm"]["route"] = PATH
-    text = "The playground needs a server of one process: start it without --workers."
-    await PlainTextResponse(text, 404)(scope, receive, send)
+class Nothing:
+    """Instead of the playground: why there is none."""
+
+    def __init__(self, why: str):
+        self.why = why
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            raise HTTPException(404)
+        scope["mmbm"]["route"] = PATH
+        await PlainTextResponse(self.why, 404)(scope, receive, send)
+
+    def close(self) -> None:
+        pass
+
+
+SEVERAL = Nothing("The playground needs a server of one process: start it without --workers.")
+"""Requests of one page may come to any of several."""
+OFF = Nothing("The playground is off: start the server without --no-playground.")
 
 
 def build(playground: Playground, folder: gate.Folder) -> Any:

@@ -16,6 +16,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from starlette.exceptions import HTTPException
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -33,6 +34,8 @@ PAGES = re.compile(
 """GET and HEAD."""
 FILE = f"{API}/file="
 UPLOAD, EVENT = f"{API}/upload", f"{API}/queue/join"
+QUEUE = f"{API}/queue/data"
+"""Where a page listens to its events."""
 EVENTS = (EVENT, f"{API}/run/predict")
 POSTS = {EVENT, f"{API}/run/predict", UPLOAD, f"{API}/reset", f"{API}/cancel"}
 MOST_EVENT = 1 << 20
@@ -136,7 +139,13 @@ async def passed(
             )  # fmt: skip
     elif method == "POST":
         receive, scope = await checked(folder, scope, receive)
-    await app(scope, receive, send)
+    try:
+        await app(scope, receive, send)
+    except RuntimeError as error:
+        # Gradio tells the page of a session it doesn't know within the stream, and then raises.
+        if route.rstrip("/") != QUEUE or not isinstance(error.__cause__, HTTPException):
+            raise
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
 def named_file(folder: Folder, route: str) -> bool:

@@ -1,0 +1,155 @@
+"""What training says at its end follows from the numbers, and is not said without them."""
+
+import re
+
+import numpy as np
+import pytest
+
+import mmbm
+from mmbm.answers.category import CategoryAnswer
+from mmbm.answers.labels import LabelsAnswer
+from mmbm.answers.number import NumberAnswer
+from mmbm.compare import beats_prior, gain, prior_report
+from mmbm.config import CategoryTarget, LabelsTarget, NumberTarget
+from mmbm.evaluate import compared, warnings
+from mmbm.summary import summary
+
+
+class Column:
+    def __init__(self, **state):
+        self.state = state
+
+
+def trained(rows, folder, **more):
+    inputs = {name: "number" for name in rows[0] if name not in ("y", "split")}
+    config = {
+        "data": {"split": {"valid": 0.1, "test": 0.2, "seed": 7}},
+        "inputs": {name: {"kind": "number", "group": name} for name in inputs},
+        "targets": {"y": "category"},
+        "members": ["linear"],
+        "train": {"threads": 1},
+    }
+    return mmbm.train({**config, **more}, table=rows, run=folder / "run")
+
+
+def said(bundle) -> str:
+    lines = summary(bundle.config, bundle.columns, bundle.metrics)
+    assert max(map(len, lines)) <= 100
+    return " ".join(" ".join(lines[lines.index("What to do next:") :]).split())
+
+
+def test_of_pure_noise_it_is_said_that_nothing_is_found_and_nothing_else(tmp_path):
+    generator = np.random.default_rng(0)
+    rows = [
+        {
+            "a": generator.normal(),
+            "b": generator.normal(),
+            "y": str(generator.choice(["no", "yes"])),
+        }
+        for _ in range(200)
+    ]
+    bundle = trained(rows, tmp_path)
+    assert "- y: nothing found, no better than always answering" in said(bundle)
+    assert said(bundle).count(" - ") == 1
+    lines = summary(bundle.config, bundle.columns, bundle.metrics)
+    assert not any("alone:" in line for line in lines)
+    (sentence,) = warnings(bundle.metrics["test"], bundle.config, bundle.columns)
+    assert sentence.startswith("Nothing found for 'y' that 40 rows can show: no better than always")
+
+
+def test_what_is_said_of_modalities_classes_and_bad_cells_follows_from_the_numbers(tmp_path):
+    generator = np.random.default_rng(0)
+    rows = []
+    for i in range(400):
+        y = i % 8 == 0
+        rows.append({"a": generator.normal() + 1.2 * y, "noise": generator.normal(),
+                     "y": "rare" if y else "often"})  # fmt: skip
+    rows += [{"a": 30.0, "noise": 0.0, "y": "third"}] * 4
+    rows[3]["a"] = "no number"
+    bundle = trained(rows, tmp_path)
+    assert bundle.metrics["bad_cells"] == {"rows": 1}
+    next_ = said(bundle)
+    assert "1 rows have cells that can't be read: see quarantine.csv" in next_
+    assert re.search(r"y: uneven classes \(often is 8\d%\), balanced accuracy 0\.\d", next_)
+    assert "train: {monitor: y.balanced_accuracy}" in next_
+    assert next_.count(" - ") <= 4
+    lines = summary(bundle.config, bundle.columns, bundle.metrics)
+    alone = " ".join(line.strip() for line in lines).partition("noise alone:")[2]
+    assert "; no better than always answering 'often'." in alone.partition("a alone")[0]
+
+
+def fused(gain, **targets):
+    one = {"score": 0.85, "gain": gain, "beats_prior": True}
+    prior = {"answer": "red", "score": 0.3, "gain": [0.1, 0.9], "loss_gain": [0.1, 0.9]}
+    return {
+        "rows": 50,
+        "targets": {"label": {"accuracy": 0.8, "rows": 50}, "amount": {}, "tags": {}},
+        "subsets": {"photo": {"label": 0.85}},
+        "compared": {"label": {"prior": prior, "alone": {"photo": one}}},
+    }
+
+
+@pytest.mark.parametrize(
+    ("interval", "sentence"),
+    [
+        (
+            [-0.09, -0.01],
+            "Fusion brings nothing for 'label': all modalities together reach accuracy",
+        ),
+        ([-0.15, 0.05], "Fusion brings nothing that can be measured for 'label': all modalities"),
+    ],
+)
+def test_a_difference_within_chance_is_said_to_be_that(bundle, interval, sentence):
+    (said,) = warnings(fused(interval), bundle.config, bundle.columns)
+    assert said.startswith(sentence)
+    assert ("within chance" in said) == (interval[1] > 0)
+
+
+def test_an_interval_of_the_score_stands_for_one_of_the_difference(bundle):
+    report = fused([0, 0])
+    report |= {"compared": {}, "subsets": {}, "baselines": {"photo": {"label": 0.85}}}
+    report["targets"]["label"]["interval"] = [0.7, 0.9]
+    (said,) = warnings(report, bundle.config, bundle.columns)
+    assert "photo trained alone 0.85, which is within chance" in said
+
+
+def test_classes_that_are_uneven_hide_nothing_that_probabilities_tell():
+    """Always the frequent class is as accurate, and yet the probabilities say something."""
+    generator = np.random.default_rng(0)
+    truth = (np.arange(400) % 10 == 0).astype(int)
+    p = np.clip(0.1 + 0.25 * (truth - 0.1) + 0.05 * generator.normal(size=400), 0.01, 0.49)
+    answer = CategoryAnswer(CategoryTarget(), Column(values=["a", "b"], counts=[360, 40]))
+    found = prior_report(answer, np.stack([1 - p, p], 1), truth)
+    assert found["answer"] == "a"
+    assert found["gain"] == [0, 0]
+    assert beats_prior(found)
+    assert not beats_prior(prior_report(answer, np.tile([0.9, 0.1], (400, 1)), truth))
+
+
+def test_of_numbers_and_labels_the_prior_is_beaten_by_what_tells_and_by_nothing_else():
+    generator = np.random.default_rng(0)
+    truth = generator.normal(5, 3, 200)
+    number = NumberAnswer(NumberTarget(), Column(mean=5.0))
+    assert beats_prior(
+        prior_report(number, truth[:, None] + generator.normal(size=(200, 1)), truth)
+    )
+    assert not beats_prior(prior_report(number, generator.permutation(truth)[:, None], truth))
+    better, worse = truth[:, None] + 0.1, truth[:, None] + 1.0
+    assert gain(number, better, worse, truth)[0] > 0
+    marks = generator.integers(0, 2, (200, 3))
+    column = Column(values=list("xyz"), counts=[100, 100, 100], rows=200)
+    labels = LabelsAnswer(LabelsTarget(), column)
+    assert beats_prior(prior_report(labels, np.where(marks, 0.8, 0.2), marks))
+    shuffled = np.where(generator.permutation(marks), 0.8, 0.2)
+    assert not beats_prior(prior_report(labels, shuffled, marks))
+
+
+def test_the_class_that_is_found_least_is_named_only_beyond_chance():
+    answer = CategoryAnswer(CategoryTarget(), Column(values=list("abc"), counts=[50, 50, 50]))
+    truth = np.repeat([0, 1, 2], 50)
+    guess = truth.copy()
+    guess[110:140] = 0
+    weak = compared(answer, {(): np.eye(3)[guess]}, truth, [])["weakest"]
+    assert weak == {"class": "c", "recall": 0.4, "rows": 50}
+    guess = np.where(np.arange(150) % 10 == 0, 0, truth)
+    assert "weakest" not in compared(answer, {(): np.eye(3)[guess]}, truth, [])
