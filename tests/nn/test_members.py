@@ -156,6 +156,25 @@ def test_of_few_rows_their_products_give_the_same_weights_as_all_features(sparse
     assert found == pytest.approx(x @ expected + intercept, abs=near)
 
 
+def test_many_classes_are_learned_from_rare_terms_of_many_rows():
+    """The gradient of one term and one class is tiny: what ends the iterations must be tinier."""
+    generator = np.random.default_rng(0)
+    rows, classes, terms = 1500, 50, 20_000
+    y = generator.integers(0, classes, rows)
+    own = generator.integers(0, terms, (classes, 20))
+    x = np.zeros((rows, terms), np.float32)
+    for i in range(rows):
+        x[i, generator.choice(own[y[i]], 8)] = 1
+        x[i, generator.integers(0, terms, 40)] = 1
+    x /= np.linalg.norm(x, axis=1, keepdims=True)
+    folds = [(np.arange(500, 1500), np.arange(500)), (np.arange(1000), np.arange(1000, 1500))]
+    goal = Problem("category", y, classes)
+    raw = Linear(["a"]).fit({"a": sp.csr_matrix(x)}, goal, folds)
+    judged = np.r_[:500, 1000:1500]
+    assert (raw[judged].argmax(1) == y[judged]).mean() > 0.95
+    assert goal.take(judged).loss(raw[judged]).mean() < 0.8
+
+
 def test_features_that_are_all_zero_say_nothing():
     goal = Problem("category", np.arange(30) % 3, 3)
     member = Linear(["a"])

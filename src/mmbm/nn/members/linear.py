@@ -14,13 +14,15 @@ from mmbm.nn.members import Folds, Matrix, Pace, Problem, dense
 DUAL = {"category": 1200, "labels": 1200, "number": 2500}
 """Rows up to which the products of rows stand for more features than rows: beyond, that takes
 longer than reading sparse features does."""
+FEW = 1200
+"""Rows up to which all folds choose the strength."""
 LEAST = 1e-10
 """Of the largest eigenvalue of the products; what is below it is rounding."""
 STRENGTHS = (0.1, 1.0, 10.0, 100.0, 1000.0)
 """Inverse strengths of L2 regularization (scikit-learn's C) that are tried, until one is worse."""
 WORSE = 1.02
 """A loss this many times the least ends the trials: weaker ones take longest, and are no better."""
-OPTIONS = {"max_iter": 200, "tol": 1e-3, "warm_start": True}
+OPTIONS: dict[str, Any] = {"max_iter": 200, "tol": 1e-5, "warm_start": True}
 Models = dict[int, Any]
 """Scikit-learn's models by the label that each tells; of a category one."""
 
@@ -49,21 +51,28 @@ class Linear(Fitted):
         folds: Folds,
         end: float = math.inf,
     ) -> np.ndarray:
-        """Choose the strength by the loss on rows that were not fitted, fit all rows with it, and
-        give the raw outputs for rows that were not fitted [N, C]. Raises OutOfTime."""
-        pace = Pace(len(STRENGTHS) + 1 / len(folds), end)
+        """Choose the strength by the loss on rows that were not fitted, of many rows those of one
+        fold; fit all rows with it, and give the raw outputs for rows that were not fitted [N, C].
+        Raises OutOfTime."""
+        few = len(problem.y) <= FEW
+        judges = folds if few else folds[:1]
+        judged = np.concatenate([rows for _, rows in judges])
+        final = 1 if few else len(folds) + 1  # fits with the chosen one
+        pace = Pace(len(STRENGTHS) + final / len(judges), end)
         x, scale = stacked([features[name] for name in self.names])
         z, back = reduced(x, DUAL[problem.kind])
         raw, best, least = np.empty(0), STRENGTHS[0], math.inf
         models: list[Models] = [{} for _ in folds]
         for strength in STRENGTHS:
-            tried = out_of_fold(z, problem, folds, strength, models)
-            loss = problem.loss(tried).mean()
+            tried = out_of_fold(z, problem, judges, strength, models)
+            loss = problem.take(judged).loss(tried[judged]).mean()
             if loss < least:
                 raw, best, least = tried, strength, loss
             elif loss > WORSE * least:
                 break
             pace.step()
+        if not few:
+            raw = out_of_fold(z, problem, folds, best, [{} for _ in folds])
         weight, bias = solve(z, problem, best)
         self.fill(weight=scale[:, None] * (back @ weight), bias=bias)
         return raw
