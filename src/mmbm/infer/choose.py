@@ -1,15 +1,16 @@
 """Every column's kind, the split and the settings of a first training."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from mmbm.errors import TableError
-from mmbm.infer import kinds, leaks
+from mmbm.infer import kinds, leaks, pretrained
 from mmbm.infer.files import Sound
 from mmbm.infer.found import Found
+from mmbm.infer.pretrained import Weights
 from mmbm.infer.sample import Sample, sample_rows
 from mmbm.progress import heartbeat
 from mmbm.split import SYNONYMS
@@ -52,6 +53,8 @@ class Inferred:
     """A column whose values the table's split keeps apart."""
     few: bool = False
     """Rows are so few that simpler parts do better."""
+    weights: dict[str, Weights] = field(default_factory=dict)
+    """By input, the published weights of its encoder."""
 
 
 def infer(
@@ -62,12 +65,14 @@ def infer(
     transcripts: Sequence[str] = (),
     texts: Sequence[str] = (),
     matches: Sequence[str] = (),
+    weights: Mapping[str, Weights] | None = None,
 ) -> Inferred:
     """Find what each column is. `drop` leaves columns out; `only` leaves all others out.
 
     transcripts: targets that are what is said in a sound, although their texts are few.
     texts: targets that are to be written, token by token.
     matches: columns to align in one space, two or more; they are inputs.
+    weights: published weights that encoders may have, by the kind of input; none if not given.
 
     Raises TableError: a column that isn't there, a target with nothing to learn, texts without a
     sound, or no inputs left.
@@ -125,6 +130,8 @@ def infer(
         _read_words(result, rows_to_learn)
     if result.few and not matches:
         _share(result)
+    if rows_to_learn < NGRAM_ROWS and not longer and not matches:
+        _encode(result, samples, weights or {})
     result.train = _train(rows_to_learn, EPOCHS_OF_SPEECH if longer else EPOCHS)
     if matches:
         result.train = _train_match(rows_to_learn)
@@ -223,6 +230,21 @@ def _share(result: Inferred) -> None:
             why = f"{found.why}; few rows, so one encoder with {first}: without same_as its own"
             options = {**shaped.options, "same_as": first}
             result.inputs[name] = replace(found, options=options, why=why)
+
+
+def _encode(result: Inferred, samples: dict[str, Sample], weights: Mapping[str, Weights]) -> None:
+    """From few rows, frozen encoders with published weights where they are there and suit."""
+    for name, found in result.inputs.items():
+        if found.kind not in weights:
+            continue
+        shared = found.options.get("same_as")
+        if shared in result.weights:
+            options = {**result.inputs[shared].options, "same_as": shared}
+            encoded = replace(found, options=options)
+        else:
+            encoded = pretrained.encode(found, samples[name], weights[found.kind])
+        if encoded is not found and shared in (None, *result.weights):
+            result.inputs[name], result.weights[name] = encoded, weights[found.kind]
 
 
 def _one_sort(one: Found, other: Found) -> bool:
