@@ -6,11 +6,16 @@ import multiprocessing
 import os
 from pathlib import Path
 
+import backbones
 import pytest
 
+import mmbm
 from mmbm import configfile, files, packaged
 from mmbm.columns.pretrained import read_folder
 from mmbm.errors import ConfigError
+from mmbm.infer import infer, to_yaml, write_config
+from mmbm.infer.pretrained import Weights
+from mmbm.table import open_table
 
 CONTENT = {
     "config.json": b'{"model_type": "vit"}',
@@ -146,3 +151,29 @@ def test_any_other_name_is_a_path(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for name in ("./package/vit", "package/a/b", "package/../vit", "packages/vit"):
         assert not packaged.is_package_name(name)
+
+
+def test_few_texts_are_encoded_by_it_from_the_table_to_the_answer(site, tmp_path):
+    pytest.importorskip("transformers")
+    folder = tmp_path / "bert"
+    folder.mkdir()
+    backbones.text("bert", folder)
+    install(site, "tiny-bert", content={f.name: f.read_bytes() for f in folder.iterdir()})
+    lines = ["title,remark,y"]
+    for i in range(60):
+        word = ("red", "green", "blue")[i % 3]
+        lines.append(f"it looks {word} it looks {i},looks {word} blue {i} red,{word}")
+    (tmp_path / "t.csv").write_text("\n".join(lines))
+    weights = {"text": Weights(("tiny-bert",), "a tiny BERT", 1, "MIT")}
+
+    inferred = infer(open_table(tmp_path / "t.csv"), ["y"], weights=weights)
+    write_config(to_yaml(inferred, tmp_path / "c.yaml"), tmp_path / "c.yaml")
+    settings = ["members=[linear]", "train.golden=2"]
+    trained = mmbm.train(tmp_path / "c.yaml", run=tmp_path / "run", overrides=settings)
+
+    assert trained.config.inputs["remark"].same_as == "title"
+    files.remove(packaged.cache())  # the bundle needs neither it nor the package
+    files.remove(site)
+    bundle = mmbm.load(trained.path, verify=True)
+    (answer,) = bundle.predict({"title": "it looks red it looks 3", "remark": "looks red"})
+    assert answer["y"] == "red"

