@@ -151,7 +151,8 @@ def test_installed_weights_encode_few_rows_where_they_suit_and_the_config_says_w
     assert inputs["icon"]["encoder"]["kind"] == "cnn"  # too small
     assert inputs["note"]["units"] == "ngram"  # not English
     for weights, names in ((lite, "photo, other"), (minilm, "remark"), (whisper, "said")):
-        said = f"{names}: {weights.title} ({weights.license}, {weights.megabytes} MB"
+        said = f"{names}: encoded by {weights.title}, frozen, since train rows are few "
+        said += f"({weights.license}; {weights.megabytes} MB"
         assert said in text
         assert said in " ".join(result.stderr.split())
     assert "--from-scratch" in text

@@ -124,13 +124,13 @@ def infer(
     rows_to_learn = _train_rows(table, split)
     longer = _heard(result) or texts
     result.few = rows_to_learn < FEW_ROWS
+    if result.few and not matches:
+        _share(result)
     if rows_to_learn < NGRAM_ROWS and not longer and not matches:
         _encode(result, samples, weights or {})
         _see_less(result)
     if result.few:
         _read_words(result, rows_to_learn)
-    if result.few and not matches:
-        _share(result)
     result.train = _train(rows_to_learn, EPOCHS_OF_SPEECH if longer else EPOCHS)
     if matches:
         result.train = _train_match(rows_to_learn)
@@ -213,7 +213,7 @@ def _share(result: Inferred) -> None:
     sort: those that are decoded alike, and pictures that are about equally large."""
     sorts: list[list[str]] = []
     for name, found in result.inputs.items():
-        if not kinds.is_media(found) or name in result.weights:
+        if not kinds.is_media(found):
             continue
         sort = next((s for s in sorts if _one_sort(result.inputs[s[0]], found)), None)
         if sort is None:

@@ -73,7 +73,8 @@ def encoders(
     (one of the same for texts, so that one encoder reads them all)."""
     kept = {}
     for name, one in found.items():
-        options = OPTIONS[one.kind or ""](one, samples[name])
+        alike = found.get(one.options.get("same_as", ""), one)
+        options = OPTIONS[one.kind or ""](alike, samples[name])
         if options is None:
             continue
         given = {"kind": "pretrained", "model": weights.model, "tune": "frozen"}

@@ -139,11 +139,11 @@ def _encoders(inferred: Inferred) -> list[str]:
     for name, weights in inferred.weights.items():
         inputs.setdefault(weights, []).append(name)
     lines = [
-        f"{', '.join(names)}: {weights.title} ({weights.license}, {weights.megabytes} MB in the "
-        f"bundle and as many in its graph), frozen: from few rows it tells more."
+        f"{', '.join(names)}: encoded by {weights.title}, frozen, since train rows are few "
+        f"({weights.license}; {weights.megabytes} MB of weights, twice in the bundle)."
         for weights, names in inputs.items()
     ]
-    return [*lines, "Without: mmbm init … --from-scratch."]
+    return [*lines, "Without published weights: mmbm init … --from-scratch."]
 
 
 def _value(value: Any) -> str:
