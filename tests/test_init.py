@@ -119,13 +119,13 @@ def test_a_long_stage_says_how_far_it_is(monkeypatch, capfd):
 def media(here: Path, monkeypatch) -> Path:
     """A table of large and tiny pictures, sounds and texts, where all weights seem installed."""
     monkeypatch.setattr(pretrained, "is_installed", lambda package: True)
-    rows = ["photo,other,icon,said,remark,note,y"]
+    rows = ["photo,other,icon,said,remark,long,note,y"]
     for i in range(40):
         for name, size in (("photo", (120, 90)), ("other", (120, 90)), ("icon", (16, 16))):
             Image.new("RGB", size, (i, 9, 99)).save(here / f"{name}{i}.png")
         wave = np.random.default_rng(i).normal(0, 0.1, 8000)
         soundfile.write(here / f"{i}.wav", wave, 8000)
-        texts = f"a remark of {i} café words,这是第{i}个中文句子"
+        texts = f"a remark of {i} café words,{f'many words {i} ' * 60},这是第{i}个中文句子"
         rows.append(f"photo{i}.png,other{i}.png,icon{i}.png,{i}.wav,{texts},{'ab'[i % 2]}")
     table(here / "t.csv", rows)
     return here
@@ -150,6 +150,7 @@ def test_installed_weights_encode_few_rows_where_they_suit_and_the_config_says_w
     assert inputs["said"]["encoder"] == {**frozen, "model": whisper.model, "fill": 1.0}
     assert inputs["icon"]["encoder"]["kind"] == "cnn"  # too small
     assert inputs["note"]["units"] == "ngram"  # not English
+    assert inputs["long"]["units"] == "ngram"
     for weights, names in ((lite, "photo, other"), (minilm, "remark"), (whisper, "said")):
         said = f"{names}: encoded by {weights.title}, frozen, since train rows are few "
         said += f"({weights.license}; {weights.megabytes} MB"

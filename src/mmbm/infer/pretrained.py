@@ -19,8 +19,8 @@ RATE = 16000
 """Samples a second, of Whisper."""
 LONGEST = 10.0
 """Seconds: longer sounds take too long to encode."""
-PIECES = 128
-"""Of a text, at most."""
+MOST_TOKENS = 128
+"""Of a text: a longer one would be cut, and takes too long to encode."""
 
 
 class Weights(NamedTuple):
@@ -84,11 +84,11 @@ def encoders(
 
 
 def text(found: Found, sample: Sample) -> dict[str, Any] | None:
-    """Only of texts in Latin letters."""
+    """Only short texts in Latin letters."""
     letters = [c for value in sample.values for c in value if c.isalpha()]
     if sum(c < AFTER_LATIN for c in letters) < LATIN * max(1, len(letters)):
         return None
-    return {**found.options, "max_tokens": min(PIECES, found.options["max_tokens"])}
+    return dict(found.options) if found.options["max_tokens"] <= MOST_TOKENS else None
 
 
 def image(found: Found, sample: Sample) -> dict[str, Any] | None:
