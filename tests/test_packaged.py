@@ -3,7 +3,6 @@
 import base64
 import hashlib
 import multiprocessing
-import os
 import tomllib
 from pathlib import Path
 
@@ -139,12 +138,11 @@ def test_a_package_without_a_model_is_said(site):
         encoder("package/empty")
 
 
-@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="needs a user who may not write")
 def test_a_cache_that_can_not_be_written_is_named_with_the_cure(site, monkeypatch, tmp_path):
     install(site, "tiny-vit")
-    (tmp_path / "closed").mkdir(mode=0o500)
-    monkeypatch.setenv("MMBM_CACHE", str(tmp_path / "closed"))
-    with pytest.raises(ConfigError, match="MMBM_CACHE"):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("MMBM_CACHE", str(tmp_path / "file"))
+    with pytest.raises(ConfigError, match=r"can't be imported into .* MMBM_CACHE"):
         encoder("package/tiny-vit")
 
 
