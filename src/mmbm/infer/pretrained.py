@@ -10,7 +10,7 @@ from mmbm.infer.sample import Sample
 LATIN, AFTER_LATIN = 0.95, "\u0250"
 """Part of a column's letters that are Latin, for an encoder of English; the first that isn't."""
 SIDE = 160
-"""Pixels of an image's longer side: as good as the 224 of its training, in half of the time."""
+"""Pixels of an image's longer side: as good as the 224 it was trained with, in less time."""
 STEP = 32
 """Pixels of an image for each place of the encoder's map."""
 LEAST_SIDE = 64
