@@ -89,14 +89,16 @@ class Settings(NamedTuple):
     preset: str | None
     name: str | None
     limit: float
+    weights: bool = False
 
     @classmethod
     def given(cls, given: argparse.Namespace) -> "Settings":
-        return cls(given.set, given.preset, given.name, given.limit)
+        return cls(given.set, given.preset, given.name, given.limit, given.weights)
 
     def model(self, own: str = OWN) -> str:
         """How the results call it: trials with other settings or code have names of their own."""
-        return " ".join(filter(None, [own, self.name, self.preset, *self.sets]))
+        weights = "weights" if self.weights else None
+        return " ".join(filter(None, [own, self.name, weights, self.preset, *self.sets]))
 
 
 class Failed(Exception):
@@ -113,6 +115,7 @@ def answers_of_mmbm(place: Place, settings: Settings, model: str, inputs: list[s
     drop = [*task.drop, *(others if inputs else [])]
     sets = [f"train.seed={place.seed}", *settings.sets]
     preset = ["--preset", settings.preset] if settings.preset else []
+    scratch = [] if settings.weights else ["--from-scratch"]
     with tempfile.TemporaryDirectory(prefix="quality-") as name:
         folder = Path(name)
         held = [{**place.rows[i], task.target: ""} for i in place.cut.held]
@@ -120,7 +123,7 @@ def answers_of_mmbm(place: Place, settings: Settings, model: str, inputs: list[s
         save(folder / "asked.csv", held)
         commands = {
             "init": ["table.csv", "--target", task.target, "--root", str(task.root.resolve()),
-                     "-o", "config.yaml", *each("--drop", drop)],
+                     "-o", "config.yaml", *each("--drop", drop), *scratch],
             "train": ["config.yaml", "--run", "run", "--json", *preset, *each("--set", sets)],
             "predict": ["run/bundle", "asked.csv", "-o", "said.jsonl", "--probabilities"],
         }  # fmt: skip
@@ -310,6 +313,7 @@ def options() -> argparse.Namespace:
     add("--alone", action="store_true", help="also train mmbm on each modality alone")
     add("--set", action="append", default=[], metavar="KEY=VALUE", help="given to mmbm train")
     add("--preset", help="given to mmbm train")
+    add("--weights", action="store_true", help="with published weights, if they are installed")
     add("--name", help="added to mmbm's name in the results, to compare changes of its code")
     add("--limit", type=float, default=600, help="seconds that mmbm may take for one cell")
     add("--quick", action="store_true", help="three small cells, a seed; exit status 1 if below")

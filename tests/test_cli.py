@@ -70,7 +70,7 @@ assert not heavy, heavy
 def test_the_whole_way_from_a_table_to_answers(table, tmp_path):
     columns = ["photo", "remark", "speed"]
     only = [word for name in columns for word in ("--only", name)]
-    mmbm("init", table, "--target", "label", *only, "-o", tmp_path / "c.yaml")
+    mmbm("init", table, "--target", "label", *only, "--from-scratch", "-o", tmp_path / "c.yaml")
     assert "#" in (tmp_path / "c.yaml").read_text(), "a config explains itself in comments"
     small = ["train.epochs=1", "train.threads=1", "inputs.photo.size=12", "data.split=split"]
     sets = [word for text in small for word in ("--set", text)]

@@ -98,7 +98,8 @@ def explained(folder: Path) -> Iterator[None]:
 def import_weights(source: str, folder: str | Path) -> "Imported":
     """Write a folder for `encoder: {kind: pretrained}` of weights that others publish.
 
-    source: the name of an installed package, none of whose code is run, or a file.
+    source: the name of an installed package, none of whose code is run, or a file; `ONE+TWO`
+    where packages hold parts of one file.
     Raises ConfigError where the weights aren't wholly those of a model that is known.
     """
     try:

@@ -77,11 +77,14 @@ def init(
     skip: Annotated[int | None, typer.Option(min=0, help="Lines above a csv's header.")] = None,
     escape: Annotated[str | None, typer.Option(help="Before a quote inside quotes: \\\\")] = None,
     quote: Annotated[bool, typer.Option(help="Whether quotes enclose cells.")] = True,
+    from_scratch: Annotated[
+        bool, typer.Option("--from-scratch", help="No published weights, installed or not.")
+    ] = False,
     force: Annotated[bool, typer.Option("--force", help="Write over an edited config.")] = False,
     output: Annotated[Path, typer.Option("-o", help="Config to write.")] = Path("config.yaml"),
 ) -> None:
     """Write a config: every column's kind inferred from its values and explained."""
-    from mmbm.infer import infer, report, to_yaml, write_config
+    from mmbm.infer import infer, pretrained, report, to_yaml, write_config
     from mmbm.progress import say, stage
     from mmbm.table import open_table
 
@@ -94,6 +97,7 @@ def init(
         transcripts=transcript or [],
         texts=text or [],
         matches=match or [],
+        weights={} if from_scratch else pretrained.installed(),
     )  # fmt: skip
     with stage(f"Writing {output}"):
         replaced = write_config(to_yaml(inferred, output), output, force)

@@ -9,10 +9,10 @@ from typing import Annotated, Any, get_args, get_origin
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from mmbm import hub, packaged
 from mmbm.config import Config, KerasSpec, PretrainedDecoderSpec, PretrainedSpec, TextSpec
 from mmbm.config.spec import by_kind, component
 from mmbm.errors import ConfigError
-from mmbm.hub import folder_of, is_hub_name
 from mmbm.progress import stage
 
 
@@ -96,12 +96,24 @@ def _from(base: Path, spec: Any) -> Any:
     if isinstance(encoder, KerasSpec) and encoder.file:
         there = encoder.model_copy(update={"model": str(base / encoder.file)})
         spec = spec.model_copy(update={"encoder": there})
-    return _with_models(spec, lambda model: model if is_hub_name(model) else str(base / model))
+    return _with_models(spec, lambda model: model if _is_name(model) else str(base / model))
+
+
+def _is_name(model: str) -> bool:
+    """What is no path: a model of the Hub, or of an installed package."""
+    return hub.is_hub_name(model) or packaged.is_package_name(model)
+
+
+def folder_of(model: str) -> str:
+    """Where the model of a name is, fetched or imported if need be; a path as it is. Raises
+    ConfigError."""
+    find = packaged.folder_of if packaged.is_package_name(model) else hub.folder_of
+    return find(model)
 
 
 def fetch(config: Config) -> Config:
-    """The config with every model that it names on the Hub as a folder of the Hub's cache; what
-    isn't there is downloaded. Raises ConfigError."""
+    """The config with every model that it names on the Hub, or of a package, as a folder of a
+    cache; what isn't there is downloaded or imported. Raises ConfigError."""
     inputs = {name: _with_models(spec, folder_of) for name, spec in config.inputs.items()}
     targets = {name: _with_models(spec, folder_of) for name, spec in config.targets.items()}
     return config.model_copy(update={"inputs": inputs, "targets": targets})

@@ -1,5 +1,6 @@
 """How good the answers are: one function for a model in training and for a bundle. No torch."""
 
+import math
 from typing import Any
 
 import numpy as np
@@ -12,11 +13,14 @@ from mmbm.columns import Columns
 from mmbm.compare import beats_prior, prior_report, subset_report
 from mmbm.config import Config
 from mmbm.prepare.batches import Rows
+from mmbm.prepare.store import Store
 from mmbm.runners import Named, Runner, flatten, joined
 from mmbm.subsets import Subset, answer_with, reported_subsets
 from mmbm.zeroshot import zero_shot
 
 BATCH = 128
+VALUES = 1 << 22
+"""Of the images of a batch, beyond which fewer rows go together: encoders hold many times more."""
 Report = dict[str, Any]
 
 
@@ -39,7 +43,7 @@ def collect(
     """
     parts: dict[Subset, list[Named]] = {subset: [] for subset in subsets}
     positions = []
-    for places, batch in rows.in_order(BATCH):
+    for places, batch in rows.in_order(rows_at_once(rows)):
         positions.append(places)
         encoded = runner.run("encode", flatten(batch.inputs, columns))
         for subset in subsets:
@@ -55,6 +59,13 @@ def collect(
         subset: {name: joined([p[name] for p in named])[back] for name in named[0]}
         for subset, named in parts.items()
     }
+
+
+def rows_at_once(rows: Rows) -> int:
+    """Rows of a batch: fewer where images are large."""
+    stores = [rows.stores[name] for name in rows.inputs]
+    sizes = [math.prod(s.storage.shape) for s in stores if isinstance(s, Store)]
+    return min(BATCH, max(1, VALUES // max(1, sum(sizes))))
 
 
 def truths(rows: Rows, answers: dict[str, Answer]) -> dict[str, tuple[np.ndarray, np.ndarray]]:

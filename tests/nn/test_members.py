@@ -134,7 +134,7 @@ def test_a_linear_member_is_the_one_of_scikit_learn():
     tried = {c: out_of_fold(x, goal, folds, c, [{} for _ in folds]) for c in STRENGTHS}
     losses = {c: goal.loss(raw).mean() for c, raw in tried.items()}
     best = min(losses, key=lambda c: losses[c])
-    theirs = LogisticRegression(C=best, max_iter=200, tol=1e-3).fit(x, goal.y)
+    theirs = LogisticRegression(C=best, max_iter=200, tol=1e-5).fit(x, goal.y)
     p = member(tensors(features)).softmax(1).numpy()
     assert p == pytest.approx(theirs.predict_proba(x), abs=1e-4)
 

@@ -24,15 +24,14 @@ RUNS = ROOT / "runs" / "results"
 PAGE = ROOT / "docs" / "results.md"
 HEAD = """# Results on real data
 
-Each row is `mmbm init`, then `mmbm train` with the settings shown, on the sets that the data
-folder's own READMEs describe. The score is accuracy on the test split with its 95 % bootstrap
-interval, or of a transcript (`mmbm init --transcript`) its word and character error rates; where
-there are several seeds, their mean and standard deviation first. *Best single* is the best modality
-trained alone with the same settings and budget, *gain* what the whole is better, mean over the
-seeds, with its paired 95 % interval over the test rows. Minutes are of one run of the whole, from
-the table to the bundle, on two shared cores; those of fashion_products with the single modalities
-that were trained too. Written by `make results`
-(`tests/real/results.py`).
+Each row is `mmbm init --from-scratch`, then `mmbm train` with the settings shown, on the sets that
+the data folder's own READMEs describe. The score is accuracy on the test split with its 95 %
+bootstrap interval, or of a transcript (`mmbm init --transcript`) its word and character error
+rates; where there are several seeds, their mean and standard deviation first. *Best single* is the
+best modality trained alone with the same settings and budget, *gain* what the whole is better, mean
+over the seeds, with its paired 95 % interval over the test rows. Minutes are of one run of the
+whole, from the table to the bundle, on two shared cores; those of fashion_products with the single
+modalities that were trained too. Written by `make results` (`tests/real/results.py`).
 
 | task | inputs | settings | test rows | score | promise | best single | gain | minutes |
 |---|---|---|---|---|---|---|---|---|
@@ -79,7 +78,7 @@ def train(name: str, task: Task, inputs: tuple[str, ...], seed: int) -> Bundle:
     table = DATA / task.folder / "data.csv"
     if task.spoken or task.heard:
         table = digits.make(run.with_name(f"{name}-data"), task.spoken, **task.heard)
-    command("init", *task.init(table, inputs), "-o", str(config))
+    command("init", *task.init(table, inputs), "--from-scratch", "-o", str(config))
     left_out = tuple(f"inputs.{c}{end}" for c in task.only if c not in inputs for end in ".=")
     settings = [s for s in task.settings if not s.startswith(left_out)]
     if len(inputs) == 1:  # nothing to fuse or to hide

@@ -105,6 +105,7 @@ class PretrainedSpec(Spec):
     kind: Literal["pretrained"] = "pretrained"
     model: str | None
     """Folder that `save_pretrained` or `mmbm import-weights` wrote, weights as safetensors; or
+    `package/NAME`, of an installed package that carries weights, imported once into a cache; or
     `hf/OWNER/NAME` or `timm/NAME`, perhaps with `@REVISION`, fetched once from the Hugging Face
     Hub. No code of the folder is run. In a bundle, which holds all of it, empty."""
     tune: Annotated[str, Field(pattern=r"^(all|frozen|lora|last:[1-9][0-9]*)$")] = "all"

