@@ -1,11 +1,13 @@
 """Gradient-boosted trees (Friedman 2001)."""
 
+import math
+from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
-from mmbm.nn.members import Problem
+from mmbm.nn.members import Folds, Matrix, Problem
 from mmbm.nn.members.trees import Trees
 
 DEPTH = 4
@@ -19,11 +21,33 @@ FEATURES = 40
 CLASSES = 20
 """More are not boosted: there is a tree for each, in every round."""
 
+TEMPERATURES = np.geomspace(0.5, 8, 33)
+"""That the raw outputs of a category are divided by (Guo et al. 2017)."""
+LARGEST = 40.0
+"""A raw output beyond it is a sign of divergence: a probability of 1 to e^40."""
+
 STUMP = SimpleNamespace(children_left=[-1])
 """A tree of a leaf alone."""
 
 
 class Boosting(Trees):
+    def fit(
+        self,
+        features: dict[str, Matrix],
+        scores: Sequence[np.ndarray],
+        problem: Problem,
+        folds: Folds,
+        end: float = math.inf,
+    ) -> np.ndarray:
+        """Of categories tempered too, by rows that were not fitted: boosting is too sure."""
+        raw = super().fit(features, scores, problem, folds, end)
+        if problem.kind == "number":
+            return raw
+        losses = [problem.loss(raw / t).mean() for t in TEMPERATURES]
+        t = TEMPERATURES[int(np.argmin(losses))]
+        self.fill(value=self.value / t, bias=self.bias / t)
+        return raw / t
+
     def learn(self, x: np.ndarray, problem: Problem) -> Any:
         """None where there is one class alone."""
         from sklearn.ensemble import GradientBoostingClassifier, GradientBoostingRegressor
@@ -31,13 +55,13 @@ class Boosting(Trees):
         rounds = int(np.clip(TREES // max(problem.size - 1, 1), LEAST, MOST))
         options = {
             **OPTIONS, "n_estimators": rounds, "learning_rate": PACE / rounds,
-            "max_features": min(1 + x.shape[1] // 3, FEATURES),
+            "max_features": min(1 + x.shape[1] // 3, FEATURES), "init": "zero",
         }  # fmt: skip
         if problem.kind == "number":
             return GradientBoostingRegressor(**options).fit(x, problem.y)
         if len(np.unique(problem.y)) == 1:
             return None
-        return GradientBoostingClassifier(**options).fit(x, problem.y)
+        return steady(GradientBoostingClassifier(**options).fit(x, problem.y), x)
 
     def outputs(self, model: Any, x: np.ndarray, problem: Problem) -> np.ndarray:
         """A class that was not among the fitted rows has a low one."""
@@ -70,6 +94,16 @@ class Boosting(Trees):
                 place = 2 * place + 1 + right
             total += self.value[i].numpy()[place - feature.shape[1]]
         return total
+
+
+def steady(model: Any, x: np.ndarray) -> Any:
+    """Without the rounds from where it diverges on: a Newton step isn't bounded where a class is
+    given hardly any probability in a row that has it."""
+    for i, raw in enumerate(model.staged_decision_function(x)):
+        if not np.abs(raw).max() < LARGEST:
+            model.estimators_ = model.estimators_[: max(i, 1)]
+            break
+    return model
 
 
 def trees(model: Any, problem: Problem) -> list[tuple[Any, np.ndarray]]:
