@@ -24,6 +24,8 @@ add is in [results](results.md). Written by `make quality` (`bench/quality.py`,
   altogether. Among {{comparisons}} comparisons of equals chance alone would make about {{chance}}.
 - Rows of one cat, portion, family or stretch of a drive are alike, so intervals there are too
   narrow; the yardsticks' folds keep them together.
+- Where a task is scored by balanced accuracy, that metric is named to `mmbm` (`train.monitor`), as
+  it is to the yardsticks, which weigh classes for it.
 - Settings are chosen on train and valid rows of one half of the sets (*choose*: {{choose}}), and
   confirmed on the other (*confirm*: {{confirm}}).
 - Seconds are of processor time, from the table to the bundle; gigabytes the most that the process

@@ -114,6 +114,8 @@ def answers_of_mmbm(place: Place, settings: Settings, model: str, inputs: list[s
     others = [c for columns in task.modalities.values() for c in columns if c not in inputs]
     drop = [*task.drop, *(others if inputs else [])]
     sets = [f"train.seed={place.seed}", *settings.sets]
+    if task.metric == "balanced accuracy":  # part of the question: yardsticks weigh classes for it
+        sets.append(f"train.monitor={task.target}.balanced_accuracy")
     preset = ["--preset", settings.preset] if settings.preset else []
     scratch = [] if settings.weights else ["--from-scratch"]
     with tempfile.TemporaryDirectory(prefix="quality-") as name:
