@@ -17,6 +17,7 @@ from mmbm.nn.members.forest import Forest
 from mmbm.nn.members.linear import Linear
 from mmbm.prepare import prepare
 from mmbm.summary import summary
+from mmbm.training import cross_fitting
 from mmbm.training.classical import assign
 
 CLASSICAL = ["linear", "boosting", "forest"]
@@ -207,6 +208,33 @@ def test_a_network_that_helps_is_trained_on_all_rows_and_mixed_with_the_others(t
     answered = TorchRunner(restore(restored)).run("answer", encode(restored, decoded))["same"]
     theirs = [answer["same.p.yes"] for answer in bundle.predict(rows, probabilities=True)]
     assert answered[:, 1] == pytest.approx(theirs, abs=1e-4)
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("linear", [False, True])
+def test_of_more_rows_one_network_is_judged_by_valid_rows_and_the_others_by_all(
+    linear, tmp_path, monkeypatch
+):
+    """It stays where it helps; where it doesn't, train and valid rows choose the mix."""
+    monkeypatch.setitem(cross_fitting.FEW, "balanced", 100)
+    x = np.random.default_rng(0).normal(size=(400, 2))
+    rows = [
+        {"a": a, "b": b, "same": "yes" if (a + b if linear else a * b) > 0 else "no", "split": s}
+        for (a, b), s in zip(x, ["train"] * 240 + ["valid"] * 60 + ["test"] * 100)
+    ]
+    made = {
+        "data": {"split": "split"},
+        "inputs": {"a": "number", "b": "number"},
+        "targets": {"same": "category"},
+        "members": ["network", "linear"],
+        "train": {"epochs": 1 if linear else 20, "batch": 16, "threads": 1},
+    }
+    bundle = mmbm.train(made, table=rows, run=tmp_path / "run")
+    assert bundle.metrics["out_of_fold"]["rows"] == (300 if linear else 60)
+    assert bundle.config.members == (["linear"] if linear else ["network", "linear"])
+    assert "valid" not in bundle.metrics  # classical members were fitted on it
+    assert bundle.metrics["test"]["targets"]["same"]["accuracy"] > 0.85
+    mmbm.load(bundle.path, verify=True)
 
 
 def test_rows_of_a_group_are_in_one_fold(table, tmp_path):

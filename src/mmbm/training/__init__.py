@@ -23,17 +23,18 @@ from mmbm.training.budget import Budget
 from mmbm.training.classical import Judged, assign, fit, labelled
 from mmbm.training.cost import add_costs
 from mmbm.training.cross_fitting import (
-    Decided,
     Finished,
     at_most,
     classical_only,
     cross_fit,
     crossed,
     decide,
+    joined,
     may_cross,
     measured,
     needs_network,
     network_only,
+    pooled,
     resolved,
     settle,
 )
@@ -81,35 +82,55 @@ def train(
 def finished(
     config: Config, data: Data, run: Run, start: Bundle | None = None, end: float = math.inf
 ) -> Finished:
-    """A network with the weights that are kept, classical members fitted on the train rows, and
-    their mix. end: when all that must be done, on the monotonic clock."""
+    """A network with the weights that are kept, classical members compared with it, and their mix.
+    end: when all that must be done, on the monotonic clock."""
     half = (time.monotonic() + end) / 2 if config.classical else end
     state, quick = learn(network_only(config), data, run, start, end=half)
     choose_weights(network_only(config), quick, state)
-    model, compared = state.model, {}
-    others = None
     if config.classical:
-        rows = data.splits["train"].rows
-        torch.manual_seed(config.train.seed)
-        others = Model(classical_only(config), data.columns)
-        fit(config, others, data, quick, rows, assign(config, data, rows), end)
-        model.join(others)
+        return with_classical(config, data, quick, state, end)
+    model, compared = state.model, {}
     if model.mixed():
         with stage("Choosing the mix of answers"):
-            decided = judge(config, data if others else quick, state)
+            decided = decide(config, data, judge(config, quick, state))
         compared = measured(config, data, model, decided)
         add_costs(compared, model, data)
         del compared["out_of_fold"]  # the valid split has its own report
-        if others and not any(needs_network(found) for found in decided.values()):
-            config, model = classical_only(config), others
         for name, target in model.mixed():
             settle(target, decided[name])
     model.settle()
-    return Finished(config, model, compared, None if others else quick)
+    return Finished(config, model, compared, quick)
 
 
-def judge(config: Config, data: Data, state: TrainState) -> dict[str, Decided]:
-    """Choose each target's mix on the valid split."""
+def with_classical(
+    config: Config, data: Data, quick: Data, state: TrainState, end: float
+) -> Finished:
+    """Classical members fitted on train and valid rows, and their mix with the network: chosen by
+    the valid rows, which the network wasn't trained on, and of the others by what those say that
+    were fitted without the fold of these rows. Without the network, all rows choose."""
+    model, rows = state.model, pooled(data)
+    torch.manual_seed(config.train.seed)
+    others = Model(classical_only(config), data.columns)
+    judged = fit(config, others, data, quick, rows, assign(config, data, rows), end)
+    network = judge(config, quick, state)
+    with stage("Choosing the mix of answers"):
+        both = {name: joined(network[name], other) for name, other in judged.items()}
+        decided = decide(config, data, both)
+        if any(needs_network(found) for found in decided.values()):
+            model.join(others)
+        else:
+            config, model = classical_only(config), others
+            decided = decide(config, data, judged)
+    compared = measured(config, data, model, decided)
+    add_costs(compared, model, data)
+    for name, target in model.mixed():
+        settle(target, decided[name])
+    model.settle()
+    return Finished(config, model, compared)
+
+
+def judge(config: Config, data: Data, state: TrainState) -> dict[str, Judged]:
+    """What the network's members answer to the valid split."""
     valid, whole = data.splits["valid"], tuple(config.modalities())
     outputs = collect(state.runner(), valid, data.columns, [whole], graph="candidates")[whole]
     judged = {}
@@ -117,6 +138,5 @@ def judge(config: Config, data: Data, state: TrainState) -> dict[str, Decided]:
         has = labelled(data, name, target.kind, valid.rows)
         answers = outputs[f"{name}.answers"][has].swapaxes(0, 1)
         available = outputs[f"{name}.available"][has].T
-        names = [name for name, fitted in zip(target.names, target.fitted) if fitted]
-        judged[name] = Judged(names, answers, available, valid.rows[has])
-    return decide(config, data, judged)
+        judged[name] = Judged(target.names[:-1], answers, available, valid.rows[has])
+    return judged
