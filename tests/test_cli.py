@@ -89,7 +89,7 @@ def test_the_whole_way_from_a_table_to_answers(table, tmp_path):
 
 def test_evaluate_prints_exactly_the_promised_json(bundle_path):
     report = json.loads(mmbm("evaluate", bundle_path, "--json").stdout)
-    assert set(report) == {"rows", "targets", "subsets"}
+    assert set(report) == {"rows", "targets", "subsets", "compared"}
     assert report["rows"] == 12
     assert set(report["targets"]) == {"label", "amount", "tags"}
     label = report["targets"]["label"]

@@ -6,9 +6,10 @@ import numpy as np
 
 from mmbm.answers import Answer
 
-DRAWS, FEWER = 1000, 200
-"""Bootstrap samples of a difference, and of one over more than `MANY` rows."""
-MANY = 2000
+DRAWS, FEWEST = 1000, 100
+"""Bootstrap samples of a difference, at most and at least."""
+DRAWN = 2_000_000
+"""Rows that are drawn for a difference, over all samples, where that leaves enough of these."""
 LEVEL, SURE = 0.95, 0.99
 """Of an interval; of one that says whether anything is found at all, since several metrics are
 looked at, and members are mixed by rows that judge them."""
@@ -22,9 +23,11 @@ def difference(
 ) -> Found:
     """Of the main metric, `value` and the `interval` of a paired bootstrap."""
     main = answer.main_score
-    draws = DRAWS if len(truth) <= MANY else FEWER
-    picked = np.random.default_rng(0).integers(0, len(truth), (draws, len(truth)))
-    gaps = [main(ours[rows], truth[rows]) - main(theirs[rows], truth[rows]) for rows in picked]
+    generator = np.random.default_rng(0)
+    gaps = []
+    for _ in range(int(np.clip(DRAWN // len(truth), FEWEST, DRAWS))):
+        rows = generator.integers(0, len(truth), len(truth))
+        gaps.append(main(ours[rows], truth[rows]) - main(theirs[rows], truth[rows]))
     return {
         "metric": answer.main.name,
         "value": main(ours, truth) - main(theirs, truth),

@@ -76,7 +76,8 @@ def truths(rows: Rows, answers: dict[str, Answer]) -> dict[str, tuple[np.ndarray
 def evaluate(
     runner: Runner, rows: Rows, config: Config, columns: Columns, full: bool = True
 ) -> dict[str, Any]:
-    """{"rows": N, "targets": {name: metrics and "interval"}, "subsets": {"a+b": {name: main}}}.
+    """{"rows": N, "targets": {name: metrics and "interval"}, "subsets": {"a+b": {name: main}},
+    "compared": {name: see `compared`}}.
 
     With `full=False` only the metrics of the whole model, and transcripts by a greedy search: what
     training needs after each epoch.
