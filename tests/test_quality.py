@@ -123,3 +123,15 @@ def test_a_cell_is_measured_once(tmp_path):
         assert "error" not in line
         assert {table[i]["split"] for i in line["rows"]} == {"test"}
         assert len(line["answers"]) == len(line["scores"]) == len(line["truth"]) == 300
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+def test_three_small_cells_are_not_below_any_yardstick(data):
+    """The short form, on real tables: what `mmbm init` and `mmbm train` reach, nothing set."""
+    for folder in {tasks.TASKS[name].folder for name in quality.QUICK}:
+        if not (data / folder).is_dir():
+            pytest.skip(f"{data / folder} is absent")
+    command = [sys.executable, str(BENCH / "quality.py"), "--quick"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr

@@ -2,6 +2,7 @@
 
 import math
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -74,7 +75,7 @@ class Linear(Fitted):
         if not few:
             raw = out_of_fold(z, problem, folds, best, [{} for _ in folds])
         weight, bias = solve(z, problem, best)
-        self.fill(weight=scale[:, None] * (back @ weight), bias=bias)
+        self.fill(weight=scale[:, None] * back(weight), bias=bias)
         return raw
 
 
@@ -95,21 +96,19 @@ def stacked(blocks: list[Matrix]) -> tuple[Matrix, np.ndarray]:
     return sp.csr_matrix(sp.hstack(blocks)).multiply(scale).tocsr(), scale
 
 
-def reduced(x: Matrix, most: int) -> tuple[Matrix, Any]:
+def reduced(x: Matrix, most: int) -> tuple[Matrix, Callable[[np.ndarray], np.ndarray]]:
     """Of fewer rows than features, coordinates [N, R] that have the rows' products, and what takes
-    weights of those back to the features [F, R]: with an L2 penalty the solutions are the same
-    (the representer theorem), and quicker to find."""
-    import scipy.sparse as sp
-
+    weights of those [R, C] back to the features [F, C]: with an L2 penalty the solutions are the
+    same (the representer theorem), and quicker to find."""
     rows, features = x.shape
     if rows > min(features, most):
-        return x, sp.identity(features, format="csr")
+        return x, lambda weight: weight
     values, axes = np.linalg.eigh(dense(x @ x.T).astype(np.float64))
     known = values >= max(LEAST * values[-1], np.finfo(float).tiny)
     known[-1] = True  # one at least, of features that are all zero too
     values = np.maximum(values[known], np.finfo(float).tiny)
     z = axes[:, known] * np.sqrt(values)
-    return z, x.T @ (z / values)
+    return z, lambda weight: x.T @ ((z / values) @ weight)
 
 
 def out_of_fold(
