@@ -5,8 +5,6 @@ import contextlib
 import io
 import json
 import socket
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -374,17 +372,17 @@ def test_a_session_that_gradio_does_not_know_is_told_so_and_is_no_error_of_the_s
     assert server.said.read_text() == before
 
 
-def test_gradio_is_imported_before_there_is_anything_to_ask(bundle_path):
-    """Its import takes seconds, during which requests would be answered late."""
+def test_gradio_is_imported_at_the_first_visit_which_does_not_wait_for_it(bundle_path, tmp_path):
+    """A server without visitors starts sooner and is smaller; a browser is told to come back."""
     pytest.importorskip("gradio")
-    code = (
-        "import sys; from pathlib import Path; from mmbm.serve.process import Service; "
-        "from mmbm.serve.limits import Limits\n"
-        f"for wanted in (False, True): Service({{'tiny': Path({str(bundle_path)!r})}}, Limits(), "
-        "playground=wanted)(); print('gradio' in sys.modules)"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300)
-    assert done.stdout.split() == ["False", "True"], done.stderr
+    with serving(tmp_path / "run", bundle_path, playground=True) as server:
+        page = {"headers": {"accept": "text/html,*/*"}, "timeout": 60}
+        first = server.get("/playground/", **page)
+        assert first.status_code == 503
+        assert first.headers["retry-after"] == "1"
+        assert 'http-equiv="refresh"' in first.text
+        assert server.get("/playground/config", timeout=60).status_code == 200  # waits for it
+        assert "gradio" in server.get("/playground/", **page).text
 
 
 def test_the_playgrounds_folder_is_full_of_many_small_files_too(monkeypatch):

@@ -1,6 +1,6 @@
 """Pages to try the models: a form for each, its answer with bars, search, and talk with agents.
 
-    __init__.py   the ASGI app, which imports Gradio before the server starts
+    __init__.py   the ASGI app, which imports Gradio at the first visit, in a thread
     gate.py       what of a request reaches Gradio, and which files it may name
     panel.py      a model's form and its answer        examples.py  rows of the valid split
     search.py     an index                             chat.py      an agent
@@ -10,13 +10,14 @@ Its own files are all that a page loads: no font, script or count of visits from
 """
 
 import asyncio
+import importlib.util
 import os
 import warnings
 from collections.abc import Mapping
 from typing import Any
 
 from starlette.exceptions import HTTPException
-from starlette.responses import PlainTextResponse
+from starlette.responses import HTMLResponse, PlainTextResponse
 from starlette.types import Receive, Scope, Send
 
 from mmbm.serve.agent import Agent
@@ -28,6 +29,10 @@ from mmbm.serve.replica import Replica
 PATH = "/playground"
 STYLE = "[id^=talk-] .message img { display: inline; min-width: 0; width: 8em }"
 """Images that an agent shows stand side by side."""
+STARTING = """<!doctype html><meta charset="utf-8"><meta http-equiv="refresh" content="1">
+<title>mmbm</title><p>The playground starts: a few seconds. 正在启动，请稍候几秒。</p>
+"""
+"""What a browser shows until Gradio is imported."""
 KEPT = 3600
 """Seconds after which an uploaded file is deleted."""
 WAITING = 64
@@ -35,10 +40,9 @@ WAITING = 64
 
 
 class Playground:
-    """An ASGI app that is Gradio's behind a gate.
-
-    Gradio takes seconds to import, during which all other requests would be answered late, so it is
-    made with this object, before a server listens.
+    """An ASGI app that becomes Gradio's, behind a gate, at its first request: Gradio takes seconds
+    to import and 90 MB, which a server without visitors does without. A browser is told to come
+    back.
     """
 
     def __init__(
@@ -51,14 +55,8 @@ class Playground:
         self.replicas, self.agents, self.limits, self.root = replicas, agents, limits, root
         self.folder = gate.Folder(limits)
         self.pages = 0  # requests under way: a page that is open holds some of them
-        self._starting = asyncio.Lock()
+        self._opening: asyncio.Task | None = None
         self._life: asyncio.Task | None = None
-        try:
-            with warnings.catch_warnings():  # of Gradio's, about options of its own examples
-                warnings.simplefilter("ignore", UserWarning)
-                self.app: Any = build(self, self.folder)
-        except ModuleNotFoundError:  # without the extra
-            self.app = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -81,16 +79,24 @@ class Playground:
             self.pages -= 1
 
     async def _answer(self, route: str, scope: Scope, receive: Receive, send: Send) -> None:
-        if self.app is None:
+        if importlib.util.find_spec("gradio") is None:
             text = 'The playground needs more packages: pip install "mmbm[playground]"'
             await PlainTextResponse(text, 404)(scope, receive, send)
             return
-        async with self._starting:
-            if self._life is None:
-                await self._start(self.app)
+        if self._opening is None:
+            self._opening = asyncio.create_task(self._open())
+        if not self._opening.done() and route in ("", "/") and is_browser(scope):
+            await HTMLResponse(STARTING, 503, {"Retry-After": "1"})(scope, receive, send)
+            return
+        app = await asyncio.shield(self._opening)  # of others too: not cancelled with this request
         # Gradio is mounted at the same place: it finds its path itself.
         scope = {**scope, "root_path": scope.get("app_root_path", "")}
-        await gate.passed(self.app, self.folder, route, scope, receive, send)
+        await gate.passed(app, self.folder, route, scope, receive, send)
+
+    async def _open(self) -> Any:
+        app = await asyncio.to_thread(build, self, self.folder)
+        await self._start(app)
+        return app
 
     async def _start(self, app: Any) -> None:
         """What Gradio does when a server starts; undone when the loop ends."""
@@ -106,6 +112,11 @@ class Playground:
 
     def close(self) -> None:
         self.folder.remove()
+
+
+def is_browser(scope: Scope) -> bool:
+    """Whether a page is asked for, to be shown."""
+    return any(name == b"accept" and b"text/html" in value for name, value in scope["headers"])
 
 
 class Nothing:
@@ -133,6 +144,7 @@ def build(playground: Playground, folder: gate.Folder) -> Any:
     """Gradio's app, mounted at PATH. Raises ModuleNotFoundError without the extra."""
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read when gradio is imported
     os.environ["GRADIO_TEMP_DIR"] = str(folder.path)
+    warnings.filterwarnings("ignore", category=UserWarning, module="gradio")  # of its own examples
     import gradio
     from fastapi import FastAPI
     from gradio import themes
