@@ -43,7 +43,7 @@ def write(found: list[Cell], path: Path) -> None:
     seeds = sorted({len(cell.said[OWN]) for cell in told})
     text = HEAD.format(
         answered=len(told),
-        cells=len(found),
+        cells=sum(len(task.sizes) for task in TASKS.values()),
         seeds=" to ".join(str(s) for s in (seeds[:1] + seeds[1:][-1:])) or 0,
         comparisons=pairs,
         chance=round(pairs * 0.025),
