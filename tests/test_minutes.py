@@ -14,7 +14,8 @@ import mmbm
 from mmbm import training
 from mmbm.configfile import parse
 from mmbm.errors import ConfigError
-from mmbm.nn.members import OutOfTime, Pace
+from mmbm.nn.members import OutOfTime, Pace, Problem
+from mmbm.nn.members.classical import Classical
 from mmbm.prepare import prepare
 from mmbm.training.budget import Budget, fewer
 
@@ -30,6 +31,18 @@ def test_a_member_that_would_be_late_is_given_up_after_its_first_part():
     with pytest.raises(OutOfTime):
         pace.step()
     Pace(1000).step()  # without an end nothing is late
+
+
+def test_trees_that_are_given_up_count_as_not_fitted():
+    x = np.random.default_rng(0).normal(size=(200, 9)).astype(np.float32)
+    goal = Problem("category", (x[:, 0] > 0).astype(int), 2)
+    fold = np.arange(200) % 5
+    folds = [(np.flatnonzero(fold != k), np.flatnonzero(fold == k)) for k in range(5)]
+    features = {"image.features": x}
+    members = Classical(["linear", "boosting", "forest"], "category", 2, {"image.features": False})
+    late = list(members.fit(features, goal, folds, end=0.0))
+    assert [name for name, _ in late] == ["linear image"]
+    assert members.fitted == [True, False, False]
 
 
 def test_what_is_left_is_shared_and_some_of_it_kept_for_writing_the_bundle():

@@ -47,8 +47,9 @@ class Classical(nn.Module):
 
     @property
     def fitted(self) -> list[bool]:
-        """Of each member, by `names`."""
-        return [any(buffer.numel() for buffer in part.buffers()) for part in self.parts]
+        """Of each member, by `names`; one that was given up may have components of its inputs."""
+        own = [part.buffers(recurse=False) for part in self.parts]
+        return [any(buffer.numel() for buffer in buffers) for buffers in own]
 
     def available(self, present: dict[str, Tensor]) -> Tensor:
         """Which members a row has, by the modalities that it has [K, B]."""
