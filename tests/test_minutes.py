@@ -6,8 +6,11 @@ import time
 from pathlib import Path
 
 import numpy as np
+import pairs
 import pytest
+import spoken
 import tiny
+import told
 from PIL import Image
 
 import mmbm
@@ -23,6 +26,13 @@ from mmbm.training.budget import Budget, fewer
 def test_a_run_of_less_than_a_minute_is_refused():
     with pytest.raises(ConfigError, match=r"train\.minutes"):
         parse({**tiny.config(Path("t.csv")), "train": {"minutes": 0.2}})
+
+
+def test_cross_validation_has_no_time_limit_and_says_so():
+    made = tiny.config(Path("t.csv"), minutes=2)
+    made["data"] = {"table": "t.csv", "split": {"folds": 3}}
+    with pytest.raises(ConfigError, match=r"train\.minutes: cross-validation"):
+        parse(made)
 
 
 def test_a_member_that_would_be_late_is_given_up_after_its_first_part():
@@ -75,6 +85,14 @@ def test_a_network_alone_takes_the_steps_that_there_is_time_for(table, tmp_path,
     mmbm.load(bundle.path, verify=True)
     lines = (tmp_path / "run/log.jsonl").read_text().splitlines()
     assert len(lines) < 10
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("kind", [pairs, spoken, told], ids=["match", "transcript", "text"])
+def test_targets_that_only_a_network_answers_have_a_time_limit_too(kind, tmp_path, monkeypatch):
+    monkeypatch.setattr(training, "Budget", lambda minutes: Budget(1e-3))
+    bundle = mmbm.train(kind.config(kind.make(tmp_path)), run=tmp_path / "run")
+    mmbm.load(bundle.path, verify=True)
 
 
 def test_of_more_rows_than_there_is_time_for_some_are_read(table, tmp_path, monkeypatch):

@@ -11,7 +11,7 @@ import pytest
 from sklearn.metrics import balanced_accuracy_score, r2_score, roc_auc_score
 
 BENCH = Path(__file__).parents[1] / "bench"
-sys.path.insert(0, str(BENCH))
+sys.path.append(str(BENCH))
 compare = pytest.importorskip("compare")
 quality = pytest.importorskip("quality")
 tasks = pytest.importorskip("tasks")

@@ -128,6 +128,11 @@ class Config(Spec):
                 "[network], or leave one of the two out"
             )
         split = self.data.split
+        if self.train.minutes and isinstance(split, SplitSpec) and split.folds:
+            raise ValueError(
+                "train.minutes: cross-validation (data.split.folds) has no time limit; leave one "
+                "of them out"
+            )
         if self.classical and isinstance(split, SplitSpec) and split.folds:
             raise ValueError(
                 "members: cross-validation (data.split.folds) trains networks alone; leave one of "

@@ -61,7 +61,9 @@ def train(
     config = resolved(config, data, start)
     for note in [*data.notes, *few_rows(data.splits, crossed(config, data))]:
         say(note)
-    data = budget.reserve(config, data, TorchRunner(Model(network_only(config), data.columns)))
+    if budget.bounded:
+        untrained = TorchRunner(Model(network_only(config), data.columns))
+        data = budget.reserve(config, data, untrained)
     golden = take(config, data)
     if crossed(config, data):
         done = cross_fit(config, data, run, budget)

@@ -65,8 +65,6 @@ class Budget:
     def reserve(self, config: Config, data: Data, runner: Any) -> Data:
         """Keep time for writing the bundle, and leave only as many valid and test rows as can be
         measured in it."""
-        if not self.bounded:
-            return data
         media = sum(isinstance(spec, MediaSpec) for spec in config.inputs.values())
         work = EXPORT + EXPORT_COLUMN * len(config.columns) + EXPORT_MEDIA * media
         self.finishing = work * self.slowness()

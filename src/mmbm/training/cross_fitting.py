@@ -13,7 +13,7 @@ import torch
 
 from mmbm.answers import intervals
 from mmbm.bundle import Bundle
-from mmbm.compare import beats_prior, prior_report
+from mmbm.compare import better_than_prior
 from mmbm.config import CategoryTarget, Config, MemberName, SplitSpec
 from mmbm.evaluate import Report, build_answers, collect, compared
 from mmbm.nn.features import precomputed
@@ -317,9 +317,7 @@ def measured(config: Config, data: Data, model: Model, decided: dict[str, Decide
                 "loss": float(loss),
                 "weight": float(weight),
                 "rows": int(has.sum()),
-                "beats_prior": beats_prior(
-                    prior_report(answer, finished(target, one[has]), truth[has])
-                ),
+                "beats_prior": better_than_prior(answer, finished(target, one[has]), truth[has]),
             }
             for member, one, has, loss, weight in zip(
                 judged.names,

@@ -1,13 +1,11 @@
 """Gradient-boosted trees (Friedman 2001)."""
 
-import math
-from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
-from mmbm.nn.members import Folds, Matrix, Problem
+from mmbm.nn.members import Problem
 from mmbm.nn.members.trees import Trees
 
 DEPTH = 4
@@ -31,16 +29,8 @@ STUMP = SimpleNamespace(children_left=[-1])
 
 
 class Boosting(Trees):
-    def fit(
-        self,
-        features: dict[str, Matrix],
-        scores: Sequence[np.ndarray],
-        problem: Problem,
-        folds: Folds,
-        end: float = math.inf,
-    ) -> np.ndarray:
-        """Of categories tempered too, by rows that were not fitted: boosting is too sure."""
-        raw = super().fit(features, scores, problem, folds, end)
+    def tempered(self, raw: np.ndarray, problem: Problem) -> np.ndarray:
+        """Of categories by the rows that were not fitted: boosting is too sure."""
         if problem.kind == "number":
             return raw
         losses = [problem.loss(raw / t).mean() for t in TEMPERATURES]

