@@ -27,11 +27,11 @@ def step(rows: int, chunk: int | None, steps: int) -> None:
     from accelerate import Accelerator
     from made import picture, sentence
 
-    from mmbm import configfile
-    from mmbm.nn.batch import Field
+    from mmbm.config import load as configfile
+    from mmbm.data.prepare import prepare
+    from mmbm.layers.batch import Field
     from mmbm.nn.model import Model
-    from mmbm.nn.objective import Objective, backward
-    from mmbm.prepare import prepare
+    from mmbm.training.objective import Objective, backward
 
     torch.set_num_threads(1)
     generator = np.random.default_rng(0)

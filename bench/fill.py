@@ -14,9 +14,9 @@ import torch
 from side_by_side import options, show, speed
 from transformers import WhisperConfig, WhisperFeatureExtractor, WhisperModel
 
-from mmbm.columns import build, collate
 from mmbm.config import AudioSpec
-from mmbm.nn.batch import Field
+from mmbm.kinds.column import build, collate
+from mmbm.layers.batch import Field
 from mmbm.nn.model import Modality
 
 RATE, CLIPS = 16000, 4

@@ -19,16 +19,16 @@ import torch
 from made import WORDS, picture, sentence
 from safetensors.torch import save_file
 
-from mmbm import configfile
-from mmbm.columns.pretrained import PREPROCESSOR, TOKENIZER, WEIGHTS
+from mmbm.config import load as configfile
+from mmbm.data.prepare import Data, prepare
+from mmbm.integrations.weights import lite
+from mmbm.kinds.pretrained import PREPROCESSOR, TOKENIZER, WEIGHTS
 from mmbm.nn.encoders.pretrained.lite import EfficientNetLite
-from mmbm.nn.features import precomputed
 from mmbm.nn.model import Model
-from mmbm.prepare import Data, prepare
-from mmbm.run import Run
-from mmbm.state import TrainState
+from mmbm.training.feature_cache import precomputed
+from mmbm.training.run_folder import Run
+from mmbm.training.state import TrainState
 from mmbm.training.trainer import valid_scores
-from mmbm.weights import lite
 
 EPOCHS = 3  # each is measured, and the fastest is told
 

@@ -14,12 +14,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from mmbm import configfile
-from mmbm.columns import Arrays
+from mmbm.config import load as configfile
+from mmbm.data.prepare import prepare
+from mmbm.kinds.column import Arrays
 from mmbm.nn.model import Model
-from mmbm.prepare import prepare
-from mmbm.run import Run
-from mmbm.state import TrainState
+from mmbm.training.run_folder import Run
+from mmbm.training.state import TrainState
 
 TESTS = Path(__file__).parents[1] / "tests"
 ROUNDS = 7  # each is measured, and the median of their ratios is told

@@ -18,10 +18,10 @@ from made import picture, sentence, sound
 from side_by_side import Ratio, options, show, speed
 
 import mmbm
-from mmbm import predict
 from mmbm.bundle import Bundle
-from mmbm.predict import CHUNK, Decoded, answer_rows, batched, decode_row
-from mmbm.runners import flatten
+from mmbm.inference import predictor as predict
+from mmbm.inference.predictor import CHUNK, Decoded, answer_rows, batched, decode_row
+from mmbm.inference.runners import flatten
 
 FIRST = "import mmbm, sys; mmbm.load({path!r}).predict({row!r}); assert 'torch' not in sys.modules"
 IMPORTS = "import numpy, onnxruntime, pyarrow"

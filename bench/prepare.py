@@ -27,11 +27,11 @@ from made import picture, sentence, sound
 from PIL import Image
 from side_by_side import Ratio, options, show, speed
 
-from mmbm import columns as kinds
 from mmbm.config import AudioSpec, ImageSpec, Spec
-from mmbm.prepare import raw_cells
-from mmbm.prepare.store import write
-from mmbm.table import open_table
+from mmbm.data.prepare import raw_cells
+from mmbm.data.store import write
+from mmbm.data.table import open_table
+from mmbm.kinds import column as kinds
 
 PROMISED, MEMORY = 0.85, 0.10
 
@@ -150,11 +150,11 @@ def run_in(folder: Path) -> None:
     """Prepare, and a few steps of training."""
     import torch
 
-    from mmbm import configfile
+    from mmbm.config import load as configfile
+    from mmbm.data.prepare import prepare as prepare_all
     from mmbm.nn.model import Model
-    from mmbm.prepare import prepare as prepare_all
-    from mmbm.run import Run
-    from mmbm.state import TrainState
+    from mmbm.training.run_folder import Run
+    from mmbm.training.state import TrainState
 
     torch.set_num_threads(1)
     config = configfile.parse(

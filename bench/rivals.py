@@ -11,7 +11,7 @@ from typing import Annotated
 
 import mmbm
 from mmbm.bundle import Bundle
-from mmbm.predict import Decoded, answer_rows, decode_row, encode
+from mmbm.inference.predictor import Decoded, answer_rows, decode_row, encode
 
 THREADS = 2
 

@@ -25,7 +25,7 @@ from typing import Any, NamedTuple
 from side_by_side import Ratio, options, show
 
 import mmbm
-from mmbm.predict import answer_rows, decode_row, encode
+from mmbm.inference.predictor import answer_rows, decode_row, encode
 
 HERE = Path(__file__).parent
 RIVALS = (("plain", 1, 1.5), ("plain", 2, 1.5), ("litserve", 2, 1.2))
@@ -34,7 +34,7 @@ RIVALS = (("plain", 1, 1.5), ("plain", 2, 1.5), ("litserve", 2, 1.2))
 
 def requests(bundle: Any, table: Path, count: int) -> tuple[list[bytes], list[dict]]:
     """JSON bodies of rows of the table, and the rows, media as data URIs."""
-    from mmbm.table import open_table
+    from mmbm.data.table import open_table
 
     opened = open_table(table)
     columns = {name: opened.cells(name) for name in bundle.config.inputs}

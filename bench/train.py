@@ -21,13 +21,13 @@ import torch
 from made import picture, sentence, sound
 from side_by_side import Ratio, options, show, speed
 
-from mmbm import configfile
-from mmbm.nn.batch import Field
+from mmbm.config import load as configfile
+from mmbm.data.prepare import prepare
+from mmbm.layers.batch import Field
 from mmbm.nn.model import Model
-from mmbm.prepare import prepare
-from mmbm.run import Run
-from mmbm.show import Training
-from mmbm.state import TrainState, groups
+from mmbm.training.log import Training
+from mmbm.training.run_folder import Run
+from mmbm.training.state import TrainState, groups
 
 INPUTS = {
     "photo": {"kind": "image", "size": 64, "encoder": "cnn"},

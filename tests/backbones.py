@@ -103,7 +103,7 @@ def timm(name: str, folder: Path) -> Path:
 
 def lite(folder: Path) -> Path:
     """EfficientNet-Lite0 with random weights, from a file named and shaped as the published one."""
-    from mmbm.weights import import_weights
+    from mmbm.integrations.weights import import_weights
 
     file = folder.with_suffix(".pth")
     torch.save(published(), file)

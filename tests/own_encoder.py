@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from mmbm.nn.batch import Features, Layout, Tokens
+from mmbm.layers.batch import Features, Layout, Tokens
 
 
 class Average(nn.Module):

@@ -8,7 +8,7 @@ from safetensors.numpy import load_file
 
 import mmbm
 from mmbm.errors import Interrupted
-from mmbm.run import Run
+from mmbm.training.run_folder import Run
 
 
 def assert_resumes(

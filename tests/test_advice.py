@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 import mmbm
-from mmbm.answers.category import CategoryAnswer
-from mmbm.answers.labels import LabelsAnswer
-from mmbm.answers.number import NumberAnswer
-from mmbm.compare import beats_prior, gain, prior_report
 from mmbm.config import CategoryTarget, LabelsTarget, NumberTarget
-from mmbm.evaluate import compared, warnings
-from mmbm.summary import summary
+from mmbm.inference.compare import beats_prior, gain, prior_report
+from mmbm.inference.evaluate import compared, warnings
+from mmbm.kinds.category.answer import CategoryAnswer
+from mmbm.kinds.labels.answer import LabelsAnswer
+from mmbm.kinds.number.answer import NumberAnswer
+from mmbm.training.summary import summary
 
 
 class Column:

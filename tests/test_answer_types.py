@@ -9,12 +9,12 @@ import pyarrow.parquet as parquet
 import pytest
 
 import mmbm
-from mmbm.answers.labels import LabelsAnswer
-from mmbm.columns.category import CategoryColumn, shown
-from mmbm.columns.labels import LabelsColumn
 from mmbm.config import CategoryTarget, LabelsTarget
-from mmbm.output import write_rows
-from mmbm.table import open_table
+from mmbm.data.table import open_table
+from mmbm.inference.output import write_rows
+from mmbm.kinds.category.column import CategoryColumn, shown
+from mmbm.kinds.labels.answer import LabelsAnswer
+from mmbm.kinds.labels.column import LabelsColumn
 
 
 def trained(column, folder, **files):

@@ -16,14 +16,14 @@ from nn import battery
 from safetensors.torch import load_file
 
 import mmbm
-from mmbm import configfile
-from mmbm.columns import build, collate
-from mmbm.columns.pretrained import PICTURES, TEXTS
 from mmbm.config import ImageSpec, TextSpec
+from mmbm.config import load as configfile
 from mmbm.errors import ConfigError
-from mmbm.nn.batch import Field
+from mmbm.integrations.weights import import_weights
+from mmbm.kinds.column import build, collate
+from mmbm.kinds.pretrained import PICTURES, TEXTS
+from mmbm.layers.batch import Field
 from mmbm.nn.model import Modality
-from mmbm.weights import import_weights
 
 transformers = pytest.importorskip("transformers")
 MODELS = {
@@ -248,7 +248,7 @@ assert len(bundle.predict({str(table)!r})) == 64
 assert not {{"torch", "transformers", "peft"}} & set(sys.modules)
 """
     subprocess.run([sys.executable, "-c", code], check=True)
-    from mmbm.nn.restore import restore
+    from mmbm.inference.restore import restore
 
     ours = load_file(bundle.path / "weights.safetensors")
     restored = restore(mmbm.load(moved)).state_dict()

@@ -5,11 +5,11 @@ from itertools import islice
 import numpy as np
 import pytest
 
-from mmbm.columns.number import NumberColumn
-from mmbm.columns.text import TextColumn
 from mmbm.config import NumberSpec, TextSpec
-from mmbm.prepare.batches import Rows
-from mmbm.prepare.store import Store, write
+from mmbm.data.batches import Rows
+from mmbm.data.store import Store, write
+from mmbm.kinds.number.column import NumberColumn
+from mmbm.kinds.text.column import TextColumn
 
 ROWS, BATCH = 203, 16
 

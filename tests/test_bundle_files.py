@@ -141,7 +141,7 @@ def test_loading_a_bundle_asks_neither_the_hub_nor_files_of_elsewhere(copy, colu
 
 
 def test_a_package_and_an_export_hold_only_files_of_the_bundle(copy, tmp_path):
-    from mmbm.package import package
+    from mmbm.export.package import package
 
     secret = tmp_path / "secret"
     secret.write_text("of the host")
@@ -209,7 +209,7 @@ def use(path: Path) -> None:
     from mmbm.serve import openapi
     from mmbm.serve.limits import Limits
     from mmbm.serve.metrics import Metrics
-    from mmbm.serve.replica import Replica, open_bundle
+    from mmbm.serve.model_server import Replica, open_bundle
 
     bundle = mmbm.load(path, verify=True)
     bundle.evaluate()

@@ -199,7 +199,8 @@ def test_a_place_that_cannot_be_written_is_one_line(bundle_path, table, tmp_path
 def test_an_interrupted_command_says_so():
     code = """
 import sys
-from mmbm import cli, configfile
+from mmbm import cli
+from mmbm.config import load as configfile
 def load(*_):
     raise KeyboardInterrupt
 configfile.load, sys.argv = load, ["mmbm", "check", "a.yaml"]

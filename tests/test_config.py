@@ -3,8 +3,8 @@
 import pytest
 import yaml
 
-from mmbm import configfile
-from mmbm.configfile import dump, parse
+from mmbm.config import load as configfile
+from mmbm.config.load import dump, parse
 from mmbm.errors import ConfigError
 
 SMALL = {

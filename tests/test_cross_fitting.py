@@ -9,16 +9,16 @@ import tiny
 import torch
 
 import mmbm
-from mmbm import configfile
+from mmbm.config import load as configfile
+from mmbm.data.prepare import prepare
 from mmbm.errors import BundleError, ConfigError, TableError
 from mmbm.nn.members import Problem
 from mmbm.nn.members.classical import Classical
 from mmbm.nn.members.forest import Forest
 from mmbm.nn.members.linear import Linear
-from mmbm.prepare import prepare
-from mmbm.summary import summary
 from mmbm.training import cross_fitting
 from mmbm.training.classical import assign
+from mmbm.training.summary import summary
 
 CLASSICAL = ["linear", "boosting", "forest"]
 
@@ -199,9 +199,9 @@ def test_a_network_that_helps_is_trained_on_all_rows_and_mixed_with_the_others(t
     assert bundle.metrics["test"]["targets"]["same"]["accuracy"] > 0.9
     mmbm.load(bundle.path, verify=True)
     restored = mmbm.load(bundle.path)
-    from mmbm.nn.restore import restore
-    from mmbm.predict import decode_row, encode
-    from mmbm.runners.torch import TorchRunner
+    from mmbm.inference.predictor import decode_row, encode
+    from mmbm.inference.restore import restore
+    from mmbm.inference.runners.torch import TorchRunner
 
     rows = [{"a": a, "b": b} for a, b in x[:5]]
     decoded = [decode_row(restored, row, None) for row in rows]

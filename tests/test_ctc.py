@@ -5,9 +5,9 @@ from itertools import groupby, product
 import numpy as np
 import pytest
 
-from mmbm.answers.ctc import Greedy, PrefixBeam, align, greedy, prefix_beam
-from mmbm.answers.ngram import NGram
-from mmbm.columns.transcript import ngrams
+from mmbm.kinds.transcript.column import ngrams
+from mmbm.kinds.transcript.ctc import Greedy, PrefixBeam, align, greedy, prefix_beam
+from mmbm.kinds.transcript.ngram import NGram
 
 T, V = 5, 3
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mmbm.dates import NoDate, moments
+from mmbm.data.dates import NoDate, moments
 
 
 def at(*parts: int) -> float:

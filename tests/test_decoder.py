@@ -13,11 +13,11 @@ import writers
 from safetensors.numpy import load_file
 
 import mmbm
-from mmbm import configfile
-from mmbm.columns.text import END_ID, OURS, START_ID, TextColumn
 from mmbm.config import PretrainedDecoderSpec, TextTarget
+from mmbm.config import load as configfile
 from mmbm.errors import ConfigError
-from mmbm.nn.batch import Tokens
+from mmbm.kinds.text.column import END_ID, OURS, START_ID, TextColumn
+from mmbm.layers.batch import Tokens
 from mmbm.nn.decoders.pretrained import PretrainedDecoder
 
 KINDS = ("gpt2", "llama", "qwen2", "gemma2")

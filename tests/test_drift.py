@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from mmbm.drift import ENOUGH, Drift
-from mmbm.predict import batched, decode_row
-from mmbm.runners import flatten
+from mmbm.inference.drift import ENOUGH, Drift
+from mmbm.inference.predictor import batched, decode_row
+from mmbm.inference.runners import flatten
 
 
 def told(bundle, rows: list[dict]) -> dict[str, float]:

@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 from sklearn import metrics
 
-from mmbm import answers as kinds
-from mmbm.answers.category import CategoryAnswer, calibration_error
-from mmbm.answers.labels import LabelsAnswer
-from mmbm.answers.number import NumberAnswer
 from mmbm.config import CategoryTarget, LabelsTarget, NumberTarget
 from mmbm.errors import MmbmError
-from mmbm.evaluate import warnings
-from mmbm.predict import predict
-from mmbm.subsets import all_subsets, reported_subsets
+from mmbm.inference.attributions import all_subsets, reported_subsets
+from mmbm.inference.evaluate import warnings
+from mmbm.inference.predictor import predict
+from mmbm.kinds import answer as kinds
+from mmbm.kinds.category.answer import CategoryAnswer, calibration_error
+from mmbm.kinds.labels.answer import LabelsAnswer
+from mmbm.kinds.number.answer import NumberAnswer
 
 
 def column(values):

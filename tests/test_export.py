@@ -17,9 +17,9 @@ from mmbm.bundle.manifest import MANIFEST
 from mmbm.errors import BundleError, MissingExtra, MmbmError
 from mmbm.export.onefile import Whole
 from mmbm.export.verify import TOLERANCES, batches, golden
+from mmbm.inference.predictor import batched
+from mmbm.inference.runners import flatten, units
 from mmbm.nn import graph
-from mmbm.predict import batched
-from mmbm.runners import flatten, units
 
 VARIANTS = [
     ("openvino", "float32"),
@@ -203,7 +203,7 @@ def test_an_exported_bundle_is_not_exported_again(exported):
 
 
 def test_training_does_not_go_on_from_an_exported_bundle(exported):
-    from mmbm.nn.restore import restore
+    from mmbm.inference.restore import restore
 
     with pytest.raises(BundleError, match="has no weights"):
         restore(mmbm.load(exported["onnx", "int8"].path))

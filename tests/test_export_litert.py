@@ -16,12 +16,12 @@ import mmbm
 from mmbm.errors import BundleError
 from mmbm.export.litert import STEPS, SplitNumber, Unrolled, split
 from mmbm.export.verify import TOLERANCES, answers, batches, golden
-from mmbm.nn.batch import Field
-from mmbm.nn.frontends.number import NumberFrontend
-from mmbm.nn.layers import Recurrence, valid
-from mmbm.predict import batched
-from mmbm.runners import flatten, units
-from mmbm.runners.litert import padded
+from mmbm.inference.predictor import batched
+from mmbm.inference.runners import flatten, units
+from mmbm.inference.runners.litert import padded
+from mmbm.kinds.number.frontend import NumberFrontend
+from mmbm.layers.batch import Field
+from mmbm.layers.blocks import Recurrence, valid
 
 
 @pytest.mark.parametrize("cell", ["gru", "lstm"])
@@ -36,8 +36,8 @@ def test_an_unrolled_recurrence_is_the_recurrence(cell, bidirectional):
 
 def test_a_number_in_two_halves_keeps_the_digits_of_a_time_stamp():
     """Seconds since 1970: float32 tells apart only minutes that are two apart."""
-    from mmbm.columns.number import NumberColumn
     from mmbm.config import NumberSpec
+    from mmbm.kinds.number.column import NumberColumn
 
     spec = NumberSpec(kind="number")
     column = NumberColumn(spec)

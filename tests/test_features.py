@@ -10,12 +10,12 @@ import torch
 from safetensors.torch import load_file, save_file
 
 import mmbm
-from mmbm import configfile
-from mmbm.nn import features
+from mmbm.config import load as configfile
+from mmbm.data.prepare import prepare
+from mmbm.inference.runners import flatten
+from mmbm.inference.runners.torch import TorchRunner
 from mmbm.nn.model import Model
-from mmbm.prepare import prepare
-from mmbm.runners import flatten
-from mmbm.runners.torch import TorchRunner
+from mmbm.training import feature_cache as features
 
 pytest.importorskip("transformers")
 KINDS = {"bert": "text", "vit": "image"}

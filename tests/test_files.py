@@ -140,7 +140,7 @@ def stopped(monkeypatch):
 
 
 def test_a_config_of_init_is_whole_or_as_it_was(tmp_path, stopped):
-    from mmbm.infer import write_config
+    from mmbm.init import write_config
 
     path = tmp_path / "c.yaml"
     write_config("data: 1\n", path)
@@ -153,7 +153,7 @@ def test_a_config_of_init_is_whole_or_as_it_was(tmp_path, stopped):
 
 
 def test_imported_weights_are_whole_or_absent(tmp_path, stopped):
-    from mmbm.weights import copy
+    from mmbm.integrations.weights import copy
 
     source, folder = tmp_path / "source", tmp_path / "folder"
     source.mkdir()
@@ -166,7 +166,7 @@ def test_imported_weights_are_whole_or_absent(tmp_path, stopped):
 
 
 def test_a_package_is_whole_or_written_anew(bundle, tmp_path, stopped, monkeypatch):
-    from mmbm import package
+    from mmbm.export import package
 
     monkeypatch.setattr(package, "copied_wheel", lambda folder, wheel: None)
     folder = tmp_path / "p"

@@ -6,9 +6,9 @@ import tiny
 
 import mmbm
 from mmbm.errors import ConfigError
-from mmbm.nn.restore import restore
-from mmbm.predict import decode_row, encode, raw_answers
-from mmbm.runners.torch import TorchRunner
+from mmbm.inference.predictor import decode_row, encode, raw_answers
+from mmbm.inference.restore import restore
+from mmbm.inference.runners.torch import TorchRunner
 
 
 def config(table, **split):

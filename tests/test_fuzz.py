@@ -14,15 +14,15 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mmbm import configfile
 from mmbm.bundle.manifest import MANIFEST, Files
-from mmbm.columns.audio import AudioColumn
-from mmbm.columns.image import ImageColumn
 from mmbm.config import AudioSpec, ImageSpec
+from mmbm.config import load as configfile
 from mmbm.errors import BadCell, MmbmError
+from mmbm.kinds.audio.column import AudioColumn
+from mmbm.kinds.image.column import ImageColumn
 from mmbm.serve.body import parse
 from mmbm.serve.limits import Limits, Refusal
-from mmbm.serve.openai.asked import Chat, Embed, bounded, valid
+from mmbm.serve.openai.requests import Chat, Embed, bounded, valid
 from mmbm.serve.origins import ORIGIN, Origins, address
 from mmbm.serve.playground.gate import Folder, own_files
 

@@ -5,9 +5,9 @@ import shutil
 import pytest
 from huggingface_hub import constants
 
-from mmbm import configfile
-from mmbm.columns.pretrained import read_folder
+from mmbm.config import load as configfile
 from mmbm.errors import ConfigError
+from mmbm.kinds.pretrained import read_folder
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 FILES = {

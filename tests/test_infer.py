@@ -11,9 +11,9 @@ import pytest
 import yaml
 
 from mmbm.config import Config
+from mmbm.data.table import open_table
 from mmbm.errors import TableError
-from mmbm.infer import Inferred, infer, report, to_yaml
-from mmbm.table import open_table
+from mmbm.init import Inferred, infer, report, to_yaml
 
 ROWS = 300
 RANDOM = random.Random(0)

@@ -9,10 +9,10 @@ import yaml
 from PIL import Image
 from typer.testing import CliRunner
 
-from mmbm import configfile
 from mmbm.cli import app
+from mmbm.config import load as configfile
 from mmbm.errors import ConfigError, TableError
-from mmbm.infer import pretrained
+from mmbm.init import pretrained
 
 
 def init(*arguments: str):
@@ -107,7 +107,7 @@ def test_what_was_decided_is_printed(here: Path):
 
 
 def test_a_long_stage_says_how_far_it_is(monkeypatch, capfd):
-    from mmbm import progress
+    from mmbm import console as progress
 
     monkeypatch.setattr(progress, "QUIET", 0.0)
 

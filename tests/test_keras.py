@@ -11,12 +11,12 @@ import tiny
 import torch
 
 import mmbm
-from mmbm import configfile
 from mmbm.config import KerasSpec
+from mmbm.config import load as configfile
 from mmbm.errors import BundleError, ConfigError, MmbmError
-from mmbm.nn.batch import Features
+from mmbm.inference.restore import restore
+from mmbm.layers.batch import Features
 from mmbm.nn.encoders.keras import Keras, opened
-from mmbm.nn.restore import restore
 
 
 def config(table, photo="own_keras:picture", **train):
@@ -136,11 +136,11 @@ def asked(rows):
 def test_a_bundle_is_a_layer_that_fit_trains_behind(bundle, rows, table):
     """The speed is in the fused vector: a dense layer finds it there, and the bundle stays."""
     keras = opened()
-    import mmbm.keras
+    import mmbm.integrations.keras
 
-    layer = mmbm.keras.Layer(mmbm.load(bundle.path, allow=["own_keras"]))
-    known = mmbm.keras.arrays(bundle, asked(rows), table.parent)
-    given = mmbm.keras.inputs(known)
+    layer = mmbm.integrations.keras.Layer(mmbm.load(bundle.path, allow=["own_keras"]))
+    known = mmbm.integrations.keras.arrays(bundle, asked(rows), table.parent)
+    given = mmbm.integrations.keras.inputs(known)
     model = keras.Model(given, keras.layers.Dense(1)(layer(given)))
     before = [w.clone() for w in layer.net.module.parameters()]
     y = np.array([float(row["speed"]) for row in rows]).reshape(-1, 1) / 10
@@ -155,11 +155,13 @@ def test_a_bundle_is_a_layer_that_fit_trains_behind(bundle, rows, table):
 
 def test_a_layer_may_be_trained_too(bundle, rows, table):
     keras = opened()
-    import mmbm.keras
+    import mmbm.integrations.keras
 
-    layer = mmbm.keras.Layer(mmbm.load(bundle.path, allow=["own_keras"]), trainable=True)
-    known = mmbm.keras.arrays(bundle, asked(rows[:32]), table.parent)
-    given = mmbm.keras.inputs(known)
+    layer = mmbm.integrations.keras.Layer(
+        mmbm.load(bundle.path, allow=["own_keras"]), trainable=True
+    )
+    known = mmbm.integrations.keras.arrays(bundle, asked(rows[:32]), table.parent)
+    given = mmbm.integrations.keras.inputs(known)
     model = keras.Model(given, keras.layers.Dense(1)(layer(given)))
     before = layer.net.module.model.fusion.dense[0].weight.clone()
     model.compile("adam", "mse")
@@ -168,7 +170,7 @@ def test_a_layer_may_be_trained_too(bundle, rows, table):
 
 
 def test_a_cell_that_cannot_be_read_is_named_with_its_row(bundle):
-    import mmbm.keras
+    import mmbm.integrations.keras
 
     with pytest.raises(MmbmError, match=r"Row 2: photo: .*exist"):
-        mmbm.keras.arrays(bundle, [{}, {"photo": "no.png"}])
+        mmbm.integrations.keras.arrays(bundle, [{}, {"photo": "no.png"}])

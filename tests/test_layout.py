@@ -16,12 +16,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from mmbm import configfile
+from mmbm.config import load as configfile
+from mmbm.data.prepare import prepare
+from mmbm.data.readers.legible import rank
+from mmbm.data.table import Table, open_table
 from mmbm.errors import TableError
-from mmbm.infer import infer, to_yaml
-from mmbm.prepare import prepare
-from mmbm.read.legible import rank
-from mmbm.table import Table, open_table
+from mmbm.init import infer, to_yaml
 
 R = random.Random(5)
 WORDS = ["red", "green", "blue", "cat", "dog", "runs", "fast", "slow", "home", "again"]

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import soundfile
 
-from mmbm.check import check
-from mmbm.configfile import load, parse
-from mmbm.infer import infer, to_yaml
-from mmbm.table import open_table
+from mmbm.config.load import load, parse
+from mmbm.data.check import check
+from mmbm.data.table import open_table
+from mmbm.init import infer, to_yaml
 
 TONE = damaged.tone(0.5)
 

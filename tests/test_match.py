@@ -12,16 +12,16 @@ import pytest
 from safetensors.numpy import load_file
 
 import mmbm
-from mmbm import configfile
-from mmbm.answers.match import MatchAnswer
 from mmbm.config import MatchTarget
+from mmbm.config import load as configfile
+from mmbm.data.prepare import prepare
 from mmbm.errors import ConfigError, Interrupted, TableError
 from mmbm.export.verify import TOLERANCES, batches, golden
-from mmbm.output import write_rows
-from mmbm.predict import batched
-from mmbm.prepare import prepare
-from mmbm.runners import farthest, flatten
-from mmbm.state import TrainState
+from mmbm.inference.output import write_rows
+from mmbm.inference.predictor import batched
+from mmbm.inference.runners import farthest, flatten
+from mmbm.kinds.contrastive.answer import MatchAnswer
+from mmbm.training.state import TrainState
 
 COLUMNS = ("photo", "en", "zh")
 CLASSES = {"column": "shape", "of": "photo", "by": "en", "templates": ["a {}", "a red {}"]}
@@ -264,7 +264,7 @@ def test_a_row_with_one_cell_teaches_nothing_and_is_told(table, tmp_path):
 
 
 def test_ranks_are_those_of_a_plain_sort_whatever_the_blocks(monkeypatch):
-    from mmbm.answers import match
+    from mmbm.kinds.contrastive import answer as match
 
     generator = np.random.default_rng(0)
     z = generator.normal(size=(60, 2, 6))
@@ -357,8 +357,8 @@ def test_the_column_of_classes_must_be_there(table, tmp_path):
 
 
 def test_init_writes_a_match_that_trains(table, tmp_path):
-    from mmbm.infer import infer, to_yaml
-    from mmbm.table import open_table
+    from mmbm.data.table import open_table
+    from mmbm.init import infer, to_yaml
 
     found = infer(open_table(table), [], matches=["photo", "en"])
     text = to_yaml(found, tmp_path / "config.yaml")
@@ -385,15 +385,15 @@ def test_init_writes_a_match_that_trains(table, tmp_path):
     ],
 )
 def test_init_says_what_cannot_be_matched(table, matches, message):
-    from mmbm.infer import infer
-    from mmbm.table import open_table
+    from mmbm.data.table import open_table
+    from mmbm.init import infer
 
     with pytest.raises(TableError, match=message):
         infer(open_table(table), [], matches=matches)
 
 
 def test_it_is_checked_and_goes_on_from_a_bundle(bundle, table, tmp_path):
-    from mmbm.check import check
+    from mmbm.data.check import check
 
     config = pairs.config(table, epochs=1)
     said = check(configfile.parse(config), tmp_path / "cache", tmp_path / "quarantine.csv")

@@ -15,11 +15,11 @@ from PIL import Image
 
 import mmbm
 from mmbm import training
-from mmbm.configfile import parse
+from mmbm.config.load import parse
+from mmbm.data.prepare import prepare
 from mmbm.errors import ConfigError
 from mmbm.nn.members import OutOfTime, Pace, Problem
 from mmbm.nn.members.classical import Classical
-from mmbm.prepare import prepare
 from mmbm.training.budget import Budget, fewer
 
 
@@ -96,7 +96,7 @@ def test_targets_that_only_a_network_answers_have_a_time_limit_too(kind, tmp_pat
 
 
 def test_of_more_rows_than_there_is_time_for_some_are_read(table, tmp_path, monkeypatch):
-    monkeypatch.setattr("mmbm.prepare.LEAST", 5)
+    monkeypatch.setattr("mmbm.data.prepare.LEAST", 5)
     config = parse(tiny.config(table))
     whole = prepare(config, tmp_path / "a")
     some = prepare(config, tmp_path / "b", seconds=1e-3)
@@ -140,8 +140,8 @@ def large(folder: Path, rows: int) -> Path:
 @pytest.mark.parametrize("rows", [300, 30_000])
 def test_a_bundle_is_there_in_time_for_a_small_table_and_for_a_large_one(rows, tmp_path):
     """At most 10 % late, or more on a machine that has other work: as much as that slows it."""
-    from mmbm.infer import infer, to_yaml, write_config
-    from mmbm.table import open_table
+    from mmbm.data.table import open_table
+    from mmbm.init import infer, to_yaml, write_config
 
     config = tmp_path / "config.yaml"
     write_config(to_yaml(infer(open_table(large(tmp_path, rows)), ["goal"]), config), config, False)

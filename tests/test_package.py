@@ -20,7 +20,7 @@ from serve.conftest import ready, until
 
 import mmbm
 from mmbm.errors import MmbmError
-from mmbm.package import constraints, package
+from mmbm.export.package import constraints, package
 
 BIN = Path(sys.executable).parent
 
@@ -120,7 +120,7 @@ def test_the_wheel_is_that_of_the_source_tree(folder):
     with zipfile.ZipFile(wheel) as packed:
         ours = (Path(mmbm.__file__).parent / "bundle/__init__.py").read_bytes()
         assert packed.read("mmbm/bundle/__init__.py") == ours
-        assert "mmbm/package/Dockerfile" in packed.namelist()
+        assert "mmbm/export/package/Dockerfile" in packed.namelist()
 
 
 def test_versions_are_those_of_here_and_only_what_serving_needs(folder):

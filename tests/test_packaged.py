@@ -10,12 +10,14 @@ import backbones
 import pytest
 
 import mmbm
-from mmbm import configfile, files, packaged
-from mmbm.columns.pretrained import PICTURES, SOUNDS, TEXTS, read_folder, read_json
+from mmbm import files
+from mmbm.config import load as configfile
+from mmbm.data.table import open_table
 from mmbm.errors import ConfigError
-from mmbm.infer import infer, to_yaml, write_config
-from mmbm.infer.pretrained import KNOWN, Weights, is_installed
-from mmbm.table import open_table
+from mmbm.init import infer, to_yaml, write_config
+from mmbm.init.pretrained import KNOWN, Weights, is_installed
+from mmbm.integrations import packaged
+from mmbm.kinds.pretrained import PICTURES, SOUNDS, TEXTS, read_folder, read_json
 
 CONTENT = {
     "config.json": b'{"model_type": "vit"}',

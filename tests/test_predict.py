@@ -8,7 +8,7 @@ import pyarrow.parquet as parquet
 import pytest
 
 from mmbm.errors import MmbmError, TableError
-from mmbm.output import write_rows
+from mmbm.inference.output import write_rows
 
 TOLERANCE = 1e-5
 

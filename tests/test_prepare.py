@@ -8,12 +8,12 @@ import pytest
 import tiny
 from PIL import Image
 
-from mmbm import configfile
-from mmbm.columns.image import ImageColumn
+from mmbm.config import load as configfile
+from mmbm.data.batches import Rows
+from mmbm.data.few import few_rows
+from mmbm.data.prepare import prepare
 from mmbm.errors import ConfigError, TableError
-from mmbm.prepare import prepare
-from mmbm.prepare.batches import Rows
-from mmbm.prepare.few import few_rows
+from mmbm.kinds.image.column import ImageColumn
 
 CLASSES = ("blue", "green", "red")
 

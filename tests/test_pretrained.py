@@ -17,13 +17,13 @@ from safetensors.torch import load_file
 from serve.conftest import serving
 
 import mmbm
-from mmbm import configfile
-from mmbm.columns import build, collate
 from mmbm.config import AudioSpec, PretrainedSpec
+from mmbm.config import load as configfile
 from mmbm.errors import ConfigError
-from mmbm.nn.batch import Field
+from mmbm.integrations.weights import import_weights
+from mmbm.kinds.column import build, collate
+from mmbm.layers.batch import Field
 from mmbm.nn.model import Modality
-from mmbm.weights import import_weights
 
 transformers = pytest.importorskip("transformers")
 RATE = spoken.RATE
@@ -109,7 +109,7 @@ def wave(samples: int, seed: int = 0) -> np.ndarray:
 
 
 def field(*waves: np.ndarray) -> Field:
-    from mmbm.columns.audio import AudioColumn
+    from mmbm.kinds.audio.column import AudioColumn
 
     arrays = collate(AudioColumn(AudioSpec()).storage, waves)
     return Field(*map(torch.from_numpy, arrays))
@@ -168,7 +168,7 @@ bundle.predict({str(table)!r})
 assert not {{"torch", "transformers"}} & set(sys.modules)
 """
     subprocess.run([sys.executable, "-c", code], check=True)
-    from mmbm.nn.restore import restore
+    from mmbm.inference.restore import restore
 
     restored = restore(mmbm.load(moved))
     ours = load_file(moved / "weights.safetensors")

@@ -2,7 +2,7 @@
 
 import time
 
-from mmbm import progress
+from mmbm import console as progress
 
 
 def test_a_stage_that_takes_long_is_said_again_and_again(monkeypatch, capsys):

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 import mmbm
-from mmbm.reading import delimiter_of, encoding_of, is_utf8
+from mmbm.data.reading import delimiter_of, encoding_of, is_utf8
 
 NOTES = ["很差", "不错"]
 

@@ -12,7 +12,7 @@ import pytest
 import yaml
 from serve.conftest import serving
 
-from mmbm.configfile import parse
+from mmbm.config.load import parse
 
 ROOT = Path(__file__).parents[1]
 READMES = ["README.md", "README.zh-CN.md"]

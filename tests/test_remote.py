@@ -30,9 +30,9 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 import mmbm
-from mmbm import remote
+from mmbm import llm as remote
 from mmbm.errors import BadCell, MmbmError
-from mmbm.remote import Endpoint, Question, messages
+from mmbm.llm import Endpoint, Question, messages
 
 COLOURS = Question("Which colour?", "category", ("red", "green", "blue"))
 

@@ -13,8 +13,8 @@ import yaml
 from safetensors.torch import load_file
 
 import mmbm
-from mmbm import checkpoint
 from mmbm.errors import ConfigError, TrainingError
+from mmbm.training import checkpoint
 
 
 def weights(run):

@@ -5,10 +5,10 @@ import pandas as pd
 import pytest
 
 import mmbm
-from mmbm.check import check
-from mmbm.configfile import parse
+from mmbm.config.load import parse
+from mmbm.data.check import check
+from mmbm.data.overlap import FILE, members
 from mmbm.errors import TableError
-from mmbm.prepare.overlap import FILE, members
 
 
 @pytest.fixture(scope="module")

@@ -16,11 +16,12 @@ from PIL import Image
 from safetensors.numpy import load_file
 
 import mmbm
-from mmbm import checkpoint, golden
-from mmbm.configfile import load, parse
+from mmbm.config.load import load, parse
+from mmbm.data.prepare import prepare
 from mmbm.errors import ConfigError, Interrupted, MmbmError, TrainingError
-from mmbm.prepare import prepare
-from mmbm.run import Run
+from mmbm.training import checkpoint
+from mmbm.training import golden_rows as golden
+from mmbm.training.run_folder import Run
 
 FAULTS = Path(__file__).parents[1] / "bench" / "faults.py"
 

@@ -8,16 +8,16 @@ import tiny
 import torch
 
 import mmbm
-from mmbm import configfile
 from mmbm.config import BlendSpec
+from mmbm.config import load as configfile
+from mmbm.data.prepare import prepare
 from mmbm.errors import ConfigError
-from mmbm.nn.batch import Field, Tokens
-from mmbm.nn.blend import Blend, Pairs, join, paste, shine
+from mmbm.inference.runners import flatten
+from mmbm.layers.batch import Field, Tokens
+from mmbm.nn.mixup import Blend, Pairs, join, paste, shine
 from mmbm.nn.model import Model
-from mmbm.prepare import prepare
-from mmbm.run import Run
-from mmbm.runners import flatten
-from mmbm.state import TrainState
+from mmbm.training.run_folder import Run
+from mmbm.training.state import TrainState
 
 pytest.importorskip("transformers")
 
@@ -216,7 +216,7 @@ def test_what_can_not_be_blended_is_said(change, message, table):
 def test_a_frozen_encoder_reads_blended_pictures_anew_and_that_is_said(
     vit, table, tmp_path, capsys
 ):
-    from mmbm.nn.features import precomputed
+    from mmbm.training.feature_cache import precomputed
 
     made = backbones.config(table, vit, "image", {"tune": "frozen"}, blend="cutmix")
     config = configfile.parse(made)
@@ -250,7 +250,7 @@ def sparse(table, tmp_path, keep: int = 24, threshold: float = 0.6, **train) -> 
 
 
 def test_only_train_rows_without_a_class_get_one(table, tmp_path, capsys):
-    from mmbm.selftraining import label
+    from mmbm.training.self_training import label
 
     state = state_of(made := sparse(table, tmp_path, threshold=0.0), tmp_path)
     config = configfile.parse(made)

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from mmbm.nn.mix import PRIOR_WEIGHT
-from mmbm.predict import decode_row, encode
-from mmbm.runners.torch import TorchRunner
+from mmbm.inference.predictor import decode_row, encode
+from mmbm.inference.runners.torch import TorchRunner
+from mmbm.nn.answer_ensemble import PRIOR_WEIGHT
 from mmbm.training.selection import LEAST, Truth, choose, mix
 
 
@@ -98,7 +98,7 @@ def test_numbers_and_labels_are_mixed_too(kind):
 
 def test_the_fused_answer_without_a_modality_is_one_to_choose(bundle):
     """As if it were absent; and what the mix has no use for is not computed, with no difference."""
-    from mmbm.nn.restore import restore
+    from mmbm.inference.restore import restore
 
     model = restore(bundle)
     rows = [{"remark": "it looks red", "speed": 20.0, "place": "town1"}, {"speed": 1.0}, {}]

@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mmbm.config import CategoryTarget, NumberTarget, SplitSpec
+from mmbm.data.split import fold_rows, split_rows
+from mmbm.data.table import open_table
 from mmbm.errors import TableError
-from mmbm.split import fold_rows, split_rows
-from mmbm.table import open_table
 
 LABEL = {"label": CategoryTarget()}
 

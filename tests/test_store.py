@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import tiny
 
-from mmbm import columns as kinds
-from mmbm import configfile
+from mmbm.config import load as configfile
+from mmbm.data import store as stores
+from mmbm.data.store import Store, write
 from mmbm.errors import BadCell
-from mmbm.prepare import store as stores
-from mmbm.prepare.store import Store, write
+from mmbm.kinds import column as kinds
 
 KINDS = ("photo", "speech", "remark", "speed", "place", "label", "tags", "amount")
 

@@ -16,8 +16,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mmbm.data.table import Table, open_table
 from mmbm.errors import TableError
-from mmbm.table import Table, open_table
 
 ROWS = [
     {"photo": "a.png", "remark": "你好, world", "speed": 1.5},
@@ -179,7 +179,7 @@ def test_memory_stays_flat_while_a_large_file_is_read(tmp_path: Path):
         for i in range(1000):
             file.writelines(f"{i * 1000 + j},{'x' * 100}\n" for j in range(1000))
     code = (
-        "import sys, pyarrow; from mmbm.table import open_table; "
+        "import sys, pyarrow; from mmbm.data.table import open_table; "
         "t = open_table(sys.argv[1]); n = sum(len(c) for c in t.cells('b')); "
         "print(n, pyarrow.default_memory_pool().max_memory())"
     )

@@ -13,16 +13,16 @@ from safetensors.numpy import load_file, save_file
 from serve.conftest import serving
 
 import mmbm
-from mmbm import configfile
-from mmbm.answers.text import Pieces
 from mmbm.bundle.manifest import MANIFEST
 from mmbm.bundle.writer import seal
 from mmbm.config import TextTarget
+from mmbm.config import load as configfile
 from mmbm.errors import BadCell, BundleError, ConfigError, MmbmError, TableError
 from mmbm.export.verify import TOLERANCES, batches, golden
-from mmbm.predict import batched
-from mmbm.runners import flatten, units
-from mmbm.runners.writing import State, Writing, beam, chooser
+from mmbm.inference.generation import State, Writing, beam, chooser
+from mmbm.inference.predictor import batched
+from mmbm.inference.runners import flatten, units
+from mmbm.kinds.text.answer import Pieces
 
 
 @pytest.fixture(scope="module")
@@ -204,7 +204,7 @@ def test_drawn_texts_are_the_same_in_any_batch_and_others_with_another_seed(bund
         cells = [
             {**asked(row), "photo": (table.parent / row["photo"]).read_bytes()} for row in some
         ]
-        from mmbm.predict import decode_row, encode
+        from mmbm.inference.predictor import decode_row, encode
 
         encoded = encode(bundle, [decode_row(bundle, cell, None) for cell in cells])
         return bundle.answers["answer"].read(
@@ -309,8 +309,8 @@ def test_models_of_folds_have_no_mean_text(table):
 
 
 def test_init_writes_a_config_for_a_text_when_asked(table, tmp_path):
-    from mmbm.infer import infer, to_yaml
-    from mmbm.table import open_table
+    from mmbm.data.table import open_table
+    from mmbm.init import infer, to_yaml
 
     found = infer(open_table(table), [], texts=["answer"])
     (tmp_path / "config.yaml").write_text(to_yaml(found, tmp_path / "config.yaml"))

@@ -10,13 +10,13 @@ import torch
 from torch import nn
 
 import mmbm
-from mmbm import columns as kinds
-from mmbm import configfile
 from mmbm.bundle import load
+from mmbm.config import load as configfile
 from mmbm.errors import BundleError, ConfigError, TrainingError
-from mmbm.export.onnx import example
+from mmbm.inference.restore import check_start, restore
+from mmbm.kinds import column as kinds
 from mmbm.nn.model import Model
-from mmbm.nn.restore import check_start, restore
+from mmbm.training.export_onnx import example
 
 
 def small(table, **train):
@@ -50,7 +50,7 @@ def test_a_loss_that_is_not_finite_stops_with_step_rows_and_advice(table, tmp_pa
             self.weight = nn.Parameter(torch.ones(features, 4))
 
         def forward(self, features):
-            from mmbm.nn.batch import Tokens
+            from mmbm.layers.batch import Tokens
 
             x = features.x.mean((2, 3)) @ self.weight * math.inf
             return Tokens(x[:, None], torch.ones(len(x), 1, dtype=torch.bool))

@@ -15,12 +15,12 @@ from safetensors.numpy import load_file
 from serve.conftest import serving
 
 import mmbm
-from mmbm import configfile
+from mmbm.config import load as configfile
 from mmbm.errors import BundleError, ConfigError, TableError
 from mmbm.export.verify import TOLERANCES, batches, golden
-from mmbm.output import write_rows
-from mmbm.predict import batched
-from mmbm.runners import farthest, flatten
+from mmbm.inference.output import write_rows
+from mmbm.inference.predictor import batched
+from mmbm.inference.runners import farthest, flatten
 
 
 @pytest.fixture(scope="module")
@@ -243,7 +243,7 @@ def test_a_sound_too_short_for_its_text_is_told_before_training(table, tmp_path)
     frame["speech"] = [str(table.parent / name) for name in frame["speech"]]
     frame.loc[3, "words"] = "abc " * 40 + "abc"
     config = configfile.parse(spoken.config(table))
-    from mmbm.check import check
+    from mmbm.data.check import check
 
     said = check(config, tmp_path, tmp_path / "quarantine.csv", table=frame)
     (note,) = [line for line in said if "teach nothing" in line]
@@ -255,10 +255,10 @@ def test_a_sound_too_short_for_its_text_is_told_before_training(table, tmp_path)
 
 
 def test_a_text_needs_a_token_more_for_every_repetition(tmp_path):
-    from mmbm.columns import build
     from mmbm.config import TranscriptTarget
-    from mmbm.prepare.speech import needs
-    from mmbm.prepare.store import Store, write
+    from mmbm.data.speech import needs
+    from mmbm.data.store import Store, write
+    from mmbm.kinds.column import build
 
     column = build(TranscriptTarget(of="speech"))
     column.fit(["abb", "aaab"])
@@ -270,7 +270,7 @@ def test_a_text_needs_a_token_more_for_every_repetition(tmp_path):
 def test_going_on_with_new_characters_is_told(bundle, table, tmp_path):
     import pandas
 
-    from mmbm.prepare import prepare
+    from mmbm.data.prepare import prepare
 
     frame = pandas.read_csv(table)
     frame["speech"] = [str(table.parent / name) for name in frame["speech"]]
@@ -312,8 +312,8 @@ def test_models_of_folds_have_no_mean_transcript(table):
 
 @pytest.mark.parametrize("asked", [False, True])
 def test_init_finds_the_transcript_of_a_sound_among_many_texts_or_when_asked(asked, tmp_path):
-    from mmbm.infer import infer, to_yaml
-    from mmbm.table import open_table
+    from mmbm.data.table import open_table
+    from mmbm.init import infer, to_yaml
 
     table = open_table(spoken.make(tmp_path, 64, longest=3 if asked else 12))
     found = infer(table, [], transcripts=["words"]) if asked else infer(table, ["words"])

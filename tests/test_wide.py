@@ -7,9 +7,9 @@ import pytest
 import torch
 
 import mmbm
+from mmbm.inference.restore import restore
+from mmbm.inference.runners.torch import TorchRunner
 from mmbm.nn.model import Model, TableModality, numbers_together
-from mmbm.nn.restore import restore
-from mmbm.runners.torch import TorchRunner
 
 
 def trained(count: int, folder, extra=()):

@@ -10,12 +10,12 @@ import soundfile
 import spoken
 
 import mmbm
-from mmbm import configfile
-from mmbm.answers import transcript
 from mmbm.bundle import Bundle
 from mmbm.config import AudioSpec, RNNSpec
+from mmbm.config import load as configfile
 from mmbm.errors import ConfigError
-from mmbm.runners.windows import Windows
+from mmbm.inference.long_audio import Windows
+from mmbm.kinds.transcript import answer as transcript
 
 WINDOWS = {"overlap": 0.4, "max_seconds": 12}
 
@@ -161,7 +161,7 @@ def test_training_refuses_what_would_be_said_only_in_part(table, tmp_path):
     long, text = recording(folder, 40)
     with (folder / "data.csv").open("a", newline="") as file:
         csv.writer(file).writerow([long.name, text, "a", "train"])
-    from mmbm.check import check
+    from mmbm.data.check import check
 
     parsed = configfile.parse(config(folder / "data.csv"))
     said = "\n".join(check(parsed, tmp_path / "cache", tmp_path / "quarantine.csv"))

@@ -10,11 +10,11 @@ import pytest
 import yaml
 from PIL import Image
 
-from mmbm.columns import build
 from mmbm.config import Config
+from mmbm.data.table import open_table
 from mmbm.errors import TableError
-from mmbm.infer import Found, Inferred, infer, report, to_yaml
-from mmbm.table import open_table
+from mmbm.init import Found, Inferred, infer, report, to_yaml
+from mmbm.kinds.column import build
 
 R = random.Random(3)
 ROWS = 120

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from phrases import Meaning, is_chinese
 from tools import TOOLS, World
 
-from mmbm.columns import Cell
+from mmbm.kinds.column import Cell
 from mmbm.serve.agent import Models, Turn
 
 MEMORY = 4

@@ -17,7 +17,7 @@ from PIL import Image
 from pydantic import BaseModel
 from things import COLOURS, SHAPES, Thing
 
-from mmbm.columns import Cell
+from mmbm.kinds.column import Cell
 from mmbm.search import Found
 from mmbm.serve.agent import Models
 

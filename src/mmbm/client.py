@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mmbm.console import say
+from mmbm.data.store import parallel
 from mmbm.errors import BadCell, MissingExtra, MmbmError
-from mmbm.prepare.store import parallel
-from mmbm.progress import say
 
 if TYPE_CHECKING:
     from mmbm.search import Found
@@ -130,7 +130,7 @@ class Client:
         if isinstance(rows, list):
             folder = Path(root or Path.cwd())
         else:
-            from mmbm.table import open_table
+            from mmbm.data.table import open_table
 
             table = open_table(rows, root=Path(root) if root else None)
             names, folder = [n for n in self.inputs if n in table.names], table.root
@@ -147,7 +147,7 @@ class Client:
 
     def _cell(self, name: str, cell: Any, root: Path) -> Any:
         """Media as base64; what can't be read goes as it is, for the server to say why."""
-        from mmbm.columns.media import locate, read
+        from mmbm.cells.media import locate, read
 
         if not self.inputs.get(name, {}).get("media"):
             return cell

@@ -9,34 +9,34 @@ from typing import Any
 from mmbm.errors import ConfigError
 
 COLUMNS = {
-    "image": "mmbm.columns.image:ImageColumn",
-    "audio": "mmbm.columns.audio:AudioColumn",
-    "text": "mmbm.columns.text:TextColumn",
-    "number": "mmbm.columns.number:NumberColumn",
-    "category": "mmbm.columns.category:CategoryColumn",
-    "labels": "mmbm.columns.labels:LabelsColumn",
-    "transcript": "mmbm.columns.transcript:TranscriptColumn",
+    "image": "mmbm.kinds.image.column:ImageColumn",
+    "audio": "mmbm.kinds.audio.column:AudioColumn",
+    "text": "mmbm.kinds.text.column:TextColumn",
+    "number": "mmbm.kinds.number.column:NumberColumn",
+    "category": "mmbm.kinds.category.column:CategoryColumn",
+    "labels": "mmbm.kinds.labels.column:LabelsColumn",
+    "transcript": "mmbm.kinds.transcript.column:TranscriptColumn",
 }
 ANSWERS = {
-    "category": "mmbm.answers.category:CategoryAnswer",
-    "number": "mmbm.answers.number:NumberAnswer",
-    "labels": "mmbm.answers.labels:LabelsAnswer",
-    "transcript": "mmbm.answers.transcript:TranscriptAnswer",
-    "match": "mmbm.answers.match:MatchAnswer",
-    "text": "mmbm.answers.text:TextAnswer",
+    "category": "mmbm.kinds.category.answer:CategoryAnswer",
+    "number": "mmbm.kinds.number.answer:NumberAnswer",
+    "labels": "mmbm.kinds.labels.answer:LabelsAnswer",
+    "transcript": "mmbm.kinds.transcript.answer:TranscriptAnswer",
+    "match": "mmbm.kinds.contrastive.answer:MatchAnswer",
+    "text": "mmbm.kinds.text.answer:TextAnswer",
 }
 FRONTENDS = {
-    "image": "mmbm.nn.frontends.image:ImageFrontend",
-    "audio": "mmbm.nn.frontends.audio:LogMel",
-    "text": "mmbm.nn.frontends.text:TextFrontend",
-    "number": "mmbm.nn.frontends.number:NumberFrontend",
-    "category": "mmbm.nn.frontends.category:CategoryFrontend",
-    "labels": "mmbm.nn.frontends.labels:LabelsFrontend",
+    "image": "mmbm.kinds.image.frontend:ImageFrontend",
+    "audio": "mmbm.kinds.audio.frontend:LogMel",
+    "text": "mmbm.kinds.text.frontend:TextFrontend",
+    "number": "mmbm.kinds.number.frontend:NumberFrontend",
+    "category": "mmbm.kinds.category.frontend:CategoryFrontend",
+    "labels": "mmbm.kinds.labels.frontend:LabelsFrontend",
 }
 RAW_FRONTENDS = {
-    "image": "mmbm.nn.frontends.image:ImageFrontend",
-    "audio": "mmbm.nn.frontends.audio:Wave",
-    "text": "mmbm.nn.frontends.text:Ids",
+    "image": "mmbm.kinds.image.frontend:ImageFrontend",
+    "audio": "mmbm.kinds.audio.frontend:Wave",
+    "text": "mmbm.kinds.text.frontend:Ids",
 }
 """For a pretrained encoder, which makes its own features."""
 ENCODERS = {
@@ -49,9 +49,9 @@ ENCODERS = {
     "keras": "mmbm.nn.encoders.keras:Keras",
 }
 REPRESENTATIONS = {
-    "image": "mmbm.nn.representations.image:ImageRepresentation",
-    "audio": "mmbm.nn.representations.audio:AudioRepresentation",
-    "text": "mmbm.nn.representations.text:TextRepresentation",
+    "image": "mmbm.kinds.image.representation:ImageRepresentation",
+    "audio": "mmbm.kinds.audio.representation:AudioRepresentation",
+    "text": "mmbm.kinds.text.representation:TextRepresentation",
 }
 MEMBERS = {
     "linear": "mmbm.nn.members.linear:Linear",
@@ -68,20 +68,20 @@ FUSIONS = {
     "lowrank": "mmbm.nn.fusion.lowrank:LowRank",
 }
 HEADS = {
-    "category": "mmbm.nn.heads.category:CategoryHead",
-    "number": "mmbm.nn.heads.number:NumberHead",
-    "labels": "mmbm.nn.heads.labels:LabelsHead",
-    "transcript": "mmbm.nn.heads.transcript:TranscriptHead",
-    "text": "mmbm.nn.heads.text:TextHead",
+    "category": "mmbm.kinds.category.head:CategoryHead",
+    "number": "mmbm.kinds.number.head:NumberHead",
+    "labels": "mmbm.kinds.labels.head:LabelsHead",
+    "transcript": "mmbm.kinds.transcript.head:TranscriptHead",
+    "text": "mmbm.kinds.text.head:TextHead",
 }
 DECODERS = {
     "scratch": "mmbm.nn.decoders.scratch:ScratchDecoder",
     "pretrained": "mmbm.nn.decoders.pretrained:PretrainedDecoder",
 }
 RUNNERS = {
-    "onnx": "mmbm.runners.onnx:OnnxRunner",
-    "openvino": "mmbm.runners.openvino:OpenVINORunner",
-    "litert": "mmbm.runners.litert:LiteRTRunner",
+    "onnx": "mmbm.inference.runners.onnx:OnnxRunner",
+    "openvino": "mmbm.inference.runners.openvino:OpenVINORunner",
+    "litert": "mmbm.inference.runners.litert:LiteRTRunner",
 }
 EXPORTS = {
     "onnx": "mmbm.export.precision:convert",

@@ -9,9 +9,9 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mmbm.columns.audio import AudioColumn
 from mmbm.config import AudioSpec
 from mmbm.errors import BadCell
+from mmbm.kinds.audio.column import AudioColumn
 
 
 def decode(cell, **options) -> np.ndarray:

@@ -9,7 +9,6 @@ import damaged
 import numpy as np
 import pytest
 
-from mmbm.columns import Column, build, collate
 from mmbm.config import (
     AudioSpec,
     CategorySpec,
@@ -24,6 +23,7 @@ from mmbm.config import (
     TranscriptTarget,
 )
 from mmbm.errors import BadCell
+from mmbm.kinds.column import Column, build, collate
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")  # Pillow, of damaged metadata
 

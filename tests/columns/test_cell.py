@@ -7,12 +7,12 @@ import pytest
 import soundfile
 from PIL import Image
 
-from mmbm.columns.audio import AudioColumn
-from mmbm.columns.cell import describe, from_python, media, single
-from mmbm.columns.image import ImageColumn
-from mmbm.columns.media import locate
+from mmbm.cells.media import locate
+from mmbm.cells.values import describe, from_python, media, single
 from mmbm.config import AudioSpec, ImageSpec
 from mmbm.errors import BadCell
+from mmbm.kinds.audio.column import AudioColumn
+from mmbm.kinds.image.column import ImageColumn
 
 PIXELS = np.random.default_rng(0).integers(0, 255, (8, 8, 3), dtype=np.uint8)
 

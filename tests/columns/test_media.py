@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mmbm.columns.media import locate, read
+from mmbm.cells.media import locate, read
 from mmbm.errors import BadCell
 
 

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mmbm.columns.notation import Notation
-from mmbm.columns.number import NumberColumn, parse
+from mmbm.cells.notation import Notation
 from mmbm.config import NumberSpec, NumberTarget
 from mmbm.errors import BadCell
+from mmbm.kinds.number.column import NumberColumn, parse
 
 
 def read(cell, **options) -> float | None:

@@ -8,12 +8,12 @@ import time
 import numpy as np
 import pytest
 
-from mmbm.columns.category import CategoryColumn, name
-from mmbm.columns.labels import LabelsColumn
-from mmbm.columns.number import NumberColumn, parse
-from mmbm.columns.text import TextColumn
 from mmbm.config import CategorySpec, LabelsSpec, NumberSpec, TextSpec
 from mmbm.errors import BadCell, ConfigError
+from mmbm.kinds.category.column import CategoryColumn, name
+from mmbm.kinds.labels.column import LabelsColumn
+from mmbm.kinds.number.column import NumberColumn, parse
+from mmbm.kinds.text.column import TextColumn
 
 CHINESE = ["请打开客厅的灯", "关闭卧室的空调", "今天天气怎么样", "客厅的灯太亮了"] * 3
 
@@ -114,8 +114,8 @@ def test_a_tokenizer_that_is_not_there_is_a_config_error(tmp_path):
 
 def test_columns_import_neither_torch_nor_tokenizers_until_needed():
     code = (
-        "import sys, mmbm.columns.text, mmbm.columns.image, mmbm.columns.audio, mmbm.table, "
-        "mmbm.split, mmbm.infer; "
+        "import sys, mmbm.kinds.text.column, mmbm.kinds.image.column, mmbm.kinds.audio.column; "
+        "import mmbm.data.table, mmbm.data.split, mmbm.init; "
         "print([m for m in ('torch', 'pandas', 'sklearn', 'tokenizers', 'av') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, nn
 from torch.export import Dim
 
-from mmbm.nn.batch import Features, Field, Fused, Tokens
+from mmbm.layers.batch import Features, Field, Fused, Tokens
+from mmbm.layers.blocks import valid
 from mmbm.nn.graph import to_onnx
-from mmbm.nn.layers import valid
 
 torch.set_num_threads(1)
 

@@ -8,9 +8,9 @@ from torch import nn
 
 from mmbm.config import BagSpec, CNNSpec, ConformerSpec, RNNSpec, TransformerSpec
 from mmbm.errors import ConfigError
-from mmbm.nn.batch import Features
+from mmbm.layers.batch import Features
+from mmbm.layers.blocks import MaskedBatchNorm, Recurrence, valid
 from mmbm.nn.encoders.table import Table
-from mmbm.nn.layers import MaskedBatchNorm, Recurrence, valid
 from mmbm.registry import ENCODERS, find
 
 FEATURES = {"picture": 3, "frames": 20, "tokens": 12}

@@ -6,7 +6,6 @@ import torch
 from battery import Flat, answers, column, exported, field, gap
 from torch import nn
 
-from mmbm.columns.number import NumberColumn
 from mmbm.config import (
     AudioAugment,
     AudioSpec,
@@ -17,14 +16,15 @@ from mmbm.config import (
     NumberSpec,
     TextSpec,
 )
-from mmbm.nn.batch import Features, Field
-from mmbm.nn.frontends.audio import LogMel, mel_filters, to_hertz, to_mel
-from mmbm.nn.frontends.category import CategoryFrontend
-from mmbm.nn.frontends.image import ImageFrontend
-from mmbm.nn.frontends.labels import LabelsFrontend
-from mmbm.nn.frontends.number import NumberFrontend
-from mmbm.nn.frontends.text import TextFrontend
-from mmbm.nn.layers import MaskedBatchNorm
+from mmbm.kinds.audio.frontend import LogMel, mel_filters, to_hertz, to_mel
+from mmbm.kinds.category.frontend import CategoryFrontend
+from mmbm.kinds.image.frontend import ImageFrontend
+from mmbm.kinds.labels.frontend import LabelsFrontend
+from mmbm.kinds.number.column import NumberColumn
+from mmbm.kinds.number.frontend import NumberFrontend
+from mmbm.kinds.text.frontend import TextFrontend
+from mmbm.layers.batch import Features, Field
+from mmbm.layers.blocks import MaskedBatchNorm
 
 RATE = 16000
 KINDS = ("image", "audio", "text", "number", "category", "labels")

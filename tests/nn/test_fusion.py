@@ -15,8 +15,8 @@ from mmbm.config import (
     TransformerFusionSpec,
 )
 from mmbm.errors import ConfigError
-from mmbm.nn.batch import Tokens
-from mmbm.nn.layers import Pool, valid
+from mmbm.layers.batch import Tokens
+from mmbm.layers.blocks import Pool, valid
 from mmbm.registry import FUSIONS, find
 
 WIDTH = 32

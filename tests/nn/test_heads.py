@@ -7,12 +7,12 @@ import torch
 import torch.nn.functional as F
 
 from mmbm.config import CategoryTarget, LabelsTarget, NumberTarget, TranscriptTarget
-from mmbm.nn.batch import Context, Field, Tokens
-from mmbm.nn.heads.category import CategoryHead
-from mmbm.nn.heads.labels import LabelsHead
-from mmbm.nn.heads.number import NumberHead
-from mmbm.nn.heads.transcript import TranscriptHead
-from mmbm.nn.layers import valid
+from mmbm.kinds.category.head import CategoryHead
+from mmbm.kinds.labels.head import LabelsHead
+from mmbm.kinds.number.head import NumberHead
+from mmbm.kinds.transcript.head import TranscriptHead
+from mmbm.layers.batch import Context, Field, Tokens
+from mmbm.layers.blocks import valid
 
 
 def field(values, present=None):
@@ -121,7 +121,7 @@ def text(*rows, present=None):
 
 
 def test_the_loss_of_a_transcript_is_that_of_its_probability_per_token():
-    from mmbm.answers.ctc import align
+    from mmbm.kinds.transcript.ctc import align
 
     head, x = transcript(), torch.randn(2, 6, 4)
     context, rows = heard(x, [6, 4]), ([2, 3, 2], [3, 3])

@@ -14,13 +14,13 @@ from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 from torch import Tensor
 
-from mmbm import configfile
 from mmbm.config import MatchTarget
-from mmbm.nn.batch import Context, Field, Tokens
-from mmbm.nn.heads.match import MatchHead
+from mmbm.config import load as configfile
+from mmbm.data.prepare import prepare
+from mmbm.kinds.contrastive.head import MatchHead
+from mmbm.layers.batch import Context, Field, Tokens
 from mmbm.nn.model import Model
-from mmbm.nn.objective import Objective, backward, unchanged
-from mmbm.prepare import prepare
+from mmbm.training.objective import Objective, backward, unchanged
 
 LOSSES = ("infonce", "sigmoid")
 WIDTH = 8

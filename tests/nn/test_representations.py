@@ -6,12 +6,12 @@ import tiny
 import torch
 from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
 
-from mmbm import configfile
-from mmbm.nn.batch import Field
+from mmbm.config import load as configfile
+from mmbm.data.prepare import prepare
+from mmbm.kinds.image.representation import ImageRepresentation
+from mmbm.layers.batch import Field
+from mmbm.layers.representation import FARTHEST
 from mmbm.nn.representations import build
-from mmbm.nn.representations.base import FARTHEST
-from mmbm.nn.representations.image import ImageRepresentation
-from mmbm.prepare import prepare
 
 
 @pytest.fixture(scope="module")

@@ -18,8 +18,8 @@ from results import ROOT, write_section
 from sets import DATA
 
 import mmbm
-from mmbm.answers.match import MatchAnswer
 from mmbm.config import MatchTarget
+from mmbm.kinds.contrastive.answer import MatchAnswer
 
 TABLE = DATA / "emoji_zh_en" / "data.csv"
 RUNS = ROOT / "runs" / "matching"

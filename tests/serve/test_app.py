@@ -13,7 +13,7 @@ from PIL import Image
 from serve.conftest import until
 
 import mmbm
-from mmbm.serve.replica import SMALL
+from mmbm.serve.model_server import SMALL
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ from websockets.sync.client import connect
 import mmbm
 from mmbm.errors import MmbmError
 from mmbm.serve.limits import Limits, Refusal
-from mmbm.serve.stream import Session
+from mmbm.serve.streaming import Session
 
 TOKEN = "a-token-of-this-test"
 

@@ -7,7 +7,7 @@
     graphs/              encode.onnx, answer.onnx; or another runner's, in an exported bundle
     golden/              a few valid rows and the answers training gave for them
     reference.json       how inputs were distributed, to see whether they drift
-    rows.safetensors     digests of the rows it was made from: see mmbm.prepare.overlap
+    rows.safetensors     digests of the rows it was made from: see mmbm.data.overlap
     metrics.json · README.md
 
 No pickle, and no name found in a bundle is imported unless the caller allows its package.
@@ -24,23 +24,17 @@ import yaml
 from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
-from mmbm import columns as kinds
-from mmbm import configfile
-from mmbm.answers import Answer
 from mmbm.bundle.manifest import LONG, MANIFEST, Files, parse_json, sha256
-from mmbm.columns import Cell, Columns
-from mmbm.columns.category import shown, text
-from mmbm.config import (
-    Config,
-    KerasSpec,
-    MatchTarget,
-    PretrainedDecoderSpec,
-    PretrainedSpec,
-)
+from mmbm.config import Config, KerasSpec, MatchTarget, PretrainedDecoderSpec, PretrainedSpec
+from mmbm.config import load as configfile
 from mmbm.errors import BadCell, BundleError
+from mmbm.inference.generation import whole
+from mmbm.inference.runners import Runner, flatten, units
+from mmbm.kinds import column as kinds
+from mmbm.kinds.answer import Answer
+from mmbm.kinds.category.column import shown, text
+from mmbm.kinds.column import Cell, Columns
 from mmbm.registry import RUNNERS, find
-from mmbm.runners import Runner, flatten, units
-from mmbm.runners.writing import whole
 
 FOREIGN = (
     ArithmeticError, AssertionError, AttributeError, BadCell, LookupError, MemoryError, OSError,
@@ -83,8 +77,8 @@ class Bundle:
 
     @property
     def reference(self) -> dict[str, Any]:
-        """How inputs were distributed in training: see `mmbm.drift`."""
-        from mmbm.drift import Drift
+        """How inputs were distributed in training: see `mmbm.inference.drift`."""
+        from mmbm.inference.drift import Drift
 
         learned = self.files.json("reference.json")
         with foreign(self.path):
@@ -104,7 +98,7 @@ class Bundle:
     def _try(self, runner: Runner) -> None:
         """One row without any cell, through graphs and answers: what doesn't fit together shows
         here, and not in a request."""
-        from mmbm.columns import collate
+        from mmbm.kinds.column import collate
 
         row = {name: collate(self.columns[name].storage, [None]) for name in self.config.inputs}
         outputs = runner.run("answer", runner.run("encode", flatten(row, self.columns)))
@@ -113,7 +107,7 @@ class Bundle:
 
     @property
     def answers(self) -> dict[str, Answer]:
-        from mmbm.evaluate import build_answers
+        from mmbm.inference.evaluate import build_answers
 
         return build_answers(self.config, self.columns)
 
@@ -127,13 +121,13 @@ class Bundle:
 
     def predict(self, rows: Any, **options: Any) -> list[dict[str, Any]]:
         """Answers for a table, a list of dicts or one dict, in order: see `predict.predict`."""
-        from mmbm.predict import predict
+        from mmbm.inference.predictor import predict
 
         return list(predict(self, rows, **options))
 
     def write(self, row: dict[str, Cell], target: str | None = None) -> Iterator[str]:
         """A row's text in pieces, while it is written: see `predict.write`."""
-        from mmbm.predict import write
+        from mmbm.inference.predictor import write
 
         return write(self, row, target)
 
@@ -142,8 +136,8 @@ class Bundle:
     ) -> dict[str, Any]:
         """Metrics on a table, or on a split of the table the bundle was trained from. `reading` is
         root, encoding or delimiter, where the table is not read as in training."""
-        from mmbm.predict import evaluate_table
-        from mmbm.reading import Reading
+        from mmbm.data.reading import Reading
+        from mmbm.inference.predictor import evaluate_table
 
         return evaluate_table(self, table, split, Reading(**reading))
 
@@ -183,7 +177,7 @@ class Bundle:
 
     def verify(self) -> int:
         """Answer the golden rows again; their number. Raises BundleError if an answer moved."""
-        from mmbm.predict import raw_answers
+        from mmbm.inference.predictor import raw_answers
 
         with foreign(self.path):
             rows, expected = self.golden()

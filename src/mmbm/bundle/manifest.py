@@ -15,8 +15,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from mmbm.console import say
 from mmbm.errors import BundleError
-from mmbm.progress import say
 
 FORMAT = 1
 MANIFEST = "manifest.json"

@@ -10,9 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from safetensors.numpy import save_file
 
-from mmbm import configfile, files
+from mmbm import files
 from mmbm.bundle.manifest import FORMAT, LONG, MANIFEST, sha256
-from mmbm.columns import Columns
 from mmbm.config import (
     Config,
     KerasSpec,
@@ -21,7 +20,9 @@ from mmbm.config import (
     PretrainedSpec,
     TextTarget,
 )
-from mmbm.reading import root_rule
+from mmbm.config import load as configfile
+from mmbm.data.reading import root_rule
+from mmbm.kinds.column import Columns
 
 ENDING = re.compile(r"\.[A-Za-z0-9]{1,10}")
 """Of a media file's name, that a golden row's file keeps."""

@@ -5,15 +5,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Discriminator, Field, PositiveInt, Tag, model_validator
 
 from mmbm.config.encoders import BagSpec, CNNSpec, EncoderSpec, PretrainedSpec, RNNSpec
-from mmbm.config.spec import (
-    Fraction,
-    Marks,
-    Positive,
-    Spec,
-    WrittenSpec,
-    by_kind,
-    component,
-)
+from mmbm.config.spec import Fraction, Marks, Positive, Spec, WrittenSpec, by_kind, component
 
 
 class ImageAugment(Spec):

@@ -4,16 +4,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import BeforeValidator, Discriminator, Field, PositiveInt, Tag, model_validator
 
-from mmbm.config.spec import (
-    Fraction,
-    Marks,
-    Positive,
-    Size,
-    Spec,
-    WrittenSpec,
-    by_kind,
-    component,
-)
+from mmbm.config.spec import Fraction, Marks, Positive, Size, Spec, WrittenSpec, by_kind, component
 
 
 class TargetSpec(Spec):

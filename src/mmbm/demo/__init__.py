@@ -12,10 +12,10 @@ from typing import Any, NamedTuple
 
 import mmbm
 from mmbm.bundle import Bundle
+from mmbm.console import say
 from mmbm.demo.dataset import WORDS, Row, make
 from mmbm.demo.speech import language_of
 from mmbm.errors import Interrupted, MissingExtra
-from mmbm.progress import say
 
 TARGET = "answer"
 
@@ -61,7 +61,7 @@ def present(outcome: Outcome, count: int = 5) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from mmbm.output import print_metrics
+    from mmbm.inference.output import print_metrics
 
     console = Console(highlight=False)
     print_metrics(outcome.report, outcome.bundle)

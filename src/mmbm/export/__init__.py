@@ -16,8 +16,8 @@ from mmbm.bundle.manifest import MANIFEST
 from mmbm.bundle.writer import seal
 from mmbm.errors import BundleError, MmbmError
 from mmbm.export.verify import TOLERANCES, Moved, answers, check
+from mmbm.inference.runners import units
 from mmbm.registry import EXPORTS, find
-from mmbm.runners import units
 
 PRECISIONS = {
     "onnx": ("float32", "float16", "int8"),

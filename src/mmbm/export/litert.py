@@ -16,17 +16,17 @@ import torch
 from torch import Tensor, nn
 
 from mmbm.bundle import Bundle
-from mmbm.columns import longest
 from mmbm.errors import BundleError, MissingExtra
-from mmbm.export.onnx import Answer, Encode, between
-from mmbm.nn.batch import Features, Field
-from mmbm.nn.frontends.number import FARTHEST, NumberFrontend
-from mmbm.nn.layers import Recurrence
+from mmbm.inference.restore import restore
+from mmbm.inference.runners.litert import FACTS, Facts, signature
+from mmbm.kinds.column import longest
+from mmbm.kinds.number.frontend import FARTHEST, NumberFrontend
+from mmbm.kinds.text.representation import TextRepresentation
+from mmbm.layers.batch import Features, Field
+from mmbm.layers.blocks import Recurrence
 from mmbm.nn.representations import modality_of
 from mmbm.nn.representations.table import Standard
-from mmbm.nn.representations.text import TextRepresentation
-from mmbm.nn.restore import restore
-from mmbm.runners.litert import FACTS, Facts, signature
+from mmbm.training.export_onnx import Answer, Encode, between
 
 BATCHES = (1, 8)  # rows
 PARTS = (16, 4, 1)

@@ -11,7 +11,7 @@ import numpy as np
 from mmbm.bundle import Bundle
 from mmbm.export.precision import lower, onnx, read
 from mmbm.export.verify import Moved, check
-from mmbm.runners import GRAPHS, Named
+from mmbm.inference.runners import GRAPHS, Named
 
 MEANS = {
     "image": "pixels, row by row, of the picture resized as `spec` says",

@@ -4,8 +4,8 @@ from pathlib import Path
 
 from mmbm.bundle import Bundle
 from mmbm.errors import MissingExtra
-from mmbm.runners import graphs
-from mmbm.runners.openvino import SINK
+from mmbm.inference.runners import graphs
+from mmbm.inference.runners.openvino import SINK
 
 
 def convert(bundle: Bundle, folder: Path, precision: str) -> None:

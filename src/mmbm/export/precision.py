@@ -10,7 +10,7 @@ from typing import Any
 
 from mmbm.bundle import Bundle
 from mmbm.errors import BundleError, MissingExtra
-from mmbm.runners import graphs
+from mmbm.inference.runners import graphs
 
 SCOPES = "pkg.torch.onnx.name_scopes"
 """Metadata that torch's exporter leaves at a node: the modules it comes from."""

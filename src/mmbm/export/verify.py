@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 
 from mmbm.bundle import Bundle
-from mmbm.columns import longest
 from mmbm.errors import BundleError
-from mmbm.predict import Decoded, batched, decode_row
-from mmbm.runners import Named, Runner, flatten, units
+from mmbm.inference.predictor import Decoded, batched, decode_row
+from mmbm.inference.runners import Named, Runner, flatten, units
+from mmbm.kinds.column import longest
 
 TOLERANCES = {"float32": 1e-4, "float16": 0.01, "int8": 0.05}
 """How far an answer may move if not said otherwise: a probability, or a number in its standard

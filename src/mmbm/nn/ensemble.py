@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from mmbm.nn.batch import Encoded, Tokens
+from mmbm.layers.batch import Encoded, Tokens
 from mmbm.nn.model import Batch, Model
 
 

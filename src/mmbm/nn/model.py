@@ -7,7 +7,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from mmbm.columns import Columns
 from mmbm.config import (
     DROP,
     AudioSpec,
@@ -21,15 +20,16 @@ from mmbm.config import (
     TextTarget,
 )
 from mmbm.errors import ConfigError
+from mmbm.kinds.column import Columns
+from mmbm.kinds.contrastive.head import MatchHead
+from mmbm.kinds.number.frontend import NumberFrontend, Numbers
+from mmbm.kinds.text.head import TextHead
+from mmbm.layers.batch import Context, Encoded, Features, Field, Fused, Prefix, Tokens
+from mmbm.layers.blocks import valid
 from mmbm.nn import representations
-from mmbm.nn.batch import Context, Encoded, Features, Field, Fused, Prefix, Tokens
-from mmbm.nn.blend import Blend
+from mmbm.nn.answer_ensemble import Mixed
 from mmbm.nn.encoders.table import Table
-from mmbm.nn.frontends.number import NumberFrontend, Numbers
-from mmbm.nn.heads.match import MatchHead
-from mmbm.nn.heads.text import TextHead
-from mmbm.nn.layers import valid
-from mmbm.nn.mix import Mixed
+from mmbm.nn.mixup import Blend
 from mmbm.nn.pretrained import Pretrained
 from mmbm.nn.representations import EMBEDDING, FEATURES, is_frozen, modality_of
 from mmbm.registry import ENCODERS, FRONTENDS, FUSIONS, HEADS, RAW_FRONTENDS, find

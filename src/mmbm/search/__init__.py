@@ -21,13 +21,13 @@ import numpy as np
 import pyarrow as pa
 
 from mmbm.bundle import Bundle, load
-from mmbm.columns import Cell
 from mmbm.config import Config
+from mmbm.console import say
+from mmbm.data.prepare import MEDIA
+from mmbm.data.reading import Reading, open_as_trained
 from mmbm.errors import BundleError, MissingExtra, MmbmError, TableError
-from mmbm.predict import decode_row, encode
-from mmbm.prepare import MEDIA
-from mmbm.progress import say
-from mmbm.reading import Reading, open_as_trained
+from mmbm.inference.predictor import decode_row, encode
+from mmbm.kinds.column import Cell
 from mmbm.search import seal
 from mmbm.search.where import to_sql
 from mmbm.search.writer import ROW, About, Writer, fields, path_of, quarantine, remote, vector_of

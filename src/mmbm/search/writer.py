@@ -13,15 +13,15 @@ import numpy as np
 import pyarrow as pa
 
 from mmbm.bundle import Bundle
-from mmbm.columns import Cell
-from mmbm.columns.number import parse
+from mmbm.console import say
+from mmbm.data.prepare import MEDIA, resolved
+from mmbm.data.store import parallel
+from mmbm.data.table import Table
 from mmbm.errors import BadCell, TableError
 from mmbm.files import written
-from mmbm.predict import CHUNK, Decoded, decode_row, encode
-from mmbm.prepare import MEDIA, resolved
-from mmbm.prepare.store import parallel
-from mmbm.progress import say
-from mmbm.table import Table
+from mmbm.inference.predictor import CHUNK, Decoded, decode_row, encode
+from mmbm.kinds.column import Cell
+from mmbm.kinds.number.column import parse
 
 ROW = "mmbm_row"
 """Its field of row numbers, 1 the first. (Names of fields can't have a dot.)"""

@@ -17,11 +17,11 @@ import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from mmbm.columns import Cell
 from mmbm.errors import ConfigError, MmbmError
+from mmbm.kinds.column import Cell
 from mmbm.registry import find
 from mmbm.search import Found
-from mmbm.serve.replica import Replica, Unreadable, Wish
+from mmbm.serve.model_server import Replica, Unreadable, Wish
 
 
 class Turn(NamedTuple):

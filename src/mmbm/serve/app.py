@@ -20,21 +20,13 @@ from mmbm.errors import MmbmError
 from mmbm.search import Found
 from mmbm.serve import openai, openapi
 from mmbm.serve.agent import Agent
-from mmbm.serve.body import (
-    PARQUET,
-    Row,
-    Spool,
-    jsonl_rows,
-    media_type,
-    read_rows,
-    table_rows,
-)
-from mmbm.serve.guard import or_gone, refuse
+from mmbm.serve.body import PARQUET, Row, Spool, jsonl_rows, media_type, read_rows, table_rows
 from mmbm.serve.limits import Limits, Refusal, deadline
 from mmbm.serve.metrics import Metrics
+from mmbm.serve.middleware import or_gone, refuse
+from mmbm.serve.model_server import Replica, Unreadable, Wish, together, weight
 from mmbm.serve.playground import PATH
-from mmbm.serve.replica import Replica, Unreadable, Wish, together, weight
-from mmbm.serve.stream import endpoint
+from mmbm.serve.streaming import endpoint
 
 Replicas = dict[str, Replica]
 AHEAD = 2

@@ -12,9 +12,9 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect, Request
 
 from mmbm.bundle import Bundle
-from mmbm.columns import Cell
 from mmbm.errors import TableError
-from mmbm.predict import known_inputs
+from mmbm.inference.predictor import known_inputs
+from mmbm.kinds.column import Cell
 from mmbm.serve.limits import Limits, Refusal
 from mmbm.serve.parquet import parquet_rows
 

@@ -10,10 +10,10 @@ import numpy as np
 from PIL import Image
 
 from mmbm import __version__
-from mmbm.columns import Cell
+from mmbm.kinds.column import Cell
 from mmbm.search import MOST
-from mmbm.serve.openai.asked import Chat, Embed, Transcribe
-from mmbm.serve.replica import Replica
+from mmbm.serve.model_server import Replica
+from mmbm.serve.openai.requests import Chat, Embed, Transcribe
 
 SMALL = 8000
 """Bytes of a golden cell that may stand in an example; instead of a larger one, a made one does."""

@@ -23,10 +23,10 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from uvicorn.supervisors import Multiprocess
 
+from mmbm.console import say
 from mmbm.errors import MmbmError
-from mmbm.progress import say
-from mmbm.serve.guard import ABORT
 from mmbm.serve.limits import Limits
+from mmbm.serve.middleware import ABORT
 from mmbm.serve.origins import Origins
 
 LINGER = 5
@@ -83,10 +83,10 @@ class Service:
         from mmbm.search import load_index
         from mmbm.serve.agent import Agent
         from mmbm.serve.app import create
-        from mmbm.serve.guard import Guard
         from mmbm.serve.metrics import Metrics
+        from mmbm.serve.middleware import Guard
+        from mmbm.serve.model_server import Replica, open_bundle
         from mmbm.serve.playground import OFF, SEVERAL, Playground
-        from mmbm.serve.replica import Replica, open_bundle
 
         disable_created_metrics()  # a second series for each, of when it began
         metrics = Metrics()

@@ -8,17 +8,13 @@ import torch
 
 from mmbm.bundle import Bundle
 from mmbm.config import Config
-from mmbm.evaluate import Report, collect
-from mmbm.golden import take
+from mmbm.console import say, stage
+from mmbm.data.few import few_rows
+from mmbm.data.prepare import Data, prepare
+from mmbm.inference.evaluate import Report, collect
+from mmbm.inference.restore import check_start
+from mmbm.inference.runners.torch import TorchRunner
 from mmbm.nn.model import Model
-from mmbm.nn.restore import check_start
-from mmbm.prepare import Data, prepare
-from mmbm.prepare.few import few_rows
-from mmbm.progress import say, stage
-from mmbm.run import Run
-from mmbm.runners.torch import TorchRunner
-from mmbm.selftraining import label
-from mmbm.state import TrainState
 from mmbm.training.budget import Budget
 from mmbm.training.classical import Judged, assign, fit, labelled
 from mmbm.training.cost import add_costs
@@ -39,6 +35,10 @@ from mmbm.training.cross_fitting import (
     settle,
 )
 from mmbm.training.finish import write
+from mmbm.training.golden_rows import take
+from mmbm.training.run_folder import Run
+from mmbm.training.self_training import label
+from mmbm.training.state import TrainState
 from mmbm.training.trainer import choose_weights, learn
 
 

@@ -5,11 +5,11 @@ from typing import Any
 
 from mmbm.bundle import Bundle, load
 from mmbm.config import Config, MatchTarget, MediaSpec, TranscriptTarget
-from mmbm.evaluate import Report
-from mmbm.prepare.store import safe
-from mmbm.progress import say
-from mmbm.run import Run, finished
+from mmbm.console import say
+from mmbm.data.store import safe
+from mmbm.inference.evaluate import Report
 from mmbm.training import train
+from mmbm.training.run_folder import Run, finished
 
 
 def train_with_baselines(

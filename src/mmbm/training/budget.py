@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 
 from mmbm.config import Config, MediaSpec
-from mmbm.prepare import Data
-from mmbm.prepare.batches import Rows
-from mmbm.progress import say
-from mmbm.runners import flatten
-from mmbm.subsets import reported_subsets
+from mmbm.console import say
+from mmbm.data.batches import Rows
+from mmbm.data.prepare import Data
+from mmbm.inference.attributions import reported_subsets
+from mmbm.inference.runners import flatten
 
 READING = 0.25
 """Part of the time that reading cells may take; beyond, fewer rows are read."""

@@ -11,16 +11,16 @@ import torch
 from torch import Tensor
 
 from mmbm.config import Config, SplitSpec
+from mmbm.console import stage
+from mmbm.data.batches import Prepared
+from mmbm.data.prepare import Data
+from mmbm.data.split import groups_of, times
 from mmbm.errors import TableError
-from mmbm.nn.batch import Field, Tokens
+from mmbm.layers.batch import Field, Tokens
+from mmbm.nn.answer_ensemble import Mixed
 from mmbm.nn.members import Folds, Matrix, Problem
-from mmbm.nn.mix import Mixed
 from mmbm.nn.model import Model
 from mmbm.nn.representations import EMBEDDING, Representation, modality_of
-from mmbm.prepare import Data
-from mmbm.prepare.batches import Prepared
-from mmbm.progress import stage
-from mmbm.split import groups_of, times
 from mmbm.training.selection import Truth
 
 BATCH = 64

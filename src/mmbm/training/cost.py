@@ -8,15 +8,15 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from mmbm.evaluate import Report
-from mmbm.nn.batch import Context, Field, Tokens
+from mmbm.data.prepare import Data
+from mmbm.inference.evaluate import Report
+from mmbm.layers.batch import Context, Field, Tokens
+from mmbm.nn.answer_ensemble import Mixed
 from mmbm.nn.members.classical import contrasts
 from mmbm.nn.members.linear import Linear
 from mmbm.nn.members.trees import Trees
-from mmbm.nn.mix import Mixed
 from mmbm.nn.model import Model
 from mmbm.nn.representations import EMBEDDING, modality_of
-from mmbm.prepare import Data
 
 T = TypeVar("T")
 BATCH = 8

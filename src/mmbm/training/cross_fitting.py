@@ -11,22 +11,22 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from mmbm.answers import intervals
 from mmbm.bundle import Bundle
-from mmbm.compare import better_than_prior
 from mmbm.config import CategoryTarget, Config, MemberName, SplitSpec
-from mmbm.evaluate import Report, build_answers, collect, compared
-from mmbm.nn.features import precomputed
-from mmbm.nn.mix import FUSED_WEIGHT, PRIOR_WEIGHT, Mixed, network_names
+from mmbm.console import say, stage
+from mmbm.data.batches import Rows
+from mmbm.data.prepare import Data
+from mmbm.inference.compare import better_than_prior
+from mmbm.inference.evaluate import Report, build_answers, collect, compared
+from mmbm.kinds.answer import intervals
+from mmbm.nn.answer_ensemble import FUSED_WEIGHT, PRIOR_WEIGHT, Mixed, network_names
 from mmbm.nn.model import Model
-from mmbm.prepare import Data
-from mmbm.prepare.batches import Rows
-from mmbm.progress import say, stage
-from mmbm.run import Run
 from mmbm.training import classical, selection
 from mmbm.training.budget import PATIENCE, Budget
 from mmbm.training.classical import Judged
 from mmbm.training.cost import add_costs
+from mmbm.training.feature_cache import precomputed
+from mmbm.training.run_folder import Run
 from mmbm.training.selection import Choice, Truth
 from mmbm.training.trainer import learn, load_average
 

@@ -8,21 +8,21 @@ from safetensors.torch import save_file
 
 from mmbm.bundle import Bundle, load
 from mmbm.bundle.writer import save
-from mmbm.card import card
 from mmbm.config import Config
-from mmbm.drift import reference
-from mmbm.evaluate import Report, evaluate
-from mmbm.export.onnx import TOLERANCE, export, verify
-from mmbm.golden import Golden
-from mmbm.prepare import Data
-from mmbm.prepare.overlap import FILE as ROWS
-from mmbm.prepare.overlap import trained_rows
-from mmbm.progress import say, stage
-from mmbm.run import Run
-from mmbm.runners import units
-from mmbm.runners.onnx import OnnxRunner
-from mmbm.runners.torch import TorchRunner
-from mmbm.runners.writing import whole
+from mmbm.console import say, stage
+from mmbm.data.overlap import FILE as ROWS
+from mmbm.data.overlap import trained_rows
+from mmbm.data.prepare import Data
+from mmbm.inference.drift import reference
+from mmbm.inference.evaluate import Report, evaluate
+from mmbm.inference.generation import whole
+from mmbm.inference.runners import units
+from mmbm.inference.runners.onnx import OnnxRunner
+from mmbm.inference.runners.torch import TorchRunner
+from mmbm.training.card import card
+from mmbm.training.export_onnx import TOLERANCE, export, verify
+from mmbm.training.golden_rows import Golden
+from mmbm.training.run_folder import Run
 
 TRAINED = {"folds", "out_of_fold"}
 """Reports of rows that were trained on afterwards, valid ones among them."""

@@ -8,18 +8,18 @@ import torch
 
 from mmbm.bundle import Bundle
 from mmbm.config import Config
+from mmbm.console import say, stage
+from mmbm.data.prepare import Data
 from mmbm.errors import Interrupted
-from mmbm.evaluate import Report, evaluate
-from mmbm.nn.features import precomputed
+from mmbm.inference.evaluate import Report, evaluate
+from mmbm.inference.generation import whole
+from mmbm.inference.restore import start_from
+from mmbm.inference.runners.torch import TorchRunner
 from mmbm.nn.model import Model
-from mmbm.nn.restore import start_from
-from mmbm.prepare import Data
-from mmbm.progress import say, stage
-from mmbm.run import Run
-from mmbm.runners.torch import TorchRunner
-from mmbm.runners.writing import whole
-from mmbm.show import Training
-from mmbm.state import TrainState
+from mmbm.training.feature_cache import precomputed
+from mmbm.training.log import Training
+from mmbm.training.run_folder import Run
+from mmbm.training.state import TrainState
 
 WARMING = 2
 """First steps of a network, whose time says little of that of the others."""

@@ -7,11 +7,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from mmbm.columns import State
-from mmbm.columns.text import OURS, START_ID
 from mmbm.config import PretrainedDecoderSpec
 from mmbm.errors import ConfigError
-from mmbm.nn.batch import Prefix, Tokens
+from mmbm.kinds.column import State
+from mmbm.kinds.text.column import OURS, START_ID
+from mmbm.layers.batch import Prefix, Tokens
 from mmbm.nn.pretrained import Pretrained, opened
 
 NEVER = -1e9

@@ -6,10 +6,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mmbm.columns import State
 from mmbm.config import ScratchDecoderSpec
-from mmbm.nn.batch import Prefix, Tokens
-from mmbm.nn.layers import Block, Sinusoids, check_heads
+from mmbm.kinds.column import State
+from mmbm.layers.batch import Prefix, Tokens
+from mmbm.layers.blocks import Block, Sinusoids, check_heads
 
 PRESETS = {"tiny": (64, 2, 2), "small": (128, 3, 4), "base": (384, 6, 6)}  # width, layers, heads
 

@@ -8,7 +8,7 @@ from torch import nn
 
 from mmbm.config import BagSpec
 from mmbm.errors import ConfigError
-from mmbm.nn.batch import Features, Layout, Tokens
+from mmbm.layers.batch import Features, Layout, Tokens
 
 
 class Bag(nn.Module):

@@ -6,9 +6,9 @@ from torch import Tensor, nn
 
 from mmbm.config import ConformerSpec
 from mmbm.errors import ConfigError
-from mmbm.nn.batch import Features, Layout, Tokens
+from mmbm.layers.batch import Features, Layout, Tokens
+from mmbm.layers.blocks import check_heads
 from mmbm.nn.encoders.rnn import Halve
-from mmbm.nn.layers import check_heads
 
 PRESETS = {"tiny": (64, 2, 2), "small": (144, 4, 4), "base": (256, 8, 4)}  # width, layers, heads
 

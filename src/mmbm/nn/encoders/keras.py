@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from mmbm.config import KerasSpec
 from mmbm.errors import ConfigError, MissingExtra
-from mmbm.nn.batch import Features, Layout, Tokens
+from mmbm.layers.batch import Features, Layout, Tokens
 from mmbm.registry import find
 
 SHORT, LONG = 24, 40

@@ -4,8 +4,8 @@ from torch import Tensor, nn
 
 from mmbm.config import RNNSpec
 from mmbm.errors import ConfigError
-from mmbm.nn.batch import Features, Layout, Tokens
-from mmbm.nn.layers import Recurrence
+from mmbm.layers.batch import Features, Layout, Tokens
+from mmbm.layers.blocks import Recurrence
 
 PRESETS = {"tiny": (48, 1), "small": (96, 1), "base": (256, 2)}  # units per direction, layers
 

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from mmbm.nn.batch import Features, Tokens
+from mmbm.layers.batch import Features, Tokens
 
 
 class Table(nn.Module):

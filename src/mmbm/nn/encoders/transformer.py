@@ -6,8 +6,8 @@ from torch import nn
 
 from mmbm.config import TransformerSpec
 from mmbm.errors import ConfigError
-from mmbm.nn.batch import Features, Layout, Tokens
-from mmbm.nn.layers import Block, Sinusoids, check_heads
+from mmbm.layers.batch import Features, Layout, Tokens
+from mmbm.layers.blocks import Block, Sinusoids, check_heads
 
 PRESETS = {"tiny": (64, 2, 2), "small": (128, 4, 4), "base": (256, 6, 8)}  # width, layers, heads
 

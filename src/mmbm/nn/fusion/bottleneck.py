@@ -5,9 +5,9 @@ import torch
 from torch import nn
 
 from mmbm.config import BottleneckSpec
-from mmbm.nn.batch import Fused, Tokens
+from mmbm.layers.batch import Fused, Tokens
+from mmbm.layers.blocks import Block, check_heads, join
 from mmbm.nn.fusion.transformer import mark, start
-from mmbm.nn.layers import Block, check_heads, join
 
 
 class Bottleneck(nn.Module):

@@ -8,8 +8,8 @@ import torch
 from torch import nn
 
 from mmbm.config import SumSpec
-from mmbm.nn.batch import Fused, Tokens
-from mmbm.nn.layers import Pool, join
+from mmbm.layers.batch import Fused, Tokens
+from mmbm.layers.blocks import Pool, join
 
 
 class Sum(nn.Module):

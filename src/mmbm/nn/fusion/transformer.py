@@ -8,8 +8,8 @@ import torch
 from torch import nn
 
 from mmbm.config import TransformerFusionSpec
-from mmbm.nn.batch import Fused, Tokens
-from mmbm.nn.layers import Block, Sinusoids, check_heads, join
+from mmbm.layers.batch import Fused, Tokens
+from mmbm.layers.blocks import Block, Sinusoids, check_heads, join
 
 
 class TransformerFusion(nn.Module):

@@ -8,12 +8,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from mmbm.console import say, stage
 from mmbm.nn.members import Folds, Matrix, OutOfTime, Problem
 from mmbm.nn.members.boosting import CLASSES
 from mmbm.nn.members.linear import Linear
 from mmbm.nn.members.trees import SCORES, Trees
 from mmbm.nn.representations import BINS, modality_of
-from mmbm.progress import say, stage
 from mmbm.registry import MEMBERS, find
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mmbm.nn.fitted import Fitted
+from mmbm.layers.fitted import Fitted
 from mmbm.nn.members import Folds, Matrix, Pace, Problem, dense
 
 DUAL = {"category": 1200, "labels": 1200, "number": 2500}

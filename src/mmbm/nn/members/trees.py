@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mmbm.nn.fitted import Fitted
+from mmbm.layers.fitted import Fitted
 from mmbm.nn.members import Folds, Matrix, Pace, Problem, dense
 
 COMPONENTS = 30

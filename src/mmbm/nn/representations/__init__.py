@@ -9,9 +9,9 @@ A representation is fitted on the labelled rows without their targets, is part o
 graph, and is zero where the modality is absent.
 """
 
-from mmbm.columns import Columns
 from mmbm.config import Config, MediaSpec, NumberSpec, PretrainedSpec
-from mmbm.nn.representations.base import Representation
+from mmbm.kinds.column import Columns
+from mmbm.layers.representation import Representation
 from mmbm.nn.representations.pretrained import EmbeddingRepresentation
 from mmbm.nn.representations.table import BinsRepresentation, TableRepresentation
 from mmbm.registry import REPRESENTATIONS, find

@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor
 
-from mmbm.nn.batch import Tokens
-from mmbm.nn.representations.base import Representation
+from mmbm.layers.batch import Tokens
+from mmbm.layers.representation import Representation
 
 
 class EmbeddingRepresentation(Representation):

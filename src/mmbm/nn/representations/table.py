@@ -5,10 +5,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from mmbm.columns import Columns
 from mmbm.config import CategorySpec, Config, NumberSpec
-from mmbm.nn.batch import Field
-from mmbm.nn.representations.base import FARTHEST, Representation
+from mmbm.kinds.column import Columns
+from mmbm.layers.batch import Field
+from mmbm.layers.representation import FARTHEST, Representation
 
 VALUES = 1000
 """Values of a category that have a feature, the most frequent; others have none of them."""

@@ -19,14 +19,14 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from mmbm.serve.agent import Agent
-from mmbm.serve.guard import or_gone
 from mmbm.serve.limits import Limits, deadline
-from mmbm.serve.openai.asked import Chat, Embed, form_body, json_body, no
+from mmbm.serve.middleware import or_gone
+from mmbm.serve.model_server import Replica
+from mmbm.serve.openai.agent_chat import talk
 from mmbm.serve.openai.chat import complete
 from mmbm.serve.openai.embeddings import embed
-from mmbm.serve.openai.talk import talk
+from mmbm.serve.openai.requests import Chat, Embed, form_body, json_body, no
 from mmbm.serve.openai.transcriptions import transcribe
-from mmbm.serve.replica import Replica
 
 
 def routes(

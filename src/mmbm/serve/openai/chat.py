@@ -6,13 +6,13 @@ from typing import Any
 
 from starlette.responses import JSONResponse, Response
 
-from mmbm.columns.text import TextColumn
+from mmbm.kinds.text.column import TextColumn
 from mmbm.serve.body import Row, check
 from mmbm.serve.limits import Limits, Refusal
-from mmbm.serve.openai.answered import decoded, events, text_tokens
-from mmbm.serve.openai.asked import Asked, Audio, Chat, Picture, Text, no, valid
-from mmbm.serve.openai.shape import Shape
-from mmbm.serve.replica import Replica, Wish
+from mmbm.serve.model_server import Replica, Wish
+from mmbm.serve.openai.requests import Asked, Audio, Chat, Picture, Text, no, valid
+from mmbm.serve.openai.response_format import Shape
+from mmbm.serve.openai.responses import decoded, events, text_tokens
 
 
 async def complete(replica: Replica, asked: Chat, note: dict[str, Any], limits: Limits) -> Response:

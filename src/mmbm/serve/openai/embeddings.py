@@ -7,9 +7,9 @@ import numpy as np
 from starlette.responses import JSONResponse, Response
 
 from mmbm.serve.limits import Limits
-from mmbm.serve.openai.answered import decoded, text_tokens
-from mmbm.serve.openai.asked import Embed, no
-from mmbm.serve.replica import Replica, Wish, together
+from mmbm.serve.model_server import Replica, Wish, together
+from mmbm.serve.openai.requests import Embed, no
+from mmbm.serve.openai.responses import decoded, text_tokens
 
 
 async def embed(replica: Replica, asked: Embed, note: dict[str, Any], limits: Limits) -> Response:

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from mmbm.bundle import Bundle
-from mmbm.columns.category import shown
+from mmbm.kinds.category.column import shown
 from mmbm.serve.limits import Refusal
-from mmbm.serve.openai.asked import no
+from mmbm.serve.openai.requests import no
 
 TYPES = {
     "category": "string", "number": "number", "labels": "array", "transcript": "string",

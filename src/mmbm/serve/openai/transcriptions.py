@@ -6,9 +6,9 @@ from typing import Any, NamedTuple
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from mmbm.config import TranscriptTarget
-from mmbm.serve.openai.answered import decoded, events
-from mmbm.serve.openai.asked import Transcribe, no
-from mmbm.serve.replica import Replica, Wish
+from mmbm.serve.model_server import Replica, Wish
+from mmbm.serve.openai.requests import Transcribe, no
+from mmbm.serve.openai.responses import decoded, events
 
 PAUSE, LONGEST, LETTERS = 0.8, 6.0, 80
 """A subtitle ends at a pause of so many seconds, and holds at most so many seconds and letters."""

@@ -22,9 +22,9 @@ from starlette.types import Receive, Scope, Send
 
 from mmbm.serve.agent import Agent
 from mmbm.serve.limits import Limits, Refusal
+from mmbm.serve.model_server import Replica
 from mmbm.serve.playground import examples, gate
 from mmbm.serve.playground.words import WORDS
-from mmbm.serve.replica import Replica
 
 PATH = "/playground"
 STYLE = "[id^=talk-] .message img { display: inline; min-width: 0; width: 8em }"

@@ -6,8 +6,8 @@ from typing import Any
 
 from PIL import Image, UnidentifiedImageError
 
-from mmbm.columns.image import DAMAGE, FORMATS
 from mmbm.errors import MmbmError
+from mmbm.kinds.image.column import DAMAGE, FORMATS
 from mmbm.serve.agent import Agent, Turn
 from mmbm.serve.limits import Refusal
 from mmbm.serve.playground.gate import Folder

@@ -14,8 +14,8 @@ from urllib.parse import quote
 from starlette.exceptions import HTTPException
 from starlette.responses import FileResponse, Response
 
-from mmbm.columns.media import name_format
-from mmbm.serve.replica import Replica
+from mmbm.cells.media import name_format
+from mmbm.serve.model_server import Replica
 
 ROUTE = "/examples/"
 LONGEST = 200

@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from mmbm.columns.category import text
 from mmbm.errors import MmbmError
+from mmbm.kinds.category.column import text
 from mmbm.serve.limits import Refusal
+from mmbm.serve.model_server import Replica, Unreadable, Wish
 from mmbm.serve.playground.examples import ON_LOAD, examples, table
 from mmbm.serve.playground.gate import Folder
 from mmbm.serve.playground.words import WORDS, problem
-from mmbm.serve.replica import Replica, Unreadable, Wish
 
 TOP = 6
 """Classes that are shown."""

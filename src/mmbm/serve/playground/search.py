@@ -6,16 +6,16 @@ from typing import Any
 
 from PIL import Image
 
-from mmbm.columns.image import DAMAGE, FORMATS
-from mmbm.columns.media import read
+from mmbm.cells.media import read
 from mmbm.config import ImageSpec
 from mmbm.errors import BadCell, MmbmError
+from mmbm.kinds.image.column import DAMAGE, FORMATS
 from mmbm.search import Found, Index
 from mmbm.serve.limits import Refusal
+from mmbm.serve.model_server import Replica
 from mmbm.serve.playground.gate import Folder
 from mmbm.serve.playground.panel import cell_of, field
 from mmbm.serve.playground.words import problem
-from mmbm.serve.replica import Replica
 
 SHOWN = 12
 """Rows that are found if nothing else is said."""

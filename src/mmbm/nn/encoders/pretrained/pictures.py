@@ -8,11 +8,11 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
-from mmbm.columns import State
-from mmbm.columns.pretrained import WEIGHTS
 from mmbm.config import PretrainedSpec
 from mmbm.errors import ConfigError, MissingExtra
-from mmbm.nn.batch import Features, Tokens
+from mmbm.kinds.column import State
+from mmbm.kinds.pretrained import WEIGHTS
+from mmbm.layers.batch import Features, Tokens
 from mmbm.nn.encoders.pretrained.lite import EfficientNetLite, load_weights
 from mmbm.nn.pretrained import Pretrained, check_fit, opened
 

@@ -8,12 +8,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mmbm.columns import State
 from mmbm.config import PretrainedSpec
 from mmbm.errors import ConfigError
-from mmbm.nn.batch import Features, Tokens
-from mmbm.nn.frontends.audio import fourier
-from mmbm.nn.layers import valid
+from mmbm.kinds.audio.frontend import fourier
+from mmbm.kinds.column import State
+from mmbm.layers.batch import Features, Tokens
+from mmbm.layers.blocks import valid
 from mmbm.nn.pretrained import Pretrained, opened
 
 

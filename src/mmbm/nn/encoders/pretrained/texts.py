@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from mmbm.columns import State
 from mmbm.config import PretrainedSpec
-from mmbm.nn.batch import Features, Tokens
+from mmbm.kinds.column import State
+from mmbm.layers.batch import Features, Tokens
 from mmbm.nn.pretrained import Pretrained, opened
 
 BLOCKS = {"distilbert": "transformer.layer"}

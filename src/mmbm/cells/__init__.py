@@ -1,0 +1,1 @@
+"""Raw cells, whatever their kind: bytes, paths, URLs, arrays, lists, notations of numbers."""

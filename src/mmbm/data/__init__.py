@@ -1,0 +1,1 @@
+"""The table and its readers, splits, fitting, decoding once, quarantine, batches, checks."""

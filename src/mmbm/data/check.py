@@ -1,0 +1,60 @@
+"""What is wrong with the data, before training on it. Its decoded cells are kept for training."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mmbm.config import Config
+from mmbm.data.few import few_rows
+from mmbm.data.loudness import odd_sounds
+from mmbm.data.prepare import Data, prepare
+
+FEW = 10
+"""Train rows of a class below which it will hardly be learned."""
+
+
+def check(config: Config, cache: Path, quarantine: Path, table: Any = None) -> list[str]:
+    """Sentences about rows, bad cells, duplicates and rare classes; raises what training would."""
+    data = prepare(config, cache, quarantine, table=table)
+    sizes = ", ".join(f"{len(rows)} {split}" for split, rows in data.splits.items())
+    small = few_rows(data.splits, pooled=True)
+    told = [*data.notes, *small, *absent(data), *rare(config, data), *sounds(config, data)]
+    return [f"{data.table.source}: {sizes} rows.", *told]
+
+
+def sounds(config: Config, data: Data) -> list[str]:
+    rows = np.sort(np.concatenate([part.rows for part in data.splits.values()]))
+    stores = data.splits["train"].stores
+    names = [name for name, spec in config.inputs.items() if spec.kind == "audio"]
+    return [note for name in names for note in odd_sounds(name, stores[name], rows)]
+
+
+def absent(data: Data) -> list[str]:
+    rows = data.splits["train"]
+    parts = {name: 1 - rows.stores[name].present[rows.rows].mean() for name in rows.inputs}
+    return [
+        f"{name!r} is absent from {p:.1%} of the train rows."
+        for name, p in parts.items()
+        if 0 < p < 1
+    ]
+
+
+def rare(config: Config, data: Data) -> list[str]:
+    said = []
+    for name, spec in config.targets.items():
+        if spec.kind in ("number", "match", "text"):
+            continue
+        what, where = "classes", "train rows"
+        if spec.kind == "transcript":
+            what, where = "tokens", "occurrences in the train rows"
+        state = data.columns[name].state
+        few = [v for v, count in zip(state["values"], state["counts"]) if count < FEW]
+        if spec.kind == "transcript":
+            few = few[2:]  # the blank, and what stands for unknown characters
+        if few:
+            said.append(
+                f"{len(few)} of {len(state['values'])} {what} of {name!r} have fewer than {FEW} "
+                f"{where}: {', '.join(few[:5])}{'…' if len(few) > 5 else ''}."
+            )
+    return said

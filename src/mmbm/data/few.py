@@ -1,0 +1,23 @@
+"""Splits of so few rows that scores on them are uncertain."""
+
+from mmbm.data.batches import Rows
+
+LEAST = 50
+"""Labelled train and valid rows below which scores are uncertain, whatever is done with them."""
+HELD = 10
+"""Rows of a split below which its scores are."""
+
+
+def few_rows(splits: dict[str, Rows], pooled: bool) -> list[str]:
+    """A sentence where scores will be uncertain. pooled: train and valid rows are divided into
+    folds, so that the size of valid alone doesn't count."""
+    sizes = {split: len(rows) for split, rows in splits.items()}
+    labelled = sizes["train"] + sizes["valid"]
+    judged = [sizes["test"]] if pooled else [sizes["valid"], sizes["test"]]
+    if labelled >= LEAST and not any(0 < size < HELD for size in judged):
+        return []
+    counts = ", ".join(f"{size} {split}" for split, size in sizes.items())
+    return [
+        f"Only {counts} rows have a target: scores on so few rows are uncertain. Look at their "
+        "intervals, and label more rows."
+    ]

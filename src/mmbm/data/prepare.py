@@ -1,0 +1,367 @@
+"""From a table to batches: split · fit · decode once · quarantine · gather.
+
+    Table --split--> row numbers --fit--> Columns --decode--> Store (one Arrow file per column)
+          --quarantine--> Rows (of a split) --batches--> NumpyBatch
+
+Nothing here holds a whole column in memory: tables and stores are memory-mapped.
+"""
+
+import csv
+import math
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from mmbm import files
+from mmbm.cells.media import locate
+from mmbm.config import Config, LabelsTarget, MediaSpec
+from mmbm.console import heartbeat, stage
+from mmbm.data import unseen
+from mmbm.data.batches import Prepared, Rows
+from mmbm.data.overlap import repeated
+from mmbm.data.positive_groups import match_keys
+from mmbm.data.speech import too_short, unknown
+from mmbm.data.split import split_rows
+from mmbm.data.store import Store, decode_cell, open_store
+from mmbm.data.table import Table, open_table
+from mmbm.errors import BadCell, ConfigError, TableError
+from mmbm.kinds import column as kinds
+from mmbm.kinds.category.column import extended
+from mmbm.kinds.column import Cell, Column, Columns, State
+
+MEDIA = {"image", "audio"}
+PROBED = 40
+"""Rows that are read to see how long it takes."""
+LEAST = 100
+"""Rows of a split that are read however long it takes."""
+SPLITS = ("train", "valid", "test")
+
+
+class Data(NamedTuple):
+    """Everything that training and evaluation need of a table."""
+
+    table: Table
+    columns: Columns
+    splits: dict[str, Rows]
+    notes: list[str]  # what the user should know: rows left out, duplicates across splits
+    unlabelled: np.ndarray = np.empty(0, np.int64)  # train rows without any target
+    bad_rows: int = 0  # with cells that can't be decoded
+
+
+def prepare(
+    config: Config,
+    cache: Path,
+    quarantine: Path | None = None,
+    states: dict[str, State] | None = None,
+    table: Any = None,
+    few: int = 0,
+    seconds: float | None = None,
+) -> Data:
+    """Open, split, fit, decode and quarantine. `cache` holds prepared files for the next run.
+
+    `states` are columns fitted earlier (going on from a bundle); `table` is used in place of the
+    file the config names. Columns are fitted on the train rows, or on train and valid rows where
+    these are no more than `few`. `seconds`: time for reading cells; some of the rows are read where
+    it is too short for all.
+    """
+    files.clean(cache)
+    with stage(f"Reading {Path(config.data.table).name}"):
+        opened = open_config_table(config, cache, table)
+        rows = split_rows(opened, config.data.split, config.targets)
+    notes = rows.notes
+    chosen = None
+    if seconds is not None and (fewer := affordable(config, opened, rows, seconds)):
+        total, read = (sum(map(len, some.values())) for some in (rows, fewer))
+        notes = [*notes, f"In {seconds:.0f} s {read} of {total} rows can be read, drawn at random."]
+        rows, chosen = fewer, np.sort(np.concatenate(list(fewer.values())))
+    with stage("Fitting the columns"):
+        learned = np.union1d(rows["train"], rows["valid"])
+        columns = fit(
+            config, opened, learned if len(learned) <= few else rows["train"], states or {}
+        )
+    stores = decode(config, opened, columns, cache, chosen)
+    data = assemble(config, opened, columns, stores, rows, quarantine)
+    return data._replace(notes=[*notes, *data.notes])
+
+
+def affordable(
+    config: Config, table: Table, rows: dict[str, np.ndarray], seconds: float
+) -> dict[str, np.ndarray] | None:
+    """The rows of each split, drawn at random, that can be read in so many seconds; None: all.
+
+    How long that takes is measured on some of them.
+    """
+    everything = np.concatenate(list(rows.values()))
+    drawn = np.random.default_rng(0).permutation(everything)
+    some = np.sort(drawn[:PROBED])
+    took = 0.0
+    for name, spec in config.inputs.items():
+        if isinstance(spec, MediaSpec):
+            column = kinds.build(spec)
+            most = getattr(spec, "max_bytes", None)
+            column.fit(cell for cell in raw_cells(table, name, spec.kind, some, most) if ok(cell))
+            start = time.monotonic()
+            for cell in raw_cells(table, name, spec.kind, some, most):
+                decode_cell(column, cell)
+            took += time.monotonic() - start
+    part = seconds * len(some) / max(took * len(everything), 1e-9)
+    if part >= 1:
+        return None
+    chosen = {}
+    for split, own in rows.items():
+        mixed = np.random.default_rng(0).permutation(own)
+        chosen[split] = np.sort(mixed[: max(math.ceil(part * len(own)), LEAST)])
+    return chosen if any(len(chosen[split]) < len(own) for split, own in rows.items()) else None
+
+
+def open_config_table(config: Config, cache: Path, table: Any = None) -> Table:
+    data = config.data
+    root = Path(data.root) if data.root else None
+    opened = open_table(
+        data.table if table is None else table,
+        encoding=data.encoding, delimiter=data.delimiter, skip=data.skip, escape=data.escape,
+        quote=data.quote, root=root, cache=cache,
+    )  # fmt: skip
+    check_columns(config, opened)
+    return opened
+
+
+def check_columns(config: Config, table: Table) -> None:
+    """A missing column is an error of its own."""
+    classes = [spec.classes.column for spec in config.matches.values() if spec.classes]
+    for name in [*config.columns, *classes]:
+        table.column(name)
+
+
+def raw_cells(
+    table: Table, name: str, kind: str, rows: np.ndarray | None = None, most: int | None = None
+) -> Iterator[Cell]:
+    """The cells of a column; those of media as bytes (of a URL no more than `most`) or paths.
+    Unreadable ones come as BadCell."""
+    cells = table.cells(name, rows)
+    if kind not in MEDIA:
+        yield from cells
+        return
+    for cell in cells:
+        try:
+            yield locate(cell, table.root, most)
+        except BadCell as bad:
+            yield bad  # type: ignore[misc]  # travels to `decode_cell`, which reports it
+
+
+def fit(config: Config, table: Table, train: np.ndarray, states: dict[str, State]) -> Columns:
+    """Every column learns what it needs from the train split only."""
+    columns: Columns = {}
+    followers: dict[str, list[str]] = {}  # columns that share the weights of another
+    for name, spec in config.inputs.items():
+        if original := getattr(spec, "same_as", None):
+            followers.setdefault(original, []).append(name)
+    specs = config.columns
+    for name, spec in heartbeat(specs.items(), "Columns fitted", len(specs)):
+        column = kinds.build(spec, states.get(name))
+        is_target = name in config.targets
+        if name not in states:
+            same_as = getattr(spec, "same_as", None)
+            names = [name, *followers.get(name, [])]
+            if same_as:  # columns that share weights share what was learned
+                column = kinds.build(spec, columns[same_as].state)
+            else:
+                cells = (c for n in names for c in raw_cells(table, n, spec.kind, train) if ok(c))
+                fit_one(name, column, cells)
+        elif is_target and spec.kind == "category":
+            fresh = kinds.build(spec)
+            fit_one(name, fresh, raw_cells(table, name, spec.kind, train))
+            column = kinds.build(spec, extended(spec, states[name], fresh.state))
+        columns[name] = column
+        if is_target:
+            _check_target(table, name, spec.kind, column)
+    return columns
+
+
+def fit_one(name: str, column: Column, cells: Iterator[Cell]) -> None:
+    try:
+        column.fit(cells)
+    except ConfigError as error:  # a column doesn't know its name
+        raise ConfigError(f"Column {name!r}: {error}") from error
+
+
+def ok(cell: Any) -> bool:
+    return not isinstance(cell, BadCell)
+
+
+def _check_target(table: Table, name: str, kind: str, column: Column) -> None:
+    values = column.state.get("values", [])
+    if kind == "category" and len(values) < 2:
+        seen = f"only {values[0]!r}" if values else "no value"
+        raise TableError(
+            f"{table.source}: target {name!r} has {seen} in the train split; a category needs at "
+            "least two classes to tell apart."
+        )
+    if kind == "labels" and not values:
+        raise TableError(f"{table.source}: target {name!r} has no label in the train split.")
+    if kind == "transcript" and not any(column.state["counts"]):
+        raise TableError(f"{table.source}: target {name!r} has no text in the train split.")
+    if kind == "number" and not column.state["count"]:
+        raise TableError(f"{table.source}: target {name!r} has no number in the train split.")
+
+
+def decode(
+    config: Config, table: Table, columns: Columns, cache: Path, chosen: np.ndarray | None = None
+) -> dict[str, Store]:
+    """Decode every cell once; a column whose files and settings are unchanged is read back. Of
+    pictures, sounds and texts only those of the chosen rows, if given: others count as absent."""
+    specs = config.columns
+    stores = {}
+    for name, column in heartbeat(columns.items(), "Columns prepared", len(columns)):
+        most = getattr(specs[name], "max_bytes", None)
+        some = chosen if isinstance(specs[name], MediaSpec) else None
+        stores[name] = open_store(
+            name, column, specs[name],
+            lambda n=name, m=most, some=some: raw_or_none(table, n, specs[n].kind, some, m),
+            table, cache, config.data.rehash, some,
+        )  # fmt: skip
+    return stores
+
+
+def raw_or_none(
+    table: Table, name: str, kind: str, rows: np.ndarray | None, most: int | None
+) -> Iterator[Cell]:
+    """The raw cells of a column, None in place of those of other rows than these, if given."""
+    cells = raw_cells(table, name, kind, rows, most)
+    if rows is None:
+        yield from cells
+        return
+    wanted = np.zeros(table.rows, bool)
+    wanted[rows] = True
+    for want in wanted.tolist():
+        yield next(cells) if want else None
+
+
+def assemble(
+    config: Config,
+    table: Table,
+    columns: Columns,
+    stores: dict[str, Store],
+    rows: dict[str, np.ndarray],
+    quarantine: Path | None,
+) -> Data:
+    """Apply `bad_cells`, leave out rows without any target, tell of what was left out."""
+    notes = []
+    prepared: dict[str, Prepared] = {**stores, **match_keys(config, table, stores)}
+    used = np.zeros(table.rows, bool)
+    used[np.concatenate(list(rows.values()))] = True
+    bad = sorted((r, name) for name, store in stores.items() for r in store.reasons if used[r])
+    write_quarantine(quarantine, config, table, stores, bad)
+    bad_rows = np.unique([row for row, _ in bad]).astype(np.int64)
+    if bad:
+        notes.append(_bad_cells(config.data.bad_cells, table, stores, bad, quarantine))
+    gone = bad_rows if config.data.bad_cells == "drop" else np.empty(0, np.int64)
+    has_target = np.any([prepared[name].present for name in config.targets], axis=0)
+    kept = {split: np.setdiff1d(rows.get(split, np.empty(0, np.int64)), gone) for split in SPLITS}
+    unlabelled = kept["train"][~has_target[kept["train"]]]
+    empty = int(sum((~has_target[r]).sum() for r in kept.values()))
+    if empty and config.train.self_training and len(unlabelled):
+        notes.append(f"{len(unlabelled)} train rows have no target: they are labelled by a model.")
+        empty -= len(unlabelled)
+    if empty:
+        pairs = " (of a match: cells in two of its columns)" if config.matches else ""
+        notes.append(f"{empty} rows have no target{pairs} and are left out.{_no_label(config)}")
+    kept = {split: r[has_target[r]] for split, r in kept.items()}
+    for split in ("train", "valid"):
+        if split in rows and not len(kept[split]):
+            why = " ".join(notes) if len(rows[split]) else "data.split gives it none."
+            raise TableError(f"{table.source}: no usable rows in the {split} split: {why}")
+    if "train" in rows:
+        notes += never_present(config, stores, kept["train"])
+        notes += too_short(config, table.source, stores, kept["train"])
+        notes += unknown(config, stores, kept["train"])
+    notes += duplicates(config, stores, kept)
+    if "train" in rows:
+        notes += repeated(config, stores, kept)
+    held = {split: kept[split] for split in ("valid", "test") if len(kept[split])}
+    notes += unseen.notes(
+        config, table, columns, stores, held if "train" in rows else {"": kept["test"]}
+    )
+    inputs, targets = list(config.inputs), list(config.targets)
+    splits = {split: Rows(prepared, inputs, targets, r) for split, r in kept.items()}
+    return Data(table, columns, splits, notes, unlabelled, len(bad_rows))
+
+
+def _no_label(config: Config) -> str:
+    """How to say that an empty cell of labels says that none applies."""
+    labels = [
+        name
+        for name, spec in config.targets.items()
+        if isinstance(spec, LabelsTarget) and spec.empty == "unknown"
+    ]
+    if not labels:
+        return ""
+    return f" If an empty cell of {labels[0]!r} means that no label applies: empty: none."
+
+
+def _bad_cells(policy: str, table: Table, stores: dict, bad: list, quarantine: Path | None) -> str:
+    row, name = bad[0]
+    first = f"the first is row {row + 1}, column {name!r}: {stores[name].reasons[row]}"
+    rows = len({row for row, _ in bad})
+    where = f" All are listed in {quarantine}." if quarantine else ""
+    if policy == "stop":
+        raise TableError(
+            f"{table.source}: {len(bad)} cells in {rows} rows can't be decoded; {first}.{where} "
+            "Mend them, or set data.bad_cells: drop (leave the rows out) or missing (as if absent)."
+        )
+    fate = "these rows are left out" if policy == "drop" else "they count as absent"
+    return f"{len(bad)} cells in {rows} rows can't be decoded and {fate}; {first}.{where}"
+
+
+def write_quarantine(
+    path: Path | None, config: Config, table: Table, stores: dict[str, Store], bad: list
+) -> None:
+    """One line per cell that can't be decoded: row (1 is the first), column, path, reason."""
+    if path is None:
+        return
+    with files.written(path) as part, part.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["row", "column", "path", "reason"])
+        for row, name in bad:
+            cell = next(table.cells(name, np.array([row])))
+            media = name in config.inputs and config.inputs[name].kind in MEDIA
+            place = resolved(cell, table) if media else ""
+            writer.writerow([row + 1, name, place, stores[name].reasons[row]])
+
+
+def resolved(cell: Cell, table: Table) -> str:
+    """The path a media cell leads to; empty where the cell holds the data itself."""
+    try:
+        place = locate(cell, table.root)
+    except BadCell:
+        return ""
+    return str(place) if isinstance(place, Path) else ""
+
+
+def never_present(config: Config, stores: dict[str, Store], train: np.ndarray) -> list[str]:
+    return [
+        f"{name!r} is absent from every train row: nothing can be learned from it."
+        for name in config.inputs
+        if not stores[name].present[train].any()
+    ]
+
+
+def duplicates(config: Config, stores: dict[str, Store], rows: dict[str, np.ndarray]) -> list[str]:
+    """Media that decode to exactly the same in train and in valid or test: scores flatter then."""
+    notes = []
+    for name, spec in config.inputs.items():
+        if spec.kind not in MEDIA:
+            continue
+        store = stores[name]
+        digests = {k: store.digests[r[store.present[r]]] for k, r in rows.items()}
+        for split in ("valid", "test"):
+            shared = np.isin(digests[split], digests["train"])
+            if shared.any():
+                notes.append(
+                    f"{int(shared.sum())} of {len(shared)} {split} cells of {name!r} are exact "
+                    "duplicates of train cells: scores on them flatter the model."
+                )
+    return notes

@@ -1,0 +1,321 @@
+"""Decoded cells of one column on disk: an Arrow file, memory-mapped, written once.
+
+The file has a record batch per chunk of rows with three columns: `value` (the array's bytes, null
+where absent or bad), `reason` (why a cell is bad, else null) and `digest` (8 bytes of BLAKE2b of
+what the cell holds, see `told_apart`, the same on every machine; 0 where there is nothing).
+Its name holds a key of all that decoding depends on, so an unchanged column is never decoded twice.
+"""
+
+import hashlib
+import json
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import chain, islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from mmbm import files
+from mmbm.config import Spec
+from mmbm.console import say, stage, track
+from mmbm.data.table import Table
+from mmbm.errors import BadCell
+from mmbm.kinds.category.column import CategoryColumn
+from mmbm.kinds.column import Arrays, Cell, Column, Storage
+from mmbm.kinds.labels.column import LabelsColumn
+from mmbm.kinds.text.column import TextColumn, plain_text
+
+FORMAT = 2
+"""Raised when the file's layout changes, so that an older one is not used."""
+NOT_DECODING = {"encoder", "augment", "same_as", "weight", "loss", "class_weights"} | {
+    "label_smoothing", "decision", "threshold", "group", "bins", "bands", "normalise",
+    "of", "beam", "order", "influence", "bonus",
+    "decoder", "temperature", "top_p", "seed",
+}  # fmt: skip
+"""Options that don't change what a cell decodes to."""
+
+
+SMALL = 1 << 14
+"""Bytes of a file that is read, not mapped: a wide table has more columns than a process may have
+open files (often 1024) or maps (65,530)."""
+
+
+class Store:
+    """Random access to the decoded cells of a column, without reading them into memory."""
+
+    def __init__(self, path: Path, storage: Storage):
+        self.name = path.stem
+        self.storage = storage
+        small = path.stat().st_size <= SMALL
+        self._map = pa.py_buffer(path.read_bytes()) if small else pa.memory_map(str(path))
+        reader = pa.ipc.open_file(self._map)
+        batches = [reader.get_batch(i) for i in range(reader.num_record_batches)]
+        self.chunk = batches[0].num_rows if batches else 1
+        self.present = _joined([np.asarray(b["value"].is_valid()) for b in batches], bool)
+        self.digests = _joined([_view(b["digest"], np.uint64) for b in batches], np.uint64)
+        self.reasons: dict[int, str] = {
+            i * self.chunk + row: reason
+            for i, batch in enumerate(batches)
+            if batch["reason"].null_count < len(batch)
+            for row, reason in enumerate(batch["reason"].to_pylist())
+            if reason is not None
+        }
+        dtype = np.dtype(storage.dtype)
+        if storage.ragged:
+            item = dtype.itemsize * int(np.prod(storage.shape, dtype=np.int64))
+            self._offsets = [_view(b["value"], np.int64, extra=1) // item for b in batches]
+            self._values = [
+                np.frombuffer(b["value"].buffers()[2] or b"", np.uint8)[: offsets[-1] * item]
+                .view(dtype).reshape(-1, *storage.shape)
+                for b, offsets in zip(batches, self._offsets)
+            ]  # fmt: skip
+            lengths = _joined([np.diff(o) for o in self._offsets], np.int64)
+            self.lengths = np.where(self.present, lengths, 1)
+        else:
+            self._values = [
+                np.frombuffer(b["value"].buffers()[1], dtype).reshape(len(b), *storage.shape)
+                for b in batches
+            ]
+            self.lengths = np.ones(len(self.present), np.int64)
+
+    def gather(self, rows: np.ndarray) -> Arrays:
+        """The cells of these rows as one padded batch."""
+        present, lengths = self.present[rows], self.lengths[rows]
+        shape = (int(lengths.max(initial=1)),) if self.storage.ragged else ()
+        values = np.zeros((len(rows), *shape, *self.storage.shape), self.storage.dtype)
+        chunks, places = np.divmod(rows, self.chunk)
+        for i, (chunk, place) in enumerate(zip(chunks.tolist(), places.tolist())):
+            if not present[i]:
+                continue
+            if self.storage.ragged:
+                start = self._offsets[chunk][place]
+                values[i, : lengths[i]] = self._values[chunk][start : start + lengths[i]]
+            else:
+                values[i] = self._values[chunk][place]
+        return Arrays(values, lengths, present)
+
+
+def _joined(parts: list[np.ndarray], dtype: Any) -> np.ndarray:
+    return np.concatenate(parts) if parts else np.empty(0, dtype)
+
+
+def _view(array: pa.Array, dtype: Any, extra: int = 0) -> np.ndarray:
+    return np.frombuffer(array.buffers()[1], dtype, count=len(array) + extra)
+
+
+def open_store(
+    name: str,
+    column: Column,
+    spec: Spec,
+    cells: Callable[[], Iterable[Cell]],
+    table: Table,
+    cache: Path,
+    rehash: bool = False,
+    chosen: np.ndarray | None = None,
+) -> Store:
+    """The column's prepared file; made now if there is none of just these cells and settings.
+
+    chosen: the rows that `cells` gives, if not all; the others are as if absent.
+    """
+    digest = hashlib.blake2b(digest_size=10)
+    settings = {k: v for k, v in spec.model_dump(mode="json").items() if k not in NOT_DECODING}
+    settings["bins"] = None  # quantile bins are learned, not used to decode
+    state = {
+        k: v
+        for k, v in column.state.items()
+        if k not in ("edges", "counts", "shown", "rare", "ngrams", "pretrained")
+    }
+    known = [FORMAT, name, column.version, settings, state, table.rows]
+    digest.update(json.dumps(known, sort_keys=True, default=str).encode())
+    if chosen is not None:
+        digest.update(chosen.tobytes())
+    if spec.kind in ("image", "audio"):  # type: ignore[attr-defined]
+        with stage(f"Looking which files of {name} changed"):
+            for cell in cells():
+                digest.update(identity(cell, rehash))
+    else:
+        digest.update(table.digest.encode())
+    path = cache / f"{safe(name)}-{digest.hexdigest()}.arrow"
+    with stage(f"Checking the prepared file of {name}"):
+        there = usable(path, name)
+    if not there:
+        write(path, column, cells(), table.rows, name)
+    return Store(path, column.storage)
+
+
+def usable(path: Path, name: str) -> bool:
+    """Whether a prepared file is there and whole; one that isn't is made anew, which is said."""
+    if files.sound(path):
+        return True
+    if path.exists():
+        say(f"The prepared file of {name}, {path}, is damaged or unfinished: it is made again.")
+    return False
+
+
+def safe(name: str) -> str:
+    """A column's name as part of a file name."""
+    return "".join(c if c.isalnum() or c in "-_" else "_" for c in name)[:40]
+
+
+def identity(cell: Cell, rehash: bool) -> bytes:
+    """What tells an unchanged cell: path, size and time of change, or its bytes."""
+    if isinstance(cell, Path):
+        if rehash and cell.is_file():
+            with cell.open("rb") as file:
+                return hashlib.file_digest(file, "blake2b").digest()
+        try:
+            stat = os.stat(cell)
+        except OSError as error:
+            return f"{cell}|{error.errno}\n".encode(errors="surrogateescape")
+        return f"{cell}|{stat.st_size}|{stat.st_mtime_ns}\n".encode(errors="surrogateescape")
+    raw = cell if isinstance(cell, bytes) else repr(cell).encode()
+    return hashlib.blake2b(raw, digest_size=16).digest()
+
+
+def write(path: Path, column: Column, cells: Iterable[Cell], rows: int, name: str) -> None:
+    """Decode in parallel, chunk by chunk and in order; the file appears only when it is whole."""
+    storage = column.storage
+    chunk = (
+        32 if storage.ragged else int(np.clip((1 << 20) // max(item_size(storage), 1), 16, 4096))
+    )
+    batches = parallel(
+        lambda some: record(
+            [decode_cell(column, cell) for cell in some],
+            storage,
+            [told_apart(column, cell) for cell in some],
+        ),
+        chunks(cells, chunk),
+    )
+    save(path, storage, batches, rows, f"decode {name}")
+
+
+def item_size(storage: Storage) -> int:
+    """Bytes of a cell, or of one place of a ragged one."""
+    return np.dtype(storage.dtype).itemsize * int(np.prod(storage.shape, dtype=np.int64))
+
+
+Decoded = tuple[np.ndarray | None, str | None]
+"""A cell's array, or why there is none; neither where it is absent."""
+
+
+def save(
+    path: Path, storage: Storage, batches: Iterable[pa.RecordBatch], rows: int, label: str
+) -> None:
+    """Batches of equal size, the last one aside."""
+    with (
+        files.written(path, sync=False) as part,
+        pa.OSFile(str(part), "wb") as sink,
+        pa.ipc.new_file(sink, schema(storage)) as writer,
+    ):
+        for batch in track(batches, rows, label, each=len):
+            writer.write_batch(batch)
+    files.seal(path)
+
+
+def chunks(cells: Iterable[Cell], size: int) -> Iterator[list[Cell]]:
+    iterator = iter(cells)
+    while chunk := list(islice(iterator, size)):
+        yield chunk
+
+
+def parallel(work: Callable, items: Iterable, workers: int | None = None) -> Iterator:
+    """Results in order from `workers` threads, one per core if not said, with only a few items
+    under way at once.
+
+    Decoders release the interpreter lock for most of their work.
+    """
+    items = iter(items)
+    first = list(islice(items, 2))
+    if len(first) < 2:  # nothing to do meanwhile: no threads for each of many short columns
+        yield from map(work, first)
+        return
+    items = chain(first, items)
+    affinity = hasattr(os, "sched_getaffinity")
+    workers = workers or (len(os.sched_getaffinity(0)) if affinity else os.cpu_count())
+    with ThreadPoolExecutor(workers) as pool:
+        waiting: deque = deque()
+        try:
+            for item in items:
+                waiting.append(pool.submit(work, item))
+                if len(waiting) > 2 * (workers or 1):
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for one in waiting:  # something failed, or nobody wants the rest
+                one.cancel()
+
+
+def decode_cell(column: Column, cell: Any) -> Decoded:
+    """The decoded cell, or the reason why there is none."""
+    if isinstance(cell, BadCell):
+        return None, cell.reason
+    try:
+        return column.decode(cell), None
+    except BadCell as bad:
+        return None, bad.reason
+
+
+def schema(storage: Storage) -> pa.Schema:
+    value = pa.large_binary() if storage.ragged else pa.binary(item_size(storage))
+    return pa.schema({"value": value, "reason": pa.string(), "digest": pa.uint64()})
+
+
+def told_apart(column: Column, cell: Cell) -> bytes:
+    """What tells a cell from others that decode to the same: a value or a label that training never
+    saw, and a text with words of which it keeps only that they are rare."""
+    try:
+        if isinstance(column, CategoryColumn | LabelsColumn):
+            return "\x1f".join(column.unseen(cell)).encode()
+        if isinstance(column, TextColumn):
+            return (plain_text(cell) or "").encode(errors="surrogatepass")
+    except BadCell:  # its row is left out
+        pass
+    return b""
+
+
+def record(
+    decoded: list[Decoded], storage: Storage, apart: Sequence[bytes] | None = None
+) -> pa.RecordBatch:
+    """The cells as one batch. Values are copied once, by numpy: other threads go on meanwhile.
+
+    apart: see `told_apart`, of each cell.
+    """
+    raws = [
+        None if value is None else np.ascontiguousarray(value).reshape(-1).view(np.uint8)
+        for value, _ in decoded
+    ]
+    digests = [
+        b"\0" * 8 if raw is None else digest(raw, own)
+        for raw, own in zip(raws, apart or [b""] * len(raws))
+    ]
+    arrays = [
+        as_binary(raws, schema(storage).field("value").type),
+        pa.array([reason for _, reason in decoded], pa.string()),
+        pa.array(np.frombuffer(b"".join(digests), "<u8").astype(np.uint64)),
+    ]
+    return pa.record_batch(arrays, schema=schema(storage))
+
+
+def digest(raw: np.ndarray, own: bytes) -> bytes:
+    hashed = hashlib.blake2b(raw.data, digest_size=8)
+    hashed.update(own)
+    return hashed.digest()
+
+
+def as_binary(values: Sequence[np.ndarray | None], kind: pa.DataType) -> pa.Array:
+    """Bytes of each cell as an Arrow array, large_binary or of one size; None is null."""
+    valid = np.array([value is not None for value in values])
+    if pa.types.is_fixed_size_binary(kind):
+        empty = np.zeros(kind.byte_width, np.uint8)
+        values, offsets = [empty if value is None else value for value in values], []
+    else:
+        lengths = [0 if value is None else len(value) for value in values]
+        offsets = [pa.py_buffer(np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64))]
+    joined = np.concatenate([np.empty(0, np.uint8), *(v for v in values if v is not None)])
+    buffers = [pa.py_buffer(np.packbits(valid, bitorder="little")), *offsets]
+    return pa.Array.from_buffers(kind, len(values), [*buffers, pa.py_buffer(joined)])

@@ -1,0 +1,1 @@
+"""A bundle's graphs run on rows: predictor, runners, generation, long audio, evaluation, drift."""

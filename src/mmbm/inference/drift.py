@@ -1,0 +1,169 @@
+"""Is what comes in still like what was trained on? A histogram per input, compared by its PSI.
+
+`reference` is taken when a bundle is written: shares of a number's deciles, of a category's most
+frequent values, and, for a picture, a sound or a text, of the deciles of how far its embedding is
+from the mean one. `Drift` counts the same of the rows that are answered, old rows fading, and gives
+the population stability index (Lewis 1994): under 0.1 is alike, over 0.25 is another population.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from mmbm.config import Config, MediaSpec
+from mmbm.data.batches import Rows
+from mmbm.inference.runners import Named, Runner, flatten
+from mmbm.kinds.column import Arrays, Columns
+
+BINS = 10
+FREQUENT = 20
+"""Values of a category, or labels, that have a bin of their own."""
+SAMPLE = 1000
+"""Rows that embeddings are measured on."""
+MEMORY = 1000
+"""Rows after which an old row counts 1/e of a new one."""
+ENOUGH = 100
+"""Rows before an index says anything."""
+BATCH = 64
+
+Reference = dict[str, dict[str, Any]]
+
+
+def reference(
+    config: Config, columns: Columns, splits: dict[str, Rows], runner: Runner
+) -> Reference:
+    """What `Drift` compares with, by input, as plain JSON.
+
+    Values are those of the train split. Distances are of the valid split, unseen in training as the
+    rows to come are, from the mean embedding of the train split.
+    """
+    train, valid = sample(splits["train"]), sample(splits["valid"])
+    media = [name for name, spec in config.inputs.items() if isinstance(spec, MediaSpec)]
+    learned: Reference = {}
+    known = embeddings(runner, train, columns, media)
+    held_out = embeddings(runner, valid, columns, media)
+    for name, spec in config.inputs.items():
+        if name in media:
+            if not (len(known[name]) and len(held_out[name])):
+                continue  # never present: there is nothing to compare with
+            space = {"mean": known[name].mean(0).tolist(), "std": known[name].std(0).tolist()}
+            far = distance(held_out[name], space)
+            learned[name] = {**space, "edges": deciles(far)}
+            rows = valid
+            values = np.zeros(len(rows))
+            present = rows.stores[name].present[rows.rows]
+            values[present] = far
+        else:
+            rows = splits["train"]
+            values, _, present = rows.stores[name].gather(rows.rows)
+            learned[name] = (
+                {"edges": deciles(values[present])}
+                if spec.kind == "number"
+                else {
+                    "frequent": frequent(
+                        columns[name].state["counts"], first=spec.kind == "category"
+                    )
+                }
+            )
+        counts = count(learned[name], values, present)
+        learned[name]["share"] = (counts / counts.sum()).tolist()
+    return learned
+
+
+class Drift:
+    """Fading counts of what came in. Not thread-safe: one runner thread adds, others may read."""
+
+    def __init__(self, learned: Reference):
+        self.learned = learned
+        self.counts = {name: np.zeros(len(one["share"])) for name, one in learned.items()}
+        self.rows = 0
+
+    def add(self, batch: dict[str, Arrays], encoded: Named) -> None:
+        """A batch of decoded inputs and what `encode` made of it."""
+        for name, one in self.learned.items():
+            values, _, present = batch[name]
+            if "mean" in one:
+                values = distance(pooled(encoded, name), one)
+            self.counts[name] *= np.exp(-len(present) / MEMORY)
+            self.counts[name] += count(one, values, present)
+        self.rows += len(next(iter(batch.values())).present)
+
+    def index(self) -> dict[str, float]:
+        """PSI by input; nothing before there are enough rows to say."""
+        if self.rows < ENOUGH:
+            return {}
+        return {
+            name: psi(np.array(one["share"]), self.counts[name])
+            for name, one in self.learned.items()
+        }
+
+
+def psi(share: np.ndarray, counts: np.ndarray) -> float:
+    """Sum of (p - q)·ln(p/q) over the bins; half a row is added to each, so that none is empty."""
+    p = (counts + 0.5) / (counts.sum() + 0.5 * len(counts))
+    q = (share * MEMORY + 0.5) / (MEMORY + 0.5 * len(share))
+    return float(((p - q) * np.log(p / q)).sum())
+
+
+def count(learned: dict[str, Any], values: np.ndarray, present: np.ndarray) -> np.ndarray:
+    """Rows in each bin, and last those that lack a value."""
+    if "edges" in learned:
+        bins = len(learned["edges"]) + 1
+        places = np.searchsorted(learned["edges"], values[present], side="right")
+    else:
+        bins = len(learned["frequent"]) + 1
+        one_hot = values[present]
+        indices = np.nonzero(one_hot)[1] if one_hot.ndim == 2 else one_hot  # labels: each counts
+        bin_of = {index: place for place, index in enumerate(learned["frequent"])}
+        places = np.array([bin_of.get(i, bins - 1) for i in indices.tolist()], np.int64)
+    counts = np.bincount(places, minlength=bins + 1).astype(float)
+    counts[-1] = len(present) - present.sum()
+    return counts
+
+
+def deciles(values: np.ndarray) -> list[float]:
+    """Inner edges of ten bins; fewer where values repeat."""
+    if not len(values):
+        return []
+    return np.unique(np.quantile(values, np.linspace(0, 1, BINS + 1)[1:-1])).tolist()
+
+
+def frequent(counts: list[int], first: bool) -> list[int]:
+    """Stored indices of the most frequent values; a category's start at 1."""
+    return [int(i) + first for i in np.argsort(counts)[::-1][:FREQUENT]]
+
+
+def sample(rows: Rows) -> Rows:
+    chosen = np.linspace(0, len(rows) - 1, min(SAMPLE, len(rows))).astype(int)
+    return Rows(rows.stores, rows.inputs, rows.targets, rows.rows[chosen])
+
+
+def embeddings(
+    runner: Runner, rows: Rows, columns: Columns, names: list[str]
+) -> dict[str, np.ndarray]:
+    """Of the rows, in their order, that have the input [N, D]."""
+    found: dict[str, np.ndarray] = {name: np.empty((0, 0)) for name in names}
+    parts: dict[str, list] = {name: [] for name in names}
+    order = []
+    for places, batch in rows.in_order(BATCH):
+        encoded = runner.run("encode", flatten(batch.inputs, columns))
+        order.append(places)
+        for name in names:
+            parts[name].append(pooled(encoded, name))
+    back = np.argsort(np.concatenate(order))
+    for name in names:
+        present = rows.stores[name].present[rows.rows]
+        found[name] = np.concatenate(parts[name])[back][present]
+    return found
+
+
+def pooled(encoded: Named, name: str) -> np.ndarray:
+    """Mean over a modality's tokens [B, D]."""
+    keep = encoded[f"{name}.keep"][..., None]
+    return (encoded[f"{name}.x"] * keep).sum(1) / keep.sum(1)
+
+
+def distance(embedded: np.ndarray, space: dict[str, Any]) -> np.ndarray:
+    """Root mean square of the standard scores of an embedding [B, D] -> [B]."""
+    mean, std = np.array(space["mean"]), np.array(space["std"])
+    return np.sqrt((((embedded - mean) / (std + 1e-6)) ** 2).mean(-1))

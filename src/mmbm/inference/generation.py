@@ -1,0 +1,174 @@
+"""A text, token by token: what the `answer` graph has read is gone on with by a `step` graph.
+
+The loop is here, outside the graphs, so that every runner writes alike. A `step` takes `token` [B],
+`place` [B], `cache` and `seen` [B, S]; it gives `logits` [B, V] of the next token and `grown`, the
+cache with this one. A row that has ended leaves the batch.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from mmbm.config import Config, TextTarget
+from mmbm.inference.long_audio import windowed
+from mmbm.inference.runners import Named, Runner
+from mmbm.kinds.text.column import END_ID, START_ID
+
+Choose = Callable[[np.ndarray, int], np.ndarray]
+"""Probabilities [B, V] at a place -> tokens [B]."""
+
+
+class Place(NamedTuple):
+    """What was written at one place of the texts that go on until there."""
+
+    rows: np.ndarray  # [B] which texts these are
+    tokens: np.ndarray  # [B]
+    p: np.ndarray  # [B] probability of each of them
+
+
+class State(NamedTuple):
+    """Texts in the making: what they have read and written, and their last token."""
+
+    token: np.ndarray  # [B] int64
+    cache: np.ndarray  # [B, L, 2, h, S, D/h]
+    seen: np.ndarray  # [B, S] bool
+
+    def take(self, rows: np.ndarray) -> "State":
+        return State(*(part[rows] for part in self))
+
+
+def whole(runner: Runner, config: Config, quick: bool = False) -> Runner:
+    """The runner with what lies outside the graphs: long sounds by windows, texts written;
+    `quick`, by the likeliest token, whatever the config asks for."""
+    runner, texts = windowed(runner, config), config.texts
+    if quick:
+        greedy = {"beam": 1, "temperature": 0.0}
+        texts = {name: spec.model_copy(update=greedy) for name, spec in texts.items()}
+    return Writing(runner, texts) if texts else runner
+
+
+class Writing:
+    """A runner whose `answer` gives, of each text, tokens and their probabilities [B, T, 2] up to
+    the end token (id 0), zeros behind it."""
+
+    def __init__(self, runner: Runner, texts: dict[str, TextTarget]):
+        self.runner, self.texts = runner, texts
+
+    def run(self, graph: str, arrays: Named) -> Named:
+        outputs = self.runner.run(graph, arrays)
+        if graph == "answer":
+            for name, spec in self.texts.items():
+                outputs[name] = (beams if spec.beam > 1 else written)(self, name, outputs)
+                del outputs[f"{name}.cache"], outputs[f"{name}.read"]
+        return outputs
+
+    def places(self, name: str, arrays: Named) -> Iterator[Place]:
+        """Write the texts `name` of encoded rows place by place, as `answer` writes them."""
+        yield from self.write(name, self.runner.run("answer", arrays))
+
+    def write(self, name: str, outputs: Named) -> Iterator[Place]:
+        spec, state = self.texts[name], self.start(name, outputs)
+        rows, choose = np.arange(len(state.token)), chooser(spec)
+        for place in range(spec.max_tokens + 1):
+            p, state = self.step(name, state, place)
+            tokens = choose(p, place)
+            yield Place(rows, tokens, p[np.arange(len(rows)), tokens])
+            going = tokens != END_ID
+            if not going.any():
+                return
+            rows, state = rows[going], state._replace(token=tokens).take(going)
+
+    def start(self, name: str, outputs: Named) -> State:
+        cache, seen = outputs[f"{name}.cache"], outputs[f"{name}.read"]
+        return State(np.full(len(seen), START_ID, np.int64), cache, seen)
+
+    def step(self, name: str, state: State, place: int) -> tuple[np.ndarray, State]:
+        """Probabilities of what comes next [B, V], and the state with the last token in it."""
+        graph = f"step-{list(self.texts).index(name)}"
+        places = np.full_like(state.token, place)
+        out = self.runner.run(graph, {**state._asdict(), "place": places})
+        known = np.concatenate([state.seen, np.ones((len(places), 1), bool)], 1)
+        return softmax(out["logits"]), State(state.token, out["grown"], known)
+
+
+def written(writing: Writing, name: str, outputs: Named) -> np.ndarray:
+    """[B, T, 2]"""
+    places = list(writing.write(name, outputs))
+    texts = np.zeros((len(places[0].rows), len(places), 2), np.float32)
+    for place, (rows, tokens, p) in enumerate(places):
+        texts[rows, place, 0], texts[rows, place, 1] = tokens, p
+    return texts
+
+
+def chooser(spec: TextTarget) -> Choose:
+    """The likeliest token, or one that is drawn: by a number that depends on the place alone, so
+    that a row's text doesn't depend on those it is written with."""
+    if not spec.temperature:
+        return lambda p, place: p.argmax(1)
+
+    def draw(p: np.ndarray, place: int) -> np.ndarray:
+        p = p ** (1 / spec.temperature)
+        order = np.argsort(-p, 1, kind="stable")
+        ranked = np.take_along_axis(p / p.sum(1, keepdims=True), order, 1)
+        ranked[ranked.cumsum(1) - ranked >= spec.top_p] = 0
+        levels = ranked.cumsum(1)
+        at = np.random.default_rng([spec.seed, place]).random() * levels[:, -1:]
+        return np.take_along_axis(order, (levels <= at).sum(1, keepdims=True), 1)[:, 0]
+
+    return draw
+
+
+class Draft(NamedTuple):
+    """A text of a beam."""
+
+    tokens: list[int]
+    p: list[float]
+
+    @property
+    def score(self) -> float:
+        """Log-probability per token."""
+        return float(np.mean(np.log(np.maximum(self.p, 1e-30))))
+
+    @property
+    def ended(self) -> bool:
+        return self.tokens[-1:] == [END_ID]
+
+
+def beams(writing: Writing, name: str, outputs: Named) -> np.ndarray:
+    """Beam search, row by row [B, T, 2]: texts are compared by their log-probability per token."""
+    spec, start = writing.texts[name], writing.start(name, outputs)
+    best = [beam(writing, name, start.take(np.array([row]))) for row in range(len(start.token))]
+    texts = np.zeros((len(best), max(len(draft.tokens) for draft in best), 2), np.float32)
+    for row, draft in enumerate(best):
+        texts[row, : len(draft.tokens)] = np.stack([draft.tokens, draft.p], 1)
+    assert texts.shape[1] <= spec.max_tokens + 1
+    return texts
+
+
+def beam(writing: Writing, name: str, state: State) -> Draft:
+    spec = writing.texts[name]
+    drafts, done = [Draft([], [])], []
+    for place in range(spec.max_tokens + 1):
+        p, state = writing.step(name, state, place)
+        width = min(spec.beam, p.shape[1])
+        likeliest = np.argsort(-p, 1, kind="stable")[:, :width]
+        longer = [
+            (Draft([*draft.tokens, int(token)], [*draft.p, float(p[i, token])]), i)
+            for i, draft in enumerate(drafts)
+            for token in likeliest[i]
+        ]
+        longer = sorted(longer, key=lambda one: -one[0].score)[: spec.beam]
+        done += [draft for draft, _ in longer if draft.ended]
+        going = [(draft, i) for draft, i in longer if not draft.ended]
+        if not going or len(done) >= spec.beam:
+            break
+        drafts = [draft for draft, _ in going]
+        state = state.take(np.array([i for _, i in going]))
+        state = state._replace(token=np.array([d.tokens[-1] for d in drafts], np.int64))
+    return max(done or drafts, key=lambda draft: draft.score)
+
+
+def softmax(logits: np.ndarray) -> np.ndarray:
+    p = np.exp(logits - logits.max(1, keepdims=True))
+    return p / p.sum(1, keepdims=True)

@@ -1,0 +1,1 @@
+"""Other frameworks and published weights: Keras, Hugging Face packages, CTranslate2."""

@@ -1,0 +1,91 @@
+"""What an output means: graph outputs -> names, probabilities, metrics. No torch."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+
+from mmbm.config import Config, MatchTarget, TranscriptTarget
+from mmbm.errors import MissingExtra
+from mmbm.kinds.audio.column import seconds_per_token
+from mmbm.kinds.column import Arrays, Column, Columns
+from mmbm.registry import ANSWERS, find
+
+NOT_SURE = "not sure"
+"""The answer whose confidence is too low."""
+
+
+class Metric(NamedTuple):
+    """A metric's name and which way is better."""
+
+    name: str
+    higher_is_better: bool
+
+
+class Answer(Protocol):
+    """Turns a target's graph output into what the user reads. `output` is [N, C], of a transcript
+    [N, T, V], of a match [N, M, D]; what is measured is what `read` makes of it."""
+
+    main: Metric
+    metrics: tuple[Metric, ...]
+    also: dict[str, Callable[[np.ndarray, np.ndarray], float]]
+    """Metrics besides the main one that have an interval, as functions of output and truth."""
+
+    def __init__(self, spec: Any, column: Column): ...
+
+    def rows(self, output: np.ndarray) -> list[dict[str, Any]]:
+        """One dict per row: `value`, `confidence` and `probabilities` where there are any."""
+        ...
+
+    def read(self, output: np.ndarray) -> np.ndarray:
+        """What is measured of an output [N, …]: all of it, or of a transcript the texts."""
+        ...
+
+    def truth(self, target: Arrays) -> tuple[np.ndarray, np.ndarray]:
+        """The right answers and which rows have one [N] bool."""
+        ...
+
+    def score(self, output: np.ndarray, truth: np.ndarray) -> dict[str, Any]:
+        """All metrics over rows that have a right answer; `output` as read."""
+        ...
+
+    def main_score(self, output: np.ndarray, truth: np.ndarray) -> float: ...
+
+    def attribution(self, output: np.ndarray, of: np.ndarray) -> np.ndarray:
+        """What a contribution is measured in [N]: how much `output` supports the answer of `of`."""
+        ...
+
+
+def build(name: str, config: Config, columns: Columns, quick: bool = False) -> Answer:
+    """The answer of a target; `quick`, of a transcript by a greedy search, whatever it asks for."""
+    spec = config.targets[name]
+    make = find(ANSWERS, spec.kind)
+    if isinstance(spec, TranscriptTarget):  # it counts time in tokens of the sound it listens to
+        if quick:
+            spec = spec.model_copy(update={"beam": 1, "order": 0})
+        return make(spec, columns[name], seconds_per_token(config.sound_of(spec)))
+    if isinstance(spec, MatchTarget):  # it has no column of its own
+        return make(spec)
+    return make(spec, columns[name])
+
+
+def sklearn_metrics() -> Any:
+    """scikit-learn's metrics: only measuring needs them, answering doesn't. Raises MissingExtra."""
+    try:
+        from sklearn import metrics
+    except ModuleNotFoundError as error:
+        raise MissingExtra("Evaluating", "evaluate") from error
+    return metrics
+
+
+def intervals(answer: Answer, output: np.ndarray, truth: np.ndarray) -> dict[str, list[float]]:
+    """95 % bootstrap intervals (percentile method, Efron 1979) over the rows: `interval`, of the
+    main metric, and `METRIC_interval` of each in `also`."""
+    draws = np.random.default_rng(0).integers(0, len(truth), (1000, len(truth)))
+    named = {"interval": answer.main_score}
+    named |= {f"{name}_interval": metric for name, metric in answer.also.items()}
+    found = {}
+    for name, metric in named.items():
+        scores = [metric(output[rows], truth[rows]) for rows in draws]
+        found[name] = [float(x) for x in np.nanquantile(scores, [0.025, 0.975])]
+    return found

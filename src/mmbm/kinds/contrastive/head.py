@@ -1,0 +1,153 @@
+"""Several columns in one space."""
+
+import math
+from collections.abc import Iterator
+from itertools import combinations, permutations
+from typing import NamedTuple
+
+import torch
+import torch.distributed as dist
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from mmbm.config import MatchTarget
+from mmbm.layers.batch import Context, Field
+from mmbm.layers.blocks import Pool
+
+SHARPEST = math.log(100)
+"""Largest logarithm of the scale, as in CLIP: beyond, few pairs decide the whole gradient."""
+
+
+class Learned(NamedTuple):
+    """What a loss learns besides the embeddings."""
+
+    log_scale: Tensor  # [] of 1 / temperature
+    bias: Tensor | None  # [] of the sigmoid loss
+
+
+class MatchHead(nn.Module):
+    """Tokens of each column [B, T, W] -> embeddings of length 1 [B, M, D], zero where absent.
+
+    It is a whole target, and needs neither fusion nor a mix. Cells of rows that share a key of one
+    of the two columns are right answers to one another (Khosla et al. 2020); where a cell is absent
+    it neither asks nor is to be found.
+    """
+
+    def __init__(self, spec: MatchTarget, width: int, batch: int):
+        """batch: rows of a step, which the sigmoid loss starts from: one pair in so many is one."""
+        super().__init__()
+        self.columns, self.weight, self.kind = spec.columns, spec.weight, spec.loss
+        self.pools = nn.ModuleList(Pool(width) for _ in spec.columns)
+        self.project = nn.ModuleList(nn.Linear(width, spec.width) for _ in spec.columns)
+        self.log_scale = nn.Parameter(torch.tensor(-math.log(spec.temperature)))
+        self.bias = nn.Parameter(torch.tensor(-math.log(batch))) if spec.loss == "sigmoid" else None
+
+    def forward(self, context: Context) -> Tensor:
+        embedded = []
+        for name, pool, project in zip(self.columns, self.pools, self.project):
+            x = project(pool(*context.inputs[name])).float()  # [B, D]
+            x = x / (x.square().sum(-1, keepdim=True) + 1e-12).sqrt()
+            embedded.append(x * context.present[name][:, None])
+        return torch.stack(embedded, 1)  # [B, M, D]
+
+    def loss(self, context: Context, target: Field, auxiliary: float) -> Tensor:
+        """Mean over all pairs of columns and both ways, over the rows of all processes. Scalar."""
+        parts = self.parts(gathered(self(context)), everyones(target.values), self.learned())
+        return torch.stack(list(parts)).sum()
+
+    def taught(self, target: Field, batch: dict[str, Field]) -> Tensor:
+        """Which rows the loss compares [B]."""
+        return target.present
+
+    def learned(self) -> Learned:
+        if self.training:
+            with torch.no_grad():
+                self.log_scale.clamp_(max=SHARPEST)
+        return Learned(self.log_scale, self.bias)
+
+    def parts(
+        self, z: Tensor, keys: Tensor, learned: Learned, rows: int | None = None
+    ) -> Iterator[Tensor]:
+        """The loss in parts that add up to it, `rows` questions each, so that their similarities
+        [rows, B] are never there together. z [B, M, D], keys [B, M], 0 where a cell is absent."""
+        pairs = permutations if self.kind == "infonce" else combinations  # each way, or symmetric
+        asked = [(i, j, *_asks(keys, i, j)) for i, j in pairs(range(len(self.columns)), 2)]
+        number = torch.stack([asks.any() for *_, asks in asked]).sum().clamp(min=1)
+        for i, j, there, asks in asked:
+            weight = self.weight / (number * asks.sum().clamp(min=1))
+            for start in range(0, len(z), rows or len(z)):
+                some = slice(start, start + (rows or len(z)))
+                right = keys[some, None, i] == keys[:, i]
+                right = (right | (keys[some, None, j] == keys[:, j])) & there  # [b, B]
+                logits = learned.log_scale.exp() * _similarity(z[some, i], z[:, j])
+                if learned.bias is None:
+                    loss = _infonce(logits, right & asks[some, None], there)
+                else:
+                    here = (keys[some, i] > 0)[:, None]
+                    loss = _sigmoid(logits + learned.bias, right, here & there)
+                yield weight * loss
+
+
+def _similarity(a: Tensor, b: Tensor) -> Tensor:
+    """[b, D], [B, D] -> cosines [b, B] in float32: what tells near from nearer is small."""
+    with torch.autocast(a.device.type, enabled=False):
+        return a.float() @ b.float().T
+
+
+def _asks(keys: Tensor, i: int, j: int) -> tuple[Tensor, Tensor]:
+    """Which cells of column j there are [B], and which of column i have a right one there [B]."""
+    there = keys[:, j] > 0
+    partners = torch.where(there, keys[:, i], -1)
+    return there, (keys[:, i] > 0) & torch.isin(keys[:, i], partners)
+
+
+def _infonce(logits: Tensor, right: Tensor, there: Tensor) -> Tensor:
+    """Sum over questions of the cross-entropy against all that is right, in equal parts."""
+    log_p = logits.masked_fill(~there, torch.finfo(logits.dtype).min).log_softmax(-1)
+    each = torch.where(right, log_p, 0.0).sum(-1) / right.sum(-1).clamp(min=1)
+    return -each.sum()
+
+
+def _sigmoid(logits: Tensor, right: Tensor, counted: Tensor) -> Tensor:
+    each = F.logsigmoid(torch.where(right, logits, -logits))
+    return -torch.where(counted, each, 0.0).sum()
+
+
+# ── several processes ────────────────────────────────────────────────────────────────────────────
+
+
+def gathered(x: Tensor) -> Tensor:
+    """The rows of all processes, in the order of their ranks; their gradient comes back. Rows that
+    one process has less than another are zeros."""
+    return Gather.apply(x) if _processes() > 1 else x  # type: ignore[return-value]
+
+
+def everyones(x: Tensor) -> Tensor:
+    """The same without a gradient."""
+    if _processes() == 1:
+        return x
+    rows = torch.tensor(len(x), device=x.device)
+    dist.all_reduce(rows, dist.ReduceOp.MAX)
+    padded = x.new_zeros(int(rows), *x.shape[1:])
+    padded[: len(x)] = x
+    parts = [torch.empty_like(padded) for _ in range(_processes())]
+    dist.all_gather(parts, padded)
+    return torch.cat(parts)
+
+
+class Gather(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x: Tensor) -> Tensor:
+        ctx.rows = len(x)
+        return everyones(x.contiguous())
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor) -> Tensor:  # type: ignore[override]
+        """Every process computes the whole loss, so its own rows' part is all there is to know;
+        `times` since the gradients of processes are averaged, not added."""
+        times = _processes()
+        return times * gradient.chunk(times)[dist.get_rank()][: ctx.rows]
+
+
+def _processes() -> int:
+    return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1

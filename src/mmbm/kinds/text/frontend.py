@@ -1,0 +1,62 @@
+"""Text: token ids -> learned vectors, one for a set of n-grams, or the ids themselves."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from mmbm.config import KerasSpec, OwnSpec, PretrainedSpec, TextSpec
+from mmbm.kinds.column import Column
+from mmbm.layers.batch import Features, Field
+from mmbm.layers.blocks import in_float32, valid
+
+WIDTH = {"tiny": 64, "small": 128, "base": 256}
+
+
+class Ids(nn.Module):
+    """Token ids as they are, for a pretrained encoder, which has vectors of its own."""
+
+    layout = "ids"
+
+    def __init__(self, spec: TextSpec, column: Column):
+        super().__init__()
+
+    def forward(self, field: Field) -> Features:
+        return Features(field.values.long(), valid(field.lengths, field.values.shape[1]))
+
+
+class TextFrontend(nn.Module):
+    layout = "tokens"
+
+    def __init__(self, spec: TextSpec, column: Column):
+        super().__init__()
+        size = (
+            "small"
+            if isinstance(spec.encoder, OwnSpec | PretrainedSpec | KerasSpec)
+            else spec.encoder.size
+        )
+        self.features = WIDTH[size]
+        self.hide = spec.augment.hide
+        self.together = spec.units == "ngram"
+        self.embed = nn.Embedding(int(column.state["vocabulary"]), self.features)
+        nn.init.normal_(self.embed.weight, std=0.1)
+
+    @in_float32
+    def forward(self, field: Field) -> Features:
+        keep = valid(field.lengths, field.values.shape[1])  # [B, T]
+        shown = keep
+        if self.training and self.hide:
+            shown = keep & (torch.rand(keep.shape, device=keep.device) >= self.hide)
+        if self.together:
+            return self.summed(field.values.long(), shown)
+        return Features(self.embed(field.values.long()) * shown[..., None], keep)
+
+    def summed(self, ids: Tensor, shown: Tensor) -> Features:
+        """One token: the vectors' sum over the root of their number, as large for a long text as
+        for a short one (`sqrtn` of TensorFlow's `embedding_lookup_sparse`). x [B, 1, D]."""
+        weight = shown.to(self.embed.weight.dtype)
+        if torch.compiler.is_exporting():  # to plain operations
+            total = (self.embed(ids) * weight[..., None]).sum(1)
+        else:  # without the vectors of all n-grams side by side
+            total = F.embedding_bag(ids, self.embed.weight, mode="sum", per_sample_weights=weight)
+        x = total / weight.sum(1, keepdim=True).clamp(min=1).sqrt()
+        return Features(x[:, None], torch.ones_like(x[:, :1], dtype=torch.bool))

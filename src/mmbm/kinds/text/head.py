@@ -1,0 +1,65 @@
+"""A text, written token by token."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from mmbm.config import TextTarget
+from mmbm.kinds.column import Column
+from mmbm.layers.batch import Context, Field, Prefix, Tokens
+from mmbm.layers.blocks import Sinusoids, valid
+from mmbm.registry import DECODERS, find
+
+
+class TextHead(nn.Module):
+    """Fused tokens [B, T, D] -> the prefix of a decoder, which `mmbm.inference.generation` runs.
+
+    It is a whole target: the fused vector and all fused tokens are what the decoder reads first,
+    each marked with its modality and its place in it.
+    """
+
+    def __init__(self, spec: TextTarget, column: Column, width: int, modalities: list[str]):
+        super().__init__()
+        self.weight, self.modalities = spec.weight, modalities
+        self.decoder = find(DECODERS, spec.decoder.kind)(spec.decoder, column.state)
+        self.summary = nn.Linear(width, self.decoder.width)
+        self.project = nn.Linear(width, self.decoder.width)
+        self.kinds = nn.Parameter(0.02 * torch.randn(len(modalities), self.decoder.width))
+        self.places = Sinusoids(self.decoder.width)
+
+    def forward(self, context: Context) -> Prefix:
+        return self.decoder.read(self.prefix(context))
+
+    def prefix(self, context: Context) -> Tokens:
+        fused = context.fused
+        assert fused is not None
+        lengths = [context.inputs[name].x.shape[1] for name in self.modalities]
+        marks = [kind + self.places(n) for kind, n in zip(self.kinds, lengths)]  # each [T, D]
+        x, keep = fused.tokens
+        x = (self.project(x) + torch.cat(marks)) * keep[..., None]
+        first = torch.ones_like(keep[:, :1])
+        return Tokens(
+            torch.cat([self.summary(fused.pooled)[:, None], x], 1), torch.cat([first, keep], 1)
+        )
+
+    def loss(self, context: Context, target: Field, auxiliary: float) -> Tensor:
+        """Mean over the rows that have a text, of the cross-entropy per token of it. Scalar."""
+        ids = target.values.long()
+        given, wanted = ids[:, :-1], ids[:, 1:]
+        places = torch.arange(given.shape[1], device=ids.device)
+        logits, _ = self.decoder.write(*self(context), given, places)
+        loss = F.cross_entropy(logits.float().transpose(1, 2), wanted, reduction="none")
+        counts = valid(target.lengths - 1, given.shape[1]) & target.present[:, None]
+        rows = (loss * counts).sum(1) / counts.sum(1).clamp(min=1)
+        return self.weight * rows.sum() / target.present.sum().clamp(min=1)
+
+    def taught(self, target: Field, batch: dict[str, Field]) -> Tensor:
+        """Which rows the loss is a mean of [B]."""
+        return target.present
+
+    def step(
+        self, token: Tensor, place: Tensor, cache: Tensor, keep: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """One more token [B], each at its place [B] -> logits of the next [B, V], grown cache."""
+        logits, cache = self.decoder.write(cache, keep, token[:, None], place[:, None])
+        return logits[:, 0].float(), cache

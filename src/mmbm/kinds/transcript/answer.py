@@ -1,0 +1,227 @@
+"""What is said in a sound."""
+
+import re
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from mmbm.config import TranscriptTarget
+from mmbm.errors import MissingExtra
+from mmbm.kinds.answer import Metric
+from mmbm.kinds.column import Arrays, Column
+from mmbm.kinds.transcript.column import UNKNOWN
+from mmbm.kinds.transcript.ctc import Greedy, PrefixBeam, Search, align
+from mmbm.kinds.transcript.ngram import NGram
+
+UNHEARD = "\ue000"
+"""Stands in a right answer for a character that training has never seen: no answer has it, so it is
+an error whatever is answered."""
+
+TOGETHER = 2000
+"""Places, of some 20 to 80 s, whose tokens are placed together."""
+
+_WORD = re.compile(r"[\u3400-\u9fff\uf900-\ufaff]|[^\s\u3400-\u9fff\uf900-\ufaff]+")
+
+
+class TranscriptAnswer:
+    """Output [N, T, V]: probabilities of tokens along time, zeros behind a row's last one.
+
+    A word is what stands between spaces; a Han character is one by itself.
+    """
+
+    main = Metric("wer", False)
+    metrics = (main, Metric("cer", False), Metric("accuracy", True))
+
+    def __init__(self, spec: TranscriptTarget, column: Column, seconds: float | None = None):
+        """seconds: of one token; None: not known, then answers have no times."""
+        self.spec, self.seconds = spec, seconds
+        self.values: list[str] = list(column.state["values"])
+        order = spec.order
+        self.also = {"cer": self.cer}
+        self.model = NGram(column.state["ngrams"], order, len(self.values)) if order else None
+
+    def rows(self, output: np.ndarray) -> list[dict[str, Any]]:
+        """`value` is None where there is no sound. `confidence` is the probability of just this
+        text; `times` says from when to when each word is said, in seconds."""
+        return [self._row(trimmed(p)) for p in output]
+
+    def _row(self, p: np.ndarray) -> dict[str, Any]:
+        hearing = self.hearing()
+        hearing.feed(p)
+        return hearing.finish()
+
+    def hearing(self) -> "Hearing":
+        """A sound that comes in parts."""
+        return Hearing(self)
+
+    def search(self) -> Search:
+        spec = self.spec
+        if spec.beam == 1:
+            return Greedy()
+        return PrefixBeam(spec.beam, self.model, spec.influence, spec.bonus)
+
+    def _search(self, p: np.ndarray) -> list[int]:
+        search = self.search()
+        search.feed(p)
+        return search.best()
+
+    def text(self, ids: list[int]) -> str:
+        return "".join(self.values[i] for i in ids).strip()
+
+    def times(self, ids: list[int], spans: np.ndarray) -> list[dict[str, Any]]:
+        assert self.seconds is not None
+        texts = [self.values[i] for i in ids]
+        whole = "".join(texts)
+        token_of = np.repeat(np.arange(len(ids)), [len(text) for text in texts])  # of a character
+        said = []
+        for match in _WORD.finditer(whole):
+            first, last = token_of[match.start()], token_of[match.end() - 1]
+            start, end = (
+                round(float(i) * self.seconds, 3) for i in (spans[first, 0], spans[last, 1])
+            )
+            said.append({"word": match[0], "start": start, "end": end})
+        return said
+
+    # ── measuring ────────────────────────────────────────────────────────────────────────────
+
+    def read(self, output: np.ndarray) -> np.ndarray:
+        """What is said of each row, as texts [N]: all that is measured."""
+        said = [self.text(self._search(p)) if len(p := trimmed(row)) else "" for row in output]
+        return np.array(said, object)
+
+    def truth(self, target: Arrays) -> tuple[np.ndarray, np.ndarray]:
+        values = [UNHEARD if i == UNKNOWN else value for i, value in enumerate(self.values)]
+        rows = zip(target.values, target.lengths)
+        texts = ["".join(values[i] for i in ids[:length]).strip() for ids, length in rows]
+        return np.array(texts, object), target.present
+
+    def main_score(self, output: np.ndarray, truth: np.ndarray) -> float:
+        """Word error rate over all rows together: `output` as `read` made it."""
+        return rate(output, truth, letters=False)
+
+    def cer(self, output: np.ndarray, truth: np.ndarray) -> float:
+        """Character error rate over all rows together."""
+        return rate(output, truth, letters=True)
+
+    def score(self, output: np.ndarray, truth: np.ndarray) -> dict[str, Any]:
+        """`accuracy` is the part of rows without an error; a rate may be above 1."""
+        unknown = sum(text.count(UNHEARD) for text in truth)
+        return {
+            "wer": self.main_score(output, truth),
+            "cer": self.cer(output, truth),
+            "accuracy": float(np.mean(output == truth)),
+            **({"unknown_characters": unknown} if unknown else {}),
+        }
+
+    def attribution(self, output: np.ndarray, of: np.ndarray) -> np.ndarray:
+        """The probability that `output` gives to the text of `of`."""
+        return np.array([self._support(trimmed(p), trimmed(q)) for p, q in zip(output, of)])
+
+    def _support(self, p: np.ndarray, q: np.ndarray) -> float:
+        if not len(p) or not len(q):
+            return 0.0
+        if np.array_equal(p, q):
+            return self._row(p)["confidence"]
+        return float(np.exp(align(p, self._search(q))[0]))
+
+
+class Hearing:
+    """One sound in parts: what is said so far, and at the end when.
+
+    Words are placed `TOGETHER` places at a time, so that an hour costs sixty times a minute, and
+    at the same places however the sound is parted.
+    """
+
+    def __init__(self, answer: TranscriptAnswer):
+        self.answer, self.search = answer, answer.search()
+        self.parts: list[np.ndarray] = []  # places whose tokens aren't placed yet
+        self.waiting, self.due = 0, TOGETHER  # how many they are, and when to look at them
+        self.spans: list[np.ndarray] = []  # [2] of each token that is placed
+        self.log_p, self.place = 0.0, 0  # of those, and where they end
+
+    def feed(self, p: np.ndarray) -> None:
+        """More places [T, V], without padding."""
+        while len(p):
+            part, p = p[: self.due - self.waiting], p[self.due - self.waiting :]
+            self.search.feed(part)
+            self.parts.append(part)
+            self.waiting += len(part)
+            if self.waiting == self.due and len(p):
+                self._place()
+
+    def text(self) -> str:
+        """What is said, if it ends here."""
+        return self.answer.text(self.search.best())
+
+    def sure(self) -> str:
+        """The beginning of it, that nothing which follows can change."""
+        return self.answer.text(self.search.sure())
+
+    def after(self, p: np.ndarray) -> str:
+        """What is said, if these places [T, V] follow; they aren't kept."""
+        search = self.search.copy()
+        search.feed(p)
+        return self.answer.text(search.best())
+
+    def finish(self) -> dict[str, Any]:
+        """As in a row of `TranscriptAnswer.rows`."""
+        answer = self.answer
+        times = {} if answer.seconds is None else {"times": []}
+        if not self.waiting:
+            return {"value": None, "confidence": 0.0, **times}
+        ids = self.search.best()
+        log_p, spans = align(np.concatenate(self.parts), ids[len(self.spans) :])
+        log_p += self.log_p
+        if times and np.isfinite(log_p):
+            all_spans = np.array([*self.spans, *(spans + self.place)]).reshape(-1, 2)
+            times = {"times": answer.times(ids, all_spans)}
+        return {"value": answer.text(ids), "confidence": float(np.exp(log_p)), **times}
+
+    def _place(self) -> None:
+        """Place the sure tokens that end in the first half of what waits; let its places go."""
+        p = np.concatenate(self.parts)
+        before, half = len(self.spans), len(p) // 2
+        ids, sure = self.search.best()[before:], len(self.search.sure()) - before
+        _, spans = align(p, ids)
+        count, end = int((spans[:sure, 1] <= half).sum()), 0
+        if count:
+            end = int(spans[count - 1, 1])
+        elif sure or not ids:  # a silence
+            end = min([half, *spans[:1, 0].tolist()])
+        if end:
+            self.log_p += align(p[:end], ids[:count])[0]
+            self.spans += list(spans[:count] + self.place)
+            self.place += end
+            self.parts, self.waiting = [p[end:]], len(p) - end
+        self.due = max(TOGETHER, self.waiting + TOGETHER // 2)
+
+
+def trimmed(p: np.ndarray) -> np.ndarray:
+    """The places [T, V] of one row without its padding."""
+    return p[p.sum(-1) > 0.5]
+
+
+def words(text: str) -> list[str]:
+    return _WORD.findall(text)
+
+
+def rate(said: np.ndarray, right: np.ndarray, letters: bool) -> float:
+    """Errors of all rows by all words, or letters, that were to be said."""
+    counted = np.array([errors(a, b, letters) for a, b in zip(said, right)])
+    return float(counted[:, 0].sum() / max(counted[:, 1].sum(), 1))
+
+
+@lru_cache(maxsize=1_000_000)
+def errors(said: str, right: str, letters: bool) -> tuple[int, int]:
+    """Substitutions, deletions and insertions, and how much there was to say."""
+    try:
+        import jiwer
+    except ModuleNotFoundError as error:
+        raise MissingExtra("Evaluating transcripts", "evaluate") from error
+    if letters:
+        found = jiwer.process_characters(right, said)
+    else:
+        found = jiwer.process_words(" ".join(words(right)), " ".join(words(said)))
+    missed = found.substitutions + found.deletions
+    return missed + found.insertions, missed + found.hits

@@ -1,0 +1,145 @@
+"""A cell of what is said -> the int32 ids of its tokens [L]."""
+
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mmbm.config import TranscriptTarget
+from mmbm.errors import BadCell, ConfigError
+from mmbm.kinds.category.column import name
+from mmbm.kinds.column import Cell, Description, State, Storage
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
+BLANK, UNKNOWN = 0, 1
+"""Ids: the token of CTC that says nothing, and a character that the train split doesn't have."""
+REPLACEMENT = "\ufffd"  # how Unicode writes an unknown character
+MAX_CHARACTERS = 10_000
+"""A longer text is refused: nobody says it in one clip."""
+MAX_TOKENS = 20_000
+"""Han characters in use are fewer; more are not what is said."""
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+
+
+class TranscriptColumn:
+    """What is said -> int32 [L], L at least 1. Spaces at the ends or in a row count as one.
+
+    State: `values`, the text of each token (the blank's is empty, a space is a token); `counts`,
+    how often each occurs in the train split; `ngrams`, {context: {token: count}} for the language
+    model, both sides ids, 0 the beginning or the end; and with `units: bpe` the `tokenizer`.
+    """
+
+    version = 1
+
+    def __init__(self, spec: TranscriptTarget, state: State | None = None):
+        self.spec = spec
+        self.storage = Storage("int32", (), ragged=True)
+        self._learn(state or {})
+
+    def fit(self, cells: Iterable[Cell]) -> State:
+        """Collect the characters, or train BPE over them (Sennrich et al. 2016)."""
+        texts = list(self._texts(cells))
+        state: State = {}
+        if self.spec.units == "bpe":
+            tokenizer = _train(texts, self.spec.vocabulary)
+            pieces = sorted(tokenizer.get_vocab().items(), key=lambda pair: pair[1])
+            found = [piece.replace("▁", " ") for piece, _ in pieces[2:]]
+            state["tokenizer"] = tokenizer.to_str()
+        else:
+            found = sorted(set("".join(texts)))
+        if len(found) > MAX_TOKENS:
+            raise ConfigError(f"more than {MAX_TOKENS} different characters: nobody says all that.")
+        self._learn({"values": ["", REPLACEMENT, *found], **state})
+        ids = [self._encode(text) for text in texts]
+        counts = Counter(token for one in ids for token in one)
+        self._learn({**self.state, "counts": [counts[i] for i in range(len(self.state["values"]))]})
+        self.state["ngrams"] = ngrams(ids, self.spec.order)
+        return self.state
+
+    def decode(self, cell: Cell) -> np.ndarray | None:
+        """A cell -> int32 [L]; None if it is empty. Raises BadCell."""
+        text = self._text(cell)
+        return np.array(self._encode(text), np.int32) if text else None
+
+    def describe(self) -> Description:
+        return Description({"type": "string", "description": "What is said."}, None, "text")
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_tokenizer": None}  # a worker opens its own
+
+    def _learn(self, state: State) -> None:
+        self.state: State = state
+        self._index = {value: i for i, value in enumerate(state.get("values", [])) if i > UNKNOWN}
+        self._tokenizer: Tokenizer | None = None
+
+    def _text(self, cell: Cell) -> str | None:
+        if isinstance(cell, bytes):
+            try:
+                cell = cell.decode("utf-8")
+            except UnicodeDecodeError as error:
+                raise BadCell(f"is not UTF-8 text (byte {error.start})") from error
+        elif not isinstance(cell, str):
+            cell = name(cell)
+        if cell is None:
+            return None
+        if len(cell) > MAX_CHARACTERS:
+            raise BadCell(f"has {len(cell)} characters, more than {MAX_CHARACTERS}")
+        try:
+            cell.encode("utf-8")
+        except UnicodeEncodeError as error:
+            raise BadCell("has half of a surrogate pair, which is no character") from error
+        text = " ".join(unicodedata.normalize("NFC", _CONTROL.sub("", cell)).split())
+        return text.lower() if self.spec.lowercase else text
+
+    def _texts(self, cells: Iterable[Cell]) -> Iterator[str]:
+        for cell in cells:
+            try:
+                text = self._text(cell)
+            except BadCell:
+                continue  # the quarantine tells of it when the cell is decoded
+            if text:
+                yield text
+
+    def _encode(self, text: str) -> list[int]:
+        if self.spec.units == "char":
+            return [self._index.get(character, UNKNOWN) for character in text]
+        if self._tokenizer is None:
+            from tokenizers import Tokenizer
+
+            self._tokenizer = Tokenizer.from_str(self.state["tokenizer"])
+            self._tokenizer.encode_special_tokens = True  # "<blank>" in a text is only text
+        return self._tokenizer.encode(text).ids
+
+
+def ngrams(texts: list[list[int]], order: int) -> dict[str, dict[str, int]]:
+    """How often each token follows each context of up to order - 1 tokens."""
+    counts: dict[str, Counter[str]] = {}
+    for ids in texts if order else []:
+        padded = [BLANK] * (order - 1) + ids + [BLANK]
+        for place in range(order - 1, len(padded)):
+            for length in range(order):
+                context = " ".join(map(str, padded[place - length : place]))
+                counts.setdefault(context, Counter())[str(padded[place])] += 1
+    return {context: dict(followers) for context, followers in counts.items()}
+
+
+def _train(texts: list[str], vocabulary: int) -> "Tokenizer":
+    """Pieces of words; the space before a word is part of its first piece."""
+    from tokenizers import Tokenizer, models, pre_tokenizers, trainers
+
+    tokenizer = Tokenizer(models.BPE(unk_token="<unknown>"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace(replacement="▁", prepend_scheme="always")
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocabulary,
+        min_frequency=2,
+        special_tokens=["<blank>", "<unknown>"],  # ids 0 and 1
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(texts, trainer)
+    return tokenizer

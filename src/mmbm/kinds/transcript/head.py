@@ -1,0 +1,52 @@
+"""What is said in a sound."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from mmbm.config import TranscriptTarget
+from mmbm.kinds.column import Column
+from mmbm.kinds.transcript.column import BLANK
+from mmbm.layers.batch import Context, Field, Tokens
+
+
+class TranscriptHead(nn.Module):
+    """Tokens of one sound [B, T, D] -> probabilities [B, T, V]; CTC (Graves et al. 2006).
+
+    It is a whole target: it reads what its modality's encoder says, and needs neither fusion nor a
+    mix. Where a row has no token its probabilities are zero, so padding tells itself.
+    """
+
+    def __init__(self, spec: TranscriptTarget, column: Column, width: int):
+        super().__init__()
+        self.of, self.weight = spec.of, spec.weight
+        self.output = nn.Linear(width, len(column.state["values"]))
+
+    def heard(self, context: Context) -> Tokens:
+        """Its sound's tokens; none where there is no sound."""
+        x, keep = context.inputs[self.of]
+        return Tokens(x, keep & context.present[self.of][:, None])
+
+    def loss(self, context: Context, target: Field, auxiliary: float) -> Tensor:
+        """Mean over the rows that have sound and text, of the loss per token of the text. Scalar.
+
+        A text that doesn't fit into its sound's tokens teaches nothing; `prepare` tells of those.
+        """
+        x, keep = self.heard(context)
+        has = target.present & context.present[self.of]  # [B]
+        log_p = self.output(x).float().log_softmax(-1).transpose(0, 1)  # [T, B, V]
+        lengths = torch.where(has, target.lengths, 0)
+        loss = F.ctc_loss(
+            log_p, target.values.long(), keep.sum(1), lengths,
+            blank=BLANK, reduction="none", zero_infinity=True,
+        )  # fmt: skip
+        loss = torch.where(has, loss / target.lengths, 0.0)
+        return self.weight * loss.sum() / has.sum().clamp(min=1)
+
+    def taught(self, target: Field, batch: dict[str, Field]) -> Tensor:
+        """Which rows the loss is a mean of [B]."""
+        return target.present & batch[self.of].present
+
+    def forward(self, context: Context) -> Tensor:
+        x, keep = self.heard(context)
+        return self.output(x).float().softmax(-1) * keep[..., None]  # [B, T, V]

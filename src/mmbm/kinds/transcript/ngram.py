@@ -1,0 +1,35 @@
+"""An n-gram language model over tokens, interpolated as Witten & Bell (1991) do."""
+
+import math
+from functools import lru_cache
+
+from mmbm.kinds.transcript.column import BLANK
+
+
+class NGram:
+    """P(w | h) = (c(h w) + t(h) P(w | h')) / (c(h) + t(h)), where h' is h without its oldest token
+    and t(h) is how many different tokens followed h; below the unigrams all tokens are alike.
+
+    counts: as `columns.transcript.ngrams` made them.
+    """
+
+    def __init__(self, counts: dict[str, dict[str, int]], order: int, vocabulary: int):
+        self.counts, self.order, self.vocabulary = counts, order, vocabulary
+        self.totals = {context: sum(each.values()) for context, each in counts.items()}
+        self.log_p = lru_cache(maxsize=200_000)(self._log_p)
+
+    def score(self, token: int, prefix: tuple[int, ...]) -> float:
+        """Natural log-probability of the token after the prefix; `BLANK` is the end."""
+        padded = (BLANK,) * (self.order - 1) + prefix
+        return self.log_p(token, padded[len(padded) - self.order + 1 :])
+
+    def _log_p(self, token: int, context: tuple[int, ...]) -> float:
+        p = 1.0 / self.vocabulary
+        for length in range(len(context) + 1):
+            key = " ".join(map(str, context[len(context) - length :]))
+            followers = self.counts.get(key)
+            if followers is None:
+                break  # a longer context wasn't seen either
+            different = len(followers)
+            p = (followers.get(str(token), 0) + different * p) / (self.totals[key] + different)
+        return math.log(p)

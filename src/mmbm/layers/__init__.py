@@ -1,0 +1,1 @@
+"""PyTorch parts that kinds and models share: batches of tensors, layers, fixed representations."""

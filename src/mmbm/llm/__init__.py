@@ -1,0 +1,17 @@
+"""Somebody else's model, behind OpenAI's interface: a baseline, and a teacher that labels rows.
+
+    row ──► messages ──► kept already? ──► endpoint ──► kept ──► an answer there is, or an error
+
+Needs `pip install "mmbm[remote]"`. The key is OPENAI_API_KEY of the environment and nothing else.
+"""
+
+from mmbm.llm.baseline import against
+from mmbm.llm.endpoint import Endpoint, Request
+from mmbm.llm.estimate import Estimate
+from mmbm.llm.parts import Size
+from mmbm.llm.question import Question, messages
+from mmbm.llm.teacher import label, told
+
+__all__ = [
+    "Endpoint", "Estimate", "Question", "Request", "Size", "against", "label", "messages", "told",
+]  # fmt: skip

@@ -1,0 +1,94 @@
+"""A baseline: a remote model that was never trained on this, measured beside a bundle."""
+
+from typing import Any
+
+import numpy as np
+
+from mmbm.bundle import Bundle
+from mmbm.data.batches import Rows
+from mmbm.errors import MmbmError
+from mmbm.inference.compare import difference
+from mmbm.inference.evaluate import collect, truths
+from mmbm.inference.predictor import measured
+from mmbm.kinds.answer import intervals
+from mmbm.llm.endpoint import Endpoint, read_reply
+from mmbm.llm.question import Question
+
+PROBABLE = {"auroc", "log_loss", "calibration_error"}
+"""Metrics of probabilities, of which a text has none."""
+
+
+def against(
+    bundle: Bundle,
+    table: Any,
+    split: str | None,
+    endpoint: Endpoint,
+    *,
+    ask: str | None = None,
+    target: str | None = None,
+    limit: int = 200,
+) -> dict[str, Any]:
+    """The metrics of a remote model that was never trained on this, and the bundle's, on the same
+    rows: `limit` of those that have a right answer, drawn with a fixed seed.
+
+    An answer that is none of the classes is wrong; a row without a number is left out for both, and
+    counted in `unanswered`. `difference` is the bundle's main metric less the other's, with its
+    paired 95 % interval.
+    """
+    target, question = asked_of(bundle, target, ask)
+    answer = bundle.answers[target]
+    kinds = {name: spec.kind for name, spec in bundle.config.inputs.items()}
+    with measured(bundle, table, split) as data:
+        rows = data.splits["test"]
+        _, has = truths(rows, {target: answer})[target]
+        numbers = rows.rows[has]
+        if limit < len(numbers):
+            numbers = np.sort(np.random.default_rng(0).choice(numbers, limit, replace=False))
+        rows = Rows(rows.stores, rows.inputs, rows.targets, numbers)
+        truth, _ = truths(rows, {target: answer})[target]
+        whole = tuple(bundle.config.modalities())
+        own = collect(bundle.runner, rows, bundle.columns, [whole], read={whole: {target: answer}})
+        requests = endpoint.requests(question, data.table, numbers, kinds)
+        replies = endpoint.ask(requests, len(numbers))
+    said = [read_reply(question, reply) for reply in replies]
+    errors = [why for _, why in said]
+    ours, theirs = own[whole][target], outputs(question, [value for value, _ in said])
+    known = np.array([e is None for e in errors]) | (question.kind != "number")
+    ours, theirs, truth = ours[known], theirs[known], truth[known]
+    report = {
+        "model": endpoint.model, "base_url": endpoint.base_url, "target": target,
+        "ask": question.text(), "rows": int(known.sum()),
+        "unanswered": sum(e is not None for e in errors), "why": next(filter(None, errors), None),
+    }  # fmt: skip
+    if not known.any():
+        return report
+    for name, output in (("metrics", theirs), ("bundle", ours)):
+        scores = {**answer.score(output, truth), **intervals(answer, output, truth)}
+        report[name] = {k: v for k, v in scores.items() if k not in PROBABLE}
+    report["difference"] = difference(answer, ours, theirs, truth)
+    return report
+
+
+def asked_of(bundle: Bundle, target: str | None, ask: str | None) -> tuple[str, Question]:
+    kinds = ("category", "number", "transcript", "text")
+    targets = {n: spec.kind for n, spec in bundle.config.targets.items() if spec.kind in kinds}
+    name = target or next(iter(targets), None)
+    if name not in targets:
+        raise MmbmError(
+            f"A remote model is compared on a {', '.join(kinds)}; {bundle.path} has "
+            f"{', '.join(targets) or 'none'}."
+        )
+    kind = targets[name]
+    usual = "What is said?" if kind == "transcript" else f"What is the {name!r} of this?"
+    classes = tuple(bundle.values(name) or ()) if kind == "category" else ()
+    return name, Question(ask or usual, kind, classes)
+
+
+def outputs(question: Question, values: list[str | float | None]) -> np.ndarray:
+    """As an Answer reads its model's: of a category one-hot [N, C + 1], the last is no class."""
+    if question.kind == "category":
+        places = {name: i for i, name in enumerate(question.classes)}
+        return np.eye(len(places) + 1)[[places.get(v, len(places)) for v in values]]  # type: ignore
+    if question.kind == "number":
+        return np.array([np.nan if v is None else v for v in values], float)[:, None]
+    return np.array([v or "" for v in values], object)

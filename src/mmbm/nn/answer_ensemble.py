@@ -1,0 +1,195 @@
+"""The ensemble that answers a category, number or labels target: members and their mix.
+
+While the network trains, every modality also learns to answer alone through a small head, and is
+hidden now and then. After training, `training.selection` chooses on rows that were not trained on a
+convex mix of the network's fused answer, its answers from each modality alone, its answers without
+one of the modalities, and the classical members (`mmbm.nn.members`); and then a temperature (Guo et
+al. 2017). The mix is part of the exported graph. A member whose modality is absent from a row has
+no part in it, so a row with nothing present gets the prior.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from mmbm.config import AnyTargetSpec, Config
+from mmbm.kinds.column import Column
+from mmbm.layers.batch import Context, Field
+from mmbm.layers.blocks import Pool
+from mmbm.nn.members.classical import Classical
+from mmbm.registry import HEADS, find
+
+FUSED_WEIGHT, PRIOR_WEIGHT = 1e-3, 1e-6
+"""Least weights of the fused answer and the prior. The fused answer decides where a row has none of
+the modalities that were chosen, the prior where it has nothing at all."""
+
+
+class Mixed(nn.Module):
+    """Members in the order of `names`: the network's, the classical ones, the prior. Categories and
+    labels are mixed as probabilities, numbers as standard scores (of their logarithm with `log`).
+    """
+
+    weights: Tensor  # [K], by `names`
+    temperature: Tensor  # []
+
+    def __init__(
+        self,
+        spec: AnyTargetSpec,
+        column: Column,
+        width: int,
+        modalities: list[str],
+        config: Config,
+        exact: dict[str, bool],
+    ):
+        """modalities: of the network; none without one. exact: see `Classical`."""
+        super().__init__()
+        make = find(HEADS, spec.kind)
+        self.modalities = modalities
+        self.weight = spec.weight
+        self.kind = spec.kind
+        self.fused: Any = make(spec, column, width)
+        self.pools = nn.ModuleList(Pool(width) for _ in modalities)
+        self.alone = nn.ModuleList(make(spec, column, width) for _ in modalities)
+        size = self.fused.output.out_features
+        self.classical = Classical(config.classical, spec.kind, size, exact)
+        self.names = [*network_names(modalities), *self.classical.names, "prior"]
+        weights = torch.zeros(len(self.names))
+        weights[0], weights[-1] = 1.0, PRIOR_WEIGHT
+        self.register_buffer("weights", weights)
+        self.register_buffer("temperature", torch.tensor(1.0))
+        self.settle()
+
+    def settle(self) -> None:
+        """From now on compute only the members that have a weight."""
+        self.used = [bool(weight > 0) for weight in self.weights.tolist()]
+
+    def loss(
+        self, context: Context, target: Field, auxiliary: float, share: Tensor | None = None
+    ) -> Tensor:
+        """Weighted mean over the rows that have this target. Scalar. share: of each row [B]."""
+        assert context.fused is not None
+        rows = target.present.sum().clamp(min=1)
+        loss = self.fused.loss(self.fused(context.fused.pooled), target)  # [B]
+        for i, name in enumerate(self.modalities):
+            alone = self.fused.loss(self.answer_alone(context, i), target)
+            loss = loss + auxiliary * alone * context.present[name] / len(self.modalities)
+        if share is not None:
+            loss = loss * share
+        return self.weight * loss.sum() / rows
+
+    def taught(self, target: Field, batch: dict[str, Field]) -> Tensor:
+        """Which rows the loss is a mean of [B]."""
+        return target.present
+
+    def left_out(self) -> list[str]:
+        """The modalities whose absence has a weight in the mix."""
+        first = 1 + len(self.modalities)
+        return [name for i, name in enumerate(self.modalities, first) if self.used[i]]
+
+    def forward(self, context: Context) -> Tensor:
+        """The mixed, tempered answer [B, C]."""
+        parts = [
+            (weight, answer, available)
+            for weight, answer, available, used in zip(
+                self.weights, self.members(context, self.used), self.available(context), self.used
+            )
+            if used and answer is not None
+        ]
+        share = torch.stack([weight * available for weight, _, available in parts])  # [K, B]
+        share = share / share.sum(0)
+        mixed = (share[..., None] * torch.stack([answer for _, answer, _ in parts])).sum(0)
+        return self.finish(mixed)
+
+    def finish(self, mixed: Tensor) -> Tensor:
+        """A mix -> what the user asked for."""
+        if self.kind == "number":
+            return self.fused.answer(mixed)
+        return self.fused.temper(mixed, self.temperature)
+
+    def candidates(self, context: Context) -> tuple[Tensor, Tensor]:
+        """What the network's members answer, and the classical ones if they are fitted
+        [B, K, C], and which of them each row has [B, K]."""
+        used = self.fitted
+        answers = [a for a, use in zip(self.members(context, used), used) if use]
+        available = [a for a, use in zip(self.available(context), used) if use]
+        return torch.stack([a for a in answers if a is not None], 1), torch.stack(available, 1)
+
+    @property
+    def fitted(self) -> list[bool]:
+        """The members that candidates come from, by `names`: not the prior, nor classical ones that
+        aren't fitted."""
+        network = len(self.names) - 1 - len(self.classical.names)
+        return [*[True] * network, *self.classical.fitted, False]
+
+    def members(self, context: Context, used: list[bool]) -> Iterator[Tensor | None]:
+        """What each member answers [B, C], by `names`, as it is mixed; None of those that are not
+        used."""
+        first = len(self.names) - 1 - len(self.classical.names)
+        if self.modalities:
+            assert context.fused is not None
+            fused = self.mixable(self.fused(context.fused.pooled))
+            yield fused if used[0] else None
+            for i in range(len(self.modalities)):
+                yield self.mixable(self.answer_alone(context, i)) if used[1 + i] else None
+            for name, use in zip(self.modalities, used[1 + len(self.modalities) :]):
+                pooled = context.without[name].pooled if name in context.without else None
+                answer = fused if pooled is None else self.mixable(self.fused(pooled))
+                yield answer if use else None
+        raws = self.classical(context.features, used[first:-1])
+        yield from (None if raw is None else self.mixable(raw) for raw in raws)
+        rows = next(iter(context.present.values())).shape[0]
+        prior = torch.zeros_like(self.fused.prior) if self.kind == "number" else self.fused.prior
+        yield prior.float().expand(rows, -1)
+
+    def available(self, context: Context) -> list[Tensor]:
+        """Which members each row has [B], by `names`: by the modalities that it has."""
+        present = torch.stack(list(context.present.values()))  # [M, B]
+        some = present.any(0)
+        found = []
+        if self.modalities:
+            own = [context.present[name] for name in self.modalities]
+            others = [
+                (present.sum(0) - one.long() > 0) & (name in context.without)
+                for name, one in zip(self.modalities, own)
+            ]
+            found = [some, *own, *others]
+        classical = self.classical.available(context.present) if self.classical.names else []
+        return [*found, *classical, torch.ones_like(some)]
+
+    def mixable(self, raw: Tensor) -> Tensor:
+        return raw.float() if self.kind == "number" else self.fused.answer(raw)
+
+    def answer_alone(self, context: Context, i: int) -> Tensor:
+        """The raw output of modality number `i` of the network alone [B, C]."""
+        tokens = context.inputs[self.modalities[i]]
+        return self.alone[i](self.pools[i](tokens.x, tokens.keep))
+
+    def join(self, other: "Mixed") -> None:
+        """Take over another's classical members; weights are to be chosen anew."""
+        self.classical = other.classical
+        self.names = [*network_names(self.modalities), *self.classical.names, "prior"]
+        self.register_buffer("weights", self.weights.new_zeros(len(self.names)))
+
+    @torch.no_grad()
+    def choose(self, weights: Tensor, temperature: float) -> None:
+        self.weights.copy_(weights)
+        self.temperature.fill_(temperature)
+        self.settle()
+        first = len(self.names) - 1 - len(self.classical.names)
+        self.classical.clear(self.used[first:-1])
+
+    @torch.no_grad()
+    def adopt(self, others: "list[Mixed]") -> None:
+        """Take the mean mix and temperature of models that were trained like this one."""
+        weights = torch.stack([other.weights for other in others]).mean(0)
+        self.choose(weights, float(torch.stack([o.temperature for o in others]).mean()))
+
+
+def network_names(modalities: list[str]) -> list[str]:
+    """The network's members: all modalities fused, each alone, all but one."""
+    if not modalities:
+        return []
+    alone = [f"network {name} alone" for name in modalities]
+    return ["network", *alone, *(f"network without {name}" for name in modalities)]

@@ -1,0 +1,84 @@
+"""Rows of a batch blended in pairs, while the model trains: their pictures, or their tokens.
+
+A blended row has two right answers; its loss is that of both, each by its share. Only rows that
+have the same inputs are blended; another one stays as it is.
+"""
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import torch
+from torch import Tensor
+
+from mmbm.config import BlendSpec
+from mmbm.kinds.image.frontend import span
+from mmbm.layers.batch import Field, Tokens
+
+if TYPE_CHECKING:
+    from mmbm.nn.model import Batch, Model
+
+
+class Pairs(NamedTuple):
+    other: Tensor  # [B] the row that each is blended with
+    share: Tensor  # [B] of the row itself, 1 where it stays as it is
+
+
+class Blend:
+    def __init__(self, spec: BlendSpec):
+        self.spec = spec
+
+    def loss(self, model: "Model", batch: "Batch", targets: "Batch") -> Tensor:
+        pairs = self.draw(batch)
+        if self.spec.kind == "mixup":
+            batch = {name: shine(field, pairs) for name, field in batch.items()}
+        elif self.spec.kind == "cutmix":
+            batch, pairs = paste(batch, pairs)
+        tokens, present, _ = model.encode(batch)
+        if self.spec.kind == "tokens":
+            tokens = {name: join(x, pairs) for name, x in tokens.items()}
+        context = model.context(tokens, present)
+        losses = []
+        for name, target in model.targets.items():
+            both = targets[name], Field(*(part[pairs.other] for part in targets[name]))
+            for truth, share in zip(both, (pairs.share, 1 - pairs.share)):
+                losses.append(target.loss(context, truth, model.auxiliary, share))
+        return torch.stack(losses).sum()
+
+    def draw(self, batch: "Batch") -> Pairs:
+        known = torch.stack([field.present for field in batch.values()])  # [C, B]
+        rows = known.shape[1]
+        other = torch.randperm(rows, device=known.device)
+        alpha = torch.tensor(self.spec.alpha, device=known.device)
+        share = torch.distributions.Beta(alpha, alpha).sample((rows,))
+        alike = (known == known[:, other]).all(0)
+        return Pairs(other, torch.where(alike, share, torch.ones_like(share)))
+
+
+def shine(field: Field, pairs: Pairs) -> Field:
+    """Of two pictures each pixel's mean, by their shares."""
+    share = pairs.share[:, None, None, None]
+    x = field.values.float()
+    x = share * x + (1 - share) * x[pairs.other]
+    return field._replace(values=x.round().to(field.values.dtype))
+
+
+def paste(batch: "Batch", pairs: Pairs) -> tuple["Batch", Pairs]:
+    """A rectangle, the same part of all the row's pictures; the shares are then its exact ones."""
+    side = (1 - pairs.share).sqrt()[:, None]  # [B, 1]
+    place = torch.rand(2, *side.shape, device=side.device)
+    pasted, shares = {}, []
+    for name, field in batch.items():
+        height, width = field.values.shape[1:3]
+        down, across = span(height, side, place[0]), span(width, side, place[1])
+        inside = down[:, :, None] & across[:, None, :]  # [B, H, W]
+        values = torch.where(inside[..., None], field.values[pairs.other], field.values)
+        pasted[name] = field._replace(values=values)
+        shares.append(1 - inside.float().mean((1, 2)))
+    return pasted, Pairs(pairs.other, torch.stack(shares).mean(0))
+
+
+def join(tokens: Tokens, pairs: Pairs) -> Tokens:
+    """Each token's mean with that of the same place; behind a shorter row's end there are zeros."""
+    share = pairs.share[:, None, None].to(tokens.x.dtype)
+    own, others = (pairs.share > 0)[:, None], (pairs.share < 1)[:, None]
+    x = share * tokens.x + (1 - share) * tokens.x[pairs.other]
+    return Tokens(x, (tokens.keep & own) | (tokens.keep[pairs.other] & others))

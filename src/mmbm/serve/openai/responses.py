@@ -1,0 +1,47 @@
+"""What answers have in common: the row they are of, the tokens they count, the stream of them."""
+
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+from starlette.responses import Response, StreamingResponse
+
+from mmbm.inference.predictor import Decoded
+from mmbm.serve.body import Row
+from mmbm.serve.limits import Refusal
+from mmbm.serve.model_server import Replica
+
+
+async def decoded(replica: Replica, row: Row) -> Decoded:
+    found = await replica.decode(row)
+    if found.error is not None:
+        raise Refusal(422, f"{found.error}.", reason="bad_cell", column=found.column)
+    return found
+
+
+def text_tokens(replica: Replica, row: Decoded) -> int:
+    """What is read of a row's texts, by the tokenizers of their columns."""
+    inputs = replica.bundle.config.inputs.items()
+    cells = (row.cells[name] for name, spec in inputs if spec.kind == "text")
+    return sum(len(cell) for cell in cells if cell is not None)
+
+
+def events(messages: AsyncIterator[dict[str, Any]], end: bool) -> Response:
+    """Server-sent events (html.spec.whatwg.org). A Refusal in the middle is the last of them, which
+    OpenAI's clients raise."""
+
+    async def lines() -> AsyncIterator[bytes]:
+        try:
+            async for message in messages:
+                yield event(message)
+        except Refusal as wrong:
+            yield event(wrong.as_openai()[1])
+            return
+        if end:
+            yield b"data: [DONE]\n\n"
+
+    return StreamingResponse(lines(), media_type="text/event-stream")
+
+
+def event(message: dict[str, Any]) -> bytes:
+    return b"data: " + json.dumps(message, ensure_ascii=False).encode() + b"\n\n"

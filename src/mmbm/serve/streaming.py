@@ -1,0 +1,336 @@
+"""Speech while it is spoken: samples in over a WebSocket, what is said so far out.
+
+    client                                   server
+    {"rate": 16000}                    ──►
+    PCM, 16 bit, mono, any pieces      ──►
+                                       ◄──   {"seconds": 1.5, "final": false, "answer": {…}, …}
+    {"end": true}                      ──►
+                                       ◄──   {"seconds": 4.2, "final": true, "answer": {…}, …}
+
+An encoder that reads in both directions has no answer to half a sentence but the one it would give
+if the sentence ended there. So a partial answer is that: the newest window is read anew as long as
+it isn't full. A full one is read once more and then believed for good (`runners/windows.py`), so
+the last answer is that of the whole recording, as /predict gives it.
+"""
+
+import asyncio
+import contextlib
+import json
+import time
+from collections.abc import Coroutine
+from typing import Any
+
+import numpy as np
+import soxr
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from mmbm.config import AudioSpec
+from mmbm.inference.long_audio import Cut, Windows
+from mmbm.inference.predictor import Decoded, as_columns
+from mmbm.kinds.audio.column import RATES
+from mmbm.kinds.transcript.answer import TranscriptAnswer
+from mmbm.serve import body
+from mmbm.serve.body import check
+from mmbm.serve.limits import Limits, Refusal
+from mmbm.serve.metrics import Metrics
+from mmbm.serve.middleware import refuse
+from mmbm.serve.model_server import Replica
+
+EVERY = (0.1, 0.5, 60.0)
+"""Seconds of sound from one partial answer to the next: least, usual, most."""
+TOGETHER = 1000
+"""Messages whose samples are joined even if nothing is heard yet: each takes room by itself."""
+CODES = {400: 1007, 401: 1008, 408: 1008, 413: 1009, 415: 1003, 422: 1007, 429: 1013, 503: 1013}
+"""What a WebSocket is closed with (RFC 6455, 7.4.1), by the status that a request would get."""
+
+
+class Listener:
+    """The sound of one stream, and what is heard of it so far."""
+
+    def __init__(self, replica: Replica, column: str, rate: int):
+        spec: Any = replica.bundle.config.inputs[column]
+        self.replica, self.column, self.rate = replica, column, rate
+        self.windows = Windows.of(spec)
+        bounded: Any = replica.bundle.columns[column]
+        self.most = min(bounded.spec.seconds, bounded.spec.max_seconds or bounded.spec.seconds)
+        self.hearings = {name: answer.hearing() for name, answer in heard(replica, column).items()}
+        self.resampler = None
+        if rate != spec.rate:
+            self.resampler = soxr.ResampleStream(rate, spec.rate, 1, "float32", quality="HQ")
+        self.given = 0  # samples, at the client's rate
+        self._wave = np.empty(0, np.int16)  # samples that a window may still need, at the model's
+        self._new: list[np.ndarray] = []  # those that came since, message by message
+        self.gone = 0  # samples before them
+        self.number = 0  # windows that are believed for good
+
+    @property
+    def seconds(self) -> float:
+        return self.given / self.rate
+
+    @property
+    def wave(self) -> np.ndarray:
+        """Joined when it is heard: to join it at each message would copy all of it each time."""
+        if self._new:
+            self._wave, self._new = np.concatenate([self._wave, *self._new]), []
+        return self._wave
+
+    def add(self, pcm: bytes, last: bool = False) -> None:
+        """More samples. Raises a Refusal of half a sample, and beyond the longest recording."""
+        if len(pcm) % 2:
+            raise Refusal(
+                422, f"{len(pcm)} bytes are no whole number of 16-bit samples.", reason="samples"
+            )
+        wave = np.frombuffer(pcm, "<i2")
+        self.given += len(wave)
+        if self.seconds > self.most:
+            raise Refusal(
+                413, f"The sound is longer than {self.most:g} s, the longest for this model.",
+                reason="too_long", column=self.column,
+            )  # fmt: skip
+        if self.resampler:
+            loud = self.resampler.resample_chunk(wave.astype(np.float32) / 32768, last)
+            wave = np.rint(np.clip(loud * np.float32(32768), -32768, 32767)).astype(np.int16)
+        self._new.append(wave)
+        if len(self._new) >= TOGETHER:
+            self._new = [np.concatenate(self._new)]
+
+    async def advance(self) -> None:
+        """Hear every window that is full by now."""
+        while self.number < self.windows.whole(self.gone + len(self.wave)):
+            cut = self.windows.regular(self.number)
+            await self._hear(cut)
+            self.number += 1
+            rest = self.gone + len(self.wave) - self.windows.size  # where a last one would begin
+            needed = min(self.windows.regular(self.number).start, rest)
+            self._wave = self.wave[max(0, needed - self.gone) :]
+            self.gone = max(self.gone, needed)
+
+    async def so_far(self) -> dict[str, dict[str, str]]:
+        """What is said if the sound ends here, and the beginning of it that is sure."""
+        cut = self._last()
+        found = await self.replica.hear(self.column, self._piece(cut), patient=False)
+        places = {name: p[cut.first :] for name, p in found.items()}
+        return {
+            "answer": {name: one.after(places[name]) for name, one in self.hearings.items()},
+            "sure": {name: one.sure() for name, one in self.hearings.items()},
+        }
+
+    async def finish(self, others: Decoded) -> dict[str, Any]:
+        """The row's answer, with its other cells, as /predict gives it."""
+        self.add(b"", last=True)
+        await self.advance()
+        whole = self.wave if not self.number and len(self.wave) else None
+        row = Decoded({**others.cells, self.column: whole}, None)
+        answer = await self.replica.submit(row, patient=True)
+        if self.number:
+            await self._hear(self._last())
+            for name, hearing in self.hearings.items():
+                answer |= as_columns(name, hearing.finish())
+        return answer
+
+    async def _hear(self, cut: Cut) -> None:
+        found = await self.replica.hear(self.column, self._piece(cut), patient=True)
+        for name, hearing in self.hearings.items():
+            hearing.feed(found[name][cut.first : cut.last])
+
+    def _last(self) -> Cut:
+        return self.windows.final(self.number, self.gone + len(self.wave))
+
+    def _piece(self, cut: Cut) -> np.ndarray:
+        return self.wave[cut.start - self.gone : cut.end - self.gone]
+
+
+class Session:
+    """One client from its first message to the last answer."""
+
+    def __init__(self, socket: WebSocket, replica: Replica, limits: Limits, head: dict[str, Any]):
+        self.socket, self.replica, self.limits, self.head = socket, replica, limits, head
+        self.due = asyncio.Event()  # enough came for another answer, or all
+        self.start, self.size = time.monotonic(), 0  # bytes of sound that came
+
+    async def run(self) -> float:
+        """Seconds of sound. Raises a Refusal, or WebSocketDisconnect when the client goes away."""
+        listener, others, every = await self.begin()
+        reading = self.watched(self.read(listener, every))
+        try:
+            while True:
+                await self.due.wait()
+                self.due.clear()
+                if reading.done():
+                    break
+                await self.tell_so_far(listener)
+            reading.result()
+            async with asyncio.timeout(self.limits.deadline):
+                answer = await listener.finish(others)
+        except TimeoutError:
+            raise Refusal(
+                503, f"No answer within {self.limits.deadline:g} s.", reason="deadline"
+            ) from None
+        finally:
+            reading.cancel()
+        await self.send({**self.head, **told(listener, True), "answer": answer})
+        return listener.seconds
+
+    def watched(self, reading: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Reading as a task. Why it ended is looked at even if the client hangs up before it is
+        told: else asyncio prints a trace."""
+
+        def over(task: asyncio.Task[None]) -> None:
+            if not task.cancelled():
+                task.exception()
+            self.due.set()
+
+        task = asyncio.create_task(reading)
+        task.add_done_callback(over)
+        return task
+
+    async def begin(self) -> tuple[Listener, Decoded, float]:
+        """The first message: {"rate"} and, if need be, "column", "cells" and "every"."""
+        wish = parse((await self.receive()).get("text"))
+        unknown = sorted(set(wish) - {"rate", "column", "cells", "every"})
+        if unknown:
+            raise Refusal(
+                422, f"There is no option {unknown[0][:40]!r}: rate, column, cells, every are all.",
+                reason="parameter",
+            )  # fmt: skip
+        rate = number("rate", wish.get("rate"), RATES)
+        if rate != int(rate):
+            raise Refusal(422, "rate: a whole number of samples a second.", reason="parameter")
+        every = number("every", wish.get("every", EVERY[1]), (EVERY[0], EVERY[2]))
+        column = choose(self.replica, wish.get("column"))
+        cells = check(wish.get("cells", {}), self.replica.bundle)
+        if column in cells:
+            raise Refusal(422, f"{column!r} is what is streamed.", column=column, reason="cells")
+        others = await self.replica.decode(cells)
+        if others.error is not None:
+            raise Refusal(422, f"{others.error}.", column=others.column, reason="bad_cell")
+        return Listener(self.replica, column, int(rate)), others, every
+
+    async def read(self, listener: Listener, every: float) -> None:
+        """Samples until the client says that it is at the end."""
+        answered = 0.0
+        while True:
+            message = await self.receive()
+            if (pcm := message.get("bytes")) is None:
+                if parse(message.get("text")) == {"end": True}:
+                    return
+                raise Refusal(
+                    415, 'After the first message come samples, then {"end": true}.',
+                    reason="message",
+                )  # fmt: skip
+            listener.add(pcm)
+            self.size += len(pcm)
+            if time.monotonic() - self.start > self.limits.deadline + self.size / self.limits.rate:
+                raise Refusal(
+                    408, f"Fewer than {self.limits.rate:g} bytes of sound come a second.",
+                    reason="slow_body",
+                )  # fmt: skip
+            if listener.seconds - answered >= every:
+                answered = listener.seconds
+                self.due.set()
+
+    async def tell_so_far(self, listener: Listener) -> None:
+        await listener.advance()
+        try:
+            found = await listener.so_far()
+        except Refusal:  # the model is busy: the next partial answer says more anyway
+            return
+        await self.send({**told(listener, False), **found})
+
+    async def receive(self) -> dict[str, Any]:
+        try:
+            async with asyncio.timeout(self.limits.deadline):
+                message = await self.socket.receive()
+        except TimeoutError:
+            seconds = self.limits.deadline
+            raise Refusal(408, f"Nothing came for {seconds:g} s.", reason="slow_body") from None
+        if message["type"] == "websocket.disconnect":
+            raise WebSocketDisconnect(message.get("code", 1005))
+        return dict(message)
+
+    async def send(self, message: dict[str, Any]) -> None:
+        async with asyncio.timeout(self.limits.deadline):
+            await self.socket.send_text(json.dumps(message, ensure_ascii=False))
+
+
+def endpoint(
+    replicas: dict[str, Replica], name: str, prefix: str, limits: Limits, metrics: Metrics
+):
+    """The WebSocket of one model."""
+
+    async def stream(socket: WebSocket) -> None:
+        replica, note = replicas[name], socket.scope["mmbm"]
+        note |= {"route": f"{prefix}/stream", "model": name}
+        if not sounds(replica):
+            refusal = Refusal(404, f"{name} has no transcript to stream.", reason="no_transcript")
+            await refuse(refusal, socket.scope)(socket.scope, socket.receive, socket.send)
+            return
+        await socket.accept()
+        head = {"id": note["id"], "model": name, "version": replica.bundle.version}
+        metrics.streams.inc()
+        try:
+            note["seconds"] = await Session(socket, replica, limits, head).run()
+            note["status"] = 200
+            metrics.streamed.labels(name).inc(note["seconds"])
+            await socket.close(1000)
+        except Refusal as refusal:
+            note["status"] = refusal.status
+            metrics.rejected.labels(refusal.reason).inc()
+            with contextlib.suppress(WebSocketDisconnect, TimeoutError):
+                async with asyncio.timeout(limits.deadline):
+                    await socket.send_text(json.dumps({**refusal.body(), "id": note["id"]}))
+                    await socket.close(CODES[refusal.status], refusal.reason)
+        except WebSocketDisconnect:
+            note["status"] = 499
+        finally:
+            metrics.streams.dec()
+
+    return stream
+
+
+def told(listener: Listener, final: bool) -> dict[str, Any]:
+    return {"seconds": round(listener.seconds, 3), "final": final}
+
+
+def heard(replica: Replica, column: str) -> dict[str, TranscriptAnswer]:
+    """The transcripts of a sound."""
+    return {
+        name: answer
+        for name, answer in replica.answers.items()
+        if isinstance(answer, TranscriptAnswer) and answer.spec.of == column
+    }
+
+
+def sounds(replica: Replica) -> list[str]:
+    """The sounds that a transcript hears."""
+    inputs = replica.bundle.config.inputs.items()
+    return [n for n, spec in inputs if isinstance(spec, AudioSpec) and heard(replica, n)]
+
+
+def choose(replica: Replica, column: Any) -> str:
+    there = sounds(replica)
+    if column is None and len(there) == 1:
+        return there[0]
+    if column not in there:
+        asked = "name one" if column is None else f"there is no {str(column)[:40]!r}"
+        raise Refusal(422, f"column: {asked}; sounds: {', '.join(there)}.", reason="parameter")
+    return column
+
+
+def parse(text: str | None) -> dict[str, Any]:
+    if text is None:
+        raise Refusal(415, 'The first message is JSON: {"rate": 16000}.', reason="message")
+    found = body.parse(text.encode(errors="surrogatepass"))
+    if not isinstance(found, dict):
+        raise Refusal(422, f"A message is an object, not {str(found)[:40]!r}.", reason="message")
+    return found
+
+
+def number(name: str, value: Any, bounds: tuple[float, float]) -> float:
+    low, high = bounds
+    if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
+        said = "is needed" if value is None else f"not {str(value)[:40]}"
+        raise Refusal(
+            422, f"{name}: a number from {low:g} to {high:g}, {said}.", reason="parameter"
+        )
+    return value

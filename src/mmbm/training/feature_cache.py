@@ -1,0 +1,111 @@
+"""What frozen encoders make of the cells, computed once and kept with the prepared ones.
+
+A frozen encoder says the same of a cell in every epoch. Its output, before what is trained behind
+it, is written to an Arrow file as decoded cells are, under a key of all it depends on: the cells,
+the encoder's settings and its weights. Training and its looks at the valid split read that file;
+the bundle is made of the encoder itself.
+"""
+
+import copy
+import hashlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from mmbm.config import Config, ImageAugment, ImageSpec
+from mmbm.console import say
+from mmbm.data.batches import Rows
+from mmbm.data.prepare import Data
+from mmbm.data.store import Decoded, Store, record, safe, save, usable
+from mmbm.kinds.column import Column, Storage
+from mmbm.layers.batch import Field
+from mmbm.nn.model import Modality, Model, SharedModality
+from mmbm.nn.pretrained import Pretrained
+
+VERSION = 2
+"""Raised when what an encoder computes changes, so that older features are not used."""
+ROWS = 32
+"""Cells that are encoded together."""
+
+
+def precomputed(config: Config, model: Model, data: Data, cache: Path) -> Data:
+    """The data with features in place of the cells that a frozen encoder reads."""
+    features, columns = {}, dict(data.columns)
+    for name, modality in frozen(model).items():
+        if what := augmented(config, name):
+            say(
+                f"{name}: {what} changes its cells, so its frozen encoder reads them anew in every "
+                "epoch. Without, they are read once."
+            )
+            continue
+        store = data.splits["train"].stores[name]
+        assert isinstance(store, Store)
+        columns[name] = column = copy.copy(columns[name])
+        column.storage = Storage("float32", (modality.encoder.width,), ragged=True)
+        path = cache / f"{safe(name)}-{key(modality, data.columns[name], store)}.arrow"
+        if not usable(path, f"features of {name}"):
+            batches = (record(some, column.storage) for some in encode(modality, store))
+            save(path, column.storage, batches, len(store.present), f"read {name}")
+        features[name] = Store(path, column.storage)
+    splits = {
+        split: Rows({**rows.stores, **features}, rows.inputs, rows.targets, rows.rows)
+        for split, rows in data.splits.items()
+    }
+    return data._replace(columns=columns, splits=splits)
+
+
+def frozen(model: Model) -> dict[str, Modality]:
+    """By input, what reads it with none of its encoder's weights trained."""
+    reading = {
+        name: m.original if isinstance(m, SharedModality) else m for name, m in model.inputs.items()
+    }
+    return {
+        name: m
+        for name, m in reading.items()
+        if isinstance(m, Modality)
+        and isinstance(m.encoder, Pretrained)
+        and m.encoder.spec.tune == "frozen"
+    }
+
+
+def augmented(config: Config, name: str) -> str | None:
+    """What changes the input's cells at random."""
+    spec, blend = config.inputs[name], config.train.blend
+    if isinstance(spec, ImageSpec) and spec.augment != ImageAugment():
+        return "augment"
+    return f"train.blend: {blend.kind}" if blend and blend.kind != "tokens" else None
+
+
+def key(modality: Modality, column: Column, store: Store) -> str:
+    """Of all that the features depend on."""
+    spec = modality.encoder.spec.model_dump(exclude={"model", "rank", "then"})
+    known = [VERSION, store.name, spec, column.state["pretrained"]]
+    digest = hashlib.blake2b(json.dumps(known, sort_keys=True).encode(), digest_size=10)
+    for name, weight in modality.encoder.state_dict().items():
+        digest.update(name.encode())
+        digest.update(weight.cpu().contiguous().numpy().tobytes())
+    return f"features-{digest.hexdigest()}"
+
+
+def encode(modality: Modality, store: Store) -> Iterator[list[Decoded]]:
+    """The features [T, E] of every cell in the order of the table, none where it is absent."""
+    training, device = modality.training, torch.device("cpu")
+    if torch.cuda.is_available():
+        device = torch.device("cuda")
+    modality.eval().to(device)
+    try:
+        for start in range(0, len(store.present), ROWS):
+            rows = np.arange(start, min(start + ROWS, len(store.present)))
+            field = Field(*(torch.from_numpy(a).to(device) for a in store.gather(rows)))
+            with torch.inference_mode():
+                x, keep = modality.encode(field)
+            counts, values = keep.sum(1).tolist(), x.float().cpu().numpy()
+            yield [
+                (values[i, : counts[i]] if store.present[row] else None, None)
+                for i, row in enumerate(rows)
+            ]
+    finally:
+        modality.train(training).to("cpu")

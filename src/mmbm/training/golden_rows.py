@@ -1,0 +1,103 @@
+"""Golden rows: a few rows of the valid split as raw cells, kept in the bundle to prove its answers.
+
+They are taken right after the cells were prepared, and only those that still decode to exactly what
+was prepared: a picture that is edited while the model trains can't make a bundle that its own
+server refuses.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from mmbm.bundle.writer import Media
+from mmbm.cells.media import read
+from mmbm.config import Config
+from mmbm.console import say
+from mmbm.data.prepare import MEDIA, Data, raw_cells
+from mmbm.data.store import Store, decode_cell, digest
+from mmbm.errors import BadCell
+from mmbm.inference.evaluate import collect
+from mmbm.inference.runners import Named, Runner
+from mmbm.kinds.column import Cell, Column
+
+TRIES = 4
+"""So many rows are looked at for each that is kept, where files changed."""
+
+
+class Golden(NamedTuple):
+    rows: np.ndarray  # their numbers in the table
+    cells: list[dict[str, Cell | Media]]
+
+    def answers(self, config: Config, data: Data, runner: Runner) -> Named:
+        """What the trained model answers, on the prepared cells."""
+        if not len(self.rows):
+            return {}
+        valid, whole = data.splits["valid"], tuple(config.modalities())
+        chosen = type(valid)(valid.stores, valid.inputs, valid.targets, self.rows)
+        return collect(runner, chosen, data.columns, [whole])[whole]
+
+
+def take(config: Config, data: Data) -> Golden:
+    """As many as `train.golden` says, spread over the valid split."""
+    rows = data.splits["valid"].rows
+    count = min(config.train.golden, len(rows))
+    kept: list[int] = []
+    cells = []
+    changed = 0
+    for row in spread(rows, count):
+        if len(kept) == count:
+            break
+        raw = as_prepared(config, data, row)
+        if raw is None:
+            changed += 1
+        else:
+            kept.append(row)
+            cells.append(raw)
+    if changed:
+        say(
+            f"{changed} rows of the valid split hold media that changed since they were prepared: "
+            f"{len(kept)} other rows are kept as golden rows. data.rehash: true finds such changes."
+        )
+    order = np.argsort(kept)
+    return Golden(np.array(kept, np.int64)[order], [cells[i] for i in order])
+
+
+def spread(rows: np.ndarray, count: int) -> Iterator[int]:
+    """`count` of the rows, evenly, and then others that may stand in for them."""
+    first = np.linspace(0, len(rows) - 1, count).astype(int) if count else np.empty(0, int)
+    others = np.setdiff1d(np.arange(len(rows)), first)[: TRIES * count]
+    yield from rows[[*first, *others]].tolist()
+
+
+def as_prepared(config: Config, data: Data, row: int) -> dict[str, Cell | Media] | None:
+    """The row's raw cells, media as bytes; None if one doesn't decode to what was prepared."""
+    cells: dict[str, Cell | Media] = {}
+    stores = data.splits["valid"].stores
+    for name, spec in config.inputs.items():
+        cell: Any = next(raw_cells(data.table, name, spec.kind, np.array([row])))
+        if spec.kind in MEDIA and cell is not None:
+            store = stores[name]
+            assert isinstance(store, Store)
+            media = None if isinstance(cell, BadCell) else opened(cell, spec)
+            if media is None or not same(data.columns[name], media.data, store.digests[row]):
+                return None
+            cell = media
+        cells[name] = cell
+    return cells
+
+
+def opened(cell: bytes | Path, spec: Any) -> Media | None:
+    try:
+        return Media(read(cell, spec.max_bytes), cell.suffix if isinstance(cell, Path) else "")
+    except BadCell:  # gone, or emptied
+        return None
+
+
+def same(column: Column, raw: bytes, known: np.uint64) -> bool:
+    value, reason = decode_cell(column, raw)
+    if value is None or reason:
+        return False
+    array = np.ascontiguousarray(value).reshape(-1).view(np.uint8)
+    return np.frombuffer(digest(array, b""), "<u8")[0] == known
