@@ -89,9 +89,9 @@ def test_the_table_of_members_fits_in_100_columns(classical):
 def test_nodes_and_coefficients_are_those_that_were_fitted():
     generator = np.random.default_rng(0)
     x = generator.normal(size=(80, 3))
-    problem = Problem("number", x[:, 0] + 0.1 * x[:, 1], 1)
+    problem = Problem("regression", x[:, 0] + 0.1 * x[:, 1], 1)
     folds = [(np.arange(40), np.arange(40, 80)), (np.arange(40, 80), np.arange(40))]
-    linear, forest = Linear(["t.features"]), Forest(["t.features"], ["t.features"], "number")
+    linear, forest = Linear(["t.features"]), Forest(["t.features"], ["t.features"], "regression")
     linear.fit({"t.features": x}, problem, folds)
     forest.fit({"t.features": x}, [], problem, folds)
     grown = forest.learn(*forest.fit_inputs({"t.features": x}, [])[:1], problem)
@@ -324,7 +324,7 @@ def test_what_can_not_be_compared_or_would_be_ignored_is_a_sentence(change, mess
 def test_inputs_may_be_called_as_members_are(tmp_path):
     """Whether a row has a member goes by the modality that it reads, not by names."""
     exact = {f"{name}.features": False for name in ("boosting", "forest", "all", "network")}
-    members = Classical(CLASSICAL, "category", 2, exact)
+    members = Classical(CLASSICAL, "multiclass", 2, exact)
     assert len(members.names) == len(set(members.names)) == 7
     some = torch.tensor([True, False])
     present = {n.removesuffix(".features"): some for n in exact} | {"boosting": ~some}

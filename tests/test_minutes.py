@@ -45,11 +45,13 @@ def test_a_member_that_would_be_late_is_given_up_after_its_first_part():
 
 def test_trees_that_are_given_up_count_as_not_fitted():
     x = np.random.default_rng(0).normal(size=(200, 9)).astype(np.float32)
-    goal = Problem("category", (x[:, 0] > 0).astype(int), 2)
+    goal = Problem("multiclass", (x[:, 0] > 0).astype(int), 2)
     fold = np.arange(200) % 5
     folds = [(np.flatnonzero(fold != k), np.flatnonzero(fold == k)) for k in range(5)]
     features = {"image.features": x}
-    members = Classical(["linear", "boosting", "forest"], "category", 2, {"image.features": False})
+    members = Classical(
+        ["linear", "boosting", "forest"], "multiclass", 2, {"image.features": False}
+    )
     late = list(members.fit(features, goal, folds, end=0.0))
     assert [name for name, _ in late] == ["linear image"]
     assert members.fitted == [True, False, False]

@@ -19,7 +19,7 @@ def answers(rows: int, quality: list[float], seed: int = 0):
         logits = generator.normal(0, 1, (rows, 3)) + q * np.eye(3)[truth]
         p = np.exp(logits)
         members.append(p / p.sum(-1, keepdims=True))
-    return np.array(members, np.float32), Truth("category", truth)
+    return np.array(members, np.float32), Truth("multiclass", truth)
 
 
 def everything(members):
@@ -63,7 +63,7 @@ def test_a_member_that_hardly_counts_is_left_out():
 def test_rows_of_one_group_are_drawn_together():
     generator = np.random.default_rng(0)
     group = np.repeat(np.arange(10), 30)
-    truth = Truth("number", generator.normal(size=300))
+    truth = Truth("regression", generator.normal(size=300))
     steady = truth.values + generator.normal(0, 0.6, 300)
     lucky = truth.values + generator.normal(0, 1, 10)[group] * 0.6
     members = np.stack([steady, lucky])[..., None]
@@ -81,15 +81,15 @@ def test_a_member_whose_modality_is_absent_has_no_part():
     assert mix(weights, members, available) == pytest.approx(members[0], abs=1e-4)
 
 
-@pytest.mark.parametrize("kind", ["number", "labels"])
-def test_numbers_and_labels_are_mixed_too(kind):
+@pytest.mark.parametrize("task", ["regression", "multilabel"])
+def test_numbers_and_labels_are_mixed_too(task):
     generator = np.random.default_rng(0)
-    if kind == "number":
-        truth = Truth(kind, generator.normal(size=200))
+    if task == "regression":
+        truth = Truth(task, generator.normal(size=200))
         good = (truth.values + generator.normal(0, 0.3, 200))[:, None]
         bad = generator.normal(size=(200, 1))
     else:
-        truth = Truth(kind, generator.integers(0, 2, (200, 2)))
+        truth = Truth(task, generator.integers(0, 2, (200, 2)))
         good = 0.1 + 0.8 * truth.values
         bad = generator.random((200, 2))
     members = np.stack([bad, good])

@@ -11,21 +11,21 @@ from mmbm.nn.members.classical import Classical
 from mmbm.nn.members.linear import STRENGTHS, Linear, out_of_fold, reduced, solve, stacked
 from mmbm.nn.members.trees import Components
 
-KINDS = {"category": 3, "number": 1, "labels": 2}
+KINDS = {"multiclass": 3, "regression": 1, "multilabel": 2}
 EVERY = ("linear", "boosting", "forest")
 
 
-def problem(kind: str, x: np.ndarray, generator: np.random.Generator) -> Problem:
+def problem(task: str, x: np.ndarray, generator: np.random.Generator) -> Problem:
     """Which of three features is largest, the first one, or the signs of two, with noise."""
     noisy = x[:, :3] + generator.normal(0, 0.3, (len(x), 3))
-    if kind == "category":
-        return Problem(kind, noisy.argmax(1), 3)
-    if kind == "number":
-        return Problem(kind, noisy[:, 0], 1)
-    return Problem(kind, (noisy[:, :2] > 0).astype(np.int64), 2)
+    if task == "multiclass":
+        return Problem(task, noisy.argmax(1), 3)
+    if task == "regression":
+        return Problem(task, noisy[:, 0], 1)
+    return Problem(task, (noisy[:, :2] > 0).astype(np.int64), 2)
 
 
-def made(kind: str, rows: int = 240):
+def made(task: str, rows: int = 240):
     generator = np.random.default_rng(0)
     x = generator.normal(size=(rows, 5)).astype(np.float32)
     dense = np.concatenate([x, generator.normal(size=(rows, 40)).astype(np.float32)], 1)
@@ -33,7 +33,7 @@ def made(kind: str, rows: int = 240):
     features = {"table.features": x, "photo.features": dense, "remark.features": sparse}
     folds = np.arange(rows) % 4
     parts = [(np.flatnonzero(folds != f), np.flatnonzero(folds == f)) for f in range(4)]
-    return features, problem(kind, x, generator), parts
+    return features, problem(task, x, generator), parts
 
 
 @pytest.fixture(scope="module", params=list(KINDS))
@@ -52,9 +52,9 @@ def tensors(features, rows=slice(None)):
 
 def test_each_is_better_on_rows_it_was_not_fitted_on_than_the_mean(fitted):
     _, _, goal, outputs = fitted
-    if goal.kind == "category":
+    if goal.task == "multiclass":
         prior = np.log(np.bincount(goal.y) / len(goal.y))
-    elif goal.kind == "number":
+    elif goal.task == "regression":
         prior = np.zeros(1)
     else:
         p = goal.y.mean(0)
@@ -104,7 +104,7 @@ def test_a_modality_that_is_absent_leaves_a_finite_answer(fitted):
 def test_weights_are_saved_and_loaded_in_the_shapes_they_were_fitted_in(fitted):
     members, features, goal, _ = fitted
     exact = {name: name.startswith("table") for name in features}
-    fresh = Classical(EVERY, goal.kind, KINDS[goal.kind], exact)
+    fresh = Classical(EVERY, goal.task, KINDS[goal.task], exact)
     assert not any(fresh.fitted)
     fresh.load_state_dict(members.state_dict())
     every = [True] * len(members.names)
@@ -113,9 +113,9 @@ def test_weights_are_saved_and_loaded_in_the_shapes_they_were_fitted_in(fitted):
 
 
 def test_members_without_a_weight_are_emptied_but_for_those_that_trees_read():
-    features, goal, folds = made("category")
+    features, goal, folds = made("multiclass")
     exact = {name: name.startswith("table") for name in features}
-    members = Classical(EVERY, "category", 3, exact)
+    members = Classical(EVERY, "multiclass", 3, exact)
     list(members.fit(features, goal, folds))
     used = [name == "forest" for name in members.names]
     before = members(tensors(features), used)[used.index(True)]
@@ -128,7 +128,7 @@ def test_members_without_a_weight_are_emptied_but_for_those_that_trees_read():
 def test_a_linear_member_is_the_one_of_scikit_learn():
     from sklearn.linear_model import LogisticRegression
 
-    features, goal, folds = made("category")
+    features, goal, folds = made("multiclass")
     member = Linear(["table.features"])
     member.fit(features, goal, folds)
     x, _scale = stacked([features["table.features"]])
@@ -141,19 +141,20 @@ def test_a_linear_member_is_the_one_of_scikit_learn():
 
 
 @pytest.mark.parametrize("sparse", [False, True])
-@pytest.mark.parametrize("kind", ["number", "category"])
-def test_of_few_rows_their_products_give_the_same_weights_as_all_features(sparse, kind):
+@pytest.mark.parametrize("task", ["regression", "multiclass"])
+def test_of_few_rows_their_products_give_the_same_weights_as_all_features(sparse, task):
     generator = np.random.default_rng(0)
     x = np.maximum(generator.normal(size=(40, 90)), 0.5) - 0.5
     y = x[:, 0] - x[:, 1] + generator.normal(size=40) + 3
-    goal = Problem(kind, y if kind == "number" else (y > 3).astype(int), 1 + (kind != "number"))
+    number = task == "regression"
+    goal = Problem(task, y if number else (y > 3).astype(int), 1 if number else 2)
     z, back = reduced(sp.csr_matrix(x) if sparse else x, 1000)
     assert z.shape == (40, 40)
     weight, bias = solve(z, goal, 1.4)
     expected, intercept = solve(x, goal, 1.4)
     found = x @ back(weight) + bias
     iterated = 0.03  # logistic regression ends when it is nearly there
-    near = 1e-6 if kind == "number" else iterated
+    near = 1e-6 if task == "regression" else iterated
     assert found == pytest.approx(x @ expected + intercept, abs=near)
 
 
@@ -169,7 +170,7 @@ def test_many_classes_are_learned_from_rare_terms_of_many_rows():
         x[i, generator.integers(0, terms, 40)] = 1
     x /= np.linalg.norm(x, axis=1, keepdims=True)
     folds = [(np.arange(500, 1500), np.arange(500)), (np.arange(1000), np.arange(1000, 1500))]
-    goal = Problem("category", y, classes)
+    goal = Problem("multiclass", y, classes)
     raw = Linear(["a"]).fit({"a": sp.csr_matrix(x)}, goal, folds)
     judged = np.r_[:500, 1000:1500]
     assert (raw[judged].argmax(1) == y[judged]).mean() > 0.95
@@ -177,7 +178,7 @@ def test_many_classes_are_learned_from_rare_terms_of_many_rows():
 
 
 def test_features_that_are_all_zero_say_nothing():
-    goal = Problem("category", np.arange(30) % 3, 3)
+    goal = Problem("multiclass", np.arange(30) % 3, 3)
     member = Linear(["a"])
     folds = [(np.arange(15), np.arange(15, 30)), (np.arange(15, 30), np.arange(15))]
     member.fit({"a": sp.csr_matrix((30, 50), dtype=np.float32)}, goal, folds)
@@ -198,23 +199,23 @@ def test_components_beyond_the_rank_of_a_representation_say_nothing():
 
 
 def test_boosting_of_one_class_alone_gives_what_is_finite():
-    features, goal, folds = made("category", rows=40)
+    features, goal, folds = made("multiclass", rows=40)
     exact = {name: name.startswith("table") for name in features}
-    members = Classical(["boosting"], "category", 3, exact)
+    members = Classical(["boosting"], "multiclass", 3, exact)
     list(members.fit(features, goal._replace(y=np.zeros(40, np.int64)), folds))
     (raw,) = members(tensors(features), [True])
     assert torch.isfinite(raw).all()
 
 
-@pytest.mark.parametrize("kind", list(KINDS))
-def test_a_class_that_a_fold_lacks_is_no_obstacle(kind):
-    features, goal, folds = made(kind, rows=40)
+@pytest.mark.parametrize("task", list(KINDS))
+def test_a_class_that_a_fold_lacks_is_no_obstacle(task):
+    features, goal, folds = made(task, rows=40)
     y = goal.y.copy()
-    if kind != "number":
+    if task != "regression":
         y[:] = 0
         y[3] = 1
     exact = {name: name.startswith("table") for name in features}
-    members = Classical(EVERY, kind, KINDS[kind], exact)
+    members = Classical(EVERY, task, KINDS[task], exact)
     for _, raw in members.fit(features, goal._replace(y=y), folds):
         assert np.isfinite(raw).all()
 
@@ -225,7 +226,7 @@ def test_boosting_stays_finite_and_no_surer_than_it_is_right_where_classes_are_r
     x = generator.normal(size=(len(y), 12)) + 0.3 * y[:, None]
     fold = generator.permutation(len(y)) % 5
     folds = [(np.flatnonzero(fold != k), np.flatnonzero(fold == k)) for k in range(5)]
-    goal = Problem("category", y, 14)
+    goal = Problem("multiclass", y, 14)
     member = Boosting(["table.features"], ["table.features"])
     raw = member.fit({"table.features": x.astype(np.float32)}, [], goal, folds)
     prior = -np.log(np.bincount(y)[y] / len(y)).mean()

@@ -16,12 +16,16 @@ class TargetSpec(Spec):
     """Its answer is mixed of the fused one and what each modality says alone."""
     has_cells: ClassVar[bool] = True
     """Is a column of the table itself."""
+    task: ClassVar[str] = ""
+    """multiclass, regression or multilabel: what an ensemble of members learns. Empty where the
+    network alone answers."""
 
 
 class CategoryTarget(TargetSpec):
     """One class out of several: softmax cross-entropy."""
 
     kind: Literal["category"] = "category"
+    task: ClassVar = "multiclass"
     class_weights: Literal["none", "balanced"] = "none"
     label_smoothing: Fraction = 0.0
     decision: Literal["likeliest", "balanced"] = "likeliest"
@@ -38,6 +42,7 @@ class NumberTarget(TargetSpec, WrittenSpec):
     """A number, standardised inside, answered in its own unit."""
 
     kind: Literal["number"] = "number"
+    task: ClassVar = "regression"
     loss: Literal["mse", "l1", "huber"] = "mse"
     log: bool = False
     bins: ClassVar[int] = 16
@@ -47,6 +52,7 @@ class LabelsTarget(TargetSpec):
     """Any number of labels: one binary cross-entropy each."""
 
     kind: Literal["labels"] = "labels"
+    task: ClassVar = "multilabel"
     separator: Annotated[str, Field(min_length=1)] = ";"
     format: Literal["separated", "list"] = "separated"
     """list: a string is a list as Python, JSON or numpy write it, "['a', 'b']"."""

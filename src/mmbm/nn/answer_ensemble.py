@@ -48,12 +48,12 @@ class Mixed(nn.Module):
         make = find(HEADS, spec.kind)
         self.modalities = modalities
         self.weight = spec.weight
-        self.kind = spec.kind
+        self.task = spec.task
         self.fused: Any = make(spec, column, width)
         self.pools = nn.ModuleList(Pool(width) for _ in modalities)
         self.alone = nn.ModuleList(make(spec, column, width) for _ in modalities)
         size = self.fused.output.out_features
-        self.classical = Classical(config.classical, spec.kind, size, exact)
+        self.classical = Classical(config.classical, spec.task, size, exact)
         self.names = [*network_names(modalities), *self.classical.names, "prior"]
         weights = torch.zeros(len(self.names))
         weights[0], weights[-1] = 1.0, PRIOR_WEIGHT
@@ -104,7 +104,7 @@ class Mixed(nn.Module):
 
     def finish(self, mixed: Tensor) -> Tensor:
         """A mix -> what the user asked for."""
-        if self.kind == "number":
+        if self.task == "regression":
             return self.fused.answer(mixed)
         return self.fused.temper(mixed, self.temperature)
 
@@ -140,7 +140,7 @@ class Mixed(nn.Module):
         raws = self.classical(context.features, used[first:-1])
         yield from (None if raw is None else self.mixable(raw) for raw in raws)
         rows = next(iter(context.present.values())).shape[0]
-        prior = torch.zeros_like(self.fused.prior) if self.kind == "number" else self.fused.prior
+        prior = self.fused.prior * (self.task != "regression")
         yield prior.float().expand(rows, -1)
 
     def available(self, context: Context) -> list[Tensor]:
@@ -159,7 +159,7 @@ class Mixed(nn.Module):
         return [*found, *classical, torch.ones_like(some)]
 
     def mixable(self, raw: Tensor) -> Tensor:
-        return raw.float() if self.kind == "number" else self.fused.answer(raw)
+        return raw.float() if self.task == "regression" else self.fused.answer(raw)
 
     def answer_alone(self, context: Context, i: int) -> Tensor:
         """The raw output of modality number `i` of the network alone [B, C]."""

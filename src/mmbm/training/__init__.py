@@ -137,7 +137,7 @@ def judge(config: Config, data: Data, state: TrainState) -> dict[str, Judged]:
     outputs = collect(state.runner(), valid, data.columns, [whole], graph="candidates")[whole]
     judged = {}
     for name, target in state.model.mixed():
-        has = labelled(data, name, target.kind, valid.rows)
+        has = labelled(data, name, target.task, valid.rows)
         answers = outputs[f"{name}.answers"][has].swapaxes(0, 1)
         available = outputs[f"{name}.available"][has].T
         judged[name] = Judged(target.names[:-1], answers, available, valid.rows[has])

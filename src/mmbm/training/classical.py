@@ -66,9 +66,9 @@ def fit_target(
     fold_of: np.ndarray,
     end: float,
 ) -> Judged:
-    has = labelled(data, name, target.kind, rows)
-    values = truth(data, name, target.kind, rows[has]).values
-    problem = Problem(target.kind, values, target.fused.output.out_features)
+    has = labelled(data, name, target.task, rows)
+    values = truth(data, name, target.task, rows[has]).values
+    problem = Problem(target.task, values, target.fused.output.out_features)
     own = {name: x[has] for name, x in matrices.items()}
     known = {name: torch.from_numpy(x[has]) for name, x in present.items()}
     folds = split(fold_of[has])
@@ -86,15 +86,15 @@ def fit_target(
     return Judged(names, np.array(answers), available, rows[has])
 
 
-def truth(data: Data, name: str, kind: str, rows: np.ndarray) -> Truth:
+def truth(data: Data, name: str, task: str, rows: np.ndarray) -> Truth:
     """A target's values as they are mixed, for rows that have one."""
     values = data.splits["train"].stores[name].gather(rows).values
-    if kind == "category":
-        return Truth(kind, values.astype(np.int64) - 1)
-    if kind == "number":
+    if task == "multiclass":
+        return Truth(task, values.astype(np.int64) - 1)
+    if task == "regression":
         state = data.columns[name].state
-        return Truth(kind, (values - state["mean"]) / state["std"])
-    return Truth(kind, values.astype(np.int64))
+        return Truth(task, (values - state["mean"]) / state["std"])
+    return Truth(task, values.astype(np.int64))
 
 
 def split(fold_of: np.ndarray) -> Folds:
@@ -104,10 +104,10 @@ def split(fold_of: np.ndarray) -> Folds:
     ]
 
 
-def labelled(data: Data, name: str, kind: str, rows: np.ndarray) -> np.ndarray:
+def labelled(data: Data, name: str, task: str, rows: np.ndarray) -> np.ndarray:
     """Positions of the rows that have a target, of a class that training knows."""
     values, _, has = data.splits["train"].stores[name].gather(rows)
-    return np.flatnonzero(has & (values > 0) if kind == "category" else has)
+    return np.flatnonzero(has & (values > 0) if task == "multiclass" else has)
 
 
 def assign(config: Config, data: Data, rows: np.ndarray, count: int = FOLDS) -> np.ndarray:
@@ -121,7 +121,7 @@ def assign(config: Config, data: Data, rows: np.ndarray, count: int = FOLDS) -> 
         return np.argsort(order) * count // len(rows)
     strata = np.zeros(len(rows), np.int64)
     for name, spec in config.targets.items():
-        if spec.kind == "category":
+        if spec.task == "multiclass":
             strata = data.splits["train"].stores[name].gather(rows).values.astype(np.int64)
             break
     groups = group_codes(config, data, rows)

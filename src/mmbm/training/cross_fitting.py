@@ -111,7 +111,7 @@ class Decided(NamedTuple):
 def decide(config: Config, data: Data, judged: dict[str, Judged]) -> dict[str, Decided]:
     decided = {}
     for name, one in judged.items():
-        truth = classical.truth(data, name, config.targets[name].kind, one.rows)
+        truth = classical.truth(data, name, config.targets[name].task, one.rows)
         groups = classical.group_codes(config, data, one.rows)
         choice = selection.choose(one.answers, one.available, truth, groups)
         choice = without_a_small_network(one.names, choice)
@@ -141,7 +141,7 @@ def settle(target: Mixed, decided: Decided) -> None:
         every[place] = max(every[place], FUSED_WEIGHT)
     every[-1] = PRIOR_WEIGHT
     temperature = 1.0
-    if target.kind != "number":
+    if target.task != "regression":
         mixed = selection.mix(choice.weights, judged.answers, judged.available)
         temperature = cooled(target, mixed, decided.truth)
     target.choose(torch.from_numpy(every / every.sum()).float(), temperature)
@@ -337,11 +337,11 @@ def doubtful(truth: Truth, mixed: np.ndarray) -> np.ndarray:
     """Positions of the rows that members are surest to be wrong about (Northcutt et al. 2021), the
     surest first: classes of less than 5 %, numbers farther off than 4 standard deviations of all
     errors."""
-    if truth.kind == "labels":
+    if truth.task == "multilabel":
         return np.empty(0, np.int64)
     loss = truth.loss(mixed)
     variance = 2.2 * np.median(loss)  # of errors as a normal distribution has them
-    limit = -np.log(0.05) if truth.kind == "category" else 16 * variance
+    limit = -np.log(0.05) if truth.task == "multiclass" else 16 * variance
     order = np.argsort(-loss)[:DOUBTFUL]
     return order[loss[order] > limit]
 

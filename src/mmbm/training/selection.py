@@ -23,16 +23,16 @@ PRIOR = 1e-6
 class Truth(NamedTuple):
     """The right answers of N rows, and how far an answer is from them."""
 
-    kind: str  # category | number | labels
+    task: str  # multiclass | regression | multilabel
     values: np.ndarray  # [N] class index | [N] number | [N, L] 0/1
 
     def loss(self, answer: np.ndarray) -> np.ndarray:
         """Loss of each row [..., N] of answers [..., N, C]: negative log-likelihood, or squared
         error for a number."""
-        if self.kind == "number":
+        if self.task == "regression":
             return (answer[..., 0] - self.values) ** 2
         p: np.ndarray = np.clip(answer, 1e-7, 1 - 1e-7)
-        if self.kind == "category":
+        if self.task == "multiclass":
             return -np.log(np.take_along_axis(p, self._index(p), -1)[..., 0])
         per_label = self.values * np.log(p) + (1 - self.values) * np.log(1 - p)
         return -np.mean(per_label, axis=-1)
@@ -43,12 +43,12 @@ class Truth(NamedTuple):
 
     def prior(self, size: int) -> np.ndarray:
         """The answer [C] to a row without anything."""
-        if self.kind == "category":
+        if self.task == "multiclass":
             return np.bincount(self.values, minlength=size) / len(self.values)
         return np.atleast_1d(self.values.mean(0))
 
     def take(self, rows: np.ndarray) -> "Truth":
-        return Truth(self.kind, self.values[rows])
+        return Truth(self.task, self.values[rows])
 
 
 class Choice(NamedTuple):

@@ -24,7 +24,7 @@ Folds = list[tuple[np.ndarray, np.ndarray]]
 class Problem(NamedTuple):
     """What is fitted: a target's values on N rows."""
 
-    kind: str  # category | number | labels
+    task: str  # multiclass | regression | multilabel
     y: np.ndarray  # [N] class index | [N] standard scores | [N, L] 0/1
     size: int  # C
 
@@ -33,9 +33,9 @@ class Problem(NamedTuple):
 
     def loss(self, raw: np.ndarray) -> np.ndarray:
         """Of each row [N], for raw outputs [N, C]: negative log-likelihood or squared error."""
-        if self.kind == "number":
+        if self.task == "regression":
             return (raw[:, 0] - self.y) ** 2
-        if self.kind == "labels":
+        if self.task == "multilabel":
             return np.mean(np.logaddexp(0, raw) - self.y * raw, axis=1)
         return np.logaddexp.reduce(raw, axis=1) - raw[np.arange(len(raw)), self.y]
 

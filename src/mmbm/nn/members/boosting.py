@@ -31,7 +31,7 @@ STUMP = SimpleNamespace(children_left=[-1])
 class Boosting(Trees):
     def tempered(self, raw: np.ndarray, problem: Problem) -> np.ndarray:
         """Of categories by the rows that were not fitted: boosting is too sure."""
-        if problem.kind == "number":
+        if problem.task == "regression":
             return raw
         losses = [problem.loss(raw / t).mean() for t in TEMPERATURES]
         t = TEMPERATURES[int(np.argmin(losses))]
@@ -47,7 +47,7 @@ class Boosting(Trees):
             **OPTIONS, "n_estimators": rounds, "learning_rate": PACE / rounds,
             "max_features": min(1 + x.shape[1] // 3, FEATURES), "init": "zero",
         }  # fmt: skip
-        if problem.kind == "number":
+        if problem.task == "regression":
             return GradientBoostingRegressor(**options).fit(x, problem.y)
         if len(np.unique(problem.y)) == 1:
             return None
@@ -55,7 +55,7 @@ class Boosting(Trees):
 
     def outputs(self, model: Any, x: np.ndarray, problem: Problem) -> np.ndarray:
         """A class that was not among the fitted rows has a low one."""
-        if problem.kind == "number":
+        if problem.task == "regression":
             return model.predict(x)[:, None]
         raw = np.full((len(x), problem.size), -10.0)
         if model is None:
@@ -103,7 +103,7 @@ def trees(model: Any, problem: Problem) -> list[tuple[Any, np.ndarray]]:
         for k, estimator in enumerate(stage):
             value = model.learning_rate * estimator.tree_.value[:, 0, 0]
             columns = np.zeros((len(value), problem.size))
-            if problem.kind == "number":
+            if problem.task == "regression":
                 columns[:, 0] = value
             elif len(model.classes_) == 2:
                 first, second = model.classes_

@@ -20,11 +20,11 @@ from mmbm.registry import MEMBERS, find
 class Classical(nn.Module):
     """Members by name: `linear MODALITY` of each, `linear`, `boosting` and `forest` of all."""
 
-    def __init__(self, kinds: Sequence[str], kind: str, size: int, features: dict[str, bool]):
-        """kinds: which there are. kind, size: of the target. features: representations, and whether
+    def __init__(self, kinds: Sequence[str], task: str, size: int, features: dict[str, bool]):
+        """kinds: which there are. task, size: of the target. features: representations, and whether
         each is exact."""
         super().__init__()
-        self.kind, self.size = kind, size
+        self.task, self.size = task, size
         self.modalities = list(dict.fromkeys(map(modality_of, features)))
         names = list(features)
         read = [name for name in names if not name.endswith(f".{BINS}")]  # by trees
@@ -38,10 +38,10 @@ class Classical(nn.Module):
                 self.alone[f"linear {modality}"] = modality
             if len(self.modalities) > 1:
                 built["linear"] = Linear(names)
-        if "boosting" in kinds and kind != "labels" and size <= CLASSES:
+        if "boosting" in kinds and task != "multilabel" and size <= CLASSES:
             built["boosting"] = find(MEMBERS, "boosting")(read, exact)
         if "forest" in kinds:
-            built["forest"] = find(MEMBERS, "forest")(read, exact, kind)
+            built["forest"] = find(MEMBERS, "forest")(read, exact, task)
         self.names = list(built)
         self.parts: Any = nn.ModuleList(built.values())
 

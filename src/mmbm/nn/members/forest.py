@@ -13,7 +13,7 @@ from mmbm.nn.members.trees import Trees
 OPTIONS: dict[str, Any] = {
     "n_estimators": 100, "max_depth": 8, "min_samples_leaf": 2, "random_state": 0,
 }  # fmt: skip
-FEATURES = {"number": 0.5, "category": "sqrt", "labels": "sqrt"}
+FEATURES = {"regression": 0.5, "multiclass": "sqrt", "multilabel": "sqrt"}
 LEAST = 1e-3
 """A probability is no less than this."""
 
@@ -21,25 +21,25 @@ LEAST = 1e-3
 class Forest(Trees):
     """The mean of its trees: of classes and labels their probabilities, given as logits."""
 
-    def __init__(self, names: list[str], exact: list[str], kind: str):
+    def __init__(self, names: list[str], exact: list[str], task: str):
         super().__init__(names, exact)
-        self.kind = kind
+        self.task = task
 
     def forward(self, features: dict[str, Tensor], scores: Sequence[Tensor]) -> Tensor:
         return self.raw(super().forward(features, scores))
 
     def raw(self, mean: Tensor) -> Tensor:
         """Of the trees' mean [B, C]."""
-        if self.kind == "number":
+        if self.task == "regression":
             return mean
         p = mean.clamp(LEAST, 1 - LEAST)
-        return p.log() if self.kind == "category" else torch.log(p / (1 - p))
+        return p.log() if self.task == "multiclass" else torch.log(p / (1 - p))
 
     def learn(self, x: np.ndarray, problem: Problem) -> Any:
         from sklearn.ensemble import ExtraTreesRegressor
 
-        y = np.eye(problem.size)[problem.y] if problem.kind == "category" else problem.y
-        return ExtraTreesRegressor(**OPTIONS, max_features=FEATURES[problem.kind]).fit(x, y)
+        y = np.eye(problem.size)[problem.y] if problem.task == "multiclass" else problem.y
+        return ExtraTreesRegressor(**OPTIONS, max_features=FEATURES[problem.task]).fit(x, y)
 
     def outputs(self, model: Any, x: np.ndarray, problem: Problem) -> np.ndarray:
         mean = torch.from_numpy(model.predict(x).reshape(len(x), -1))

@@ -12,7 +12,7 @@ from torch import Tensor
 from mmbm.layers.fitted import Fitted
 from mmbm.nn.members import Folds, Matrix, Pace, Problem, dense
 
-DUAL = {"category": 1200, "labels": 1200, "number": 2500}
+DUAL = {"multiclass": 1200, "multilabel": 1200, "regression": 2500}
 """Rows up to which the products of rows stand for more features than rows: beyond, that takes
 longer than reading sparse features does."""
 FEW = 1200
@@ -61,7 +61,7 @@ class Linear(Fitted):
         final = 1 if few else len(folds) + 1  # fits with the chosen one
         pace = Pace(len(STRENGTHS) + final / len(judges), end)
         x, scale = stacked([features[name] for name in self.names])
-        z, back = reduced(x, DUAL[problem.kind])
+        z, back = reduced(x, DUAL[problem.task])
         raw, best, least = np.empty(0), STRENGTHS[0], math.inf
         models: list[Models] = [{} for _ in folds]
         for strength in STRENGTHS:
@@ -130,30 +130,30 @@ def solve(
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression, Ridge
 
-    if problem.kind == "number":
+    if problem.task == "regression":
         model = Ridge(alpha=1 / strength).fit(x, problem.y)
         return np.asarray(model.coef_)[:, None], np.array([model.intercept_])
     models = {} if models is None else models
     weight, bias = np.zeros((x.shape[1], problem.size)), np.zeros(problem.size)
-    columns = problem.y.T if problem.kind == "labels" else [problem.y]
+    columns = problem.y.T if problem.task == "multilabel" else [problem.y]
     for place, y in enumerate(columns):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)
             values, counts = np.unique(y, return_counts=True)
-            if problem.kind == "category":
+            if problem.task == "multiclass":
                 bias[:] = np.log(0.5 / len(y))  # a class that these rows lack
             if len(values) == 1:
-                put(weight, bias, problem.kind, place, values, None, counts)
+                put(weight, bias, problem.task, place, values, None, counts)
                 continue
             model = models.setdefault(place, LogisticRegression(**OPTIONS))
             model.set_params(C=strength).fit(x, y)
-        put(weight, bias, problem.kind, place, values, model, counts)
+        put(weight, bias, problem.task, place, values, model, counts)
     return weight, bias
 
 
-def put(weight, bias, kind: str, place: int, values, model, counts) -> None:
+def put(weight, bias, task: str, place: int, values, model, counts) -> None:
     """A fitted logistic regression, or the only value there is, in its columns."""
-    if kind == "labels":
+    if task == "multilabel":
         if model is None:
             bias[place] = np.log(2.0 * counts[0]) * (1 if values[0] else -1)
         else:
