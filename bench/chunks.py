@@ -49,7 +49,7 @@ def step(rows: int, chunk: int | None, steps: int) -> None:
                 "en": {"kind": "text", "encoder": "rnn"},
             },
             "targets": {"alike": {"kind": "match", "columns": ["photo", "en"]}},
-            "train": {"batch": rows},
+            "train": {"batch_size": rows},
         }
     )
     with tempfile.TemporaryDirectory() as folder:

@@ -31,7 +31,7 @@ from mmbm.state import TrainState, groups
 
 INPUTS = {
     "photo": {"kind": "image", "size": 64, "encoder": "cnn"},
-    "speech": {"kind": "audio", "rate": 16000, "seconds": 3, "encoder": "rnn"},
+    "speech": {"kind": "audio", "sample_rate": 16000, "seconds": 3, "encoder": "rnn"},
     "remark": {"kind": "text", "encoder": "rnn"},
 }
 CASES = {"image + text": ["photo", "remark"], "audio": ["speech"], "all three": [*INPUTS]}
@@ -59,7 +59,7 @@ def case(
             "data": {"table": "made", "split": {"valid": 0.02, "test": 0.0}},
             "inputs": {k: INPUTS[k] for k in names},
             "targets": {"label": "category"},
-            "train": {"epochs": 1000, "batch": batch, "threads": torch.get_num_threads(),
+            "train": {"epochs": 1000, "batch_size": batch, "threads": torch.get_num_threads(),
                       "log_steps": steps},
         }
     )  # fmt: skip

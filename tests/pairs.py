@@ -77,7 +77,7 @@ def config(table: Path, columns: tuple[str, ...] = ("photo", "en", "zh"), **trai
         "photo": {"kind": "image", "size": 24, "encoder": {"kind": "cnn", "size": "tiny"}},
         "en": text,
         "zh": text,
-        "sound": {"kind": "audio", "rate": RATE, "seconds": 0.25, "bands": 24,
+        "sound": {"kind": "audio", "sample_rate": RATE, "seconds": 0.25, "n_mels": 24,
                   "encoder": {"kind": "cnn", "size": "tiny"}},
     }  # fmt: skip
     return {
@@ -85,5 +85,5 @@ def config(table: Path, columns: tuple[str, ...] = ("photo", "en", "zh"), **trai
         "inputs": {name: inputs[name] for name in columns},
         "fusion": {"kind": "concat", "width": 32},
         "targets": {"alike": {"kind": "match", "columns": list(columns), "width": 16}},
-        "train": {"epochs": 30, "batch": 24, "lr": 0.005, "threads": 1, "golden": 4, **train},
+        "train": {"epochs": 30, "batch_size": 24, "lr": 0.005, "threads": 1, "golden_rows": 4, **train},
     }

@@ -362,7 +362,7 @@ def test_an_unknown_tune_is_said(bert, table, tune):
 
 
 @pytest.mark.parametrize(
-    "option", [{"tokenizer": "t.json"}, {"lowercase": True}, {"augment": {"hide": 0.5}}]
+    "option", [{"tokenizer": "t.json"}, {"lowercase": True}, {"augment": {"token_dropout": 0.5}}]
 )
 def test_what_a_model_brings_itself_is_not_said_again(bert, table, option):
     made = backbones.config(table, bert[1], "text")

@@ -598,9 +598,9 @@ def test_pictures_of_one_sort_share_an_encoder_where_rows_are_few(tmp_path: Path
     inferred = cameras(tmp_path)
     inputs = yaml.safe_load(to_text(inferred))["inputs"]
 
-    assert inputs["top"].pop("same_as") == "side"
+    assert inputs["top"].pop("share_weights_with") == "side"
     assert inputs["top"] == inputs["side"]  # decoded alike, as sharing needs
-    assert "same_as" not in inputs["scan"]
+    assert "share_weights_with" not in inputs["scan"]
     assert "few rows, so one encoder with side" in to_text(inferred)
     Config.model_validate(yaml.safe_load(to_text(inferred)))
 
@@ -608,7 +608,7 @@ def test_pictures_of_one_sort_share_an_encoder_where_rows_are_few(tmp_path: Path
 def test_with_many_rows_pictures_of_one_sort_have_an_encoder_each(tmp_path: Path):
     inputs = yaml.safe_load(to_text(cameras(tmp_path, repeat=800)))["inputs"]
 
-    assert all("same_as" not in options for options in inputs.values())
+    assert all("share_weights_with" not in options for options in inputs.values())
 
 
 def test_pictures_to_match_do_not_share_an_encoder_unasked(tmp_path: Path):
@@ -616,13 +616,13 @@ def test_pictures_to_match_do_not_share_an_encoder_unasked(tmp_path: Path):
     columns = {name: [f"{name}{i}.png" for i in range(20)] for name in ("side", "top")}
     inferred = infer(open_table(columns, root=tmp_path), [], matches=["side", "top"])
 
-    assert all("same_as" not in found.options for found in inferred.inputs.values())
+    assert all("share_weights_with" not in found.options for found in inferred.inputs.values())
 
 
 def test_the_pictures_of_a_real_table_share_an_encoder(data: Path):
     def shared(folder: str, target: str) -> dict[str, str]:
         inputs = infer(open_table(data / folder / "data.csv"), [target]).inputs
-        return {n: f.options["same_as"] for n, f in inputs.items() if "same_as" in f.options}
+        return {n: f.options["share_weights_with"] for n, f in inputs.items() if "share_weights_with" in f.options}
 
     weights = infer(open_table(data / "food_weight" / "data.csv"), ["weight_g"]).inputs
     assert weights["image_side"].options["size"] == weights["image_top"].options["size"] == [72, 96]

@@ -145,7 +145,7 @@ def test_installed_weights_encode_few_rows_where_they_suit_and_the_config_says_w
     lite, minilm, whisper = (pretrained.KNOWN[kind] for kind in ("image", "text", "audio"))
     assert inputs["photo"]["encoder"] == {**frozen, "model": lite.model}
     assert inputs["photo"]["size"] == [128, 160]
-    assert inputs["other"] == {**inputs["photo"], "same_as": "photo"}
+    assert inputs["other"] == {**inputs["photo"], "share_weights_with": "photo"}
     assert inputs["remark"]["encoder"] == {**frozen, "model": minilm.model}
     assert inputs["said"]["encoder"] == {**frozen, "model": whisper.model, "fill": 1.0}
     assert inputs["icon"]["encoder"]["kind"] == "cnn"  # too small

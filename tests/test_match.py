@@ -13,8 +13,8 @@ from safetensors.numpy import load_file
 
 import mmbm
 from mmbm import configfile
-from mmbm.answers.match import MatchAnswer
-from mmbm.config import MatchTarget
+from mmbm.answers.match import ContrastiveAnswer
+from mmbm.config import ContrastiveTarget
 from mmbm.errors import ConfigError, Interrupted, TableError
 from mmbm.export.verify import TOLERANCES, batches, golden
 from mmbm.output import write_rows
@@ -126,7 +126,7 @@ def test_contributions_add_up_to_the_similarity(bundle, table, told):
     row = next(row for row in told if all(row[c] for c in COLUMNS))
     cells = {c: row[c] for c in COLUMNS}
     (answer,) = bundle.predict(cells, root=table.parent, explain=True)
-    parts = [v for k, v in answer.items() if k.startswith("alike.because.")]
+    parts = [v for k, v in answer.items() if k.startswith("alike.attribution.")]
     assert sum(parts) == pytest.approx(answer["alike"], abs=1e-5)
 
 
@@ -271,7 +271,7 @@ def test_ranks_are_those_of_a_plain_sort_whatever_the_blocks(monkeypatch):
     z /= np.linalg.norm(z, axis=-1, keepdims=True)
     keys = np.stack([np.arange(60) + 1, generator.integers(1, 25, 60)], 1)
     keys[generator.random((60, 2)) < 0.1] = 0
-    answer = MatchAnswer(MatchTarget(columns=["a", "b"]))
+    answer = ContrastiveAnswer(ContrastiveTarget(columns=["a", "b"]))
     expected = np.full((60, 2), np.nan)
     for p, (i, j) in enumerate([(0, 1), (1, 0)]):
         there = np.flatnonzero(keys[:, j])
@@ -288,7 +288,7 @@ def test_ranks_are_those_of_a_plain_sort_whatever_the_blocks(monkeypatch):
 def test_a_space_in_which_everything_is_alike_finds_nothing():
     z = np.ones((20, 2, 4)) / 2
     keys = np.tile(np.arange(1, 21)[:, None], (1, 2))
-    answer = MatchAnswer(MatchTarget(columns=["a", "b"]))
+    answer = ContrastiveAnswer(ContrastiveTarget(columns=["a", "b"]))
     assert (answer.ranks(z, keys) == 20).all()
 
 
@@ -296,7 +296,7 @@ def test_chance_is_what_a_random_order_gets():
     generator = np.random.default_rng(0)
     keys = np.stack([np.arange(40) + 1, generator.integers(1, 12, 40)], 1)
     keys[generator.random((40, 2)) < 0.15] = 0
-    answer = MatchAnswer(MatchTarget(columns=["a", "b"]))
+    answer = ContrastiveAnswer(ContrastiveTarget(columns=["a", "b"]))
     told = answer.score(answer.ranks(np.zeros((40, 2, 4)), keys), keys)["pairs"]
     drawn = {name: {f"recall@{k}": [] for k in (1, 5, 10)} for name in told}
     for _ in range(400):
@@ -364,12 +364,12 @@ def test_init_writes_a_match_that_trains(table, tmp_path):
     text = to_yaml(found, tmp_path / "config.yaml")
     (tmp_path / "config.yaml").write_text(text, encoding="utf-8")
     config = configfile.load(tmp_path / "config.yaml")
-    assert config.matches["match"].columns == ["photo", "en"]
+    assert config.contrastive["match"].columns == ["photo", "en"]
     assert {name: spec.kind for name, spec in config.inputs.items()} == {
         "photo": "image", "en": "text",
     }  # fmt: skip
     assert "fusion" not in text
-    assert "same_as" not in text
+    assert "share_weights_with" not in text
     both = infer(open_table(table), ["shape"], matches=["photo", "zh"])
     assert set(both.targets) == {"shape", "match"}
     assert "sound" in both.inputs

@@ -78,15 +78,15 @@ def test_an_absent_photo_is_not_a_black_photo(bundle, tmp_path):
 def test_contributions_sum_to_the_difference_from_the_prior(bundle, table):
     answers = bundle.predict(table, probabilities=True, explain=True)
     for answer in answers:
-        parts = [v for k, v in answer.items() if k.startswith("label.because.")]
+        parts = [v for k, v in answer.items() if k.startswith("label.attribution.")]
         assert len(parts) == 5  # prior, photo, speech, remark, table
         assert sum(parts) == pytest.approx(answer["label.confidence"], abs=1e-4)
-        parts = [v for k, v in answer.items() if k.startswith("amount.because.")]
+        parts = [v for k, v in answer.items() if k.startswith("amount.attribution.")]
         assert sum(parts) == pytest.approx(answer["amount"], abs=1e-2)
 
 
 def test_below_the_confidence_asked_for_the_answer_is_not_sure(bundle, table):
-    answers = bundle.predict(table, min_confidence=0.8)
+    answers = bundle.predict(table, abstain_below=0.8)
     assert {a["label"] == "not sure" for a in answers} == {True, False}
     assert all((a["label"] == "not sure") == (a["label.confidence"] < 0.8) for a in answers)
 
@@ -131,8 +131,8 @@ def test_without_an_input_means_the_same_for_rows_as_for_a_table(bundle):
 
 @pytest.mark.parametrize("wrong", [2.0, -1.0, float("nan")])
 def test_a_confidence_that_is_no_probability_is_refused(bundle, wrong):
-    with pytest.raises(MmbmError, match="min_confidence is a probability"):
-        bundle.predict({}, min_confidence=wrong)
+    with pytest.raises(MmbmError, match="abstain_below is a probability"):
+        bundle.predict({}, abstain_below=wrong)
 
 
 @pytest.mark.parametrize("first", [[], ["red"], ["not sure"]])
@@ -145,5 +145,5 @@ def test_labels_are_lists_of_text_whatever_the_first_row_says(tmp_path, first):
 
 
 def test_unsure_labels_stay_a_list(bundle):
-    (answer,) = bundle.predict({}, min_confidence=1.0)
+    (answer,) = bundle.predict({}, abstain_below=1.0)
     assert (answer["label"], answer["tags"]) == ("not sure", ["not sure"])

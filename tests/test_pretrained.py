@@ -88,7 +88,7 @@ def table(tmp_path_factory):
 def audio(named, **more):
     name, folder = named
     encoder = {"kind": "pretrained", "model": str(folder), **OPTIONS[name], **more}
-    return {"kind": "audio", "rate": RATE, "seconds": 1, "encoder": encoder}
+    return {"kind": "audio", "sample_rate": RATE, "seconds": 1, "encoder": encoder}
 
 
 def modality(named, **more) -> Modality:
@@ -339,7 +339,7 @@ def test_a_stride_that_is_not_the_models_is_said(named):
 
 def test_a_spectrogram_that_nothing_reads_is_not_augmented(named, table):
     made = config(named, table)
-    made["inputs"]["speech"]["augment"] = {"warp": 0.1}
+    made["inputs"]["speech"]["augment"] = {"vtlp": 0.1}
     with pytest.raises(ConfigError, match="a pretrained encoder reads the sound itself"):
         configfile.parse(made)
 

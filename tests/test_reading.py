@@ -44,7 +44,7 @@ def folder(tmp_path_factory, rows):
         "inputs": {"photo": {"kind": "image", "size": 8},
                    "note": {"kind": "text", "units": "word"}},
         "targets": {"label": {"kind": "category"}},
-        "train": {"epochs": 1, "batch": 16, "golden": 2},
+        "train": {"epochs": 1, "batch_size": 16, "golden_rows": 2},
     }  # fmt: skip
     mmbm.train(config, run=folder / "run")
     return folder

@@ -68,7 +68,7 @@ def config(tmp_path_factory):
         "members": ["network"],
         "inputs": {"photo": {"kind": "image", "size": 8}, "n": {"kind": "number"}},
         "targets": {"label": {"kind": "category"}},
-        "train": {"epochs": 3, "batch": 8, "golden": 4, "checkpoint_seconds": 1e-6},
+        "train": {"epochs": 3, "batch_size": 8, "golden_rows": 4, "checkpoint_seconds": 1e-6},
     }
     path = folder / "c.yaml"
     path.write_text(yaml.safe_dump(config))

@@ -9,7 +9,7 @@ import torch
 
 import mmbm
 from mmbm import configfile
-from mmbm.config import BlendSpec
+from mmbm.config import MixupSpec
 from mmbm.errors import ConfigError
 from mmbm.nn.batch import Field, Tokens
 from mmbm.nn.blend import Blend, Pairs, join, paste, shine
@@ -69,7 +69,7 @@ def test_each_block_learns_at_a_part_of_the_rate_of_the_one_above(vit, table, tm
 
 
 def test_blocks_are_unfrozen_one_after_another_from_the_top(vit, table, tmp_path):
-    made = backbones.config(table, vit, "image", {"unfreeze": 1}, epochs=5)
+    made = backbones.config(table, vit, "image", {"gradual_unfreezing": 1}, epochs=5)
     state = state_of(made, tmp_path)
     seen = []
     for epoch in range(5):
@@ -131,7 +131,7 @@ def test_a_row_lacking_what_the_other_has_stays_as_it_is(kind):
     field = field._replace(present=torch.tensor([True, False, True, False]))
     for seed in range(5):
         torch.manual_seed(seed)
-        pairs = Blend(BlendSpec(kind=kind, alpha=1.0)).draw({"x": field})
+        pairs = Blend(MixupSpec(kind=kind, alpha=1.0)).draw({"x": field})
         unlike = field.present != field.present[pairs.other]
         assert (pairs.share[unlike] == 1).all()
 
@@ -202,8 +202,8 @@ def test_blending_keeps_a_model_of_few_rows_from_being_too_sure(kind, tmp_path):
     ("change", "message"),
     [
         ({"blend": "mixup"}, "mixup blends pictures, and 'speech' is none"),
-        ({"blend": "tokens", "chunk": 4}, "leave train.chunk out"),
-        ({"blend": {"alpha": 0}}, r"train\.blend"),
+        ({"blend": "tokens", "chunk": 4}, "leave train.micro_batch_size out"),
+        ({"blend": {"alpha": 0}}, r"train\.mixup"),
     ],
 )
 def test_what_can_not_be_blended_is_said(change, message, table):
@@ -222,7 +222,7 @@ def test_a_frozen_encoder_reads_blended_pictures_anew_and_that_is_said(
     config = configfile.parse(made)
     data = prepare(config, tmp_path)
     assert precomputed(config, Model(config, data.columns), data, tmp_path).columns == data.columns
-    assert "photo: train.blend: cutmix changes its cells" in capsys.readouterr().err
+    assert "photo: train.mixup: cutmix changes its cells" in capsys.readouterr().err
 
 
 # ── self-training ────────────────────────────────────────────────────────────────────────────────

@@ -108,9 +108,9 @@ def test_any_text_survives_its_tokens(bundle):
 def test_contributions_say_what_the_text_needs(bundle, table, rows):
     row = next(row for row in rows if row["question"] == "What colour?")
     (said,) = bundle.predict(asked(row), root=table.parent, explain=True)
-    parts = [said[f"answer.because.{name}"] for name in ("prior", "photo", "table", "question")]
+    parts = [said[f"answer.attribution.{name}"] for name in ("prior", "photo", "table", "question")]
     assert sum(parts) == pytest.approx(1)
-    assert said["answer.because.question"] > said["answer.because.table"]
+    assert said["answer.attribution.question"] > said["answer.attribution.table"]
 
 
 def test_golden_texts_are_verified_word_by_word(bundle, tmp_path):

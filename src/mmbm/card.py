@@ -36,7 +36,7 @@ def card(config: Config, columns: Columns, metrics: dict[str, Any]) -> str:
         *by_member(metrics.get("members", {}), answers),
         "",
         "`mmbm predict BUNDLE TABLE` answers a table; `mmbm evaluate BUNDLE TABLE` measures it.",
-        *([] if config.train.golden else ["No golden rows were kept: serving can't be verified."]),
+        *([] if config.train.golden_rows else ["No golden rows were kept: serving can't be verified."]),
         "",
     ]
     return "\n".join(lines)

@@ -269,7 +269,7 @@ def predict(
     output: Annotated[Path | None, typer.Option("-o", help=".csv, .jsonl or .parquet.")] = None,
     cell: Annotated[list[str] | None, typer.Option(help="One row: photo=p.jpg. Repeat.")] = None,
     probabilities: Annotated[bool, typer.Option(help="Add every class's probability.")] = False,
-    min_confidence: Annotated[float, typer.Option(help='Below it: "not sure".')] = 0.0,
+    abstain_below: Annotated[float, typer.Option(help='Below it: "not sure".')] = 0.0,
     explain: Annotated[bool, typer.Option(help="Add each modality's Shapley value.")] = False,
     embeddings: Annotated[bool, typer.Option(help="Add the embeddings of a match.")] = False,
     without: Annotated[list[str] | None, typer.Option(help="Answer without this input.")] = None,
@@ -291,7 +291,7 @@ def predict(
     rows = parse_cells(cell) if cell else table
     answers = answer(
         load(bundle, verify=verify, runner=runner), rows, root=root, encoding=encoding,
-        delimiter=delimiter, probabilities=probabilities, min_confidence=min_confidence,
+        delimiter=delimiter, probabilities=probabilities, abstain_below=abstain_below,
         explain=explain, embeddings=embeddings, without=without or (),
     )  # fmt: skip
     counted = Counted(answers)

@@ -251,7 +251,7 @@ def print_metrics(report: Row, bundle: Bundle) -> None:
         console.print(table)
         if "pairs" in scores:
             print_pairs(console, scores)
-    parted = {n: a for n, a in answers.items() if n not in bundle.config.matches}
+    parted = {n: a for n, a in answers.items() if n not in bundle.config.contrastive}
     if parted and report["subsets"]:
         table = Table("modalities", *(f"{n} {a.main.name}" for n, a in parted.items()))
         for subset, scores in report["subsets"].items():

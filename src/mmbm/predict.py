@@ -51,7 +51,7 @@ def predict(
     encoding: str | None = None,
     delimiter: str | None = None,
     probabilities: bool = False,
-    min_confidence: float = 0.0,
+    abstain_below: float = 0.0,
     explain: bool = False,
     embeddings: bool = False,
     without: str | Iterable[str] = (),
@@ -66,14 +66,14 @@ def predict(
         written; as in training if not given (see `mmbm.reading`). Paths of a dict are relative to
         the current folder.
     probabilities: add `TARGET.p.CLASS`.
-    min_confidence: below it, the answer is "not sure".
-    explain: add `TARGET.because.MODALITY`, the exact Shapley value of each modality for the
-        answer's probability (or the number), and `TARGET.because.prior`, which they start from.
+    abstain_below: below it, the answer is "not sure".
+    explain: add `TARGET.attribution.MODALITY`, the exact Shapley value of each modality for the
+        answer's probability (or the number), and `TARGET.attribution.prior`, which they start from.
     embeddings: of a match, add `TARGET.embedding.COLUMN` for every column that the row has. (Its
         `TARGET` is the mean cosine similarity of the row's own cells.)
     """
-    if not 0 <= min_confidence <= 1:
-        raise MmbmError(f"min_confidence is a probability, from 0 to 1 (given: {min_confidence}).")
+    if not 0 <= abstain_below <= 1:
+        raise MmbmError(f"abstain_below is a probability, from 0 to 1 (given: {abstain_below}).")
     left_out = {without} if isinstance(without, str) else set(without)
     dicts, folder = as_dicts(bundle, rows, Reading(root, encoding, delimiter), left_out)
     tally = Tally(bundle.columns, bundle.config.inputs)
@@ -85,7 +85,7 @@ def predict(
         encoded = encode(bundle, good) if good else {}
         answered = iter(
             answer_rows(
-                bundle, answers, encoded, probabilities, min_confidence, explain, embeddings
+                bundle, answers, encoded, probabilities, abstain_below, explain, embeddings
             )
             if good
             else []
@@ -122,7 +122,7 @@ def pieces(bundle: Bundle, name: str, encoded: Named) -> Iterator[str]:
     column, runner = bundle.columns[name], bundle.runner
     assert isinstance(column, TextColumn)
     assert isinstance(runner, Writing)
-    if runner.texts[name].beam > 1:
+    if runner.texts[name].beam_size > 1:
         (said,) = bundle.answers[name].rows(runner.run("answer", encoded)[name])
         yield said["value"]
         return
@@ -219,7 +219,7 @@ def answer_rows(
     answers: dict[str, Answer],
     encoded: Named,
     probabilities: bool,
-    min_confidence: float,
+    abstain_below: float,
     explain: bool,
     embeddings: bool = False,
 ) -> list[dict[str, Any]]:
@@ -227,7 +227,7 @@ def answer_rows(
     results: list[dict[str, Any]] = [{} for _ in next(iter(outputs.values()))]
     for target, answer in answers.items():
         for result, one in zip(results, answer.rows(outputs[target])):
-            result |= as_columns(target, one, probabilities, min_confidence)
+            result |= as_columns(target, one, probabilities, abstain_below)
             if embeddings:
                 cells = one.get("embeddings", {})
                 result |= {f"{target}.embedding.{name}": z for name, z in cells.items()}
@@ -235,15 +235,15 @@ def answer_rows(
         modalities = list(bundle.config.modalities())
         for target, parts in contributions(bundle.runner, encoded, modalities, answers).items():
             for i, result in enumerate(results):
-                result |= {f"{target}.because.{m}": float(v[i]) for m, v in parts.items()}
+                result |= {f"{target}.attribution.{m}": float(v[i]) for m, v in parts.items()}
     return results
 
 
 def as_columns(
-    target: str, one: dict[str, Any], probabilities: bool = False, min_confidence: float = 0.0
+    target: str, one: dict[str, Any], probabilities: bool = False, abstain_below: float = 0.0
 ) -> dict[str, Any]:
     """What an `Answer` says of a row, as columns of the answers."""
-    value, sure = one["value"], one.get("confidence", 1.0) >= min_confidence
+    value, sure = one["value"], one.get("confidence", 1.0) >= abstain_below
     unsure = [NOT_SURE] if isinstance(value, list) else NOT_SURE  # a column has one type
     named = {target: value if sure else unsure}
     named |= {f"{target}.{key}": one[key] for key in ("confidence", "times") if key in one}

@@ -10,7 +10,7 @@ from mmbm.columns.text import TextColumn
 from mmbm.config import TextSpec
 from mmbm.errors import ConfigError
 
-SPEC = TextSpec(units="ngram", encoder={"kind": "bag"}, lowercase=True, vocabulary=2000,
+SPEC = TextSpec(units="ngram", encoder={"kind": "bag"}, lowercase=True, vocab_size=2000,
                 max_tokens=400)  # fmt: skip
 TEXTS = ["Really comfortable shirt", "comfortable and soft", "not comfortable", "这件衬衫很舒服"]
 
@@ -49,7 +49,7 @@ def test_a_term_of_one_text_is_kept_only_where_texts_are_few():
 
 def test_the_vocabulary_is_bounded_and_has_what_most_texts_have():
     assert learn(["a b", "a c", "a d"], True, 1) == ["a"]
-    assert max(fitted().decode(" ".join(TEXTS))) < fitted().state["vocabulary"] <= SPEC.vocabulary
+    assert max(fitted().decode(" ".join(TEXTS))) < fitted().state["vocab_size"] <= SPEC.vocab_size
 
 
 @given(st.text(max_size=300))
@@ -58,7 +58,7 @@ def test_any_text_has_bounded_ids_also_after_its_state_was_saved(text):
     assert ids.dtype == np.int32
     assert 1 <= len(ids) <= SPEC.max_tokens
     assert ids[0] == 1
-    assert set(ids[1:].tolist()) <= set(range(2, COLUMN.state["vocabulary"]))
+    assert set(ids[1:].tolist()) <= set(range(2, COLUMN.state["vocab_size"]))
 
 
 COLUMN = fitted()

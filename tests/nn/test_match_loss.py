@@ -15,9 +15,9 @@ from accelerate.state import AcceleratorState
 from torch import Tensor
 
 from mmbm import configfile
-from mmbm.config import MatchTarget
+from mmbm.config import ContrastiveTarget
 from mmbm.nn.batch import Context, Field, Tokens
-from mmbm.nn.heads.match import MatchHead
+from mmbm.nn.heads.match import ContrastiveHead
 from mmbm.nn.model import Model
 from mmbm.nn.objective import Objective, backward, unchanged
 from mmbm.prepare import prepare
@@ -34,10 +34,10 @@ def float32():
     AcceleratorState._reset_state(reset_partial_state=True)
 
 
-def head(loss: str, columns: int = 3) -> MatchHead:
+def head(loss: str, columns: int = 3) -> ContrastiveHead:
     torch.manual_seed(0)
-    spec = MatchTarget(columns=list("abc")[:columns], loss=loss, width=WIDTH)  # type: ignore
-    return MatchHead(spec, WIDTH, 32)
+    spec = ContrastiveTarget(columns=list("abc")[:columns], loss=loss, width=WIDTH)  # type: ignore
+    return ContrastiveHead(spec, WIDTH, 32)
 
 
 def example(rows: int = 12, columns: int = 3) -> tuple[Tensor, Tensor]:
@@ -52,11 +52,11 @@ def example(rows: int = 12, columns: int = 3) -> tuple[Tensor, Tensor]:
     return z, keys
 
 
-def whole(head: MatchHead, z: Tensor, keys: Tensor, rows: int | None = None) -> Tensor:
+def whole(head: ContrastiveHead, z: Tensor, keys: Tensor, rows: int | None = None) -> Tensor:
     return torch.stack(list(head.parts(z, keys, head.learned(), rows))).sum()
 
 
-def by_hand(head: MatchHead, z: np.ndarray, keys: np.ndarray) -> float:
+def by_hand(head: ContrastiveHead, z: np.ndarray, keys: np.ndarray) -> float:
     """The definition, pair by pair and row by row."""
     scale = math.exp(head.log_scale.item())
     ways = [(i, j) for i in range(3) for j in range(3) if i != j]
@@ -161,9 +161,9 @@ def learner(table, cache, loss="infonce", dropout=0.0, encoder=None, category=Fa
     config = pairs.config(table, ("photo", "en", "sound"), batch=17)
     encoder = encoder or {"kind": "transformer", "size": "tiny", "dropout": dropout}
     for name, spec in config["inputs"].items():
-        spec = {**spec, "augment": {"hide": 0} if name == "en" else {}, "encoder": encoder}
+        spec = {**spec, "augment": {"token_dropout": 0} if name == "en" else {}, "encoder": encoder}
         if name == "sound":
-            spec["augment"] = {"bands": 0, "frames": 0}
+            spec["augment"] = {"freq_mask": 0, "time_mask": 0}
         config["inputs"][name] = spec
     config["fusion"] |= {"dropout": dropout, "drop": dropout}
     config["targets"]["alike"]["loss"] = loss

@@ -18,8 +18,8 @@ from results import ROOT, write_section
 from sets import DATA
 
 import mmbm
-from mmbm.answers.match import MatchAnswer
-from mmbm.config import MatchTarget
+from mmbm.answers.match import ContrastiveAnswer
+from mmbm.config import ContrastiveTarget
 
 TABLE = DATA / "emoji_zh_en" / "data.csv"
 RUNS = ROOT / "runs" / "matching"
@@ -31,8 +31,8 @@ SETTINGS = (
     "inputs.image.encoder={kind: cnn, size: tiny, dropout: 0.5}",
     f"inputs.text.encoder={TEXT}",
     f"inputs.text_zh.encoder={TEXT}",
-    "inputs.text.augment.hide=0.3",
-    "inputs.text_zh.augment.hide=0.3",
+    "inputs.text.augment.token_dropout=0.3",
+    "inputs.text_zh.augment.token_dropout=0.3",
     "targets.match.classes={column: label, of: image, by: text}",
 )
 """A bag of words, as for other tasks of few rows: see docs/decisions/018."""
@@ -125,7 +125,7 @@ def ridge(x: np.ndarray, y: np.ndarray, strength: float) -> np.ndarray:
 def score(
     a: np.ndarray, b: np.ndarray, some: list[dict[str, str]], columns: tuple[str, str]
 ) -> dict[str, dict[str, float]]:
-    answer = MatchAnswer(MatchTarget(columns=list(columns)))
+    answer = ContrastiveAnswer(ContrastiveTarget(columns=list(columns)))
     z = np.stack([x / np.linalg.norm(x, axis=-1, keepdims=True) for x in (a, b)], 1)
     known = keys(some, columns)
     return answer.score(answer.ranks(z, known), known)["pairs"]

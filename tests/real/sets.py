@@ -13,12 +13,12 @@ FEW = (
     "inputs.image.encoder={kind: cnn, size: tiny, dropout: 0.5}",
     "inputs.text.encoder={kind: bag, size: base}",
     "inputs.text.units=word",
-    "inputs.text.vocabulary=4000",
-    "inputs.text.augment.hide=0",
+    "inputs.text.vocab_size=4000",
+    "inputs.text.augment.token_dropout=0",
     "fusion={kind: sum, drop: {image: 0.9, text: 0, table: 0}}",
     "train.lr=0.0007",
-    "train.clip=10",
-    "train.auxiliary=1",
+    "train.max_grad_norm=10",
+    "train.unimodal_loss_weight=1",
 )
 """Two thousand rows: see docs/decisions/018."""
 
@@ -29,10 +29,10 @@ LONGEST = ("inputs.audio.seconds=2.5", "inputs.audio.max_seconds=2.5")
 
 DIGITS = (
     *LONGEST,
-    "inputs.audio.bands=40",
-    "inputs.audio.range=50",
-    "inputs.audio.normalise=band",
-    "inputs.audio.augment={noise: 12, warp: 0.1}",
+    "inputs.audio.n_mels=40",
+    "inputs.audio.top_db=50",
+    "inputs.audio.normalize=band",
+    "inputs.audio.augment={noise_snr: 12, vtlp: 0.1}",
     "inputs.audio.encoder={kind: cnn, size: tiny, dropout: 0.2}",
 )
 """Four people's voices: see docs/speech.md."""
@@ -46,7 +46,7 @@ def whisper(fill: float) -> tuple[str, ...]:
     """Frozen, with a GRU behind it: see docs/speech.md."""
     behind = "{kind: rnn, width: 96, layers: 1, dropout: 0.3}"
     return (
-        "inputs.audio.rate=16000",
+        "inputs.audio.sample_rate=16000",
         f"inputs.audio.encoder={{kind: pretrained, model: {WHISPER}, tune: frozen, "
         f"fill: {fill:g}, then: {behind}}}",
     )
@@ -92,7 +92,7 @@ TASKS = {
         "label",
         ("audio",),
         None,
-        (*DIGITS, "train.epochs=14", "train.batch=32"),
+        (*DIGITS, "train.epochs=14", "train.batch_size=32"),
         spoken=2000,
         note="speaker lucas, never heard in training",
         valid="speaker george, who helped choose settings, mix and weights,",
@@ -105,9 +105,9 @@ TASKS = {
         (
             *DIGITS,
             "targets.text.units=bpe",
-            "targets.text.vocabulary=60",
+            "targets.text.vocab_size=60",
             "train.epochs=14",
-            "train.batch=32",
+            "train.batch_size=32",
         ),
         spoken=2000,
         transcript=True,
@@ -123,9 +123,9 @@ TASKS = {
             *LONGEST,
             *whisper(2.5),
             "targets.text.units=bpe",
-            "targets.text.vocabulary=60",
+            "targets.text.vocab_size=60",
             "train.epochs=10",
-            "train.batch=32",
+            "train.batch_size=32",
         ),
         transcript=True,
         note="speaker lucas, never heard in training",
@@ -137,15 +137,15 @@ TASKS = {
         ("audio",),
         None,
         (
-            "inputs.audio.bands=40",
-            "inputs.audio.normalise=band",
+            "inputs.audio.n_mels=40",
+            "inputs.audio.normalize=band",
             "inputs.audio.encoder={kind: rnn, width: 96, layers: 2, stride: 4}",
             "targets.text.units=bpe",
-            "targets.text.vocabulary=120",
+            "targets.text.vocab_size=120",
             "targets.text.beam=16",
             "targets.text.order=4",
             "train.epochs=60",
-            "train.batch=16",
+            "train.batch_size=16",
             "train.lr=0.004",
         ),
         transcript=True,
@@ -161,11 +161,11 @@ TASKS = {
             "inputs.audio.max_seconds=5.1",
             *whisper(5.1),
             "targets.text.units=bpe",
-            "targets.text.vocabulary=120",
+            "targets.text.vocab_size=120",
             "targets.text.beam=16",
             "targets.text.order=4",
             "train.epochs=30",
-            "train.batch=16",
+            "train.batch_size=16",
         ),
         transcript=True,
         note="85 phrases, all of them in training, as some speakers may be",
@@ -176,11 +176,11 @@ TASKS = {
         ("image", "audio"),
         0.985,
         (
-            "inputs.audio.bands=40",
+            "inputs.audio.n_mels=40",
             "inputs.image.encoder=cnn",
             "inputs.audio.encoder={kind: cnn, size: tiny}",
             "fusion={kind: concat, drop: 0.5}",
-            "train.auxiliary=1",
+            "train.unimodal_loss_weight=1",
         ),
         alone=("image",),
     ),

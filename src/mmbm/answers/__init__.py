@@ -7,7 +7,7 @@ import numpy as np
 
 from mmbm.columns import Arrays, Column, Columns
 from mmbm.columns.audio import seconds_per_token
-from mmbm.config import Config, MatchTarget, TranscriptTarget
+from mmbm.config import Config, ContrastiveTarget, TranscriptTarget
 from mmbm.errors import MissingExtra
 from mmbm.registry import ANSWERS, find
 
@@ -62,9 +62,9 @@ def build(name: str, config: Config, columns: Columns, quick: bool = False) -> A
     make = find(ANSWERS, spec.kind)
     if isinstance(spec, TranscriptTarget):  # it counts time in tokens of the sound it listens to
         if quick:
-            spec = spec.model_copy(update={"beam": 1, "order": 0})
+            spec = spec.model_copy(update={"beam_size": 1, "ngram_order": 0})
         return make(spec, columns[name], seconds_per_token(config.sound_of(spec)))
-    if isinstance(spec, MatchTarget):  # it has no column of its own
+    if isinstance(spec, ContrastiveTarget):  # it has no column of its own
         return make(spec)
     return make(spec, columns[name])
 

@@ -7,14 +7,14 @@ import numpy as np
 
 from mmbm.answers import Metric
 from mmbm.columns import Arrays
-from mmbm.config import MatchTarget
+from mmbm.config import ContrastiveTarget
 
 DEPTHS = (1, 5, 10)
 QUESTIONS, CANDIDATES = 1024, 8192
 """Similarities that are there at once: memory doesn't grow with the square of the rows."""
 
 
-class MatchAnswer:
+class ContrastiveAnswer:
     """Output [N, M, D]: embeddings of length 1, zeros where a cell is absent. What is measured of
     it are ranks [N, P], one for each ordered pair of columns: see `ranks`."""
 
@@ -27,7 +27,7 @@ class MatchAnswer:
 
     also: ClassVar = {}
 
-    def __init__(self, spec: MatchTarget):
+    def __init__(self, spec: ContrastiveTarget):
         self.columns = spec.columns
         self.pairs = list(permutations(range(len(spec.columns)), 2))
 

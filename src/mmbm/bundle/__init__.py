@@ -33,7 +33,7 @@ from mmbm.columns.category import shown, text
 from mmbm.config import (
     Config,
     KerasSpec,
-    MatchTarget,
+    ContrastiveTarget,
     PretrainedDecoderSpec,
     PretrainedSpec,
 )
@@ -121,7 +121,7 @@ class Bundle:
         """What a target's output is of, in its order: classes, labels, tokens, or the columns of a
         match. None for a number."""
         spec = self.config.targets[target]
-        if isinstance(spec, MatchTarget):
+        if isinstance(spec, ContrastiveTarget):
             return spec.columns
         return [text(value) for value in shown(self.columns[target].state)] or None
 

@@ -14,7 +14,7 @@ from mmbm.columns import Cell, Description, State, Storage, ngrams
 from mmbm.columns.category import name
 from mmbm.columns.pretrained import (
     TOKENIZER,
-    check_vocabulary,
+    check_vocab_size,
     read_text_model,
     read_writer,
 )
@@ -54,7 +54,7 @@ class TextColumn:
     Of a target, which is to be written, all of it, with an end token; a longer one is a bad cell.
 
     State: `tokenizer`, the text of a tokenizer.json, or with `units: ngram` the known `terms`;
-    `vocabulary`, one more than its largest id; with a pretrained encoder its `config` under
+    `vocab_size`, one more than its largest id; with a pretrained encoder its `config` under
     `pretrained`, with a pretrained decoder what `read_writer` gives.
     """
 
@@ -78,15 +78,15 @@ class TextColumn:
         if isinstance(model, PretrainedSpec | PretrainedDecoderSpec):
             named = f"{model.model}/{TOKENIZER}"
         if getattr(spec, "units", None) == "ngram":
-            most = spec.vocabulary - OURS
+            most = spec.vocab_size - OURS
             known = ngrams.learn(self._texts(cells), spec.lowercase, most)
-            self._learn({"terms": known, "vocabulary": OURS + len(known)})
+            self._learn({"terms": known, "vocab_size": OURS + len(known)})
             return self.state
         tokenizer = _load(Path(named)) if named else _train(self._texts(cells), spec)
         ids = tokenizer.get_vocab(with_added_tokens=True).values()
-        self.state = {"tokenizer": tokenizer.to_str(), "vocabulary": max(ids) + 1}
+        self.state = {"tokenizer": tokenizer.to_str(), "vocab_size": max(ids) + 1}
         if isinstance(model, PretrainedSpec | PretrainedDecoderSpec) and learned:
-            check_vocabulary(model, learned, self.state["vocabulary"])
+            check_vocab_size(model, learned, self.state["vocab_size"])
             self.state["pretrained"] = learned
         self._tokenizer = None
         return self.state
@@ -217,7 +217,7 @@ def _bpe(spec: TextSpec | TextTarget) -> tuple["Tokenizer", Any]:
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
     tokenizer.decoder = decoders.Sequence([decoders.ByteLevel(), decoders.Strip(" ", 1, 0)])
     trainer = trainers.BpeTrainer(
-        vocab_size=spec.vocabulary,
+        vocab_size=spec.vocab_size,
         min_frequency=2,
         special_tokens=[PAD, START],  # ids 0 and 1
         initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
@@ -236,7 +236,7 @@ def _words(spec: TextSpec | TextTarget) -> tuple["Tokenizer", Any]:
     )
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     trainer = trainers.WordLevelTrainer(
-        vocab_size=spec.vocabulary,
+        vocab_size=spec.vocab_size,
         min_frequency=1,
         special_tokens=[PAD, START, RARE],
         show_progress=False,

@@ -47,7 +47,7 @@ class TranscriptColumn:
         texts = list(self._texts(cells))
         state: State = {}
         if self.spec.units == "bpe":
-            tokenizer = _train(texts, self.spec.vocabulary)
+            tokenizer = _train(texts, self.spec.vocab_size)
             pieces = sorted(tokenizer.get_vocab().items(), key=lambda pair: pair[1])
             found = [piece.replace("▁", " ") for piece, _ in pieces[2:]]
             state["tokenizer"] = tokenizer.to_str()
@@ -129,14 +129,14 @@ def ngrams(texts: list[list[int]], order: int) -> dict[str, dict[str, int]]:
     return {context: dict(followers) for context, followers in counts.items()}
 
 
-def _train(texts: list[str], vocabulary: int) -> "Tokenizer":
+def _train(texts: list[str], vocab_size: int) -> "Tokenizer":
     """Pieces of words; the space before a word is part of its first piece."""
     from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 
     tokenizer = Tokenizer(models.BPE(unk_token="<unknown>"))
     tokenizer.pre_tokenizer = pre_tokenizers.Metaspace(replacement="▁", prepend_scheme="always")
     trainer = trainers.BpeTrainer(
-        vocab_size=vocabulary,
+        vocab_size=vocab_size,
         min_frequency=2,
         special_tokens=["<blank>", "<unknown>"],  # ids 0 and 1
         show_progress=False,

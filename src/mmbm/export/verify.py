@@ -90,7 +90,7 @@ def golden(bundle: Bundle) -> list[Decoded]:
     if not decoded:
         raise BundleError(
             f"{bundle.path} has no golden rows, so an export of it can't be verified. Train with "
-            "train.golden: 16."
+            "train.golden_rows: 16."
         )
     return decoded
 

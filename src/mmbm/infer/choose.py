@@ -156,7 +156,7 @@ def _train_match(rows: int) -> dict[str, Any]:
     """More rows a step: each of them is a wrong answer to every other."""
     batch = int(2 ** np.clip(np.floor(np.log2(max(rows, 1) / 4)), 4, 8))  # 16 to 256
     epochs = int(np.clip(round(STEPS * batch / max(1, rows)), 3, EPOCHS_OF_MATCH))
-    return {"epochs": epochs, "batch": batch}
+    return {"epochs": epochs, "batch_size": batch}
 
 
 def _heard(result: Inferred) -> set[str]:
@@ -205,7 +205,7 @@ def _read_words(result: Inferred, rows: int) -> None:
             options = {**found.options, "units": "word", "lowercase": True, "encoder": "bag"}
             if rows < NGRAM_ROWS:
                 terms = TERMS * found.options["max_tokens"]
-                options |= {"units": "ngram", "max_tokens": terms, "vocabulary": 20_000}
+                options |= {"units": "ngram", "max_tokens": terms, "vocab_size": 20_000}
                 options["encoder"] = {"kind": "bag", "size": "tiny"}
             result.inputs[name] = replace(found, options=options)
 
@@ -228,8 +228,8 @@ def _share(result: Inferred) -> None:
         if others:
             result.inputs[first] = replace(alike[0], options=shaped.options)
         for name, found in zip(others, alike[1:]):
-            why = f"{found.why}; few rows, so one encoder with {first}: without same_as its own"
-            options = {**shaped.options, "same_as": first}
+            why = f"{found.why}; few rows, so one encoder with {first}: without share_weights_with its own"
+            options = {**shaped.options, "share_weights_with": first}
             result.inputs[name] = replace(found, options=options, why=why)
 
 
@@ -241,7 +241,7 @@ def _encode(result: Inferred, samples: dict[str, Sample], weights: Mapping[str, 
         options = pretrained.encoders(found, samples, known)
         for name, own in options.items():
             first = next(other for other, theirs in options.items() if theirs == own)
-            shared = {} if first == name else {"same_as": first}
+            shared = {} if first == name else {"share_weights_with": first}
             result.inputs[name] = replace(found[name], options={**own, **shared})
             result.weights[name] = known
 
@@ -404,4 +404,4 @@ def _train(rows: int, most: int) -> dict[str, Any]:
     batch = 32 if rows < 1500 else 64 if rows < 50_000 else 128 if rows < 500_000 else 256
     steps = (STEPS if rows >= 1500 else FEWER_STEPS) if most == EPOCHS else STEPS_OF_SPEECH
     epochs = int(np.clip(round(steps * batch / max(1, rows)), 3, most))
-    return {"epochs": epochs, "batch": batch}
+    return {"epochs": epochs, "batch_size": batch}

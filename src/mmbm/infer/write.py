@@ -123,11 +123,11 @@ def _sharing(inferred: Inferred) -> list[str]:
     first: dict[str, str] = {}
     lines = []
     for name, found in inferred.inputs.items():
-        if not is_media(found) or "same_as" in found.options:
+        if not is_media(found) or "share_weights_with" in found.options:
             continue
         other = first.setdefault(_component(found), name)
         if other != name:
-            lines.append(f"{name} may share all weights with {other}: same_as: {other}")
+            lines.append(f"{name} may share all weights with {other}: share_weights_with: {other}")
     return lines
 
 

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from mmbm.checkpoint import generators, restore_generators
 from mmbm.nn.batch import Field
-from mmbm.nn.heads.match import Learned, MatchHead, everyones, gathered
+from mmbm.nn.heads.match import Learned, ContrastiveHead, everyones, gathered
 from mmbm.nn.model import Batch, Model
 
 
@@ -26,7 +26,7 @@ class Cached(NamedTuple):
     embedded: Tensor  # [B, M, D]
     learned: list[Tensor]
 
-    def onward(self, head: MatchHead, embedded: Tensor, rows: slice, share: float) -> Tensor:
+    def onward(self, head: ContrastiveHead, embedded: Tensor, rows: slice, share: float) -> Tensor:
         """Zero, with this gradient. `share`: of the chunk in what all chunks have."""
         loss = (embedded * self.embedded[rows]).sum()
         values = (v for v in head.learned() if v is not None)
@@ -58,7 +58,7 @@ class Objective(nn.Module):
         losses = [
             part.cached[name].onward(target, target(context), part.rows, part.share[name])
             if name in part.cached
-            else part.share[name] * target.loss(context, targets[name], self.model.auxiliary)
+            else part.share[name] * target.loss(context, targets[name], self.model.unimodal_loss_weight)
             for name, target in self.model.targets.items()
         ]
         return torch.stack(losses).sum()
@@ -79,11 +79,11 @@ def backward(
     slices = [slice(start, min(start + chunk, total)) for start in range(0, total, chunk)]
     states, embedded = [], []
     with torch.no_grad(), accelerator.autocast(), unchanged(model):
-        for rows in slices if model.matches() else []:
+        for rows in slices if model.contrastive() else []:
             states.append(generators())
             embedded.append(model.embed(some(inputs, rows)))
     cached, loss = {}, torch.zeros((), device=accelerator.device)
-    for name, head in model.matches().items():
+    for name, head in model.contrastive().items():
         z = torch.cat([each[name] for each in embedded])
         cached[name], value = cache(head, z, targets[name].values, chunk)
         loss += value
@@ -107,7 +107,7 @@ def backward(
     return loss
 
 
-def cache(head: MatchHead, z: Tensor, keys: Tensor, rows: int) -> tuple[Cached, Tensor]:
+def cache(head: ContrastiveHead, z: Tensor, keys: Tensor, rows: int) -> tuple[Cached, Tensor]:
     """The gradient of the match's loss at z [B, M, D] and at what it learns, and the loss."""
     z = z.detach().requires_grad_()
     everything = gathered(z)

@@ -13,7 +13,7 @@ import numpy as np
 from mmbm.columns import Arrays, Cell
 from mmbm.columns.category import name as name_of
 from mmbm.columns.text import plain_text
-from mmbm.config import ClassesSpec, Config, MatchTarget
+from mmbm.config import ZeroShotSpec, Config, ContrastiveTarget
 from mmbm.errors import BadCell
 from mmbm.prepare.store import Store
 from mmbm.table import Table
@@ -40,11 +40,11 @@ class Keys:
 
 def match_keys(config: Config, table: Table, stores: dict[str, Store]) -> dict[str, Keys]:
     """The keys of every match of the config."""
-    return {name: _keys(name, spec, config, table, stores) for name, spec in config.matches.items()}
+    return {name: _keys(name, spec, config, table, stores) for name, spec in config.contrastive.items()}
 
 
 def _keys(
-    name: str, spec: MatchTarget, config: Config, table: Table, stores: dict[str, Store]
+    name: str, spec: ContrastiveTarget, config: Config, table: Table, stores: dict[str, Store]
 ) -> Keys:
     columns = []
     for column in spec.columns:
@@ -55,7 +55,7 @@ def _keys(
             numbers = np.unique(store.digests, return_inverse=True)[1] + 1
         columns.append(np.where(store.present, numbers, 0))
     made_of = ",".join(stores[column].name for column in spec.columns)
-    classes = _classes(spec.classes, table) if spec.classes else None
+    classes = _classes(spec.zero_shot, table) if spec.zero_shot else None
     return Keys(f"{name}={made_of}", np.stack(columns, 1).astype(np.int64), classes)
 
 
@@ -65,8 +65,8 @@ def _numbers(texts: Iterable[str | None]) -> np.ndarray:
     return np.array([known.setdefault(text, len(known) + 1) for text in texts], np.int64)
 
 
-def _classes(spec: ClassesSpec, table: Table) -> Classes:
-    cells = [_name(cell) for cell in table.cells(spec.column)]
+def _classes(spec: ZeroShotSpec, table: Table) -> Classes:
+    cells = [_name(cell) for cell in table.cells(spec.label_column)]
     names = sorted({cell for cell in cells if cell is not None})
     place = {name: i for i, name in enumerate(names)}
     return Classes(names, np.array([-1 if c is None else place[c] for c in cells], np.int64))

@@ -83,7 +83,7 @@ def index(
     """
     name = match_of(bundle, target)
     opened = open_as_trained(bundle.config, table, Reading(root, encoding, delimiter))
-    columns = bundle.config.matches[name].columns
+    columns = bundle.config.contrastive[name].columns
     indexed = [column for column in columns if column in opened.names]
     if not indexed:
         raise TableError(
@@ -118,7 +118,7 @@ def index(
 
 
 def match_of(bundle: Bundle, target: str | None) -> str:
-    matches = list(bundle.config.matches)
+    matches = list(bundle.config.contrastive)
     if not matches:
         raise BundleError(
             f"{bundle.path} has no target of kind match, so its rows have no embeddings to search."
@@ -302,7 +302,7 @@ def load_index(path: str | Path, bundle: Bundle | str | Path | None = None) -> I
         )
     index = Index(path, lance, about, opened)
     with damaged(path):
-        spec = opened.config.matches[about.target]
+        spec = opened.config.contrastive[about.target]
         if spec.columns != about.columns:
             raise ValueError(f"{about.target} is of other columns")
         for column in about.indexed:  # what can't be read is seen now, and not in a request

@@ -101,7 +101,7 @@ class Writer:
         self.bad: list[tuple[int, str, str, str]] = []  # row, column, path, reason
         inputs = bundle.config.inputs
         self.media = [column for column in about.indexed if inputs[column].kind in MEDIA]
-        width = bundle.config.matches[about.target].width
+        width = bundle.config.contrastive[about.target].width
         self.schema = pa.schema(
             [
                 pa.field(ROW, pa.int64()),

@@ -35,9 +35,9 @@ class TextFrontend(nn.Module):
             else spec.encoder.size
         )
         self.features = WIDTH[size]
-        self.hide = spec.augment.hide
+        self.hide = spec.augment.token_dropout
         self.together = spec.units == "ngram"
-        self.embed = nn.Embedding(int(column.state["vocabulary"]), self.features)
+        self.embed = nn.Embedding(int(column.state["vocab_size"]), self.features)
         nn.init.normal_(self.embed.weight, std=0.1)
 
     @in_float32

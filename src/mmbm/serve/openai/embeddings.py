@@ -13,7 +13,7 @@ from mmbm.serve.replica import Replica, Wish, together
 
 
 async def embed(replica: Replica, asked: Embed, note: dict[str, Any], limits: Limits) -> Response:
-    matches = replica.bundle.config.matches
+    matches = replica.bundle.config.contrastive
     if not matches:
         raise no("model", f"{replica.name} has no target of kind match to embed in")
     target, spec = next(iter(matches.items()))

@@ -159,7 +159,7 @@ def contributions(said: dict[str, Any], targets: list[str]) -> str:
     """Bars to the right for what speaks for an answer, to the left for what speaks against it."""
     lines = []
     for target in targets:
-        start = f"{target}.because."
+        start = f"{target}.attribution."
         parts = {k.removeprefix(start): v for k, v in said.items() if k.startswith(start)}
         most = max(map(abs, parts.values()), default=0) or 1
         for name, value in parts.items():
