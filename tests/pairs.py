@@ -72,7 +72,7 @@ def tone(path: Path, colour: str, shape: str, generator: np.random.Generator) ->
 
 def config(table: Path, columns: tuple[str, ...] = ("photo", "en", "zh"), **train: Any) -> dict:
     """A config that learns it in seconds."""
-    text = {"kind": "text", "units": "word", "encoder": {"kind": "rnn", "size": "tiny"}}
+    text = {"kind": "text", "tokenizer": "word", "encoder": {"kind": "rnn", "size": "tiny"}}
     inputs = {
         "photo": {"kind": "image", "size": 24, "encoder": {"kind": "cnn", "size": "tiny"}},
         "en": text,

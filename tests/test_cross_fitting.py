@@ -26,7 +26,7 @@ CLASSICAL = ["linear", "boosting", "forest"]
 def config(table, members="auto", **train):
     made = tiny.config(table, **train)
     made["targets"] |= {"amount": {"kind": "number"}, "tags": {"kind": "labels"}}
-    made["inputs"]["remark"]["units"] = "word"
+    made["inputs"]["remark"]["tokenizer"] = "word"
     return {**made, "members": members}
 
 

@@ -53,12 +53,12 @@ def infer_one(cells: list, target: list = LABEL, name: str = "x") -> Inferred:
         (
             column(lambda i: f"the {i}th sentence of them, with {i % 7} words"),
             "text",
-            {"max_tokens": 256, "units": "ngram"},
+            {"max_tokens": 256, "tokenizer": "ngram"},
         ),
         (
             column(lambda i: f"请打开第{i}个客厅的灯"),
             "text",
-            {"max_tokens": 256, "units": "ngram"},
+            {"max_tokens": 256, "tokenizer": "ngram"},
         ),
         (column(lambda i: RANDOM.sample(["wet", "cold", "loud"], 2)), "labels", {}),
         (column(lambda i: ";".join(RANDOM.sample(["wet", "cold", "loud"], i % 4))), "labels", {}),
@@ -561,7 +561,7 @@ def test_few_rows_are_read_by_n_grams_without_order_and_with_more_dropout():
     many = infer(open_table({"x": texts * 60, "noise": NOISE * 60, "label": LABEL * 60}), ["label"])
 
     assert few.inputs["x"].options["encoder"] == {"kind": "bag", "size": "tiny"}
-    assert few.inputs["x"].options["units"] == "ngram"
+    assert few.inputs["x"].options["tokenizer"] == "ngram"
     assert "encoder" not in many.inputs["x"].options
     assert yaml.safe_load(to_text(few))["fusion"] == {"kind": "concat", "dropout": 0.3}
     assert yaml.safe_load(to_text(many))["fusion"] == "concat"

@@ -149,8 +149,8 @@ def test_installed_weights_encode_few_rows_where_they_suit_and_the_config_says_w
     assert inputs["remark"]["encoder"] == {**frozen, "model": minilm.model}
     assert inputs["said"]["encoder"] == {**frozen, "model": whisper.model, "fill": 1.0}
     assert inputs["icon"]["encoder"]["kind"] == "cnn"  # too small
-    assert inputs["note"]["units"] == "ngram"  # not English
-    assert inputs["long"]["units"] == "ngram"
+    assert inputs["note"]["tokenizer"] == "ngram"  # not English
+    assert inputs["long"]["tokenizer"] == "ngram"
     for weights, names in ((lite, "photo, other"), (minilm, "remark"), (whisper, "said")):
         said = f"{names}: encoded by {weights.title}, frozen, since train rows are few "
         said += f"({weights.license}; {weights.megabytes} MB"

@@ -53,7 +53,7 @@ KINDS = {
     "labels": Kind(LabelsSpec(), ["a;b", ["c"], "b", ""]),
     "transcript target": Kind(TranscriptTarget(of="speech"), TEXTS[:3]),
     "transcript target, pieces": Kind(
-        TranscriptTarget(of="speech", units="bpe", vocab_size=40, beam=4, order=2), TEXTS[:3]
+        TranscriptTarget(of="speech", tokenizer="bpe", vocab_size=40, beam=4, order=2), TEXTS[:3]
     ),
     "labels target": Kind(LabelsTarget(separator=","), ["a,b", "c"]),
 }

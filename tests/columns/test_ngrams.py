@@ -10,7 +10,7 @@ from mmbm.columns.text import TextColumn
 from mmbm.config import TextSpec
 from mmbm.errors import ConfigError
 
-SPEC = TextSpec(units="ngram", encoder={"kind": "bag"}, lowercase=True, vocab_size=2000,
+SPEC = TextSpec(tokenizer="ngram", encoder={"kind": "bag"}, lowercase=True, vocab_size=2000,
                 max_tokens=400)  # fmt: skip
 TEXTS = ["Really comfortable shirt", "comfortable and soft", "not comfortable", "这件衬衫很舒服"]
 
@@ -68,9 +68,8 @@ COLUMN = fitted()
     ("options", "message"),
     [
         ({"encoder": {"kind": "rnn"}}, "no order of words"),
-        ({"encoder": {"kind": "bag"}, "tokenizer": "x.json"}, "leave tokenizer out"),
     ],
 )
 def test_what_can_not_read_n_grams_is_said(options, message):
     with pytest.raises((ConfigError, ValueError), match=message):
-        TextSpec(units="ngram", **options)
+        TextSpec(tokenizer="ngram", **options)

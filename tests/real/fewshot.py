@@ -55,7 +55,7 @@ def tasks(lite0: str, minilm: str) -> dict[str, Task]:
                                          "encoder": pretrained(minilm, "frozen")},
             "all-MiniLM-L6-v2, lora": {"kind": "text", "max_tokens": 32,
                                        "encoder": pretrained(minilm, "lora")},
-            "from scratch: bag": {"kind": "text", "units": "word", "lowercase": True,
+            "from scratch: bag": {"kind": "text", "tokenizer": "word", "lowercase": True,
                                   "encoder": {"kind": "bag", "size": "base"}},
         }),
     }  # fmt: skip

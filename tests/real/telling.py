@@ -28,7 +28,7 @@ CONFIG: dict[str, Any] = {
         "scene": {"kind": "image", "size": 32, "encoder": {"kind": "cnn", "size": "tiny"}},
         "question": {
             "kind": "text",
-            "units": "word",
+            "tokenizer": "word",
             "augment": {"token_dropout": 0},
             "encoder": {"kind": "rnn", "size": "tiny", "dropout": 0},
         },

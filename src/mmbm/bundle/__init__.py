@@ -267,7 +267,7 @@ def outside_names(config: Config) -> Iterator[tuple[str, str]]:
         part = getattr(spec, "encoder", None) or getattr(spec, "decoder", None)
         model = part.model if isinstance(part, PretrainedSpec | PretrainedDecoderSpec) else None
         file = part.file if isinstance(part, KerasSpec) else None
-        for outside in (getattr(spec, "tokenizer", None), model, file):
+        for outside in (getattr(spec, "tokenizer_file", None), model, file):
             if outside:
                 yield column, str(outside)
 

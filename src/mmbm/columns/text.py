@@ -19,6 +19,7 @@ from mmbm.columns.pretrained import (
     read_writer,
 )
 from mmbm.config import PretrainedDecoderSpec, PretrainedSpec, TextSpec, TextTarget
+from mmbm.config.inputs import TRAINED
 from mmbm.errors import BadCell, ConfigError
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ class TextColumn:
 
     Of a target, which is to be written, all of it, with an end token; a longer one is a bad cell.
 
-    State: `tokenizer`, the text of a tokenizer.json, or with `units: ngram` the known `terms`;
+    State: `tokenizer`, the text of a tokenizer.json, or with `tokenizer: ngram` the known `terms`;
     `vocab_size`, one more than its largest id; with a pretrained encoder its `config` under
     `pretrained`, with a pretrained decoder what `read_writer` gives.
     """
@@ -69,7 +70,7 @@ class TextColumn:
     def fit(self, cells: Iterable[Cell]) -> State:
         """Train byte-level BPE (Sennrich et al. 2016), or take the tokenizer the spec names, or
         that of a pretrained encoder."""
-        spec, named, learned = self.spec, getattr(self.spec, "tokenizer", None), None
+        spec, named, learned = self.spec, getattr(self.spec, "tokenizer_file", None), None
         model = spec.decoder if isinstance(spec, TextTarget) else spec.encoder
         if isinstance(spec, TextSpec) and isinstance(model, PretrainedSpec):
             learned = read_text_model(spec, model)
@@ -77,7 +78,9 @@ class TextColumn:
             learned = read_writer(model)
         if isinstance(model, PretrainedSpec | PretrainedDecoderSpec):
             named = f"{model.model}/{TOKENIZER}"
-        if getattr(spec, "units", None) == "ngram":
+        if spec.tokenizer is None:
+            raise ConfigError("tokenizer: is empty in a bundle only; name bpe, word, ngram or a path.")
+        if spec.tokenizer == "ngram":
             most = spec.vocab_size - OURS
             known = ngrams.learn(self._texts(cells), spec.lowercase, most)
             self._learn({"terms": known, "vocab_size": OURS + len(known)})
@@ -188,7 +191,7 @@ class TextColumn:
             tokenizer.no_truncation()
         else:
             tokenizer.enable_truncation(self.spec.max_tokens)
-        if isinstance(self.spec, TextTarget) or not self.spec.tokenizer:
+        if isinstance(self.spec, TextTarget) or self.spec.tokenizer in TRAINED:
             tokenizer.encode_special_tokens = True  # "<start>" in somebody's text is only text
         return tokenizer
 
@@ -197,7 +200,7 @@ def _train(texts: Iterator[str], spec: TextSpec | TextTarget) -> "Tokenizer":
     from tokenizers import normalizers
     from tokenizers.processors import TemplateProcessing
 
-    tokenizer, trainer = _words(spec) if spec.units == "word" else _bpe(spec)
+    tokenizer, trainer = _words(spec) if spec.tokenizer == "word" else _bpe(spec)
     # NFC joins the spellings of one character and changes nothing else. NFKC would also turn x²
     # into x2, ① into 1 and the full-width punctuation of Chinese into ASCII.
     steps = [normalizers.NFC(), *([normalizers.Lowercase()] if spec.lowercase else [])]
@@ -252,7 +255,7 @@ def _load(path: Path) -> "Tokenizer":
         text = file.read_text(encoding="utf-8")
         json.loads(text)
     except FileNotFoundError as error:
-        raise ConfigError(f"tokenizer: there is no file {file}.") from error
+        raise ConfigError(f"tokenizer: there is no file {file}; write bpe, word, ngram or a path.") from error
     except (OSError, ValueError) as error:
         raise ConfigError(f"tokenizer: {file} can't be read as JSON: {error}.") from error
     try:

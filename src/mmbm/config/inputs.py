@@ -152,44 +152,51 @@ class AudioSpec(MediaSpec):
         return self.model_copy(update={"seconds": most, "max_seconds": most, "windows": None})
 
 
+TRAINED = ("bpe", "word", "ngram")
+"""Tokenizers of texts that are trained on the train split; any other is the path of one."""
+
+
 class TextSpec(MediaSpec):
     kind: Literal["text"] = "text"
     vocab_size: Annotated[int, Field(ge=300)] = 4000
     """Largest number of byte-level BPE tokens, trained on the train split."""
     max_tokens: PositiveInt = 128
     """A longer text is cut."""
-    units: Literal["bpe", "word", "ngram"] = "bpe"
-    """Byte-level BPE; or whole words (of Chinese, characters), unseen ones as one rare word: often
-    better from few rows, since the pieces of an unseen word say nothing that was learned; or
-    ngram: words, pairs of words, and n-grams of 2 to 5 characters without their order, for the
-    encoder bag (fastText, Bojanowski et al. 2017): the best from some hundreds of rows."""
+    tokenizer: Annotated[str, Field(min_length=1)] | None = "bpe"
+    """bpe: byte-level BPE, trained on the train split. word: whole words (of Chinese, characters),
+    unseen ones as one rare word: often better from few rows, since the pieces of an unseen word say
+    nothing that was learned. ngram: words, pairs of words, and n-grams of 2 to 5 characters without
+    their order, for the encoder bag (fastText, Bojanowski et al. 2017): the best from some hundreds
+    of rows. Anything else: the path of a `tokenizer.json`, or of a folder that holds one. In a
+    bundle, which holds that file, empty."""
     lowercase: bool = False
     """Read capitals as small letters: fewer different words to learn from few rows."""
     missing: Marks = ()
     """Cells that mean that there is no text, besides empty ones: [nan, "NULL"]."""
-    tokenizer: str | None = None
-    """A `tokenizer.json`, or a folder that holds one, instead of training one."""
     augment: TextAugment = TextAugment()
     encoder: EncoderSpec = RNNSpec()
 
     @model_validator(mode="after")
     def _order_or_none(self):
-        if self.units == "ngram" and not isinstance(self.encoder, BagSpec):
-            raise ValueError("units: ngram has no order of words; it goes with encoder: bag")
-        if self.units == "ngram" and self.tokenizer:
-            raise ValueError("units: ngram makes its own terms; leave tokenizer out")
+        if self.tokenizer == "ngram" and not isinstance(self.encoder, BagSpec):
+            raise ValueError("tokenizer: ngram has no order of words; it goes with encoder: bag")
         return self
 
     @model_validator(mode="after")
     def _one_tokenizer(self):
         if isinstance(self.encoder, PretrainedSpec):
-            for name in ("vocab_size", "units", "lowercase", "tokenizer", "augment"):
+            for name in ("vocab_size", "lowercase", "tokenizer", "augment"):
                 if getattr(self, name) != type(self).model_fields[name].default:
                     raise ValueError(
                         f"{name}: a pretrained encoder has its own tokenizer, and its own vectors "
                         "of the tokens; leave it out"
                     )
         return self
+
+    @property
+    def tokenizer_file(self) -> str | None:
+        """The path of a tokenizer that is given, not trained."""
+        return None if self.tokenizer in TRAINED else self.tokenizer
 
 
 class NumberSpec(WrittenSpec):

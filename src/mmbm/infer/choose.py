@@ -202,10 +202,10 @@ def _read_words(result: Inferred, rows: int) -> None:
     """From few rows, whole words are learned better than their pieces, and without their order."""
     for name, found in result.inputs.items():
         if found.kind == "text" and name not in result.weights:
-            options = {**found.options, "units": "word", "lowercase": True, "encoder": "bag"}
+            options = {**found.options, "tokenizer": "word", "lowercase": True, "encoder": "bag"}
             if rows < NGRAM_ROWS:
                 terms = TERMS * found.options["max_tokens"]
-                options |= {"units": "ngram", "max_tokens": terms, "vocab_size": 20_000}
+                options |= {"tokenizer": "ngram", "max_tokens": terms, "vocab_size": 20_000}
                 options["encoder"] = {"kind": "bag", "size": "tiny"}
             result.inputs[name] = replace(found, options=options)
 

@@ -18,8 +18,8 @@ PAIRS = 1 << 17
 """Buckets that pairs of neighboring tokens are hashed into (Weinberger et al. 2009)."""
 MOST = 20_000
 """Terms that are kept, those in most texts first."""
-SPECIAL = {"word": 3, "bpe": 2, "ngram": 2}
-"""Ids below this are no terms: padding, start, rare words."""
+SPECIAL, WORDS = 2, 3
+"""Ids below this are no terms: padding and start; of words, rare ones too."""
 
 
 class TextRepresentation(Representation):
@@ -34,8 +34,9 @@ class TextRepresentation(Representation):
         super().__init__(term=torch.int64, idf=torch.float32)
         self.column = column
         self.vocab_size = int(fitted.state["vocab_size"])
-        self.ordered = spec.units != "ngram"
-        self.special = 0 if "pretrained" in fitted.state else SPECIAL[spec.units]
+        special = WORDS if spec.tokenizer == "word" else SPECIAL
+        self.ordered = spec.tokenizer != "ngram"
+        self.special = 0 if "pretrained" in fitted.state else special
 
     @property
     def fitted(self) -> bool:
