@@ -102,7 +102,7 @@ def steps_of_mmbm(state: TrainState, shown: Training, steps: int):
 
 def steps_by_hand(model: Model, state: TrainState, steps: int):
     spec, precision = state.spec, state.accelerator.mixed_precision
-    epochs = [[tensors(b) for b in state.rows.batches(spec.seed, e, spec.batch)] for e in (0, 1)]
+    epochs = [[tensors(b) for b in state.rows.batches(spec.seed, e, spec.batch_size)] for e in (0, 1)]
     optimizer = torch.optim.AdamW(groups(model, spec), lr=spec.lr, fused=True)
     model.train()
     step = 0
@@ -112,7 +112,7 @@ def steps_by_hand(model: Model, state: TrainState, steps: int):
             with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):
                 loss = model.loss(inputs, targets)
             loss.backward()
-            torch.nn.utils.clip_grad_norm_(model.parameters(), spec.clip)
+            torch.nn.utils.clip_grad_norm_(model.parameters(), spec.max_grad_norm)
             optimizer.step()
             step += 1
             if step % steps == 0:

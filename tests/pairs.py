@@ -84,6 +84,6 @@ def config(table: Path, columns: tuple[str, ...] = ("photo", "en", "zh"), **trai
         "data": {"table": str(table), "split": "split"},
         "inputs": {name: inputs[name] for name in columns},
         "fusion": {"kind": "concat", "width": 32},
-        "targets": {"alike": {"kind": "match", "columns": list(columns), "width": 16}},
+        "targets": {"alike": {"kind": "contrastive", "columns": list(columns), "width": 16}},
         "train": {"epochs": 30, "batch_size": 24, "lr": 0.005, "threads": 1, "golden_rows": 4, **train},
     }

@@ -42,6 +42,6 @@ def config(table: Path, **train: Any) -> dict[str, Any]:
         "data": {"table": str(table), "split": "split"},
         "inputs": {"speech": speech},
         "fusion": {"kind": "concat", "width": 24},
-        "targets": {"words": {"kind": "transcript", "of": "speech"}},
+        "targets": {"words": {"kind": "transcript", "input": "speech"}},
         "train": {"epochs": 40, "batch_size": 16, "lr": 0.01, "threads": 1, "golden_rows": 4, **train},
     }

@@ -143,6 +143,6 @@ def test_table_columns_form_one_modality_and_media_their_own():
 
 
 def test_a_modality_that_is_hidden_in_training_must_be_there():
-    drop = {**SMALL, "fusion": {"drop": {"tabel": 0.5}}}
-    with pytest.raises(ConfigError, match=r"fusion\.drop: 'tabel' is no modality"):
+    drop = {**SMALL, "fusion": {"modality_dropout": {"tabel": 0.5}}}
+    with pytest.raises(ConfigError, match=r"fusion\.modality_dropout: 'tabel' is no modality"):
         parse(drop)

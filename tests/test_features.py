@@ -38,7 +38,7 @@ def named(request, tmp_path_factory):
 
 
 def parsed(named, table, tune="frozen", then=None, **options):
-    made = backbones.config(table, named[1], KINDS[named[0]], {"tune": tune, "then": then})
+    made = backbones.config(table, named[1], KINDS[named[0]], {"tune": tune, "downstream": then})
     for spec in made["inputs"].values():
         spec.update(options)
     return configfile.parse(made)

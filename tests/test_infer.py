@@ -235,7 +235,7 @@ def test_sounds_are_opened_for_their_rate_and_length_and_a_column_of_lengths_is_
 
     inferred = infer(table, ["label"])
 
-    assert inferred.inputs["speech"].options == {"rate": 16000, "seconds": 1.5, **SMALL}
+    assert inferred.inputs["speech"].options == {"sample_rate": 16000, "seconds": 1.5, **SMALL}
     assert "the length of speech" in inferred.left_out["duration"].why
 
 
@@ -614,7 +614,7 @@ def test_with_many_rows_pictures_of_one_sort_have_an_encoder_each(tmp_path: Path
 def test_pictures_to_match_do_not_share_an_encoder_unasked(tmp_path: Path):
     cameras(tmp_path)
     columns = {name: [f"{name}{i}.png" for i in range(20)] for name in ("side", "top")}
-    inferred = infer(open_table(columns, root=tmp_path), [], matches=["side", "top"])
+    inferred = infer(open_table(columns, root=tmp_path), [], contrastive=["side", "top"])
 
     assert all("share_weights_with" not in found.options for found in inferred.inputs.values())
 
@@ -682,7 +682,7 @@ def test_small_tables_get_more_epochs_than_large_ones():
     many = infer(open_table({"x": NOISE * 400, "label": LABEL * 400}), ["label"]).train
 
     assert few["epochs"] > many["epochs"] >= 3
-    assert few["batch"] < many["batch"]
+    assert few["batch_size"] < many["batch_size"]
 
 
 def to_text(inferred: Inferred) -> str:
@@ -759,8 +759,8 @@ def test_real_media_get_settings_that_suit_them(data: Path):
 
     assert options("mnist", "image") == {"size": 28, "channels": 1, **SHIFTED}
     assert options("emoji_zh_en", "image") == {"size": 64, **SHIFTED, **SMALL}
-    assert options("fsdd", "audio") == {"rate": 8000, "seconds": 1.0, **SMALL}
-    assert options("wakewords", "audio") == {"rate": 16000, "seconds": 4.0, **SMALL}
+    assert options("fsdd", "audio") == {"sample_rate": 8000, "seconds": 1.0, **SMALL}
+    assert options("wakewords", "audio") == {"sample_rate": 16000, "seconds": 4.0, **SMALL}
 
 
 @pytest.mark.parametrize(

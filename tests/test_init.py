@@ -147,7 +147,7 @@ def test_installed_weights_encode_few_rows_where_they_suit_and_the_config_says_w
     assert inputs["photo"]["size"] == [128, 160]
     assert inputs["other"] == {**inputs["photo"], "share_weights_with": "photo"}
     assert inputs["remark"]["encoder"] == {**frozen, "model": minilm.model}
-    assert inputs["said"]["encoder"] == {**frozen, "model": whisper.model, "fill": 1.0}
+    assert inputs["said"]["encoder"] == {**frozen, "model": whisper.model, "pad_to_seconds": 1.0}
     assert inputs["icon"]["encoder"]["kind"] == "cnn"  # too small
     assert inputs["note"]["tokenizer"] == "ngram"  # not English
     assert inputs["long"]["tokenizer"] == "ngram"

@@ -94,10 +94,10 @@ def test_below_the_confidence_asked_for_the_answer_is_not_sure(bundle, table):
 def test_a_table_without_an_input_is_refused_unless_said_so(bundle):
     rows = {"remark": ["it looks red"], "speed": [20.0], "place": ["town1"]}
     with pytest.raises(
-        TableError, match=r"has no column 'photo'.*--without photo, in Python without=\['photo'\]"
+        TableError, match=r"has no column 'photo'.*--drop-input photo, in Python drop_input=\['photo'\]"
     ):
         bundle.predict(__import__("pyarrow").table(rows))
-    (answer,) = bundle.predict(__import__("pyarrow").table(rows), without=["photo", "speech"])
+    (answer,) = bundle.predict(__import__("pyarrow").table(rows), drop_input=["photo", "speech"])
     assert answer["error"] is None
 
 
@@ -125,8 +125,8 @@ def test_answers_are_written_row_by_row(bundle, table, tmp_path, ending):
 
 def test_without_an_input_means_the_same_for_rows_as_for_a_table(bundle):
     row = {"remark": "it looks red", "speed": 20.0}
-    assert bundle.predict(row, without=["speed"]) == bundle.predict({"remark": row["remark"]})
-    assert bundle.predict(row, without="speed") == bundle.predict(row, without=["speed"])
+    assert bundle.predict(row, drop_input=["speed"]) == bundle.predict({"remark": row["remark"]})
+    assert bundle.predict(row, drop_input="speed") == bundle.predict(row, drop_input=["speed"])
 
 
 @pytest.mark.parametrize("wrong", [2.0, -1.0, float("nan")])

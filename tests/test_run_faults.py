@@ -274,7 +274,7 @@ def test_golden_rows_are_those_that_still_are_what_was_prepared(config, tmp_path
     shutil.copytree(config.parent, folder)
     own = yaml.safe_load((folder / "c.yaml").read_text())
     own["data"]["table"] = str(folder / "t.csv")
-    own["train"]["golden"] = 2
+    own["train"]["golden_rows"] = 2
     parsed = parse(own)
     data = prepare(parsed, tmp_path / "prepared")
     first = int(data.splits["valid"].rows[0])

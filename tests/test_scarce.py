@@ -12,7 +12,7 @@ from mmbm import configfile
 from mmbm.config import MixupSpec
 from mmbm.errors import ConfigError
 from mmbm.nn.batch import Field, Tokens
-from mmbm.nn.blend import Blend, Pairs, join, paste, shine
+from mmbm.nn.blend import Mixup, Pairs, cutmix, manifold_mixup, mixup
 from mmbm.nn.model import Model
 from mmbm.prepare import prepare
 from mmbm.run import Run
@@ -55,7 +55,7 @@ def an_epoch(state: TrainState, epoch: int) -> None:
 
 
 def test_each_block_learns_at_a_part_of_the_rate_of_the_one_above(vit, table, tmp_path):
-    made = backbones.config(table, vit, "image", {"lr": 0.001, "decay": 0.5})
+    made = backbones.config(table, vit, "image", {"lr": 0.001, "layer_decay": 0.5})
     state = state_of(made, tmp_path)
     an_epoch(state, 0)
     found = {name.partition("/photo.")[2] or name: lr for name, lr in rates(state).items()}
@@ -83,8 +83,8 @@ def test_blocks_are_unfrozen_one_after_another_from_the_top(vit, table, tmp_path
 
 
 def test_a_frozen_encoder_has_no_rate(vit, table):
-    made = backbones.config(table, vit, "image", {"tune": "frozen", "decay": 0.5})
-    with pytest.raises(ConfigError, match="decay: nothing of a frozen encoder is trained"):
+    made = backbones.config(table, vit, "image", {"tune": "frozen", "layer_decay": 0.5})
+    with pytest.raises(ConfigError, match="layer_decay: nothing of a frozen encoder is trained"):
         configfile.parse(made)
 
 
@@ -125,7 +125,7 @@ def test_tokens_of_two_texts_are_blended_place_by_place():
     assert joined.keep.all()
 
 
-@pytest.mark.parametrize("kind", ["mixup", "cutmix", "tokens"])
+@pytest.mark.parametrize("kind", ["mixup", "cutmix", "manifold"])
 def test_a_row_lacking_what_the_other_has_stays_as_it_is(kind):
     field = pictures(1, 2, 3, 4)
     field = field._replace(present=torch.tensor([True, False, True, False]))
@@ -137,8 +137,8 @@ def test_a_row_lacking_what_the_other_has_stays_as_it_is(kind):
 
 
 def blended(table, kind: str, **train) -> dict:
-    made = tiny.config(table, blend={"kind": kind, "alpha": 1.0}, **train)
-    if kind != "tokens":
+    made = tiny.config(table, mixup={"kind": kind, "alpha": 1.0}, **train)
+    if kind != "manifold":
         made["inputs"] = {"photo": made["inputs"]["photo"]}
     made["targets"] = {
         "label": {"kind": "category"}, "amount": {"kind": "number"}, "tags": {"kind": "labels"},
@@ -146,7 +146,7 @@ def blended(table, kind: str, **train) -> dict:
     return made
 
 
-@pytest.mark.parametrize("kind", ["mixup", "cutmix", "tokens"])
+@pytest.mark.parametrize("kind", ["mixup", "cutmix", "manifold"])
 def test_a_blended_loss_is_that_of_both_answers_by_their_shares(kind, table, tmp_path, monkeypatch):
     state = state_of(blended(table, kind), tmp_path)
     model = state.model.eval()
@@ -156,12 +156,12 @@ def test_a_blended_loss_is_that_of_both_answers_by_their_shares(kind, table, tmp
 
     def loss(order: torch.Tensor, share: float) -> float:
         pairs = Pairs(order, torch.full((rows,), share))
-        monkeypatch.setattr(model.blend, "draw", lambda batch: pairs)
+        monkeypatch.setattr(model.mixup, "draw", lambda batch: pairs)
         return model.loss(inputs, targets).item()
 
-    blend, model.blend = model.blend, None
+    blend, model.mixup = model.mixup, None
     plain = model.loss(inputs, targets).item()
-    model.blend = blend
+    model.mixup = blend
     same, turned = torch.arange(rows), torch.arange(rows).roll(1)
     assert loss(turned, 1.0) == pytest.approx(plain, rel=1e-5)
     assert loss(same, 0.3) == pytest.approx(plain, rel=1e-5)
@@ -170,13 +170,13 @@ def test_a_blended_loss_is_that_of_both_answers_by_their_shares(kind, table, tmp
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["mixup", "cutmix", "tokens"])
+@pytest.mark.parametrize("kind", ["mixup", "cutmix", "manifold"])
 def test_a_blended_run_that_is_stopped_ends_the_same(kind, table, tmp_path, monkeypatch):
     resuming.assert_resumes(blended(table, kind), tmp_path, monkeypatch, 2)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["mixup", "cutmix", "tokens"])
+@pytest.mark.parametrize("kind", ["mixup", "cutmix", "manifold"])
 def test_blending_keeps_a_model_of_few_rows_from_being_too_sure(kind, tmp_path):
     few = tiny.make(tmp_path / "few", rows=400)
     head, *rows = few.read_text(encoding="utf-8").splitlines()
@@ -184,7 +184,7 @@ def test_blending_keeps_a_model_of_few_rows_from_being_too_sure(kind, tmp_path):
     few.write_text("\n".join([head, *rows]) + "\n", encoding="utf-8")
 
     def log_loss(blend: dict | None) -> float:
-        made = tiny.config(few, epochs=30, blend=blend, lr=0.01)
+        made = tiny.config(few, epochs=30, mixup=mixup, lr=0.01)
         made["inputs"] = {"photo": made["inputs"]["photo"]}
         state = state_of(made, tmp_path / str(blend))
         for epoch in range(30):
@@ -201,9 +201,9 @@ def test_blending_keeps_a_model_of_few_rows_from_being_too_sure(kind, tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"blend": "mixup"}, "mixup blends pictures, and 'speech' is none"),
-        ({"blend": "tokens", "chunk": 4}, "leave train.micro_batch_size out"),
-        ({"blend": {"alpha": 0}}, r"train\.mixup"),
+        ({"mixup": "mixup"}, "mixup blends pictures, and 'speech' is none"),
+        ({"mixup": "manifold", "micro_batch_size": 4}, "leave train.micro_batch_size out"),
+        ({"mixup": {"alpha": 0}}, r"train\.mixup"),
     ],
 )
 def test_what_can_not_be_blended_is_said(change, message, table):
@@ -218,7 +218,7 @@ def test_a_frozen_encoder_reads_blended_pictures_anew_and_that_is_said(
 ):
     from mmbm.nn.features import precomputed
 
-    made = backbones.config(table, vit, "image", {"tune": "frozen"}, blend="cutmix")
+    made = backbones.config(table, vit, "image", {"tune": "frozen"}, mixup="cutmix")
     config = configfile.parse(made)
     data = prepare(config, tmp_path)
     assert precomputed(config, Model(config, data.columns), data, tmp_path).columns == data.columns

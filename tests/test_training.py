@@ -131,7 +131,7 @@ def test_going_on_from_a_bundle_keeps_what_it_knew_and_learns_new_classes(table,
     second = mmbm.train(config, run=tmp_path / "second", start=first.path)
     assert second.columns["label"].state["values"] == ["blue", "green", "red", "crimson"]
     assert second.columns["speed"].state == first.columns["speed"].state
-    said = {a["label"] for a in second.predict(more, without=[])}
+    said = {a["label"] for a in second.predict(more, drop_input=[])}
     assert "crimson" in said
 
 
@@ -232,7 +232,7 @@ def test_an_empty_category_has_an_index_to_trace_with():
 
 def test_each_modality_is_hidden_as_often_as_the_config_says(bundle_path):
     bundle = load(bundle_path)
-    fusion = bundle.config.fusion.model_copy(update={"drop": {"photo": 0.5, "remark": 0.0}})
+    fusion = bundle.config.fusion.model_copy(update={"modality_dropout": {"photo": 0.5, "remark": 0.0}})
     config = bundle.config.model_copy(update={"fusion": fusion})
     model = Model(config, bundle.columns)
     torch.manual_seed(0)

@@ -45,7 +45,7 @@ def config(table: Path, **train: Any) -> dict[str, Any]:
             "number": {"kind": "category"},
             "question": {"kind": "text", "vocab_size": 300, "encoder": {"kind": "rnn", **tiny}},
         },
-        "fusion": {"kind": "transformer", "width": 32, "layers": 1, "drop": 0},
+        "fusion": {"kind": "transformer", "width": 32, "layers": 1, "modality_dropout": 0},
         "targets": {
             "answer": {"kind": "text", "vocab_size": 350, "max_tokens": 24,
                        "decoder": {"size": "tiny", "dropout": 0}}

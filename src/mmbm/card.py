@@ -90,7 +90,7 @@ def by_member(members: dict[str, Any], answers: dict[str, Answer]) -> list[str]:
 
 
 def by_subset(report: dict[str, Any], answers: dict[str, Answer]) -> list[str]:
-    """A table of the main metrics by the modalities that a row has; of matches, by their pairs."""
+    """A table of the main metrics by the modalities that a row has; of contrastive targets, by pairs."""
     lines = []
     parted = {n: a for n, a in answers.items() if "pairs" not in report["targets"][n]}
     if parted and report["subsets"]:

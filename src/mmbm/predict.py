@@ -54,14 +54,14 @@ def predict(
     abstain_below: float = 0.0,
     explain: bool = False,
     embeddings: bool = False,
-    without: str | Iterable[str] = (),
+    drop_input: str | Iterable[str] = (),
 ) -> Iterator[dict[str, Any]]:
     """One dict per row: `TARGET`, `TARGET.confidence`, of a transcript `TARGET.times`, and
     `error` where the row can't be read.
 
     rows: a path of a table, a pandas/polars/pyarrow table, a list of dicts, or one dict. A dict may
         leave inputs out: they are absent. A table must have a column for every input that isn't
-        named in `without`.
+        named in `drop_input`.
     root, encoding, delimiter: the folder that media paths are relative to, and how a csv is
         written; as in training if not given (see `mmbm.reading`). Paths of a dict are relative to
         the current folder.
@@ -69,12 +69,12 @@ def predict(
     abstain_below: below it, the answer is "not sure".
     explain: add `TARGET.attribution.MODALITY`, the exact Shapley value of each modality for the
         answer's probability (or the number), and `TARGET.attribution.prior`, which they start from.
-    embeddings: of a match, add `TARGET.embedding.COLUMN` for every column that the row has. (Its
+    embeddings: of a contrastive target, add `TARGET.embedding.COLUMN` for every column that the row has. (Its
         `TARGET` is the mean cosine similarity of the row's own cells.)
     """
     if not 0 <= abstain_below <= 1:
         raise MmbmError(f"abstain_below is a probability, from 0 to 1 (given: {abstain_below}).")
-    left_out = {without} if isinstance(without, str) else set(without)
+    left_out = {drop_input} if isinstance(drop_input, str) else set(drop_input)
     dicts, folder = as_dicts(bundle, rows, Reading(root, encoding, delimiter), left_out)
     tally = Tally(bundle.columns, bundle.config.inputs)
     specs = bundle.config.inputs.values()
@@ -133,7 +133,7 @@ def pieces(bundle: Bundle, name: str, encoded: Named) -> Iterator[str]:
 
 
 def as_dicts(
-    bundle: Bundle, rows: Any, reading: Reading, without: set[str]
+    bundle: Bundle, rows: Any, reading: Reading, drop_input: set[str]
 ) -> tuple[Iterator[dict[str, Cell]], Path | None]:
     """The rows one by one as {input: raw cell}, and the folder their paths are relative to."""
     inputs = bundle.config.inputs
@@ -155,7 +155,7 @@ def as_dicts(
         if name not in table.names:
             raise TableError(
                 f"{table.source} has no column {name!r}, an input of {bundle.path.name}. To answer "
-                f"without it, say so: --without {name}, in Python without=[{name!r}]."
+                f"without it, say so: --drop-input {name}, in Python drop_input=[{name!r}]."
             )
     columns = {name: table.cells(name) for name in names}
     return ({k: next(v) for k, v in columns.items()} for _ in range(table.rows)), table.root

@@ -22,7 +22,7 @@ ANSWERS = {
     "number": "mmbm.answers.number:NumberAnswer",
     "labels": "mmbm.answers.labels:LabelsAnswer",
     "transcript": "mmbm.answers.transcript:TranscriptAnswer",
-    "match": "mmbm.answers.match:ContrastiveAnswer",
+    "contrastive": "mmbm.answers.match:ContrastiveAnswer",
     "text": "mmbm.answers.text:TextAnswer",
 }
 FRONTENDS = {

@@ -14,7 +14,7 @@ from mmbm.runners import Runner, flatten
 def zero_shot(
     runner: Runner, rows: Rows, config: Config, columns: Columns, target: str, z: np.ndarray
 ) -> dict[str, Any] | None:
-    """Accuracy of a match's `classes` over the rows that have a class and a cell [N, M, D]; None if
+    """Accuracy of a contrastive target's `classes` over the rows that have a class and a cell [N, M, D]; None if
     it names none. `chance` is that of a guess, `most` that of the most frequent class."""
     spec, keys = config.contrastive[target], rows.stores[target]
     if spec.zero_shot is None or not isinstance(keys, Keys) or keys.classes is None:

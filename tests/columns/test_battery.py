@@ -51,9 +51,9 @@ KINDS = {
     "category": Kind(CategorySpec(), ["red", "blue", 3, "3", True]),
     "category target": Kind(CategoryTarget(), ["yes", "no"]),
     "labels": Kind(LabelsSpec(), ["a;b", ["c"], "b", ""]),
-    "transcript target": Kind(TranscriptTarget(of="speech"), TEXTS[:3]),
+    "transcript target": Kind(TranscriptTarget(input="speech"), TEXTS[:3]),
     "transcript target, pieces": Kind(
-        TranscriptTarget(of="speech", tokenizer="bpe", vocab_size=40, beam=4, order=2), TEXTS[:3]
+        TranscriptTarget(input="speech", tokenizer="bpe", vocab_size=40, beam_size=4, ngram_order=2), TEXTS[:3]
     ),
     "labels target": Kind(LabelsTarget(separator=","), ["a,b", "c"]),
 }

@@ -237,7 +237,7 @@ def test_log_mel_is_what_numpy_computes(rate, bands):
     time = np.arange(rate // 2) / rate
     tone = 9000 * np.sin(2 * np.pi * (300 + 2000 * time) * time)  # a rising tone in soft noise
     wave = np.rint(tone + 50 * rng.standard_normal(len(time))).astype(np.int16)
-    front = LogMel(AudioSpec(sample_rate=rate, bands=bands), column()).eval()
+    front = LogMel(AudioSpec(sample_rate=rate, n_mels=bands), column()).eval()
     x, keep = front(field(torch.from_numpy(wave)[None], [len(wave)]))
     expected = reference(wave, rate, bands)
     assert keep.all()
@@ -270,14 +270,14 @@ def test_within_a_range_neither_level_nor_soft_noise_tells():
     both = torch.stack([20000 * word, noisy]).round().to(torch.int16)
     gaps = {}
     for decibels in (None, 30):
-        front = LogMel(AudioSpec(sample_rate=RATE, range=decibels), column()).eval()
+        front = LogMel(AudioSpec(sample_rate=RATE, top_db=decibels), column()).eval()
         x = front(field(both, [RATE] * 2)).x
         gaps[decibels] = (x[0] - x[1]).abs().mean()
     assert gaps[30] < gaps[None] / 10
 
 
 def test_what_is_within_the_range_is_the_clips_own_whatever_stands_beside_it():
-    front = LogMel(AudioSpec(sample_rate=RATE, range=50), column()).eval()
+    front = LogMel(AudioSpec(sample_rate=RATE, top_db=50), column()).eval()
     batch = example("audio", [900, 400])
     batch.values[0] //= 50
     for i, length in enumerate([900, 400]):
@@ -289,7 +289,7 @@ def test_what_is_within_the_range_is_the_clips_own_whatever_stands_beside_it():
 @pytest.mark.parametrize("level", [0, 1, 32767, -32768])
 @pytest.mark.parametrize("decibels", [None, 50])
 def test_short_silent_and_clipped_sounds_stay_finite(length, level, decibels):
-    front = LogMel(AudioSpec(sample_rate=RATE, range=decibels), column()).train()
+    front = LogMel(AudioSpec(sample_rate=RATE, top_db=decibels), column()).train()
     x, keep = front(field(torch.full((2, length), level, dtype=torch.int16), [length] * 2))
     assert x.isfinite().all()
     assert x.shape[1] == length // 160 + 1
@@ -339,7 +339,7 @@ def tones(hertz: float, seconds: list[float]) -> Field:
 
 def test_noise_fills_what_is_silent_differently_in_each_clip_and_leaves_the_tone():
     batch = tones(1500, [0.5] * 8)
-    plain, noisy = changed(batch).x[:, 10:40], changed(batch, noise=20).x[:, 10:40]
+    plain, noisy = changed(batch).x[:, 10:40], changed(batch, noise_snr=20).x[:, 10:40]
     assert torch.equal(noisy[:, 10].argmax(1), plain[:, 10].argmax(1))
     silent = plain[0, 20] < plain[0, 20].mean()  # bands
     spread = [x[:, :, silent].std(dim=1).mean(1) for x in (plain, noisy)]
@@ -350,7 +350,7 @@ def test_noise_fills_what_is_silent_differently_in_each_clip_and_leaves_the_tone
 
 def test_warp_moves_a_tone_to_neighbouring_bands_differently_in_each_clip():
     batch = tones(1500, [0.5] * 8)
-    plain, warped = changed(batch).x[:, 20].argmax(1), changed(batch, warp=0.2).x[:, 20].argmax(1)
+    plain, warped = changed(batch).x[:, 20].argmax(1), changed(batch, vtlp=0.2).x[:, 20].argmax(1)
     assert len(set(warped.tolist())) > 3
     step = to_mel(torch.tensor(RATE / 2)) / 65  # between two of 64 bands
     hertz = to_hertz(step * (warped + 1)) / to_hertz(step * (plain + 1))
@@ -359,7 +359,7 @@ def test_warp_moves_a_tone_to_neighbouring_bands_differently_in_each_clip():
 
 def test_speed_makes_clips_longer_and_shorter_and_leaves_the_pitch():
     batch = tones(1500, [0.5] * 8)
-    plain, played = changed(batch), changed(batch, speed=0.2)
+    plain, played = changed(batch), changed(batch, tempo=0.2)
     assert plain.keep is not None
     assert played.keep is not None
     ratio = played.keep.sum(1) / plain.keep.sum(1)
@@ -442,10 +442,10 @@ def test_what_a_microphone_adds_to_every_frame_is_taken_away_band_by_band():
     muffled = torch.nn.functional.conv1d(speech[:, None], torch.ones(1, 1, 5) / 5, padding=2)[:, 0]
     both = (torch.cat([speech, muffled]) * 5000).to(torch.int16)
     gaps = {}
-    for way in ("clip", "band"):
-        front = LogMel(AudioSpec(sample_rate=RATE, normalise=way), column()).eval()
+    for way in ("utterance", "band"):
+        front = LogMel(AudioSpec(sample_rate=RATE, normalize=way), column()).eval()
         x = front(field(both, [RATE] * 2)).x
         gaps[way] = (x[0] - x[1]).abs().mean()
         if way == "band":
             assert x.mean(1).abs().max() < 1e-4
-    assert gaps["band"] < gaps["clip"] / 3
+    assert gaps["band"] < gaps["utterance"] / 3

@@ -1,4 +1,4 @@
-"""The loss of a match: who is right, what is absent, in chunks, and on several processes."""
+"""The loss of a contrastive target: who is right, what is absent, in chunks, and on several processes."""
 
 import math
 import multiprocessing
@@ -165,7 +165,7 @@ def learner(table, cache, loss="infonce", dropout=0.0, encoder=None, category=Fa
         if name == "sound":
             spec["augment"] = {"freq_mask": 0, "time_mask": 0}
         config["inputs"][name] = spec
-    config["fusion"] |= {"dropout": dropout, "drop": dropout}
+    config["fusion"] |= {"dropout": dropout, "modality_dropout": dropout}
     config["targets"]["alike"]["loss"] = loss
     if category:
         config["targets"]["shape"] = {"kind": "category", "weight": 0.5}
@@ -221,7 +221,7 @@ def test_random_numbers_are_played_again(table, tmp_path):
     rows = [slice(at, at + 4) for at in range(0, 17, 4)]
     part = [{n: Field(*(t[r] for t in f)) for n, f in inputs.items()} for r in rows]
     z = torch.cat([model.embed(one)["alike"] for one in part])  # all graphs kept
-    loss = whole(model.matches()["alike"], z, targets["alike"].values)
+    loss = whole(model.contrastive()["alike"], z, targets["alike"].values)
     loss.backward()
     assert value == pytest.approx(loss.item(), rel=1e-5)
     for name, gradient in gradients(model).items():

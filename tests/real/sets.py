@@ -15,7 +15,7 @@ FEW = (
     "inputs.text.tokenizer=word",
     "inputs.text.vocab_size=4000",
     "inputs.text.augment.token_dropout=0",
-    "fusion={kind: sum, drop: {image: 0.9, text: 0, table: 0}}",
+    "fusion={kind: sum, modality_dropout: {image: 0.9, text: 0, table: 0}}",
     "train.lr=0.0007",
     "train.max_grad_norm=10",
     "train.unimodal_loss_weight=1",
@@ -48,7 +48,7 @@ def whisper(fill: float) -> tuple[str, ...]:
     return (
         "inputs.audio.sample_rate=16000",
         f"inputs.audio.encoder={{kind: pretrained, model: {WHISPER}, tune: frozen, "
-        f"fill: {fill:g}, then: {behind}}}",
+        f"pad_to_seconds: {fill:g}, downstream: {behind}}}",
     )
 
 
@@ -142,8 +142,8 @@ TASKS = {
             "inputs.audio.encoder={kind: rnn, width: 96, layers: 2, stride: 4}",
             "targets.text.tokenizer=bpe",
             "targets.text.vocab_size=120",
-            "targets.text.beam=16",
-            "targets.text.order=4",
+            "targets.text.beam_size=16",
+            "targets.text.ngram_order=4",
             "train.epochs=60",
             "train.batch_size=16",
             "train.lr=0.004",
@@ -162,8 +162,8 @@ TASKS = {
             *whisper(5.1),
             "targets.text.tokenizer=bpe",
             "targets.text.vocab_size=120",
-            "targets.text.beam=16",
-            "targets.text.order=4",
+            "targets.text.beam_size=16",
+            "targets.text.ngram_order=4",
             "train.epochs=30",
             "train.batch_size=16",
         ),
@@ -179,7 +179,7 @@ TASKS = {
             "inputs.audio.n_mels=40",
             "inputs.image.encoder=cnn",
             "inputs.audio.encoder={kind: cnn, size: tiny}",
-            "fusion={kind: concat, drop: 0.5}",
+            "fusion={kind: concat, modality_dropout: 0.5}",
             "train.unimodal_loss_weight=1",
         ),
         alone=("image",),
@@ -220,7 +220,7 @@ TASKS = {
             "inputs.image.encoder=cnn",
             "inputs.text={kind: text, max_tokens: 16, tokenizer: word, lowercase: true}",
             "inputs.text_zh={kind: text, max_tokens: 16, tokenizer: word, lowercase: true}",
-            "fusion={kind: concat, drop: 0.1}",
+            "fusion={kind: concat, modality_dropout: 0.1}",
             "train.epochs=30",
         ),
         alone=("image", "text", "text_zh"),

@@ -33,7 +33,7 @@ CONFIG: dict[str, Any] = {
             "encoder": {"kind": "rnn", "size": "tiny", "dropout": 0},
         },
     },
-    "fusion": {"kind": "transformer", "width": 64, "drop": 0.03, "dropout": 0},
+    "fusion": {"kind": "transformer", "width": 64, "modality_dropout": 0.03, "dropout": 0},
     "targets": {
         "answer": {
             "kind": "text",

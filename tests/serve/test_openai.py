@@ -439,7 +439,7 @@ def test_a_column_of_a_match_can_be_named(client, space, served):
         ({"extra_body": {"column": "sound"}}, "one of photo, en, zh"),
         ({"input": [[1, 2]]}, "input.0: input should be a valid string"),
         ({"input": []}, "at least 1 item"),
-        ({"model": "one"}, "no target of kind match"),
+        ({"model": "one"}, "no target of kind contrastive"),
         ({"input": "x.png", "extra_body": {"column": "photo"}}, "not allowed here"),
     ]:
         with pytest.raises(openai.BadRequestError, match=words):

@@ -24,7 +24,7 @@ class Metric(NamedTuple):
 
 class Answer(Protocol):
     """Turns a target's graph output into what the user reads. `output` is [N, C], of a transcript
-    [N, T, V], of a match [N, M, D]; what is measured is what `read` makes of it."""
+    [N, T, V], of a contrastive target [N, M, D]; what is measured is what `read` makes of it."""
 
     main: Metric
     metrics: tuple[Metric, ...]

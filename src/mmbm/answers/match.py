@@ -1,4 +1,4 @@
-"""How near cells lie in the space of a match, and how well one finds another."""
+"""How near cells lie in the space of a contrastive target, and how well one finds another."""
 
 from itertools import combinations, permutations
 from typing import Any, ClassVar

@@ -119,7 +119,7 @@ class Bundle:
 
     def values(self, target: str) -> list[str] | None:
         """What a target's output is of, in its order: classes, labels, tokens, or the columns of a
-        match. None for a number."""
+        contrastive target. None for a number."""
         spec = self.config.targets[target]
         if isinstance(spec, ContrastiveTarget):
             return spec.columns

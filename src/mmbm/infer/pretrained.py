@@ -109,7 +109,7 @@ def audio(found: Found, sample: Sample) -> dict[str, Any] | None:
     seconds = found.options["seconds"]
     if seconds > LONGEST:
         return None
-    return {**found.options, "rate": RATE, "encoder": {"fill": seconds}}
+    return {**found.options, "sample_rate": RATE, "encoder": {"pad_to_seconds": seconds}}
 
 
 CHANGED = ("size", "augment")

@@ -82,7 +82,7 @@ def to_yaml(inferred: Inferred, config_path: Path) -> str:
     if inferred.warnings:
         lines += ["  # Look at:"]
         lines += [f"  # - {warning}" for warning in inferred.warnings]
-    if any(found.kind not in ("transcript", "match") for found in inferred.targets.values()):
+    if any(found.kind not in ("transcript", "contrastive") for found in inferred.targets.values()):
         texts = any(found.kind == "text" for found in inferred.targets.values())
         few = "{kind: concat, dropout: 0.3}"
         fusion = "transformer" if texts else few if inferred.few else "concat"

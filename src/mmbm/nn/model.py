@@ -162,10 +162,10 @@ class Model(nn.Module):
         return {name: t for name, t in self.targets.items() if isinstance(t, ContrastiveHead)}
 
     def embed(self, batch: Batch) -> dict[str, Tensor]:
-        """Of every match the embeddings [B, M, D]."""
+        """Of every contrastive target the embeddings [B, M, D]."""
         encoded = self.encode(batch)
         context = Context(encoded.tokens, encoded.present, None, {})
-        return {name: head(context) for name, head in self.matches().items()}
+        return {name: head(context) for name, head in self.contrastive().items()}
 
     def writers(self) -> dict[str, TextHead]:
         """The targets that write a text."""

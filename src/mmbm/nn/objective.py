@@ -1,6 +1,6 @@
 """The loss of a step and its gradient: of the whole batch at once, or some rows at a time.
 
-A match compares all rows of a batch, so its rows can't be computed apart as those of other targets
+A contrastive target compares all rows of a batch, so its rows can't be computed apart as those of other targets
 can. Gradient caching (Gao et al. 2021) computes all embeddings without keeping what led to them,
 then the gradient at the embeddings, and then, some rows at a time and with the same random numbers,
 the embeddings again, from which that gradient goes on. Memory grows with the chunk, not the batch.
@@ -21,7 +21,7 @@ from mmbm.nn.model import Batch, Model
 
 
 class Cached(NamedTuple):
-    """The gradient of a match's loss at what its head gives: embeddings, scale and bias."""
+    """The gradient of a contrastive target's loss at what its head gives: embeddings, scale and bias."""
 
     embedded: Tensor  # [B, M, D]
     learned: list[Tensor]
@@ -40,7 +40,7 @@ class Part(NamedTuple):
     rows: slice
     inputs: Batch
     targets: Batch
-    cached: dict[str, Cached]  # by match
+    cached: dict[str, Cached]  # by contrastive target
     share: dict[str, Any]  # by target: of the chunk in its loss
 
 
@@ -108,7 +108,7 @@ def backward(
 
 
 def cache(head: ContrastiveHead, z: Tensor, keys: Tensor, rows: int) -> tuple[Cached, Tensor]:
-    """The gradient of the match's loss at z [B, M, D] and at what it learns, and the loss."""
+    """The gradient of the contrastive target's loss at z [B, M, D] and at what it learns, and the loss."""
     z = z.detach().requires_grad_()
     everything = gathered(z)
     leaf = everything.detach().requires_grad_()

@@ -1,6 +1,6 @@
-"""What a match learns from: which cells of a column are one another's duplicates.
+"""What a contrastive target learns from: which cells of a column are one another's duplicates.
 
-A match has no cells of its own. Its value in a row is a number for each of its columns, the same
+A contrastive target has no cells of its own. Its value in a row is a number for each of its columns, the same
 number wherever the column holds the same thing: the same text, or media that decode to the same. 0
 is an absent cell. Two rows that share a number are both right where one of them is asked for.
 """
@@ -27,7 +27,7 @@ class Classes(NamedTuple):
 
 
 class Keys:
-    """Of a match, what a `Store` is of a column with cells: 8 bytes for each of its cells."""
+    """Of a contrastive target, what a `Store` is of a column with cells: 8 bytes for each of its cells."""
 
     def __init__(self, name: str, values: np.ndarray, classes: Classes | None = None):
         self.name, self.values, self.classes = name, values, classes  # values int64 [rows, M]
@@ -39,7 +39,7 @@ class Keys:
 
 
 def match_keys(config: Config, table: Table, stores: dict[str, Store]) -> dict[str, Keys]:
-    """The keys of every match of the config."""
+    """The keys of every contrastive target of the config."""
     return {name: _keys(name, spec, config, table, stores) for name, spec in config.contrastive.items()}
 
 

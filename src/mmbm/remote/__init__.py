@@ -5,7 +5,7 @@
 Needs `pip install "mmbm[remote]"`. The key is OPENAI_API_KEY of the environment and nothing else.
 """
 
-from mmbm.remote.baseline import against
+from mmbm.remote.baseline import compare
 from mmbm.remote.endpoint import Endpoint, Request
 from mmbm.remote.estimate import Estimate
 from mmbm.remote.parts import Size
@@ -13,5 +13,5 @@ from mmbm.remote.question import Question, messages
 from mmbm.remote.teacher import label, told
 
 __all__ = [
-    "Endpoint", "Estimate", "Question", "Request", "Size", "against", "label", "messages", "told",
+    "Endpoint", "Estimate", "Question", "Request", "Size", "compare", "label", "messages", "told",
 ]  # fmt: skip

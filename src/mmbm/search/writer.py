@@ -33,7 +33,7 @@ class About(NamedTuple):
     bundle: str  # its version
     path: str  # where it was
     target: str
-    columns: list[str]  # of the match
+    columns: list[str]  # of the contrastive target
     indexed: list[str]  # those of them that the table has
     shown: dict[str, str]  # column of the table -> field
     source: str

@@ -21,7 +21,7 @@ SHOWN_AS = {
     "labels": "Textbox",
     "transcript": "Textbox",
     "text": "Textbox",
-    "match": "Number",
+    "contrastive": "Number",
 }
 """gradio's parts by kind of target; for others a Label."""
 
@@ -146,7 +146,7 @@ def as_field(cell: Any, column: Any, folder: Folder, model: str) -> Any:
 def shown_answer(said: dict[str, Any], target: str, kind: str) -> Any:
     """For Label the most probable classes; labels as one text; a number, a transcript, a text, how
     alike a row's cells are, as it is."""
-    if kind in ("number", "transcript", "text", "match"):
+    if kind in ("number", "transcript", "text", "contrastive"):
         return said[target]
     if kind == "labels":
         return "; ".join(map(text, said[target]))
