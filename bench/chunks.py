@@ -1,4 +1,4 @@
-"""Peak memory of a training step of a contrastive target: the whole batch at once, and in chunks of 32 rows.
+"""Peak memory of a training step of a contrastive target, whole and in micro-batches of 32 rows.
 
 Each measurement is a process of its own, since a process doesn't give memory back. What it takes to
 get ready (torch, the model, the batch's decoded rows) is measured in the same way and taken off.

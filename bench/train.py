@@ -102,7 +102,9 @@ def steps_of_mmbm(state: TrainState, shown: Training, steps: int):
 
 def steps_by_hand(model: Model, state: TrainState, steps: int):
     spec, precision = state.spec, state.accelerator.mixed_precision
-    epochs = [[tensors(b) for b in state.rows.batches(spec.seed, e, spec.batch_size)] for e in (0, 1)]
+    epochs = [
+        [tensors(b) for b in state.rows.batches(spec.seed, e, spec.batch_size)] for e in (0, 1)
+    ]
     optimizer = torch.optim.AdamW(groups(model, spec), lr=spec.lr, fused=True)
     model.train()
     step = 0

@@ -85,5 +85,12 @@ def config(table: Path, columns: tuple[str, ...] = ("photo", "en", "zh"), **trai
         "inputs": {name: inputs[name] for name in columns},
         "fusion": {"kind": "concat", "width": 32},
         "targets": {"alike": {"kind": "contrastive", "columns": list(columns), "width": 16}},
-        "train": {"epochs": 30, "batch_size": 24, "lr": 0.005, "threads": 1, "golden_rows": 4, **train},
+        "train": {
+            "epochs": 30,
+            "batch_size": 24,
+            "lr": 0.005,
+            "threads": 1,
+            "golden_rows": 4,
+            **train,
+        },
     }

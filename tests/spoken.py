@@ -43,5 +43,12 @@ def config(table: Path, **train: Any) -> dict[str, Any]:
         "inputs": {"speech": speech},
         "fusion": {"kind": "concat", "width": 24},
         "targets": {"words": {"kind": "transcript", "input": "speech"}},
-        "train": {"epochs": 40, "batch_size": 16, "lr": 0.01, "threads": 1, "golden_rows": 4, **train},
+        "train": {
+            "epochs": 40,
+            "batch_size": 16,
+            "lr": 0.01,
+            "threads": 1,
+            "golden_rows": 4,
+            **train,
+        },
     }

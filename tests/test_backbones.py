@@ -376,7 +376,9 @@ def test_what_a_model_brings_itself_is_not_said_again(bert, table, option):
 @pytest.mark.parametrize("kind", ["text", "image"])
 def test_what_only_a_sound_has_is_refused(tmp_path, kind):
     made = backbones.config(tmp_path / "t.csv", tmp_path / "model", kind, {"pad_to_seconds": 2})
-    with pytest.raises(ConfigError, match=r"encoder\.pad_to_seconds: only sounds are filled with silence"):
+    with pytest.raises(
+        ConfigError, match=r"encoder\.pad_to_seconds: only sounds are filled with silence"
+    ):
         configfile.parse(made)
 
 

@@ -54,9 +54,17 @@ def test_a_string_stands_for_its_kind():
         ({"inputs": {"label": "number"}}, "'label' is an input and a target"),
         ({"inputs": {"a.keep": "number"}}, "can't end in .keep"),
         ({"inputs": {"table": "image", "n": "number"}}, "'table' is an input; name another"),
-        ({"inputs": {"p": {"kind": "image", "share_weights_with": "q"}}}, "no other input 'q' to share"),
         (
-            {"inputs": {"p": "image", "q": {"kind": "image", "size": 9, "share_weights_with": "p"}}},
+            {"inputs": {"p": {"kind": "image", "share_weights_with": "q"}}},
+            "no other input 'q' to share",
+        ),
+        (
+            {
+                "inputs": {
+                    "p": "image",
+                    "q": {"kind": "image", "size": 9, "share_weights_with": "p"},
+                }
+            },
             "differ in kind or options",
         ),
         ({"data": {"table": "a", "split": {"valid": 0.5, "test": 0.5}}}, "leave no rows"),

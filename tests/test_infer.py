@@ -622,7 +622,11 @@ def test_pictures_to_match_do_not_share_an_encoder_unasked(tmp_path: Path):
 def test_the_pictures_of_a_real_table_share_an_encoder(data: Path):
     def shared(folder: str, target: str) -> dict[str, str]:
         inputs = infer(open_table(data / folder / "data.csv"), [target]).inputs
-        return {n: f.options["share_weights_with"] for n, f in inputs.items() if "share_weights_with" in f.options}
+        return {
+            n: f.options["share_weights_with"]
+            for n, f in inputs.items()
+            if "share_weights_with" in f.options
+        }
 
     weights = infer(open_table(data / "food_weight" / "data.csv"), ["weight_g"]).inputs
     assert weights["image_side"].options["size"] == weights["image_top"].options["size"] == [72, 96]

@@ -24,7 +24,12 @@ from mmbm.runners import farthest, flatten
 from mmbm.state import TrainState
 
 COLUMNS = ("photo", "en", "zh")
-CLASSES = {"label_column": "shape", "input": "photo", "text_input": "en", "templates": ["a {}", "a red {}"]}
+CLASSES = {
+    "label_column": "shape",
+    "input": "photo",
+    "text_input": "en",
+    "templates": ["a {}", "a red {}"],
+}
 
 
 @pytest.fixture(scope="module")
@@ -260,7 +265,9 @@ def test_a_row_with_one_cell_teaches_nothing_and_is_told(table, tmp_path):
     data = prepare(configfile.parse(pairs.config(table)), tmp_path, table=frame)
     assert 0 not in data.splits["train"].rows
     (note,) = [note for note in data.notes if "have no target" in note]
-    assert note.startswith("1 rows have no target (of a contrastive target: cells in two of its columns)")
+    assert note.startswith(
+        "1 rows have no target (of a contrastive target: cells in two of its columns)"
+    )
 
 
 def test_ranks_are_those_of_a_plain_sort_whatever_the_blocks(monkeypatch):
@@ -323,7 +330,10 @@ def test_chance_is_what_a_random_order_gets():
             "photo, en, zh",
         ),
         ({"loss": "triplet"}, "infonce"),
-        ({"zero_shot": {**CLASSES, "text_input": "photo"}}, r"zero_shot\.text_input: 'photo' is no text column"),
+        (
+            {"zero_shot": {**CLASSES, "text_input": "photo"}},
+            r"zero_shot\.text_input: 'photo' is no text column",
+        ),
         ({"zero_shot": {**CLASSES, "input": "en"}}, r"zero_shot\.input: 'en' is no other column"),
         ({"zero_shot": {**CLASSES, "templates": ["a"]}}, r"templates: each needs \{\}"),
     ],
@@ -379,7 +389,10 @@ def test_init_writes_a_match_that_trains(table, tmp_path):
     ("contrastive", "message"),
     [
         (["photo"], "'photo' needs another column to align with"),
-        (["photo", "size"], "'size' is number; a contrastive target aligns pictures, sounds and texts"),
+        (
+            ["photo", "size"],
+            "'size' is number; a contrastive target aligns pictures, sounds and texts",
+        ),
         (["photo", "englisch"], "no column 'englisch'"),
         ([], "or columns to align"),
     ],

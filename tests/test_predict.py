@@ -94,7 +94,8 @@ def test_below_the_confidence_asked_for_the_answer_is_not_sure(bundle, table):
 def test_a_table_without_an_input_is_refused_unless_said_so(bundle):
     rows = {"remark": ["it looks red"], "speed": [20.0], "place": ["town1"]}
     with pytest.raises(
-        TableError, match=r"has no column 'photo'.*--drop-input photo, in Python drop_input=\['photo'\]"
+        TableError,
+        match=r"has no column 'photo'.*--drop-input photo, in Python drop_input=\['photo'\]",
     ):
         bundle.predict(__import__("pyarrow").table(rows))
     (answer,) = bundle.predict(__import__("pyarrow").table(rows), drop_input=["photo", "speech"])

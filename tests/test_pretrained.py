@@ -282,7 +282,10 @@ def test_whisper_as_ctranslate2_keeps_it_becomes_a_folder(tmp_path, precision):
     assert set(ours) == set(theirs)
     kept = getattr(torch, precision or "float32")
     assert all(torch.equal(x, theirs[name].to(kept).float()) for name, x in ours.items())
-    spec = {**audio(("filled", tmp_path / "ours")), "sample_rate": 16000}  # that of every published one
+    spec = {
+        **audio(("filled", tmp_path / "ours")),
+        "sample_rate": 16000,
+    }  # that of every published one
     column = build(AudioSpec.model_validate(spec))
     column.fit([])
     assert Modality("speech", column.spec, {"speech": column}, 8).encoder.places == 50

@@ -99,14 +99,14 @@ def pictures(*levels: int) -> Field:
 
 def test_mixup_is_the_mean_of_two_pictures_by_their_shares():
     pairs = Pairs(torch.tensor([1, 0, 2]), torch.tensor([0.25, 1.0, 0.5]))
-    x = shine(pictures(100, 200, 50), pairs).values
+    x = mixup(pictures(100, 200, 50), pairs).values
     assert [int(row.unique()) for row in x] == [175, 200, 50]
 
 
 def test_cutmix_pastes_a_rectangle_and_its_share_is_exact():
     torch.manual_seed(0)
     pairs = Pairs(torch.tensor([1, 0]), torch.tensor([0.7, 1.0]))
-    batch, exact = paste({"x": pictures(0, 200)}, pairs)
+    batch, exact = cutmix({"x": pictures(0, 200)}, pairs)
     foreign = (batch["x"].values == 200)[0, :, :, 0]
     assert exact.share[0] == pytest.approx(1 - float(foreign.float().mean()))
     assert exact.share[0] == pytest.approx(0.7, abs=0.05)
@@ -120,7 +120,7 @@ def test_tokens_of_two_texts_are_blended_place_by_place():
     x = torch.tensor([[[1.0], [0.0]], [[3.0], [5.0]]])
     keep = torch.tensor([[True, False], [True, True]])
     pairs = Pairs(torch.tensor([1, 0]), torch.tensor([0.5, 1.0]))
-    joined = join(Tokens(x, keep), pairs)
+    joined = manifold_mixup(Tokens(x, keep), pairs)
     assert joined.x[:, :, 0].tolist() == [[2.0, 2.5], [3.0, 5.0]]
     assert joined.keep.all()
 
@@ -131,7 +131,7 @@ def test_a_row_lacking_what_the_other_has_stays_as_it_is(kind):
     field = field._replace(present=torch.tensor([True, False, True, False]))
     for seed in range(5):
         torch.manual_seed(seed)
-        pairs = Blend(MixupSpec(kind=kind, alpha=1.0)).draw({"x": field})
+        pairs = Mixup(MixupSpec(kind=kind, alpha=1.0)).draw({"x": field})
         unlike = field.present != field.present[pairs.other]
         assert (pairs.share[unlike] == 1).all()
 
@@ -159,9 +159,9 @@ def test_a_blended_loss_is_that_of_both_answers_by_their_shares(kind, table, tmp
         monkeypatch.setattr(model.mixup, "draw", lambda batch: pairs)
         return model.loss(inputs, targets).item()
 
-    blend, model.mixup = model.mixup, None
+    blending, model.mixup = model.mixup, None
     plain = model.loss(inputs, targets).item()
-    model.mixup = blend
+    model.mixup = blending
     same, turned = torch.arange(rows), torch.arange(rows).roll(1)
     assert loss(turned, 1.0) == pytest.approx(plain, rel=1e-5)
     assert loss(same, 0.3) == pytest.approx(plain, rel=1e-5)
@@ -183,10 +183,10 @@ def test_blending_keeps_a_model_of_few_rows_from_being_too_sure(kind, tmp_path):
     rows[64:] = [row.rpartition(",")[0] + ",valid" for row in rows[64:]]
     few.write_text("\n".join([head, *rows]) + "\n", encoding="utf-8")
 
-    def log_loss(blend: dict | None) -> float:
+    def log_loss(mixup: dict | None) -> float:
         made = tiny.config(few, epochs=30, mixup=mixup, lr=0.01)
         made["inputs"] = {"photo": made["inputs"]["photo"]}
-        state = state_of(made, tmp_path / str(blend))
+        state = state_of(made, tmp_path / str(mixup))
         for epoch in range(30):
             an_epoch(state, epoch)
         from mmbm.training.trainer import valid_scores

@@ -232,7 +232,9 @@ def test_an_empty_category_has_an_index_to_trace_with():
 
 def test_each_modality_is_hidden_as_often_as_the_config_says(bundle_path):
     bundle = load(bundle_path)
-    fusion = bundle.config.fusion.model_copy(update={"modality_dropout": {"photo": 0.5, "remark": 0.0}})
+    fusion = bundle.config.fusion.model_copy(
+        update={"modality_dropout": {"photo": 0.5, "remark": 0.0}}
+    )
     config = bundle.config.model_copy(update={"fusion": fusion})
     model = Model(config, bundle.columns)
     torch.manual_seed(0)

@@ -216,7 +216,12 @@ def test_it_goes_with_other_targets_and_without_changing_what_they_see(table, tm
 
 def test_a_beam_search_with_a_language_model_is_what_answers(table, tmp_path):
     config = spoken.config(table, epochs=3)
-    config["targets"]["words"] |= {"beam_size": 8, "ngram_order": 3, "tokenizer": "bpe", "vocab_size": 12}
+    config["targets"]["words"] |= {
+        "beam_size": 8,
+        "ngram_order": 3,
+        "tokenizer": "bpe",
+        "vocab_size": 12,
+    }
     bundle = mmbm.train(config, run=tmp_path / "run")
     assert bundle.columns["words"].state["ngrams"]
     assert mmbm.load(bundle.path, verify=True).evaluate(table)["rows"] == 24
@@ -284,7 +289,10 @@ def test_going_on_with_new_characters_is_told(bundle, table, tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"input": "voice"}, r"targets\.words\.input: 'voice' is no audio input; there are: speech"),
+        (
+            {"input": "voice"},
+            r"targets\.words\.input: 'voice' is no audio input; there are: speech",
+        ),
         ({"ngram_order": 3}, "needs a beam search"),
         ({"tokenizer": "word"}, "tokenizer"),
     ],

@@ -50,5 +50,6 @@ def config(table: Path, **train: Any) -> dict[str, Any]:
             "answer": {"kind": "text", "vocab_size": 350, "max_tokens": 24,
                        "decoder": {"size": "tiny", "dropout": 0}}
         },
-        "train": {"epochs": 24, "batch_size": 16, "lr": 0.004, "threads": 1, "golden_rows": 4, **train},
+        "train": {"epochs": 24, "batch_size": 16, "lr": 0.004, "threads": 1, "golden_rows": 4,
+                  **train},
     }  # fmt: skip

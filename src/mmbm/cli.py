@@ -67,7 +67,8 @@ def init(
         list[str] | None, typer.Option(help="Column to answer by writing a text.")
     ] = None,
     contrastive: Annotated[
-        list[str] | None, typer.Option(help="Column to embed for retrieval (CLIP-style); two or more.")
+        list[str] | None,
+        typer.Option(help="Column to embed for retrieval (CLIP-style); two or more."),
     ] = None,
     drop: Annotated[list[str] | None, typer.Option(help="Column to leave out.")] = None,
     only: Annotated[list[str] | None, typer.Option(help="Use only these as inputs.")] = None,
@@ -271,7 +272,9 @@ def predict(
     probabilities: Annotated[bool, typer.Option(help="Add every class's probability.")] = False,
     abstain_below: Annotated[float, typer.Option(help='Below it: "not sure".')] = 0.0,
     explain: Annotated[bool, typer.Option(help="Add each modality's Shapley value.")] = False,
-    embeddings: Annotated[bool, typer.Option(help="Add the embeddings of a contrastive target.")] = False,
+    embeddings: Annotated[
+        bool, typer.Option(help="Add the embeddings of a contrastive target.")
+    ] = False,
     drop_input: Annotated[list[str] | None, typer.Option(help="Answer without this input.")] = None,
     root: Root = None,
     encoding: Encoding = None,
@@ -307,7 +310,9 @@ def index(
     bundle: BundlePath,
     table: Annotated[Path, typer.Argument(help="Table to embed.")],
     output: Annotated[str, typer.Option("-o", help="Folder, or s3://bucket/index.")],
-    target: Annotated[str | None, typer.Option(help="The contrastive target; the first if not given.")] = None,
+    target: Annotated[
+        str | None, typer.Option(help="The contrastive target; the first if not given.")
+    ] = None,
     root: Root = None,
     encoding: Encoding = None,
     delimiter: Delimiter = None,

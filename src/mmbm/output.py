@@ -210,7 +210,7 @@ def _with_header(rows: Iterable[Row]) -> Iterator[tuple[Row, list[str], bool]]:
 
 
 def print_pairs(console: Any, scores: Row) -> None:
-    """Of a contrastive target, every ordered pair of columns beside chance; and classes by their names."""
+    """Of a contrastive target, each ordered pair of columns beside chance; and zero-shot classes."""
     from rich.table import Table
 
     names = list(scores["chance"])

@@ -69,8 +69,8 @@ def predict(
     abstain_below: below it, the answer is "not sure".
     explain: add `TARGET.attribution.MODALITY`, the exact Shapley value of each modality for the
         answer's probability (or the number), and `TARGET.attribution.prior`, which they start from.
-    embeddings: of a contrastive target, add `TARGET.embedding.COLUMN` for every column that the row has. (Its
-        `TARGET` is the mean cosine similarity of the row's own cells.)
+    embeddings: of a contrastive target, add `TARGET.embedding.COLUMN` for every column that
+        the row has. (Its `TARGET` is the mean cosine similarity of the row's own cells.)
     """
     if not 0 <= abstain_below <= 1:
         raise MmbmError(f"abstain_below is a probability, from 0 to 1 (given: {abstain_below}).")
@@ -84,9 +84,7 @@ def predict(
         good = [row for row in chunk if row.error is None]
         encoded = encode(bundle, good) if good else {}
         answered = iter(
-            answer_rows(
-                bundle, answers, encoded, probabilities, abstain_below, explain, embeddings
-            )
+            answer_rows(bundle, answers, encoded, probabilities, abstain_below, explain, embeddings)
             if good
             else []
         )
@@ -137,7 +135,7 @@ def as_dicts(
 ) -> tuple[Iterator[dict[str, Cell]], Path | None]:
     """The rows one by one as {input: raw cell}, and the folder their paths are relative to."""
     inputs = bundle.config.inputs
-    unknown = sorted(without - set(inputs))
+    unknown = sorted(drop_input - set(inputs))
     if unknown:
         raise TableError(
             f"There is no input {unknown[0]!r} to leave out; inputs: {', '.join(inputs)}."
@@ -146,11 +144,11 @@ def as_dicts(
         rows = [rows]
     if isinstance(rows, list) and all(isinstance(row, dict) for row in rows):
         known = (known_inputs(row, bundle) for row in rows)
-        return ({k: v for k, v in row.items() if k not in without} for row in known), (
+        return ({k: v for k, v in row.items() if k not in drop_input} for row in known), (
             Path(reading.root) if reading.root else Path.cwd()
         )
     table = open_as_trained(bundle.config, rows, reading)
-    names = [name for name in inputs if name not in without]
+    names = [name for name in inputs if name not in drop_input]
     for name in names:
         if name not in table.names:
             raise TableError(

@@ -86,7 +86,9 @@ class TrainState:
             begun = self.step >= group["start"] * self.steps_per_epoch
             group["lr"] = self.lr() * group["scale"] if begun else 0.0
         inputs, targets = self.move(batch.inputs), self.move(batch.targets)
-        loss = backward(self.accelerator, self.objective, inputs, targets, self.spec.micro_batch_size)
+        loss = backward(
+            self.accelerator, self.objective, inputs, targets, self.spec.micro_batch_size
+        )
         parameters = self.objective.parameters()
         norm = self.accelerator.clip_grad_norm_(parameters, self.spec.max_grad_norm)
         finite = torch.isfinite(torch.as_tensor(norm)) & torch.isfinite(loss)
@@ -162,7 +164,9 @@ class TrainState:
             self.improved = epoch
         patience = self.spec.patience
         self.stopped = patience is not None and epoch - self.improved >= patience
-        self.best = sorted([*self.best, (score, epoch)], reverse=True)[: self.spec.average_checkpoints]
+        self.best = sorted([*self.best, (score, epoch)], reverse=True)[
+            : self.spec.average_checkpoints
+        ]
         self.last = [*self.last, epoch][-self.spec.average_checkpoints :]
 
     def _weights(self, epoch: int) -> Path:
@@ -283,7 +287,11 @@ def groups(model: Model, spec: TrainSpec) -> list[dict[str, Any]]:
     for encoder in model.pretrained():
         own, layer_decay = (encoder.spec.lr or spec.lr) / spec.lr, encoder.spec.layer_decay
         for weight, depth in encoder.depths().items():
-            start = (depth + 1) * encoder.spec.gradual_unfreezing if encoder.spec.gradual_unfreezing else 0
+            start = (
+                (depth + 1) * encoder.spec.gradual_unfreezing
+                if encoder.spec.gradual_unfreezing
+                else 0
+            )
             paces[weight] = Pace(0.0, own * layer_decay**depth, start)
     grouped: dict[Pace, list[Tensor]] = {}
     for weight in model.parameters():

@@ -14,13 +14,16 @@ from mmbm.runners import Runner, flatten
 def zero_shot(
     runner: Runner, rows: Rows, config: Config, columns: Columns, target: str, z: np.ndarray
 ) -> dict[str, Any] | None:
-    """Accuracy of a contrastive target's `classes` over the rows that have a class and a cell [N, M, D]; None if
-    it names none. `chance` is that of a guess, `most` that of the most frequent class."""
+    """Accuracy of a contrastive target's `zero_shot` over the rows that have a class and a cell [N,
+    M, D]; None if it names none. `chance` is that of a guess, `most` that of the most frequent
+    class."""
     spec, keys = config.contrastive[target], rows.stores[target]
     if spec.zero_shot is None or not isinstance(keys, Keys) or keys.classes is None:
         return None
     names, of_row = keys.classes
-    of, by = (spec.columns.index(name) for name in (spec.zero_shot.input, spec.zero_shot.text_input))
+    of, by = (
+        spec.columns.index(name) for name in (spec.zero_shot.input, spec.zero_shot.text_input)
+    )
     right, there = of_row[rows.rows], z[:, of].any(-1)
     known = there & (right >= 0)
     if not known.any():
@@ -48,7 +51,11 @@ def name_embedding(
     spec = config.contrastive[target]
     assert spec.zero_shot
     texts = [template.replace("{}", name) for template in spec.zero_shot.templates]
-    cells = {spec.zero_shot.text_input: [columns[spec.zero_shot.text_input].decode(text) for text in texts]}
+    cells = {
+        spec.zero_shot.text_input: [
+            columns[spec.zero_shot.text_input].decode(text) for text in texts
+        ]
+    }
     batch = {
         column: collate(columns[column].storage, cells.get(column, [None] * len(texts)))
         for column in config.inputs

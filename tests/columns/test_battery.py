@@ -53,7 +53,10 @@ KINDS = {
     "labels": Kind(LabelsSpec(), ["a;b", ["c"], "b", ""]),
     "transcript target": Kind(TranscriptTarget(input="speech"), TEXTS[:3]),
     "transcript target, pieces": Kind(
-        TranscriptTarget(input="speech", tokenizer="bpe", vocab_size=40, beam_size=4, ngram_order=2), TEXTS[:3]
+        TranscriptTarget(
+            input="speech", tokenizer="bpe", vocab_size=40, beam_size=4, ngram_order=2
+        ),
+        TEXTS[:3],
     ),
     "labels target": Kind(LabelsTarget(separator=","), ["a,b", "c"]),
 }

@@ -320,7 +320,9 @@ def test_masks_are_drawn_per_clip_in_training_only_and_never_touch_padding():
 
 
 def test_no_masks_when_they_are_turned_off():
-    front = LogMel(AudioSpec(sample_rate=RATE, augment=AudioAugment(freq_mask=0, time_mask=0)), column())
+    front = LogMel(
+        AudioSpec(sample_rate=RATE, augment=AudioAugment(freq_mask=0, time_mask=0)), column()
+    )
     batch = example("audio", [4000, 2000])
     assert torch.equal(front.train()(batch).x, front.eval()(batch).x)
 

@@ -1,4 +1,4 @@
-"""The loss of a contrastive target: who is right, what is absent, in chunks, and on several processes."""
+"""The contrastive loss: who is right, what is absent, in chunks, and on several processes."""
 
 import math
 import multiprocessing

@@ -23,7 +23,9 @@ CONFIG = {
             "encoder": {"kind": "rnn", "width": 96, "layers": 2, "stride": 2},
         }
     },
-    "targets": {"words": {"kind": "transcript", "input": "speech", "beam_size": 16, "ngram_order": 4}},
+    "targets": {
+        "words": {"kind": "transcript", "input": "speech", "beam_size": 16, "ngram_order": 4}
+    },
     "train": {"epochs": 16, "batch_size": 16, "lr": 0.004},
 }
 

@@ -32,8 +32,8 @@ from mmbm.columns import Cell, Columns
 from mmbm.columns.category import shown, text
 from mmbm.config import (
     Config,
-    KerasSpec,
     ContrastiveTarget,
+    KerasSpec,
     PretrainedDecoderSpec,
     PretrainedSpec,
 )

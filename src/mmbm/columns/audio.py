@@ -130,11 +130,16 @@ class AudioColumn:
 def _check_reader(spec: AudioSpec, encoder: PretrainedSpec, told: dict[str, Any]) -> None:
     """A pretrained encoder reads what it was trained with. Raises ConfigError."""
     if told.get("sampling_rate") != spec.sample_rate:
-        raise ConfigError(f"sample_rate: its encoder reads {told.get('sampling_rate')}, not {spec.sample_rate}.")
+        raise ConfigError(
+            f"sample_rate: its encoder reads {told.get('sampling_rate')}, not {spec.sample_rate}."
+        )
     most = told.get("chunk_length")
     if encoder.pad_to_seconds and not (most and encoder.pad_to_seconds <= most):
         least = f"fills clips to {most} s" if most else "fills no clips with silence"
-        raise ConfigError(f"encoder.pad_to_seconds: {encoder.model} {least}, so not to {encoder.pad_to_seconds:g}.")
+        raise ConfigError(
+            f"encoder.pad_to_seconds: {encoder.model} {least}, so not to "
+            f"{encoder.pad_to_seconds:g}."
+        )
     if most and spec.seconds > (most := encoder.pad_to_seconds or most):
         raise ConfigError(
             f"seconds: its encoder reads {most:g} s at most, not {spec.seconds:g}; with `windows`, "

@@ -79,7 +79,9 @@ class TextColumn:
         if isinstance(model, PretrainedSpec | PretrainedDecoderSpec):
             named = f"{model.model}/{TOKENIZER}"
         if spec.tokenizer is None:
-            raise ConfigError("tokenizer: is empty in a bundle only; name bpe, word, ngram or a path.")
+            raise ConfigError(
+                "tokenizer: is empty in a bundle only; name bpe, word, ngram or a path."
+            )
         if spec.tokenizer == "ngram":
             most = spec.vocab_size - OURS
             known = ngrams.learn(self._texts(cells), spec.lowercase, most)
@@ -255,7 +257,9 @@ def _load(path: Path) -> "Tokenizer":
         text = file.read_text(encoding="utf-8")
         json.loads(text)
     except FileNotFoundError as error:
-        raise ConfigError(f"tokenizer: there is no file {file}; write bpe, word, ngram or a path.") from error
+        raise ConfigError(
+            f"tokenizer: there is no file {file}; write bpe, word, ngram or a path."
+        ) from error
     except (OSError, ValueError) as error:
         raise ConfigError(f"tokenizer: {file} can't be read as JSON: {error}.") from error
     try:

@@ -44,14 +44,14 @@ from mmbm.config.spec import OwnSpec, Spec
 from mmbm.config.targets import (
     AnyTargetSpec,
     CategoryTarget,
-    ZeroShotSpec,
-    LabelsTarget,
     ContrastiveTarget,
+    LabelsTarget,
     NumberTarget,
     PretrainedDecoderSpec,
     ScratchDecoderSpec,
     TextTarget,
     TranscriptTarget,
+    ZeroShotSpec,
 )
 from mmbm.config.train import MixupSpec, SelfTrainingSpec, TrainSpec
 
@@ -108,7 +108,9 @@ class Config(Spec):
         hidden = dropout if isinstance(dropout, dict) else {}
         if unknown := sorted(set(hidden) - set(self.modalities())):
             there = ", ".join(self.modalities())
-            raise ValueError(f"fusion.modality_dropout: {unknown[0]!r} is no modality; there are {there}")
+            raise ValueError(
+                f"fusion.modality_dropout: {unknown[0]!r} is no modality; there are {there}"
+            )
         for name, spec in self.inputs.items():
             if isinstance(spec, MediaSpec):
                 self._check_shared(name, spec)
@@ -161,7 +163,8 @@ class Config(Spec):
                     sounds = [n for n, s in self.inputs.items() if isinstance(s, AudioSpec)]
                     there = ", ".join(sounds) or "none"
                     raise ValueError(
-                        f"targets.{name}.input: {spec.input!r} is no audio input; there are: {there}"
+                        f"targets.{name}.input: {spec.input!r} is no audio input; there "
+                        f"are: {there}"
                     )
         if not read:
             return
@@ -201,13 +204,13 @@ class Config(Spec):
             if spec.zero_shot.text_input not in texts:
                 there = ", ".join(texts) or "none"
                 raise ValueError(
-                    f"targets.{name}.zero_shot.text_input: {spec.zero_shot.text_input!r} is no text column of this "
-                    f"target; there are: {there}"
+                    f"targets.{name}.zero_shot.text_input: {spec.zero_shot.text_input!r} is no "
+                    f"text column of this target; there are: {there}"
                 )
             if spec.zero_shot.input not in set(spec.columns) - {spec.zero_shot.text_input}:
                 raise ValueError(
-                    f"targets.{name}.zero_shot.input: {spec.zero_shot.input!r} is no other column of this "
-                    "target"
+                    f"targets.{name}.zero_shot.input: {spec.zero_shot.input!r} is no other "
+                    "column of this target"
                 )
 
     @property
@@ -259,7 +262,9 @@ class Config(Spec):
                     "with category, number and labels"
                 )
         if self.train.micro_batch_size:
-            raise ValueError("train.mixup: blends rows of a whole batch; leave train.micro_batch_size out")
+            raise ValueError(
+                "train.mixup: blends rows of a whole batch; leave train.micro_batch_size out"
+            )
 
     def _check_self_training(self) -> None:
         if self.train.self_training is None:
@@ -288,15 +293,18 @@ class Config(Spec):
             return
         original = self.inputs.get(other)
         if not isinstance(original, MediaSpec) or other == name:
-            raise ValueError(f"inputs.{name}.share_weights_with: there is no other input {other!r} to share")
+            raise ValueError(
+                f"inputs.{name}.share_weights_with: there is no other input {other!r} to share"
+            )
         if original.share_weights_with:
             raise ValueError(
-                f"inputs.{name}.share_weights_with: name {original.share_weights_with!r}, whose weights it has"
+                f"inputs.{name}.share_weights_with: name "
+                f"{original.share_weights_with!r}, whose weights it has"
             )
         if original != spec.model_copy(update={"share_weights_with": None}):
             raise ValueError(
-                f"inputs.{name}.share_weights_with: {name!r} and {other!r} differ in kind or options; inputs "
-                "that share weights must be written alike"
+                f"inputs.{name}.share_weights_with: {name!r} and {other!r} differ in kind or "
+                "options; inputs that share weights must be written alike"
             )
 
     def modalities(self) -> dict[str, list[str]]:

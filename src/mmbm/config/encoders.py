@@ -134,7 +134,11 @@ class PretrainedSpec(Spec):
 
     @model_validator(mode="after")
     def _trained_at_all(self):
-        given = [name for name in ("lr", "layer_decay", "gradual_unfreezing") if name in self.model_fields_set]
+        given = [
+            name
+            for name in ("lr", "layer_decay", "gradual_unfreezing")
+            if name in self.model_fields_set
+        ]
         changed = [n for n in given if getattr(self, n) != type(self).model_fields[n].default]
         if self.tune == "frozen" and changed:
             raise ValueError(f"{changed[0]}: nothing of a frozen encoder is trained; leave it out")

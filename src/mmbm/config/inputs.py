@@ -61,8 +61,14 @@ class MediaSpec(Spec):
     @model_validator(mode="after")
     def _fills_sounds(self):
         encoder = getattr(self, "encoder", None)
-        if isinstance(encoder, PretrainedSpec) and encoder.pad_to_seconds and not isinstance(self, AudioSpec):
-            raise ValueError("encoder.pad_to_seconds: only sounds are filled with silence; leave it out")
+        if (
+            isinstance(encoder, PretrainedSpec)
+            and encoder.pad_to_seconds
+            and not isinstance(self, AudioSpec)
+        ):
+            raise ValueError(
+                "encoder.pad_to_seconds: only sounds are filled with silence; leave it out"
+            )
         return self
 
 
@@ -120,8 +126,9 @@ class AudioSpec(MediaSpec):
     """Decibels: what is fainter than a clip's loudest band by more counts as silence, so that
     neither the level of a recording nor its noise tells. Not given: 90 dB under full scale."""
     normalize: Literal["utterance", "band"] = "utterance"
-    """What is subtracted: the mean of the clip, or of each band (cepstral mean normalization), which also takes away what the
-    microphone, the room and the speaker add to all of it, as it does a hum (Atal 1974)."""
+    """What is subtracted: the mean of the clip, or of each band (cepstral mean
+    normalization, CMN), which also takes away what the microphone, the room and the speaker add to
+    all of it, as it does a hum (Atal 1974)."""
     augment: AudioAugment = AudioAugment()
     encoder: EncoderSpec = CNNSpec()
 

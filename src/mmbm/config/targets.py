@@ -101,7 +101,8 @@ class TranscriptTarget(TargetSpec):
 
 
 class ZeroShotSpec(Spec):
-    """Zero-shot classification (CLIP, Radford et al. 2021): a cell's class is the one whose name is nearest to it."""
+    """Zero-shot classification (CLIP, Radford et al. 2021): a cell's class is the one whose
+    name is nearest to it."""
 
     label_column: str
     """A column of the table with the name of each row's class; only measuring reads it."""

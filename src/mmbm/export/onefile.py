@@ -27,7 +27,8 @@ ANSWERS = {
     "labels": "probability that the row has each of `values`, in order",
     "transcript": "probability of each of `values`, in order, at every place of the sound; the "
     "first is CTC's blank, and where all are zero there is no sound any more",
-    "contrastive": "embeddings of length 1, one for each of `values`, in order; zeros where it is absent",
+    "contrastive": "embeddings of length 1, one for each of `values`, in order; zeros where "
+    "it is absent",
 }
 
 

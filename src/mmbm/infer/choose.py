@@ -143,7 +143,9 @@ def _align(result: Inferred, columns: list[str]) -> None:
     """A target that aligns these columns; what no target reads is left out."""
     if not columns:
         return
-    name = next(n for n in ("contrastive", "retrieval", "mmbm_contrastive") if n not in result.table.names)
+    name = next(
+        n for n in ("contrastive", "retrieval", "mmbm_contrastive") if n not in result.table.names
+    )
     result.targets[name] = Found("contrastive", f"{' · '.join(columns)}", {"columns": columns})
     read = {*columns, *_heard(result)}
     if all(found.kind in ("transcript", "contrastive") for found in result.targets.values()):
@@ -228,7 +230,8 @@ def _share(result: Inferred) -> None:
         if others:
             result.inputs[first] = replace(alike[0], options=shaped.options)
         for name, found in zip(others, alike[1:]):
-            why = f"{found.why}; few rows, so one encoder with {first}: without share_weights_with its own"
+            why = f"{found.why}; few rows, so one encoder with {first}: without "
+            why += "share_weights_with its own"
             options = {**shaped.options, "share_weights_with": first}
             result.inputs[name] = replace(found, options=options, why=why)
 

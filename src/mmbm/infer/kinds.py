@@ -77,8 +77,8 @@ def aligned(sample: Sample, source: str) -> Found:
         return found
     if found.kind == "number" or not sample.values:
         raise TableError(
-            f"{source}: column {sample.name!r} is {found.kind or found.why}; a contrastive target aligns "
-            "pictures, sounds and texts."
+            f"{source}: column {sample.name!r} is {found.kind or found.why}; a contrastive "
+            "target aligns pictures, sounds and texts."
         )
     return _text(sample.values)
 

@@ -62,7 +62,8 @@ def mixup(field: Field, pairs: Pairs) -> Field:
 
 
 def cutmix(batch: "Batch", pairs: Pairs) -> tuple["Batch", Pairs]:
-    """CutMix (Yun et al. 2019): a rectangle, the same part of all the row's pictures; the shares are then its exact ones."""
+    """CutMix (Yun et al. 2019): a rectangle, the same part of all the row's pictures; the shares
+    are then its exact ones."""
     side = (1 - pairs.share).sqrt()[:, None]  # [B, 1]
     place = torch.rand(2, *side.shape, device=side.device)
     pasted, shares = {}, []
@@ -77,7 +78,8 @@ def cutmix(batch: "Batch", pairs: Pairs) -> tuple["Batch", Pairs]:
 
 
 def manifold_mixup(tokens: Tokens, pairs: Pairs) -> Tokens:
-    """Manifold mixup (Verma et al. 2019): each token's mean with that of the same place; behind a shorter row's end there are zeros."""
+    """Manifold mixup (Verma et al. 2019): each token's mean with that of the same place;
+    behind a shorter row's end there are zeros."""
     share = pairs.share[:, None, None].to(tokens.x.dtype)
     own, others = (pairs.share > 0)[:, None], (pairs.share < 1)[:, None]
     x = share * tokens.x + (1 - share) * tokens.x[pairs.other]

@@ -12,8 +12,8 @@ from mmbm.config import (
     MODALITY_DROPOUT,
     AudioSpec,
     Config,
-    ImageSpec,
     ContrastiveTarget,
+    ImageSpec,
     MediaSpec,
     OwnSpec,
     PretrainedSpec,
@@ -72,7 +72,9 @@ class Model(nn.Module):
         self.unimodal_loss_weight = config.train.unimodal_loss_weight
         self.mixup = Mixup(config.train.mixup) if config.train.mixup else None
         drop = config.fusion.modality_dropout
-        self.drop = [drop.get(n, MODALITY_DROPOUT) if isinstance(drop, dict) else drop for n in names]
+        self.drop = [
+            drop.get(n, MODALITY_DROPOUT) if isinstance(drop, dict) else drop for n in names
+        ]
 
     def encode(self, batch: Batch) -> Encoded:
         """Tokens, presence [B] and, but in training, fixed representations of every modality."""
@@ -196,7 +198,9 @@ class Model(nn.Module):
         if self.mixup:
             return self.mixup.loss(self, batch, targets)
         context = self.context(*self.encode(batch))
-        losses = [t.loss(context, targets[k], self.unimodal_loss_weight) for k, t in self.targets.items()]
+        losses = [
+            t.loss(context, targets[k], self.unimodal_loss_weight) for k, t in self.targets.items()
+        ]
         return torch.stack(losses).sum()
 
     def hide(self, present: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -1,9 +1,10 @@
 """The loss of a step and its gradient: of the whole batch at once, or some rows at a time.
 
-A contrastive target compares all rows of a batch, so its rows can't be computed apart as those of other targets
-can. Gradient caching (Gao et al. 2021) computes all embeddings without keeping what led to them,
-then the gradient at the embeddings, and then, some rows at a time and with the same random numbers,
-the embeddings again, from which that gradient goes on. Memory grows with the chunk, not the batch.
+A contrastive target compares all rows of a batch, so its rows can't be computed apart as those of
+other targets can. Gradient caching (Gao et al. 2021) computes all embeddings without keeping what
+led to them, then the gradient at the embeddings, and then, some rows at a time and with the same
+random numbers, the embeddings again, from which that gradient goes on. Memory grows with the chunk,
+not the batch.
 """
 
 from collections.abc import Iterator
@@ -16,12 +17,12 @@ from torch import Tensor, nn
 
 from mmbm.checkpoint import generators, restore_generators
 from mmbm.nn.batch import Field
-from mmbm.nn.heads.match import Learned, ContrastiveHead, everyones, gathered
+from mmbm.nn.heads.match import ContrastiveHead, Learned, everyones, gathered
 from mmbm.nn.model import Batch, Model
 
 
 class Cached(NamedTuple):
-    """The gradient of a contrastive target's loss at what its head gives: embeddings, scale and bias."""
+    """The gradient of a contrastive target's loss at its head's embeddings, scale and bias."""
 
     embedded: Tensor  # [B, M, D]
     learned: list[Tensor]
@@ -58,7 +59,8 @@ class Objective(nn.Module):
         losses = [
             part.cached[name].onward(target, target(context), part.rows, part.share[name])
             if name in part.cached
-            else part.share[name] * target.loss(context, targets[name], self.model.unimodal_loss_weight)
+            else part.share[name]
+            * target.loss(context, targets[name], self.model.unimodal_loss_weight)
             for name, target in self.model.targets.items()
         ]
         return torch.stack(losses).sum()
@@ -108,7 +110,7 @@ def backward(
 
 
 def cache(head: ContrastiveHead, z: Tensor, keys: Tensor, rows: int) -> tuple[Cached, Tensor]:
-    """The gradient of the contrastive target's loss at z [B, M, D] and at what it learns, and the loss."""
+    """The gradient of the contrastive loss at z [B, M, D] and at what it learns, and the loss."""
     z = z.detach().requires_grad_()
     everything = gathered(z)
     leaf = everything.detach().requires_grad_()

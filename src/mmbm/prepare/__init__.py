@@ -267,7 +267,9 @@ def assemble(
         notes.append(f"{len(unlabelled)} train rows have no target: they are labelled by a model.")
         empty -= len(unlabelled)
     if empty:
-        pairs = " (of a contrastive target: cells in two of its columns)" if config.contrastive else ""
+        pairs = (
+            " (of a contrastive target: cells in two of its columns)" if config.contrastive else ""
+        )
         notes.append(f"{empty} rows have no target{pairs} and are left out.{_no_label(config)}")
     kept = {split: r[has_target[r]] for split, r in kept.items()}
     for split in ("train", "valid"):

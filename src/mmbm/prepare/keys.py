@@ -1,8 +1,9 @@
 """What a contrastive target learns from: which cells of a column are one another's duplicates.
 
-A contrastive target has no cells of its own. Its value in a row is a number for each of its columns, the same
-number wherever the column holds the same thing: the same text, or media that decode to the same. 0
-is an absent cell. Two rows that share a number are both right where one of them is asked for.
+A contrastive target has no cells of its own. Its value in a row is a number for each of its
+columns, the same number wherever the column holds the same thing: the same text, or media that
+decode to the same. 0 is an absent cell. Two rows that share a number are both right where one of
+them is asked for.
 """
 
 from collections.abc import Iterable
@@ -13,7 +14,7 @@ import numpy as np
 from mmbm.columns import Arrays, Cell
 from mmbm.columns.category import name as name_of
 from mmbm.columns.text import plain_text
-from mmbm.config import ZeroShotSpec, Config, ContrastiveTarget
+from mmbm.config import Config, ContrastiveTarget, ZeroShotSpec
 from mmbm.errors import BadCell
 from mmbm.prepare.store import Store
 from mmbm.table import Table
@@ -27,7 +28,7 @@ class Classes(NamedTuple):
 
 
 class Keys:
-    """Of a contrastive target, what a `Store` is of a column with cells: 8 bytes for each of its cells."""
+    """Of a contrastive target, what a `Store` is of a column with cells: 8 bytes for each cell."""
 
     def __init__(self, name: str, values: np.ndarray, classes: Classes | None = None):
         self.name, self.values, self.classes = name, values, classes  # values int64 [rows, M]
@@ -40,7 +41,9 @@ class Keys:
 
 def match_keys(config: Config, table: Table, stores: dict[str, Store]) -> dict[str, Keys]:
     """The keys of every contrastive target of the config."""
-    return {name: _keys(name, spec, config, table, stores) for name, spec in config.contrastive.items()}
+    return {
+        name: _keys(name, spec, config, table, stores) for name, spec in config.contrastive.items()
+    }
 
 
 def _keys(

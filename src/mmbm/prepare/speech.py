@@ -33,8 +33,8 @@ def too_short(
         first, row = bad[0], rows[bad[0]] + 1
         example = f"row {row}: {needed[first]} tokens for the text, {there[first]} there"
         cure = (
-            f"A smaller stride of the encoder of {spec.input!r} (rnn: stride, transformer: patch), or "
-            "tokenizer: bpe, makes them fit; also look whether the text is of this sound."
+            f"A smaller stride of the encoder of {spec.input!r} (rnn: stride, transformer: patch), "
+            "or tokenizer: bpe, makes them fit; also look whether the text is of this sound."
         )
         if len(bad) == len(rows):
             raise TableError(

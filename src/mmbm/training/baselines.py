@@ -47,7 +47,9 @@ def alone(config: Config, columns: list[str]) -> Config:
     """The same config with only these inputs, and the targets that don't listen to others."""
     specs = {name: config.inputs[name] for name in columns}
     inputs = {
-        name: spec.model_copy(update={"share_weights_with": None}) if isinstance(spec, MediaSpec) else spec
+        name: spec.model_copy(update={"share_weights_with": None})
+        if isinstance(spec, MediaSpec)
+        else spec
         for name, spec in specs.items()
     }
     targets = {name: spec for name, spec in config.targets.items() if reads(spec) <= set(inputs)}

@@ -74,8 +74,9 @@ class Wav2Vec2(Pretrained):
 
 class Whisper(Pretrained):
     """The encoder of Whisper (Radford et al. 2022): every clip is filled with silence to the length
-    that the model was trained with, commonly 30 s, or to `pad_to_seconds`, which then has the first of its
-    positions (as `audio_ctx` of whisper.cpp); tokens of 20 ms behind the clip are dropped."""
+    that the model was trained with, commonly 30 s, or to `pad_to_seconds`, which then has the
+    first of its positions (as `audio_ctx` of whisper.cpp); tokens of 20 ms behind the clip are
+    dropped."""
 
     basis: Tensor
     mel: Tensor
