@@ -40,7 +40,7 @@ def table(tmp_path_factory):
 @pytest.fixture(scope="module")
 def bundle(table, tmp_path_factory):
     config = pairs.config(table)
-    config["targets"]["alike"]["classes"] = CLASSES
+    config["targets"]["alike"]["zero_shot"] = CLASSES
     return mmbm.train(config, run=tmp_path_factory.mktemp("runs") / "pairs")
 
 

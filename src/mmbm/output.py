@@ -210,7 +210,7 @@ def _with_header(rows: Iterable[Row]) -> Iterator[tuple[Row, list[str], bool]]:
 
 
 def print_pairs(console: Any, scores: Row) -> None:
-    """Of a contrastive target, each ordered pair of columns beside chance; and zero-shot classes."""
+    """Of a contrastive target, each ordered pair of columns beside chance, and its zero-shot."""
     from rich.table import Table
 
     names = list(scores["chance"])

@@ -163,7 +163,7 @@ def _train_match(rows: int) -> dict[str, Any]:
 
 def _heard(result: Inferred) -> set[str]:
     """The sounds that transcripts listen to."""
-    return {f.options["of"] for f in result.targets.values() if f.kind == "transcript"}
+    return {f.options["input"] for f in result.targets.values() if f.kind == "transcript"}
 
 
 def _listen(result: Inferred) -> None:
