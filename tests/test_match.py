@@ -366,7 +366,7 @@ def test_the_column_of_classes_must_be_there(table, tmp_path):
         prepare(configfile.parse(config), tmp_path)
 
 
-def test_init_writes_a_match_that_trains(table, tmp_path):
+def test_init_writes_a_contrastive_target_that_trains(table, tmp_path):
     from mmbm.infer import infer, to_yaml
     from mmbm.table import open_table
 
@@ -397,7 +397,7 @@ def test_init_writes_a_match_that_trains(table, tmp_path):
         ([], "or columns to align"),
     ],
 )
-def test_init_says_what_cannot_be_matched(table, contrastive, message):
+def test_init_says_what_cannot_be_aligned(table, contrastive, message):
     from mmbm.infer import infer
     from mmbm.table import open_table
 

@@ -158,7 +158,7 @@ def table(tmp_path_factory):
 
 def learner(table, cache, loss="infonce", dropout=0.0, encoder=None, category=False):
     """A model in training and a batch of 17 rows, with sounds, texts and pictures."""
-    config = pairs.config(table, ("photo", "en", "sound"), batch=17)
+    config = pairs.config(table, ("photo", "en", "sound"), batch_size=17)
     encoder = encoder or {"kind": "transformer", "size": "tiny", "dropout": dropout}
     for name, spec in config["inputs"].items():
         spec = {**spec, "augment": {"token_dropout": 0} if name == "en" else {}, "encoder": encoder}
@@ -247,7 +247,7 @@ def test_running_statistics_are_counted_once(table, tmp_path):
     assert {int(count) for count in counts} == {2}  # chunks, not four passes
 
 
-def test_a_chunk_without_a_match_is_the_gradient_of_the_batch_too(table, tmp_path):
+def test_a_chunk_without_a_contrastive_target_is_the_gradient_of_the_batch_too(table, tmp_path):
     model, inputs, targets = learner(table, tmp_path, category=True)
     del model.targets._modules[model.targets.names.pop("alike")]
     targets.pop("alike")

@@ -428,7 +428,7 @@ def test_embeddings_are_those_of_the_bundle(client, space, form):
     assert said.usage.prompt_tokens == said.usage.total_tokens == tokens
 
 
-def test_a_column_of_a_match_can_be_named(client, space, served):
+def test_a_column_of_a_contrastive_target_can_be_named(client, space, served):
     (row,) = space.predict({"zh": "左边的红色圆形"}, embeddings=True)
     said = client.embeddings.create(
         model="space", input="左边的红色圆形", extra_body={"column": "zh"}
