@@ -30,7 +30,7 @@ async def transcribe(replica: Replica, asked: Transcribe, note: dict[str, Any]) 
     text, times = answer[target] or "", answer.get(f"{target}.times")
     sound: Any = replica.bundle.config.inputs[spec.input]
     wave = row.cells[spec.input]
-    seconds = 0.0 if wave is None else round(len(wave) / sound.rate, 3)
+    seconds = 0.0 if wave is None else round(len(wave) / sound.sample_rate, 3)
     usage = {"type": "duration", "seconds": seconds}
     form = asked.response_format
     if asked.stream.lower() == "true":
