@@ -1,4 +1,4 @@
-"""Peak memory of a training step of a match: the whole batch at once, and in chunks of 32 rows.
+"""Peak memory of a training step of a contrastive target, whole and in micro-batches of 32 rows.
 
 Each measurement is a process of its own, since a process doesn't give memory back. What it takes to
 get ready (torch, the model, the batch's decoded rows) is measured in the same way and taken off.
@@ -48,8 +48,8 @@ def step(rows: int, chunk: int | None, steps: int) -> None:
                 "photo": {"kind": "image", "size": 48, "encoder": "cnn"},
                 "en": {"kind": "text", "encoder": "rnn"},
             },
-            "targets": {"alike": {"kind": "match", "columns": ["photo", "en"]}},
-            "train": {"batch": rows},
+            "targets": {"alike": {"kind": "contrastive", "columns": ["photo", "en"]}},
+            "train": {"batch_size": rows},
         }
     )
     with tempfile.TemporaryDirectory() as folder:

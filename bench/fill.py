@@ -35,7 +35,7 @@ def base(folder: Path) -> Path:
 
 def reader(model: Path, fill: float | None):
     """Reads the same clips each time that it is called."""
-    encoder = {"kind": "pretrained", "model": str(model), "tune": "frozen", "fill": fill}
+    encoder = {"kind": "pretrained", "model": str(model), "tune": "frozen", "pad_to_seconds": fill}
     spec = AudioSpec.model_validate({"kind": "audio", "seconds": 1, "encoder": encoder})
     column = build(spec)
     column.fit([])

@@ -90,7 +90,12 @@ def main() -> None:
                     "data": {"table": "made", "split": {"valid": 0.2, "test": 0.1}},
                     "inputs": {"x": {**spec, "encoder": encoder}},
                     "targets": {"label": {"kind": "category"}},
-                    "train": {"batch": 32, "epochs": EPOCHS, "threads": 1, "precision": "float32"},
+                    "train": {
+                        "batch_size": 32,
+                        "epochs": EPOCHS,
+                        "threads": 1,
+                        "precision": "float32",
+                    },
                 }
             )
             data = prepare(config, folder / "prepared", table=table)

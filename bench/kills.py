@@ -47,7 +47,9 @@ class Run:
 
         self.base = folder
         table = tiny.make(folder / "data", rows=rows)
-        config = tiny.config(table, epochs=epochs, checkpoint_seconds=1e-6, golden=2, log_steps=2)
+        config = tiny.config(
+            table, epochs=epochs, checkpoint_seconds=1e-6, golden_rows=2, log_steps=2
+        )
         for name in ("speech", "remark"):
             config["inputs"].pop(name)
         config["inputs"]["photo"]["augment"] = {"flip": True}

@@ -59,7 +59,7 @@ def main() -> None:
         for size in ("tiny", "small", "base"):
             raw = {**CONFIG, "data": {"table": str(table), "split": "split"}}
             target = {**CONFIG["targets"]["answer"], "decoder": {"size": size, "dropout": 0}}
-            raw |= {"targets": {"answer": target}, "train": {"epochs": 1000, "batch": 64}}
+            raw |= {"targets": {"answer": target}, "train": {"epochs": 1000, "batch_size": 64}}
             config = configfile.parse(raw)
             data = prepare(config, folder / "prepared")
             run = Run(folder / size, config)

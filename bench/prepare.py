@@ -57,11 +57,11 @@ CASES: list[tuple[str, int, str, Callable, Spec, Callable]] = [
     ("PNG 28×28", 6000, "png", lambda g: picture(g, 28, 28, "PNG"),
      ImageSpec(size=28), partial(bare_picture, size=28)),
     ("WAV 3 s, 16 kHz", 1000, "wav", lambda g: sound(g, 3, 16000),
-     AudioSpec(rate=16000), partial(bare_sound, rate=16000)),
+     AudioSpec(sample_rate=16000), partial(bare_sound, rate=16000)),
     ("WAV 3 s, 44.1 → 16 kHz", 200, "wav", lambda g: sound(g, 3, 44100),
-     AudioSpec(rate=16000), partial(bare_sound, rate=16000)),
+     AudioSpec(sample_rate=16000), partial(bare_sound, rate=16000)),
     ("FLAC 3 s, 16 kHz", 300, "flac", lambda g: sound(g, 3, 16000, "FLAC"),
-     AudioSpec(rate=16000), partial(bare_sound, rate=16000)),
+     AudioSpec(sample_rate=16000), partial(bare_sound, rate=16000)),
 ]  # fmt: skip
 
 
@@ -166,7 +166,7 @@ def run_in(folder: Path) -> None:
                 "remark": {"kind": "text", "encoder": {"kind": "rnn", "size": "tiny"}},
             },
             "targets": {"label": "category"},
-            "train": {"batch": 32, "threads": 1},
+            "train": {"batch_size": 32, "threads": 1},
         }
     )  # fmt: skip
     run = Run(folder / "run", config)

@@ -31,7 +31,7 @@ from mmbm.training.state import TrainState, groups
 
 INPUTS = {
     "photo": {"kind": "image", "size": 64, "encoder": "cnn"},
-    "speech": {"kind": "audio", "rate": 16000, "seconds": 3, "encoder": "rnn"},
+    "speech": {"kind": "audio", "sample_rate": 16000, "seconds": 3, "encoder": "rnn"},
     "remark": {"kind": "text", "encoder": "rnn"},
 }
 CASES = {"image + text": ["photo", "remark"], "audio": ["speech"], "all three": [*INPUTS]}
@@ -59,7 +59,7 @@ def case(
             "data": {"table": "made", "split": {"valid": 0.02, "test": 0.0}},
             "inputs": {k: INPUTS[k] for k in names},
             "targets": {"label": "category"},
-            "train": {"epochs": 1000, "batch": batch, "threads": torch.get_num_threads(),
+            "train": {"epochs": 1000, "batch_size": batch, "threads": torch.get_num_threads(),
                       "log_steps": steps},
         }
     )  # fmt: skip
@@ -102,7 +102,9 @@ def steps_of_mmbm(state: TrainState, shown: Training, steps: int):
 
 def steps_by_hand(model: Model, state: TrainState, steps: int):
     spec, precision = state.spec, state.accelerator.mixed_precision
-    epochs = [[tensors(b) for b in state.rows.batches(spec.seed, e, spec.batch)] for e in (0, 1)]
+    epochs = [
+        [tensors(b) for b in state.rows.batches(spec.seed, e, spec.batch_size)] for e in (0, 1)
+    ]
     optimizer = torch.optim.AdamW(groups(model, spec), lr=spec.lr, fused=True)
     model.train()
     step = 0
@@ -112,7 +114,7 @@ def steps_by_hand(model: Model, state: TrainState, steps: int):
             with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):
                 loss = model.loss(inputs, targets)
             loss.backward()
-            torch.nn.utils.clip_grad_norm_(model.parameters(), spec.clip)
+            torch.nn.utils.clip_grad_norm_(model.parameters(), spec.max_grad_norm)
             optimizer.step()
             step += 1
             if step % steps == 0:

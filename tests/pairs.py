@@ -72,18 +72,25 @@ def tone(path: Path, colour: str, shape: str, generator: np.random.Generator) ->
 
 def config(table: Path, columns: tuple[str, ...] = ("photo", "en", "zh"), **train: Any) -> dict:
     """A config that learns it in seconds."""
-    text = {"kind": "text", "units": "word", "encoder": {"kind": "rnn", "size": "tiny"}}
+    text = {"kind": "text", "tokenizer": "word", "encoder": {"kind": "rnn", "size": "tiny"}}
     inputs = {
         "photo": {"kind": "image", "size": 24, "encoder": {"kind": "cnn", "size": "tiny"}},
         "en": text,
         "zh": text,
-        "sound": {"kind": "audio", "rate": RATE, "seconds": 0.25, "bands": 24,
+        "sound": {"kind": "audio", "sample_rate": RATE, "seconds": 0.25, "n_mels": 24,
                   "encoder": {"kind": "cnn", "size": "tiny"}},
     }  # fmt: skip
     return {
         "data": {"table": str(table), "split": "split"},
         "inputs": {name: inputs[name] for name in columns},
         "fusion": {"kind": "concat", "width": 32},
-        "targets": {"alike": {"kind": "match", "columns": list(columns), "width": 16}},
-        "train": {"epochs": 30, "batch": 24, "lr": 0.005, "threads": 1, "golden": 4, **train},
+        "targets": {"alike": {"kind": "contrastive", "columns": list(columns), "width": 16}},
+        "train": {
+            "epochs": 30,
+            "batch_size": 24,
+            "lr": 0.005,
+            "threads": 1,
+            "golden_rows": 4,
+            **train,
+        },
     }

@@ -37,11 +37,18 @@ def make(folder: Path, rows: int = 192, seed: int = 0, longest: int = 7) -> Path
 
 def config(table: Path, **train: Any) -> dict[str, Any]:
     encoder = {"kind": "rnn", "size": "tiny", "width": 24}
-    speech = {"kind": "audio", "rate": RATE, "seconds": 1, "bands": 24, "encoder": encoder}
+    speech = {"kind": "audio", "sample_rate": RATE, "seconds": 1, "n_mels": 24, "encoder": encoder}
     return {
         "data": {"table": str(table), "split": "split"},
         "inputs": {"speech": speech},
         "fusion": {"kind": "concat", "width": 24},
-        "targets": {"words": {"kind": "transcript", "of": "speech"}},
-        "train": {"epochs": 40, "batch": 16, "lr": 0.01, "threads": 1, "golden": 4, **train},
+        "targets": {"words": {"kind": "transcript", "input": "speech"}},
+        "train": {
+            "epochs": 40,
+            "batch_size": 16,
+            "lr": 0.01,
+            "threads": 1,
+            "golden_rows": 4,
+            **train,
+        },
     }

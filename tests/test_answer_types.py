@@ -25,7 +25,7 @@ def trained(column, folder, **files):
         "data": {"table": "t.csv"},
         "inputs": {"x": {"kind": "number"}},
         "targets": {"y": {"kind": "category"}},
-        "train": {"epochs": 15, "batch": 8, "lr": 0.01, "golden": 2},
+        "train": {"epochs": 15, "batch_size": 8, "lr": 0.01, "golden_rows": 2},
     }
     return mmbm.train(config, table=frame, run=folder / "run"), frame
 

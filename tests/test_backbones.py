@@ -362,7 +362,7 @@ def test_an_unknown_tune_is_said(bert, table, tune):
 
 
 @pytest.mark.parametrize(
-    "option", [{"tokenizer": "t.json"}, {"lowercase": True}, {"augment": {"hide": 0.5}}]
+    "option", [{"tokenizer": "t.json"}, {"lowercase": True}, {"augment": {"token_dropout": 0.5}}]
 )
 def test_what_a_model_brings_itself_is_not_said_again(bert, table, option):
     made = backbones.config(table, bert[1], "text")
@@ -375,8 +375,10 @@ def test_what_a_model_brings_itself_is_not_said_again(bert, table, option):
 
 @pytest.mark.parametrize("kind", ["text", "image"])
 def test_what_only_a_sound_has_is_refused(tmp_path, kind):
-    made = backbones.config(tmp_path / "t.csv", tmp_path / "model", kind, {"fill": 2})
-    with pytest.raises(ConfigError, match=r"encoder\.fill: only sounds are filled with silence"):
+    made = backbones.config(tmp_path / "t.csv", tmp_path / "model", kind, {"pad_to_seconds": 2})
+    with pytest.raises(
+        ConfigError, match=r"encoder\.pad_to_seconds: only sounds are filled with silence"
+    ):
         configfile.parse(made)
 
 

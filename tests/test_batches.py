@@ -21,8 +21,8 @@ def rows(tmp_path_factory) -> Rows:
     generator = np.random.default_rng(0)
     texts = ["ab " * int(n) for n in generator.integers(0, 60, 2 * ROWS)]
     said = ["cd " * int(n) for n in generator.integers(0, 60, 2 * ROWS)]
-    cells = {"text": (TextColumn(TextSpec(vocabulary=300)), texts),
-             "said": (TextColumn(TextSpec(vocabulary=300)), said),
+    cells = {"text": (TextColumn(TextSpec(vocab_size=300)), texts),
+             "said": (TextColumn(TextSpec(vocab_size=300)), said),
              "number": (NumberColumn(NumberSpec()), list(range(2 * ROWS)))}  # fmt: skip
     stores = {}
     for name, (column, values) in cells.items():

@@ -84,6 +84,13 @@ def test_a_newer_format_is_refused_by_name(copy):
         mmbm.load(copy)
 
 
+def test_an_older_format_is_refused_by_name(copy):
+    manifest = json.loads((copy / MANIFEST).read_text())
+    (copy / MANIFEST).write_text(json.dumps({**manifest, "format": FORMAT - 1, "mmbm": "0.1"}))
+    with pytest.raises(BundleError, match=r"format 1, written by mmbm 0\.1.*Train it again"):
+        mmbm.load(copy)
+
+
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"format": "x"}', '{"format": 1}', "not json"])
 def test_a_damaged_manifest_is_a_sentence(copy, text):
     (copy / MANIFEST).write_text(text)

@@ -143,11 +143,11 @@ def test_one_row_is_answered_on_the_spot(bundle_path, table):
     answer = json.loads(done.stdout)
     assert answer["label"] in tiny.COLOURS
     assert sum(answer[f"label.p.{name}"] for name in tiny.COLOURS) == pytest.approx(1, abs=1e-5)
-    assert "label.because.photo" in answer
+    assert "label.attribution.photo" in answer
 
 
 def test_an_answer_below_the_asked_confidence_is_not_sure(bundle_path):
-    done = mmbm("predict", bundle_path, "--cell", "speed=10", "--min-confidence", "1")
+    done = mmbm("predict", bundle_path, "--cell", "speed=10", "--abstain-below", "1")
     assert json.loads(done.stdout)["label"] == "not sure"
 
 

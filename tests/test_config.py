@@ -54,9 +54,17 @@ def test_a_string_stands_for_its_kind():
         ({"inputs": {"label": "number"}}, "'label' is an input and a target"),
         ({"inputs": {"a.keep": "number"}}, "can't end in .keep"),
         ({"inputs": {"table": "image", "n": "number"}}, "'table' is an input; name another"),
-        ({"inputs": {"p": {"kind": "image", "same_as": "q"}}}, "no other input 'q' to share"),
         (
-            {"inputs": {"p": "image", "q": {"kind": "image", "size": 9, "same_as": "p"}}},
+            {"inputs": {"p": {"kind": "image", "share_weights_with": "q"}}},
+            "no other input 'q' to share",
+        ),
+        (
+            {
+                "inputs": {
+                    "p": "image",
+                    "q": {"kind": "image", "size": 9, "share_weights_with": "p"},
+                }
+            },
             "differ in kind or options",
         ),
         ({"data": {"table": "a", "split": {"valid": 0.5, "test": 0.5}}}, "leave no rows"),
@@ -87,7 +95,7 @@ def test_overrides_reach_any_depth_and_leave_the_rest():
     changed = parse(SMALL, overrides=["train.epochs=3", "inputs.photo.encoder.size=tiny"])
     assert changed.train.epochs == 3
     assert changed.inputs["photo"].encoder.size == "tiny"
-    assert changed.train.batch == parse(SMALL).train.batch
+    assert changed.train.batch_size == parse(SMALL).train.batch_size
     assert SMALL["inputs"]["photo"] == {"kind": "image"}, "the given data must not change"
 
 
@@ -143,6 +151,6 @@ def test_table_columns_form_one_modality_and_media_their_own():
 
 
 def test_a_modality_that_is_hidden_in_training_must_be_there():
-    drop = {**SMALL, "fusion": {"drop": {"tabel": 0.5}}}
-    with pytest.raises(ConfigError, match=r"fusion\.drop: 'tabel' is no modality"):
+    drop = {**SMALL, "fusion": {"modality_dropout": {"tabel": 0.5}}}
+    with pytest.raises(ConfigError, match=r"fusion\.modality_dropout: 'tabel' is no modality"):
         parse(drop)

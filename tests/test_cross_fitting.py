@@ -26,7 +26,7 @@ CLASSICAL = ["linear", "boosting", "forest"]
 def config(table, members="auto", **train):
     made = tiny.config(table, **train)
     made["targets"] |= {"amount": {"kind": "number"}, "tags": {"kind": "labels"}}
-    made["inputs"]["remark"]["units"] = "word"
+    made["inputs"]["remark"]["tokenizer"] = "word"
     return {**made, "members": members}
 
 
@@ -119,7 +119,7 @@ def test_a_row_alone_is_answered_as_in_a_batch_and_without_some_of_its_cells(cla
 def test_shapley_values_of_members_sum_to_the_answer(classical):
     row = {"remark": "it looks red", "speed": 20.0, "place": "town1"}
     (answer,) = classical.predict([row], explain=True)
-    parts = {k: v for k, v in answer.items() if k.startswith("label.because.")}
+    parts = {k: v for k, v in answer.items() if k.startswith("label.attribution.")}
     assert sum(parts.values()) == pytest.approx(answer["label.confidence"], abs=1e-4)
 
 
@@ -184,7 +184,7 @@ def test_a_network_that_helps_is_trained_on_all_rows_and_mixed_with_the_others(t
             "inputs": {"a": "number", "b": "number"},
             "targets": {"same": "category"},
             "members": ["network", "linear"],
-            "train": {"epochs": 20, "batch": 16, "threads": 1},
+            "train": {"epochs": 20, "batch_size": 16, "threads": 1},
         },
         table=rows,
         run=tmp_path / "run",
@@ -227,7 +227,7 @@ def test_of_more_rows_one_network_is_judged_by_valid_rows_and_the_others_by_all(
         "inputs": {"a": "number", "b": "number"},
         "targets": {"same": "category"},
         "members": ["network", "linear"],
-        "train": {"epochs": 1 if linear else 20, "batch": 16, "threads": 1},
+        "train": {"epochs": 1 if linear else 20, "batch_size": 16, "threads": 1},
     }
     bundle = mmbm.train(made, table=rows, run=tmp_path / "run")
     assert bundle.metrics["out_of_fold"]["rows"] == (300 if linear else 60)

@@ -86,7 +86,7 @@ def test_a_language_model_decides_between_what_sounds_alike():
     p[2] = 0.02, 0.52, 0.46  # 1 0 ? 0: rather 1 than 2, as it sounds
     model = NGram(ngrams(TEXTS, 2), 2, V)
     assert prefix_beam(p, 16) == [1, 1]
-    assert prefix_beam(p, 16, model, influence=1.0) == [1, 2]
+    assert prefix_beam(p, 16, model, lm_weight=1.0) == [1, 2]
 
 
 def test_a_long_text_is_placed():

@@ -184,6 +184,6 @@ def test_what_cannot_be_is_said_by_the_config(table, llama, more, message):
 
 def test_its_own_tokens_are_not_said_again(table, llama):
     made = config(table, llama)
-    made["targets"]["answer"]["vocabulary"] = 400
-    with pytest.raises(ConfigError, match="vocabulary: a pretrained decoder has its own"):
+    made["targets"]["answer"]["vocab_size"] = 400
+    with pytest.raises(ConfigError, match="vocab_size: a pretrained decoder has its own"):
         configfile.parse(made)

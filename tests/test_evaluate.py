@@ -102,7 +102,7 @@ def test_every_subset_up_to_eight_modalities():
 def test_a_subset_answers_as_if_the_rest_were_absent(bundle, table):
     report = bundle.evaluate(table, "test")
     assert set(report["subsets"]) >= {"photo", "speech", "remark", "table", "photo+speech"}
-    without = list(predict(bundle, str(table), without=["speech", "remark", "speed", "place"]))
+    without = list(predict(bundle, str(table), drop_input=["speech", "remark", "speed", "place"]))
     import csv
 
     with table.open(encoding="utf-8") as file:

@@ -38,7 +38,7 @@ def named(request, tmp_path_factory):
 
 
 def parsed(named, table, tune="frozen", then=None, **options):
-    made = backbones.config(table, named[1], KINDS[named[0]], {"tune": tune, "then": then})
+    made = backbones.config(table, named[1], KINDS[named[0]], {"tune": tune, "downstream": then})
     for spec in made["inputs"].values():
         spec.update(options)
     return configfile.parse(made)
@@ -111,7 +111,7 @@ def test_augmented_pictures_are_read_anew_and_that_is_said(table, tmp_path, caps
 def test_columns_that_share_weights_each_have_their_features(table, tmp_path):
     bert = "bert", backbones.make("bert", tmp_path / "model")
     made = backbones.config(table, bert[1], "text", {"tune": "frozen"})
-    made["inputs"]["place"] = {**made["inputs"]["remark"], "same_as": "remark"}
+    made["inputs"]["place"] = {**made["inputs"]["remark"], "share_weights_with": "remark"}
     ready(configfile.parse(made), tmp_path / "cache")
     assert len(files(tmp_path / "cache")) == 2
 

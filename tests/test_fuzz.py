@@ -133,7 +133,7 @@ def test_a_manifest_is_read_or_a_sentence(tmp_path_factory, manifest):
 
 @given(st.sampled_from([b"RIFF\x24\0\0\0WAVEfmt ", b"fLaC", b"OggS", b"ID3", b""]), st.binary())
 def test_any_bytes_are_a_sound_or_a_bad_cell(start, rest):
-    column = AudioColumn(AudioSpec(kind="audio", rate=8000, seconds=1))
+    column = AudioColumn(AudioSpec(kind="audio", sample_rate=8000, seconds=1))
     try:
         wave = column.decode(start + rest)
     except BadCell:

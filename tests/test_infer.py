@@ -53,12 +53,12 @@ def infer_one(cells: list, target: list = LABEL, name: str = "x") -> Inferred:
         (
             column(lambda i: f"the {i}th sentence of them, with {i % 7} words"),
             "text",
-            {"max_tokens": 256, "units": "ngram"},
+            {"max_tokens": 256, "tokenizer": "ngram"},
         ),
         (
             column(lambda i: f"请打开第{i}个客厅的灯"),
             "text",
-            {"max_tokens": 256, "units": "ngram"},
+            {"max_tokens": 256, "tokenizer": "ngram"},
         ),
         (column(lambda i: RANDOM.sample(["wet", "cold", "loud"], 2)), "labels", {}),
         (column(lambda i: ";".join(RANDOM.sample(["wet", "cold", "loud"], i % 4))), "labels", {}),
@@ -235,7 +235,7 @@ def test_sounds_are_opened_for_their_rate_and_length_and_a_column_of_lengths_is_
 
     inferred = infer(table, ["label"])
 
-    assert inferred.inputs["speech"].options == {"rate": 16000, "seconds": 1.5, **SMALL}
+    assert inferred.inputs["speech"].options == {"sample_rate": 16000, "seconds": 1.5, **SMALL}
     assert "the length of speech" in inferred.left_out["duration"].why
 
 
@@ -561,7 +561,7 @@ def test_few_rows_are_read_by_n_grams_without_order_and_with_more_dropout():
     many = infer(open_table({"x": texts * 60, "noise": NOISE * 60, "label": LABEL * 60}), ["label"])
 
     assert few.inputs["x"].options["encoder"] == {"kind": "bag", "size": "tiny"}
-    assert few.inputs["x"].options["units"] == "ngram"
+    assert few.inputs["x"].options["tokenizer"] == "ngram"
     assert "encoder" not in many.inputs["x"].options
     assert yaml.safe_load(to_text(few))["fusion"] == {"kind": "concat", "dropout": 0.3}
     assert yaml.safe_load(to_text(many))["fusion"] == "concat"
@@ -598,9 +598,9 @@ def test_pictures_of_one_sort_share_an_encoder_where_rows_are_few(tmp_path: Path
     inferred = cameras(tmp_path)
     inputs = yaml.safe_load(to_text(inferred))["inputs"]
 
-    assert inputs["top"].pop("same_as") == "side"
+    assert inputs["top"].pop("share_weights_with") == "side"
     assert inputs["top"] == inputs["side"]  # decoded alike, as sharing needs
-    assert "same_as" not in inputs["scan"]
+    assert "share_weights_with" not in inputs["scan"]
     assert "few rows, so one encoder with side" in to_text(inferred)
     Config.model_validate(yaml.safe_load(to_text(inferred)))
 
@@ -608,21 +608,25 @@ def test_pictures_of_one_sort_share_an_encoder_where_rows_are_few(tmp_path: Path
 def test_with_many_rows_pictures_of_one_sort_have_an_encoder_each(tmp_path: Path):
     inputs = yaml.safe_load(to_text(cameras(tmp_path, repeat=800)))["inputs"]
 
-    assert all("same_as" not in options for options in inputs.values())
+    assert all("share_weights_with" not in options for options in inputs.values())
 
 
 def test_pictures_to_match_do_not_share_an_encoder_unasked(tmp_path: Path):
     cameras(tmp_path)
     columns = {name: [f"{name}{i}.png" for i in range(20)] for name in ("side", "top")}
-    inferred = infer(open_table(columns, root=tmp_path), [], matches=["side", "top"])
+    inferred = infer(open_table(columns, root=tmp_path), [], contrastive=["side", "top"])
 
-    assert all("same_as" not in found.options for found in inferred.inputs.values())
+    assert all("share_weights_with" not in found.options for found in inferred.inputs.values())
 
 
 def test_the_pictures_of_a_real_table_share_an_encoder(data: Path):
     def shared(folder: str, target: str) -> dict[str, str]:
         inputs = infer(open_table(data / folder / "data.csv"), [target]).inputs
-        return {n: f.options["same_as"] for n, f in inputs.items() if "same_as" in f.options}
+        return {
+            n: f.options["share_weights_with"]
+            for n, f in inputs.items()
+            if "share_weights_with" in f.options
+        }
 
     weights = infer(open_table(data / "food_weight" / "data.csv"), ["weight_g"]).inputs
     assert weights["image_side"].options["size"] == weights["image_top"].options["size"] == [72, 96]
@@ -682,7 +686,7 @@ def test_small_tables_get_more_epochs_than_large_ones():
     many = infer(open_table({"x": NOISE * 400, "label": LABEL * 400}), ["label"]).train
 
     assert few["epochs"] > many["epochs"] >= 3
-    assert few["batch"] < many["batch"]
+    assert few["batch_size"] < many["batch_size"]
 
 
 def to_text(inferred: Inferred) -> str:
@@ -759,8 +763,8 @@ def test_real_media_get_settings_that_suit_them(data: Path):
 
     assert options("mnist", "image") == {"size": 28, "channels": 1, **SHIFTED}
     assert options("emoji_zh_en", "image") == {"size": 64, **SHIFTED, **SMALL}
-    assert options("fsdd", "audio") == {"rate": 8000, "seconds": 1.0, **SMALL}
-    assert options("wakewords", "audio") == {"rate": 16000, "seconds": 4.0, **SMALL}
+    assert options("fsdd", "audio") == {"sample_rate": 8000, "seconds": 1.0, **SMALL}
+    assert options("wakewords", "audio") == {"sample_rate": 16000, "seconds": 4.0, **SMALL}
 
 
 @pytest.mark.parametrize(

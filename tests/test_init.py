@@ -145,12 +145,12 @@ def test_installed_weights_encode_few_rows_where_they_suit_and_the_config_says_w
     lite, minilm, whisper = (pretrained.KNOWN[kind] for kind in ("image", "text", "audio"))
     assert inputs["photo"]["encoder"] == {**frozen, "model": lite.model}
     assert inputs["photo"]["size"] == [128, 160]
-    assert inputs["other"] == {**inputs["photo"], "same_as": "photo"}
+    assert inputs["other"] == {**inputs["photo"], "share_weights_with": "photo"}
     assert inputs["remark"]["encoder"] == {**frozen, "model": minilm.model}
-    assert inputs["said"]["encoder"] == {**frozen, "model": whisper.model, "fill": 1.0}
+    assert inputs["said"]["encoder"] == {**frozen, "model": whisper.model, "pad_to_seconds": 1.0}
     assert inputs["icon"]["encoder"]["kind"] == "cnn"  # too small
-    assert inputs["note"]["units"] == "ngram"  # not English
-    assert inputs["long"]["units"] == "ngram"
+    assert inputs["note"]["tokenizer"] == "ngram"  # not English
+    assert inputs["long"]["tokenizer"] == "ngram"
     for weights, names in ((lite, "photo, other"), (minilm, "remark"), (whisper, "said")):
         said = f"{names}: encoded by {weights.title}, frozen, since train rows are few "
         said += f"({weights.license}; {weights.megabytes} MB"

@@ -50,7 +50,7 @@ def test_silent_and_clipped_sounds_are_counted_with_the_first_row(tmp_path: Path
     waves = [TONE] * 14 + [TONE * 0] * 3 + [np.clip(TONE * 4, -1, 1)] * 3
     config = {
         "data": {"table": str(make(tmp_path, waves))},
-        "inputs": {"a": {"kind": "audio", "rate": 8000, "seconds": 1}},
+        "inputs": {"a": {"kind": "audio", "sample_rate": 8000, "seconds": 1}},
         "targets": {"y": "category"},
     }
 

@@ -12,7 +12,7 @@ import pytest
 from safetensors.numpy import load_file
 
 import mmbm
-from mmbm.config import MatchTarget
+from mmbm.config import ContrastiveTarget
 from mmbm.config import load as configfile
 from mmbm.data.prepare import prepare
 from mmbm.errors import ConfigError, Interrupted, TableError
@@ -20,11 +20,16 @@ from mmbm.export.verify import TOLERANCES, batches, golden
 from mmbm.inference.output import write_rows
 from mmbm.inference.predictor import batched
 from mmbm.inference.runners import farthest, flatten
-from mmbm.kinds.contrastive.answer import MatchAnswer
+from mmbm.kinds.contrastive.answer import ContrastiveAnswer
 from mmbm.training.state import TrainState
 
 COLUMNS = ("photo", "en", "zh")
-CLASSES = {"column": "shape", "of": "photo", "by": "en", "templates": ["a {}", "a red {}"]}
+CLASSES = {
+    "label_column": "shape",
+    "input": "photo",
+    "text_input": "en",
+    "templates": ["a {}", "a red {}"],
+}
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +40,7 @@ def table(tmp_path_factory):
 @pytest.fixture(scope="module")
 def bundle(table, tmp_path_factory):
     config = pairs.config(table)
-    config["targets"]["alike"]["classes"] = CLASSES
+    config["targets"]["alike"]["zero_shot"] = CLASSES
     return mmbm.train(config, run=tmp_path_factory.mktemp("runs") / "pairs")
 
 
@@ -126,7 +131,7 @@ def test_contributions_add_up_to_the_similarity(bundle, table, told):
     row = next(row for row in told if all(row[c] for c in COLUMNS))
     cells = {c: row[c] for c in COLUMNS}
     (answer,) = bundle.predict(cells, root=table.parent, explain=True)
-    parts = [v for k, v in answer.items() if k.startswith("alike.because.")]
+    parts = [v for k, v in answer.items() if k.startswith("alike.attribution.")]
     assert sum(parts) == pytest.approx(answer["alike"], abs=1e-5)
 
 
@@ -187,7 +192,7 @@ def test_one_file_names_the_columns_of_its_output(bundle, tmp_path):
 def test_a_stopped_and_resumed_run_ends_with_the_same_weights(
     table, tmp_path, monkeypatch, chunk, step
 ):
-    config = pairs.config(table, ("photo", "en"), epochs=3, chunk=chunk)
+    config = pairs.config(table, ("photo", "en"), epochs=3, micro_batch_size=chunk)
     whole = mmbm.train(config, run=tmp_path / "whole").path
     update = TrainState.update
 
@@ -211,7 +216,7 @@ def test_sounds_and_pictures_match_too_beside_a_target_that_fuses(table, tmp_pat
     config = pairs.config(table, ("photo", "sound", "zh"), epochs=20)
     config["targets"]["alike"] |= {"columns": ["photo", "sound"], "loss": loss}
     config["targets"]["shape"] = {"kind": "category"}
-    config["train"]["chunk"] = 20
+    config["train"]["micro_batch_size"] = 20
     bundle = mmbm.train(config, run=tmp_path / "run")
     scores = bundle.metrics["test"]["targets"]
     assert set(scores["alike"]["pairs"]) == {"photo->sound", "sound->photo"}
@@ -260,7 +265,9 @@ def test_a_row_with_one_cell_teaches_nothing_and_is_told(table, tmp_path):
     data = prepare(configfile.parse(pairs.config(table)), tmp_path, table=frame)
     assert 0 not in data.splits["train"].rows
     (note,) = [note for note in data.notes if "have no target" in note]
-    assert note.startswith("1 rows have no target (of a match: cells in two of its columns)")
+    assert note.startswith(
+        "1 rows have no target (of a contrastive target: cells in two of its columns)"
+    )
 
 
 def test_ranks_are_those_of_a_plain_sort_whatever_the_blocks(monkeypatch):
@@ -271,7 +278,7 @@ def test_ranks_are_those_of_a_plain_sort_whatever_the_blocks(monkeypatch):
     z /= np.linalg.norm(z, axis=-1, keepdims=True)
     keys = np.stack([np.arange(60) + 1, generator.integers(1, 25, 60)], 1)
     keys[generator.random((60, 2)) < 0.1] = 0
-    answer = MatchAnswer(MatchTarget(columns=["a", "b"]))
+    answer = ContrastiveAnswer(ContrastiveTarget(columns=["a", "b"]))
     expected = np.full((60, 2), np.nan)
     for p, (i, j) in enumerate([(0, 1), (1, 0)]):
         there = np.flatnonzero(keys[:, j])
@@ -288,7 +295,7 @@ def test_ranks_are_those_of_a_plain_sort_whatever_the_blocks(monkeypatch):
 def test_a_space_in_which_everything_is_alike_finds_nothing():
     z = np.ones((20, 2, 4)) / 2
     keys = np.tile(np.arange(1, 21)[:, None], (1, 2))
-    answer = MatchAnswer(MatchTarget(columns=["a", "b"]))
+    answer = ContrastiveAnswer(ContrastiveTarget(columns=["a", "b"]))
     assert (answer.ranks(z, keys) == 20).all()
 
 
@@ -296,7 +303,7 @@ def test_chance_is_what_a_random_order_gets():
     generator = np.random.default_rng(0)
     keys = np.stack([np.arange(40) + 1, generator.integers(1, 12, 40)], 1)
     keys[generator.random((40, 2)) < 0.15] = 0
-    answer = MatchAnswer(MatchTarget(columns=["a", "b"]))
+    answer = ContrastiveAnswer(ContrastiveTarget(columns=["a", "b"]))
     told = answer.score(answer.ranks(np.zeros((40, 2, 4)), keys), keys)["pairs"]
     drawn = {name: {f"recall@{k}": [] for k in (1, 5, 10)} for name in told}
     for _ in range(400):
@@ -323,9 +330,12 @@ def test_chance_is_what_a_random_order_gets():
             "photo, en, zh",
         ),
         ({"loss": "triplet"}, "infonce"),
-        ({"classes": {**CLASSES, "by": "photo"}}, r"classes\.by: 'photo' is no text column"),
-        ({"classes": {**CLASSES, "of": "en"}}, r"classes\.of: 'en' is no other column"),
-        ({"classes": {**CLASSES, "templates": ["a"]}}, r"templates: each needs \{\}"),
+        (
+            {"zero_shot": {**CLASSES, "text_input": "photo"}},
+            r"zero_shot\.text_input: 'photo' is no text column",
+        ),
+        ({"zero_shot": {**CLASSES, "input": "en"}}, r"zero_shot\.input: 'en' is no other column"),
+        ({"zero_shot": {**CLASSES, "templates": ["a"]}}, r"templates: each needs \{\}"),
     ],
 )
 def test_what_cannot_be_is_said_by_the_config(table, change, message):
@@ -351,45 +361,48 @@ def test_models_of_folds_have_no_common_space(table):
 
 def test_the_column_of_classes_must_be_there(table, tmp_path):
     config = pairs.config(table)
-    config["targets"]["alike"]["classes"] = {**CLASSES, "column": "shap"}
+    config["targets"]["alike"]["zero_shot"] = {**CLASSES, "label_column": "shap"}
     with pytest.raises(TableError, match=r"no column 'shap'.*'shape'"):
         prepare(configfile.parse(config), tmp_path)
 
 
-def test_init_writes_a_match_that_trains(table, tmp_path):
+def test_init_writes_a_contrastive_target_that_trains(table, tmp_path):
     from mmbm.data.table import open_table
     from mmbm.init import infer, to_yaml
 
-    found = infer(open_table(table), [], matches=["photo", "en"])
+    found = infer(open_table(table), [], contrastive=["photo", "en"])
     text = to_yaml(found, tmp_path / "config.yaml")
     (tmp_path / "config.yaml").write_text(text, encoding="utf-8")
     config = configfile.load(tmp_path / "config.yaml")
-    assert config.matches["match"].columns == ["photo", "en"]
+    assert config.contrastive["contrastive"].columns == ["photo", "en"]
     assert {name: spec.kind for name, spec in config.inputs.items()} == {
         "photo": "image", "en": "text",
     }  # fmt: skip
     assert "fusion" not in text
-    assert "same_as" not in text
-    both = infer(open_table(table), ["shape"], matches=["photo", "zh"])
-    assert set(both.targets) == {"shape", "match"}
+    assert "share_weights_with" not in text
+    both = infer(open_table(table), ["shape"], contrastive=["photo", "zh"])
+    assert set(both.targets) == {"shape", "contrastive"}
     assert "sound" in both.inputs
 
 
 @pytest.mark.parametrize(
-    ("matches", "message"),
+    ("contrastive", "message"),
     [
-        (["photo"], "'photo' needs another column to match with"),
-        (["photo", "size"], "'size' is number; a match aligns pictures, sounds and texts"),
+        (["photo"], "'photo' needs another column to align with"),
+        (
+            ["photo", "size"],
+            "'size' is number; a contrastive target aligns pictures, sounds and texts",
+        ),
         (["photo", "englisch"], "no column 'englisch'"),
-        ([], "or columns to match"),
+        ([], "or columns to align"),
     ],
 )
-def test_init_says_what_cannot_be_matched(table, matches, message):
+def test_init_says_what_cannot_be_aligned(table, contrastive, message):
     from mmbm.data.table import open_table
     from mmbm.init import infer
 
     with pytest.raises(TableError, match=message):
-        infer(open_table(table), [], matches=matches)
+        infer(open_table(table), [], contrastive=contrastive)
 
 
 def test_it_is_checked_and_goes_on_from_a_bundle(bundle, table, tmp_path):

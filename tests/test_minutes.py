@@ -90,7 +90,7 @@ def test_a_network_alone_takes_the_steps_that_there_is_time_for(table, tmp_path,
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("kind", [pairs, spoken, told], ids=["match", "transcript", "text"])
+@pytest.mark.parametrize("kind", [pairs, spoken, told], ids=["contrastive", "transcript", "text"])
 def test_targets_that_only_a_network_answers_have_a_time_limit_too(kind, tmp_path, monkeypatch):
     monkeypatch.setattr(training, "Budget", lambda minutes: Budget(1e-3))
     bundle = mmbm.train(kind.config(kind.make(tmp_path)), run=tmp_path / "run")

@@ -169,10 +169,10 @@ def test_few_texts_are_encoded_by_it_from_the_table_to_the_answer(site, tmp_path
 
     inferred = infer(open_table(tmp_path / "t.csv"), ["y"], weights=weights)
     write_config(to_yaml(inferred, tmp_path / "c.yaml"), tmp_path / "c.yaml")
-    settings = ["members=[linear]", "train.golden=2"]
+    settings = ["members=[linear]", "train.golden_rows=2"]
     trained = mmbm.train(tmp_path / "c.yaml", run=tmp_path / "run", overrides=settings)
 
-    assert trained.config.inputs["remark"].same_as == "title"
+    assert trained.config.inputs["remark"].share_weights_with == "title"
     files.remove(packaged.cache())  # the bundle needs neither it nor the package
     files.remove(site)
     bundle = mmbm.load(trained.path, verify=True)

@@ -78,15 +78,15 @@ def test_an_absent_photo_is_not_a_black_photo(bundle, tmp_path):
 def test_contributions_sum_to_the_difference_from_the_prior(bundle, table):
     answers = bundle.predict(table, probabilities=True, explain=True)
     for answer in answers:
-        parts = [v for k, v in answer.items() if k.startswith("label.because.")]
+        parts = [v for k, v in answer.items() if k.startswith("label.attribution.")]
         assert len(parts) == 5  # prior, photo, speech, remark, table
         assert sum(parts) == pytest.approx(answer["label.confidence"], abs=1e-4)
-        parts = [v for k, v in answer.items() if k.startswith("amount.because.")]
+        parts = [v for k, v in answer.items() if k.startswith("amount.attribution.")]
         assert sum(parts) == pytest.approx(answer["amount"], abs=1e-2)
 
 
 def test_below_the_confidence_asked_for_the_answer_is_not_sure(bundle, table):
-    answers = bundle.predict(table, min_confidence=0.8)
+    answers = bundle.predict(table, abstain_below=0.8)
     assert {a["label"] == "not sure" for a in answers} == {True, False}
     assert all((a["label"] == "not sure") == (a["label.confidence"] < 0.8) for a in answers)
 
@@ -94,10 +94,11 @@ def test_below_the_confidence_asked_for_the_answer_is_not_sure(bundle, table):
 def test_a_table_without_an_input_is_refused_unless_said_so(bundle):
     rows = {"remark": ["it looks red"], "speed": [20.0], "place": ["town1"]}
     with pytest.raises(
-        TableError, match=r"has no column 'photo'.*--without photo, in Python without=\['photo'\]"
+        TableError,
+        match=r"has no column 'photo'.*--drop-input photo, in Python drop_input=\['photo'\]",
     ):
         bundle.predict(__import__("pyarrow").table(rows))
-    (answer,) = bundle.predict(__import__("pyarrow").table(rows), without=["photo", "speech"])
+    (answer,) = bundle.predict(__import__("pyarrow").table(rows), drop_input=["photo", "speech"])
     assert answer["error"] is None
 
 
@@ -125,14 +126,14 @@ def test_answers_are_written_row_by_row(bundle, table, tmp_path, ending):
 
 def test_without_an_input_means_the_same_for_rows_as_for_a_table(bundle):
     row = {"remark": "it looks red", "speed": 20.0}
-    assert bundle.predict(row, without=["speed"]) == bundle.predict({"remark": row["remark"]})
-    assert bundle.predict(row, without="speed") == bundle.predict(row, without=["speed"])
+    assert bundle.predict(row, drop_input=["speed"]) == bundle.predict({"remark": row["remark"]})
+    assert bundle.predict(row, drop_input="speed") == bundle.predict(row, drop_input=["speed"])
 
 
 @pytest.mark.parametrize("wrong", [2.0, -1.0, float("nan")])
 def test_a_confidence_that_is_no_probability_is_refused(bundle, wrong):
-    with pytest.raises(MmbmError, match="min_confidence is a probability"):
-        bundle.predict({}, min_confidence=wrong)
+    with pytest.raises(MmbmError, match="abstain_below is a probability"):
+        bundle.predict({}, abstain_below=wrong)
 
 
 @pytest.mark.parametrize("first", [[], ["red"], ["not sure"]])
@@ -145,5 +146,5 @@ def test_labels_are_lists_of_text_whatever_the_first_row_says(tmp_path, first):
 
 
 def test_unsure_labels_stay_a_list(bundle):
-    (answer,) = bundle.predict({}, min_confidence=1.0)
+    (answer,) = bundle.predict({}, abstain_below=1.0)
     assert (answer["label"], answer["tags"]) == ("not sure", ["not sure"])

@@ -69,7 +69,7 @@ OPTIONS = {
     "group": {"stride": 1},
     "layer": {"stride": 1},
     "whisper": {},
-    "filled": {"fill": 1, "then": {"kind": "rnn", "width": 8, "layers": 1}},
+    "filled": {"pad_to_seconds": 1, "downstream": {"kind": "rnn", "width": 8, "layers": 1}},
 }
 
 
@@ -88,7 +88,7 @@ def table(tmp_path_factory):
 def audio(named, **more):
     name, folder = named
     encoder = {"kind": "pretrained", "model": str(folder), **OPTIONS[name], **more}
-    return {"kind": "audio", "rate": RATE, "seconds": 1, "encoder": encoder}
+    return {"kind": "audio", "sample_rate": RATE, "seconds": 1, "encoder": encoder}
 
 
 def modality(named, **more) -> Modality:
@@ -269,7 +269,7 @@ def test_a_folder_that_is_no_model_is_said(named, tmp_path, change, message):
 def test_a_length_that_cannot_be_filled_to_is_said(tmp_path, maker, fill, message):
     stride = {} if maker is whisper else {"stride": 1}
     with pytest.raises(ConfigError, match=message):
-        modality(("whisper", maker(tmp_path / "model")), fill=fill, **stride)
+        modality(("whisper", maker(tmp_path / "model")), pad_to_seconds=fill, **stride)
 
 
 @pytest.mark.parametrize("precision", [None, "float16", "bfloat16"])
@@ -282,7 +282,10 @@ def test_whisper_as_ctranslate2_keeps_it_becomes_a_folder(tmp_path, precision):
     assert set(ours) == set(theirs)
     kept = getattr(torch, precision or "float32")
     assert all(torch.equal(x, theirs[name].to(kept).float()) for name, x in ours.items())
-    spec = {**audio(("filled", tmp_path / "ours")), "rate": 16000}  # that of every published one
+    spec = {
+        **audio(("filled", tmp_path / "ours")),
+        "sample_rate": 16000,
+    }  # that of every published one
     column = build(AudioSpec.model_validate(spec))
     column.fit([])
     assert Modality("speech", column.spec, {"speech": column}, 8).encoder.places == 50
@@ -339,7 +342,7 @@ def test_a_stride_that_is_not_the_models_is_said(named):
 
 def test_a_spectrogram_that_nothing_reads_is_not_augmented(named, table):
     made = config(named, table)
-    made["inputs"]["speech"]["augment"] = {"warp": 0.1}
+    made["inputs"]["speech"]["augment"] = {"vtlp": 0.1}
     with pytest.raises(ConfigError, match="a pretrained encoder reads the sound itself"):
         configfile.parse(made)
 

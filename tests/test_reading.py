@@ -42,9 +42,9 @@ def folder(tmp_path_factory, rows):
         "data": {"table": str(folder / "tab/gbk.csv"), "root": str(folder / "media"),
                  "encoding": "gbk", "delimiter": ";"},
         "inputs": {"photo": {"kind": "image", "size": 8},
-                   "note": {"kind": "text", "units": "word"}},
+                   "note": {"kind": "text", "tokenizer": "word"}},
         "targets": {"label": {"kind": "category"}},
-        "train": {"epochs": 1, "batch": 16, "golden": 2},
+        "train": {"epochs": 1, "batch_size": 16, "golden_rows": 2},
     }  # fmt: skip
     mmbm.train(config, run=folder / "run")
     return folder

@@ -55,7 +55,7 @@ def test_the_yaml_is_a_config(readme):
     kinds = set()
     for block in blocks(readme, "yaml"):
         kinds |= {target.kind for target in parse(yaml.safe_load(block)).targets.values()}
-    assert kinds == {"category", "transcript", "match", "text"}
+    assert kinds == {"category", "transcript", "contrastive", "text"}
 
 
 @pytest.mark.parametrize("readme", READMES)

@@ -408,18 +408,18 @@ def test_a_medium_that_cannot_be_read_is_told_of_with_its_column(kind, words):
 def test_a_remote_model_is_measured_on_the_same_rows_as_the_bundle(served, one, table, tmp_path):
     """The remote model is the bundle itself: the metrics are the same, the difference is none."""
     done = run(
-        "evaluate", one.path, table, "--split", "all", "--against", "one", "--base-url",
+        "evaluate", one.path, table, "--split", "all", "--compare", "one", "--base-url",
         f"{served.url}/v1", "--limit", 30, "--json", cwd=tmp_path,
     )  # fmt: skip
     report = json.loads(done.stdout)
-    said = report["against"]
+    said = report["compare"]
     assert (said["rows"], said["unanswered"], said["target"]) == (30, 0, "label")
     assert said["metrics"] == said["bundle"]
     assert {"accuracy", "balanced_accuracy", "macro_f1", "interval"} == set(said["metrics"])
     assert said["difference"] == {"metric": "accuracy", "value": 0.0, "interval": [0.0, 0.0]}
     assert report["targets"] == one.evaluate(table, None)["targets"]
     shown = run(
-        "evaluate", one.path, table, "--against", "one", "--base-url", f"{served.url}/v1",
+        "evaluate", one.path, table, "--compare", "one", "--base-url", f"{served.url}/v1",
         cwd=tmp_path,
     ).stdout  # fmt: skip
     assert "accuracy: +0.0000 for the bundle" in shown
@@ -427,7 +427,7 @@ def test_a_remote_model_is_measured_on_the_same_rows_as_the_bundle(served, one, 
 
 def test_an_answer_that_is_none_counts_as_wrong(odd, one, table, tmp_path):
     endpoint = Endpoint("odd", odd.url, cache=tmp_path / "kept.sqlite")
-    said = remote.against(one, table, None, endpoint, ask="Which?", limit=10)
+    said = remote.compare(one, table, None, endpoint, ask="Which?", limit=10)
     assert said["unanswered"] == 10  # it repeats the remark
     assert "is none of the classes" in said["why"]
     assert said["metrics"]["accuracy"] == 0
@@ -440,7 +440,7 @@ def test_numbers_and_transcripts_are_measured_too(odd, table, tmp_path):
     config["inputs"] = {"speed": {"kind": "number"}}
     config["targets"] = {"amount": {"kind": "number"}}
     bundle = mmbm.train(config, run=tmp_path / "run")
-    said = remote.against(bundle, table, None, Endpoint("odd", odd.url, cache=tmp_path / "k"))
+    said = remote.compare(bundle, table, None, Endpoint("odd", odd.url, cache=tmp_path / "k"))
     with table.open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     errors = np.array([float(row["speed"]) - float(row["amount"]) for row in rows])
@@ -450,7 +450,7 @@ def test_numbers_and_transcripts_are_measured_too(odd, table, tmp_path):
     listener = mmbm.train(spoken.config(speech, epochs=25), run=tmp_path / "speech")
     with serving(tmp_path / "served", listener.path) as server:
         endpoint = Endpoint("speech", f"{server.url}/v1", cache=tmp_path / "k")
-        said = remote.against(listener, speech, None, endpoint)
+        said = remote.compare(listener, speech, None, endpoint)
     assert said["metrics"] == said["bundle"]
     assert said["metrics"]["wer"] < 0.9
     assert said["ask"].startswith("What is said?")
@@ -464,7 +464,7 @@ def test_texts_are_measured_too(tmp_path):
     writer = mmbm.train(config, run=tmp_path / "run")
     with serving(tmp_path / "served", "--model", f"writer={writer.path}") as server:
         endpoint = Endpoint("writer", f"{server.url}/v1", cache=tmp_path / "k")
-        said = remote.against(writer, table, None, endpoint)
+        said = remote.compare(writer, table, None, endpoint)
     assert (said["rows"], said["unanswered"]) == (96, 0)
     assert said["metrics"] == said["bundle"]
     assert said["metrics"]["chrf"] > 0
@@ -473,6 +473,6 @@ def test_texts_are_measured_too(tmp_path):
 def test_what_cannot_be_compared_is_refused(odd, bundle, table, tmp_path):
     endpoint = Endpoint("odd", odd.url, cache=tmp_path / "k")
     with pytest.raises(MmbmError, match=r"compared on a category, .* has label, amount"):
-        remote.against(bundle, table, None, endpoint, target="tags")
-    done = run("evaluate", bundle.path, "--against", "odd", status=2)
-    assert "--against needs a TABLE and --base-url" in done.stderr
+        remote.compare(bundle, table, None, endpoint, target="tags")
+    done = run("evaluate", bundle.path, "--compare", "odd", status=2)
+    assert "--compare needs a TABLE and --base-url" in done.stderr

@@ -24,9 +24,9 @@ def weights(run):
 @pytest.fixture(scope="module")
 def config_path(table, tmp_path_factory):
     path = tmp_path_factory.mktemp("resume") / "small.yaml"
-    config = tiny.config(table, epochs=12, checkpoint_seconds=0.2, log_steps=3, golden=0)
+    config = tiny.config(table, epochs=12, checkpoint_seconds=0.2, log_steps=3, golden_rows=0)
     config["inputs"].pop("speech")
-    config["inputs"]["photo"]["augment"] = {"flip": True, "crop": 0.1, "erase": 0.3}
+    config["inputs"]["photo"]["augment"] = {"flip": True, "crop": 0.1, "random_erasing": 0.3}
     path.write_text(yaml.safe_dump(config))
     return path
 

@@ -33,7 +33,7 @@ def bundle(folder, frame):
         "data": {"table": str(folder / "t.csv")},
         "inputs": {"code": {"kind": "category"}, "n": {"kind": "number"}},
         "targets": {"label": {"kind": "category"}},
-        "train": {"epochs": 3, "batch": 8, "golden": 2},
+        "train": {"epochs": 3, "batch_size": 8, "golden_rows": 2},
     }
     return mmbm.train(config, run=folder / "run")
 

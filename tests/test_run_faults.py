@@ -69,7 +69,7 @@ def config(tmp_path_factory):
         "members": ["network"],
         "inputs": {"photo": {"kind": "image", "size": 8}, "n": {"kind": "number"}},
         "targets": {"label": {"kind": "category"}},
-        "train": {"epochs": 3, "batch": 8, "golden": 4, "checkpoint_seconds": 1e-6},
+        "train": {"epochs": 3, "batch_size": 8, "golden_rows": 4, "checkpoint_seconds": 1e-6},
     }
     path = folder / "c.yaml"
     path.write_text(yaml.safe_dump(config))
@@ -275,7 +275,7 @@ def test_golden_rows_are_those_that_still_are_what_was_prepared(config, tmp_path
     shutil.copytree(config.parent, folder)
     own = yaml.safe_load((folder / "c.yaml").read_text())
     own["data"]["table"] = str(folder / "t.csv")
-    own["train"]["golden"] = 2
+    own["train"]["golden_rows"] = 2
     parsed = parse(own)
     data = prepare(parsed, tmp_path / "prepared")
     first = int(data.splits["valid"].rows[0])

@@ -8,13 +8,13 @@ import tiny
 import torch
 
 import mmbm
-from mmbm.config import BlendSpec
+from mmbm.config import MixupSpec
 from mmbm.config import load as configfile
 from mmbm.data.prepare import prepare
 from mmbm.errors import ConfigError
 from mmbm.inference.runners import flatten
 from mmbm.layers.batch import Field, Tokens
-from mmbm.nn.mixup import Blend, Pairs, join, paste, shine
+from mmbm.nn.mixup import Mixup, Pairs, cutmix, manifold_mixup, mixup
 from mmbm.nn.model import Model
 from mmbm.training.run_folder import Run
 from mmbm.training.state import TrainState
@@ -55,7 +55,7 @@ def an_epoch(state: TrainState, epoch: int) -> None:
 
 
 def test_each_block_learns_at_a_part_of_the_rate_of_the_one_above(vit, table, tmp_path):
-    made = backbones.config(table, vit, "image", {"lr": 0.001, "decay": 0.5})
+    made = backbones.config(table, vit, "image", {"lr": 0.001, "layer_decay": 0.5})
     state = state_of(made, tmp_path)
     an_epoch(state, 0)
     found = {name.partition("/photo.")[2] or name: lr for name, lr in rates(state).items()}
@@ -69,7 +69,7 @@ def test_each_block_learns_at_a_part_of_the_rate_of_the_one_above(vit, table, tm
 
 
 def test_blocks_are_unfrozen_one_after_another_from_the_top(vit, table, tmp_path):
-    made = backbones.config(table, vit, "image", {"unfreeze": 1}, epochs=5)
+    made = backbones.config(table, vit, "image", {"gradual_unfreezing": 1}, epochs=5)
     state = state_of(made, tmp_path)
     seen = []
     for epoch in range(5):
@@ -83,8 +83,8 @@ def test_blocks_are_unfrozen_one_after_another_from_the_top(vit, table, tmp_path
 
 
 def test_a_frozen_encoder_has_no_rate(vit, table):
-    made = backbones.config(table, vit, "image", {"tune": "frozen", "decay": 0.5})
-    with pytest.raises(ConfigError, match="decay: nothing of a frozen encoder is trained"):
+    made = backbones.config(table, vit, "image", {"tune": "frozen", "layer_decay": 0.5})
+    with pytest.raises(ConfigError, match="layer_decay: nothing of a frozen encoder is trained"):
         configfile.parse(made)
 
 
@@ -99,14 +99,14 @@ def pictures(*levels: int) -> Field:
 
 def test_mixup_is_the_mean_of_two_pictures_by_their_shares():
     pairs = Pairs(torch.tensor([1, 0, 2]), torch.tensor([0.25, 1.0, 0.5]))
-    x = shine(pictures(100, 200, 50), pairs).values
+    x = mixup(pictures(100, 200, 50), pairs).values
     assert [int(row.unique()) for row in x] == [175, 200, 50]
 
 
 def test_cutmix_pastes_a_rectangle_and_its_share_is_exact():
     torch.manual_seed(0)
     pairs = Pairs(torch.tensor([1, 0]), torch.tensor([0.7, 1.0]))
-    batch, exact = paste({"x": pictures(0, 200)}, pairs)
+    batch, exact = cutmix({"x": pictures(0, 200)}, pairs)
     foreign = (batch["x"].values == 200)[0, :, :, 0]
     assert exact.share[0] == pytest.approx(1 - float(foreign.float().mean()))
     assert exact.share[0] == pytest.approx(0.7, abs=0.05)
@@ -120,25 +120,25 @@ def test_tokens_of_two_texts_are_blended_place_by_place():
     x = torch.tensor([[[1.0], [0.0]], [[3.0], [5.0]]])
     keep = torch.tensor([[True, False], [True, True]])
     pairs = Pairs(torch.tensor([1, 0]), torch.tensor([0.5, 1.0]))
-    joined = join(Tokens(x, keep), pairs)
+    joined = manifold_mixup(Tokens(x, keep), pairs)
     assert joined.x[:, :, 0].tolist() == [[2.0, 2.5], [3.0, 5.0]]
     assert joined.keep.all()
 
 
-@pytest.mark.parametrize("kind", ["mixup", "cutmix", "tokens"])
+@pytest.mark.parametrize("kind", ["mixup", "cutmix", "manifold"])
 def test_a_row_lacking_what_the_other_has_stays_as_it_is(kind):
     field = pictures(1, 2, 3, 4)
     field = field._replace(present=torch.tensor([True, False, True, False]))
     for seed in range(5):
         torch.manual_seed(seed)
-        pairs = Blend(BlendSpec(kind=kind, alpha=1.0)).draw({"x": field})
+        pairs = Mixup(MixupSpec(kind=kind, alpha=1.0)).draw({"x": field})
         unlike = field.present != field.present[pairs.other]
         assert (pairs.share[unlike] == 1).all()
 
 
 def blended(table, kind: str, **train) -> dict:
-    made = tiny.config(table, blend={"kind": kind, "alpha": 1.0}, **train)
-    if kind != "tokens":
+    made = tiny.config(table, mixup={"kind": kind, "alpha": 1.0}, **train)
+    if kind != "manifold":
         made["inputs"] = {"photo": made["inputs"]["photo"]}
     made["targets"] = {
         "label": {"kind": "category"}, "amount": {"kind": "number"}, "tags": {"kind": "labels"},
@@ -146,7 +146,7 @@ def blended(table, kind: str, **train) -> dict:
     return made
 
 
-@pytest.mark.parametrize("kind", ["mixup", "cutmix", "tokens"])
+@pytest.mark.parametrize("kind", ["mixup", "cutmix", "manifold"])
 def test_a_blended_loss_is_that_of_both_answers_by_their_shares(kind, table, tmp_path, monkeypatch):
     state = state_of(blended(table, kind), tmp_path)
     model = state.model.eval()
@@ -156,12 +156,12 @@ def test_a_blended_loss_is_that_of_both_answers_by_their_shares(kind, table, tmp
 
     def loss(order: torch.Tensor, share: float) -> float:
         pairs = Pairs(order, torch.full((rows,), share))
-        monkeypatch.setattr(model.blend, "draw", lambda batch: pairs)
+        monkeypatch.setattr(model.mixup, "draw", lambda batch: pairs)
         return model.loss(inputs, targets).item()
 
-    blend, model.blend = model.blend, None
+    blending, model.mixup = model.mixup, None
     plain = model.loss(inputs, targets).item()
-    model.blend = blend
+    model.mixup = blending
     same, turned = torch.arange(rows), torch.arange(rows).roll(1)
     assert loss(turned, 1.0) == pytest.approx(plain, rel=1e-5)
     assert loss(same, 0.3) == pytest.approx(plain, rel=1e-5)
@@ -170,23 +170,23 @@ def test_a_blended_loss_is_that_of_both_answers_by_their_shares(kind, table, tmp
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["mixup", "cutmix", "tokens"])
+@pytest.mark.parametrize("kind", ["mixup", "cutmix", "manifold"])
 def test_a_blended_run_that_is_stopped_ends_the_same(kind, table, tmp_path, monkeypatch):
     resuming.assert_resumes(blended(table, kind), tmp_path, monkeypatch, 2)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["mixup", "cutmix", "tokens"])
+@pytest.mark.parametrize("kind", ["mixup", "cutmix", "manifold"])
 def test_blending_keeps_a_model_of_few_rows_from_being_too_sure(kind, tmp_path):
     few = tiny.make(tmp_path / "few", rows=400)
     head, *rows = few.read_text(encoding="utf-8").splitlines()
     rows[64:] = [row.rpartition(",")[0] + ",valid" for row in rows[64:]]
     few.write_text("\n".join([head, *rows]) + "\n", encoding="utf-8")
 
-    def log_loss(blend: dict | None) -> float:
-        made = tiny.config(few, epochs=30, blend=blend, lr=0.01)
+    def log_loss(mixup: dict | None) -> float:
+        made = tiny.config(few, epochs=30, mixup=mixup, lr=0.01)
         made["inputs"] = {"photo": made["inputs"]["photo"]}
-        state = state_of(made, tmp_path / str(blend))
+        state = state_of(made, tmp_path / str(mixup))
         for epoch in range(30):
             an_epoch(state, epoch)
         from mmbm.training.trainer import valid_scores
@@ -201,9 +201,9 @@ def test_blending_keeps_a_model_of_few_rows_from_being_too_sure(kind, tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"blend": "mixup"}, "mixup blends pictures, and 'speech' is none"),
-        ({"blend": "tokens", "chunk": 4}, "leave train.chunk out"),
-        ({"blend": {"alpha": 0}}, r"train\.blend"),
+        ({"mixup": "mixup"}, "mixup blends pictures, and 'speech' is none"),
+        ({"mixup": "manifold", "micro_batch_size": 4}, "leave train.micro_batch_size out"),
+        ({"mixup": {"alpha": 0}}, r"train\.mixup"),
     ],
 )
 def test_what_can_not_be_blended_is_said(change, message, table):
@@ -218,11 +218,11 @@ def test_a_frozen_encoder_reads_blended_pictures_anew_and_that_is_said(
 ):
     from mmbm.training.feature_cache import precomputed
 
-    made = backbones.config(table, vit, "image", {"tune": "frozen"}, blend="cutmix")
+    made = backbones.config(table, vit, "image", {"tune": "frozen"}, mixup="cutmix")
     config = configfile.parse(made)
     data = prepare(config, tmp_path)
     assert precomputed(config, Model(config, data.columns), data, tmp_path).columns == data.columns
-    assert "photo: train.blend: cutmix changes its cells" in capsys.readouterr().err
+    assert "photo: train.mixup: cutmix changes its cells" in capsys.readouterr().err
 
 
 # ── self-training ────────────────────────────────────────────────────────────────────────────────

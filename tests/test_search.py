@@ -159,7 +159,7 @@ def test_another_bundle_does_not_search_it(index, bundle, bundle_path, tmp_path)
     assert len(mmbm.load_index(index.path, copy)) == len(index)
     with pytest.raises(BundleError, match=r"made with version .*mmbm index"):
         mmbm.load_index(index.path, bundle_path)
-    with pytest.raises(BundleError, match="no target of kind match"):
+    with pytest.raises(BundleError, match="no target of kind contrastive"):
         mmbm.load(bundle_path).index("x.csv", tmp_path / "x")
 
 

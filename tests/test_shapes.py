@@ -52,7 +52,7 @@ def test_a_bundle_reads_a_table_of_objects(bundle, table: Path):
     frame = pandas.DataFrame({"photo": pandas.Series([Image.open(f) for f in files], dtype=object)})
     left_out = ("speech", "remark", "speed", "place")
 
-    objects = list(bundle.predict(frame, without=left_out))
+    objects = list(bundle.predict(frame, drop_input=left_out))
 
     for one, file in zip(objects, files):
         wanted = answer(bundle, photo=str(file))

@@ -108,9 +108,9 @@ def test_any_text_survives_its_tokens(bundle):
 def test_contributions_say_what_the_text_needs(bundle, table, rows):
     row = next(row for row in rows if row["question"] == "What colour?")
     (said,) = bundle.predict(asked(row), root=table.parent, explain=True)
-    parts = [said[f"answer.because.{name}"] for name in ("prior", "photo", "table", "question")]
+    parts = [said[f"answer.attribution.{name}"] for name in ("prior", "photo", "table", "question")]
     assert sum(parts) == pytest.approx(1)
-    assert said["answer.because.question"] > said["answer.because.table"]
+    assert said["answer.attribution.question"] > said["answer.attribution.table"]
 
 
 def test_golden_texts_are_verified_word_by_word(bundle, tmp_path):
@@ -182,7 +182,7 @@ def test_a_stopped_and_resumed_run_ends_with_the_same_weights(table, tmp_path, m
 
 @pytest.mark.slow
 def test_it_goes_with_other_targets_and_in_chunks(table, tmp_path):
-    config = told.config(table, epochs=1, chunk=4)
+    config = told.config(table, epochs=1, micro_batch_size=4)
     config["targets"]["number"] = {"kind": "category"}
     del config["inputs"]["number"]
     bundle = mmbm.train(config, run=tmp_path / "run")
@@ -247,7 +247,7 @@ def test_a_beam_finds_what_greedy_misses():
     start = State(np.array([1]), np.zeros((1, 1, 2, 1, 1, 1), np.float32), np.ones((1, 1), bool))
 
     def best(width):
-        spec = TextTarget(beam=width, max_tokens=6)
+        spec = TextTarget(beam_size=width, max_tokens=6)
         return beam(Writing(runner, {"t": spec}), "t", start).tokens
 
     assert best(2) == [3, 4, 0]
@@ -283,7 +283,7 @@ def test_a_text_that_is_too_long_is_a_bad_cell_and_never_cut(bundle, table, tmp_
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"beam": 4, "temperature": 1.0}, "beam or temperature"),
+        ({"beam_size": 4, "temperature": 1.0}, "beam_size or temperature"),
         ({"decoder": {"size": "huge"}}, r"targets\.answer\.decoder\.size"),
         ({"top_p": 0}, "top_p"),
     ],
@@ -296,7 +296,7 @@ def test_what_cannot_be_is_said_by_the_config(table, change, message):
 
 
 def test_rows_are_not_blended_for_a_text(table):
-    config = told.config(table, blend="tokens")
+    config = told.config(table, mixup="manifold")
     with pytest.raises(ConfigError, match="two rows can't be blended for 'answer', a text"):
         configfile.parse(config)
 

@@ -21,7 +21,7 @@ from mmbm.training.export_onnx import example
 
 def small(table, **train):
     """Numbers and a category only: trains in a moment."""
-    config = tiny.config(table, **{"epochs": 1, "golden": 0, **train})
+    config = tiny.config(table, **{"epochs": 1, "golden_rows": 0, **train})
     config["inputs"] = {k: config["inputs"][k] for k in ("speed", "place")}
     return config
 
@@ -131,7 +131,7 @@ def test_going_on_from_a_bundle_keeps_what_it_knew_and_learns_new_classes(table,
     second = mmbm.train(config, run=tmp_path / "second", start=first.path)
     assert second.columns["label"].state["values"] == ["blue", "green", "red", "crimson"]
     assert second.columns["speed"].state == first.columns["speed"].state
-    said = {a["label"] for a in second.predict(more, without=[])}
+    said = {a["label"] for a in second.predict(more, drop_input=[])}
     assert "crimson" in said
 
 
@@ -169,8 +169,8 @@ def test_inputs_that_share_weights_have_one_set(table, tmp_path):
         encoding="utf-8",
     )
     spec = {"kind": "image", "size": 8, "encoder": {"kind": "cnn", "size": "tiny", "width": 4}}
-    config = tiny.config(twice, epochs=1, golden=2)
-    config["inputs"] = {"photo": spec, "again": {**spec, "same_as": "photo"}}
+    config = tiny.config(twice, epochs=1, golden_rows=2)
+    config["inputs"] = {"photo": spec, "again": {**spec, "share_weights_with": "photo"}}
     bundle = mmbm.train(config, run=tmp_path / "run")
     model = restore(bundle)
     assert model.inputs["again"].original is model.inputs["photo"]
@@ -232,7 +232,9 @@ def test_an_empty_category_has_an_index_to_trace_with():
 
 def test_each_modality_is_hidden_as_often_as_the_config_says(bundle_path):
     bundle = load(bundle_path)
-    fusion = bundle.config.fusion.model_copy(update={"drop": {"photo": 0.5, "remark": 0.0}})
+    fusion = bundle.config.fusion.model_copy(
+        update={"modality_dropout": {"photo": 0.5, "remark": 0.0}}
+    )
     config = bundle.config.model_copy(update={"fusion": fusion})
     model = Model(config, bundle.columns)
     torch.manual_seed(0)
@@ -250,7 +252,7 @@ def test_a_number_on_a_logarithmic_scale_exports_and_keeps_its_golden_answers(tm
     config = {
         "inputs": {"a": "number", "b": "number"},
         "targets": {"price": {"kind": "number", "log": True}},
-        "train": {"epochs": 10, "golden": 8},
+        "train": {"epochs": 10, "golden_rows": 8},
     }
     bundle = mmbm.train(config, table=table, run=tmp_path / "run")
     assert bundle.predict([{"a": 0.9, "b": 0.9}])[0]["price"] > 1e5

@@ -79,14 +79,14 @@ def test_a_sound_that_is_absent_says_nothing_rather_than_silence(bundle):
     assert answer["words"] is None
     assert answer["words.confidence"] == 0
     assert answer["words.times"] == []
-    (unsure,) = bundle.predict({}, min_confidence=0.5)
+    (unsure,) = bundle.predict({}, abstain_below=0.5)
     assert unsure["words"] == "not sure"
 
 
 def test_contributions_are_the_probability_of_the_text(bundle, table, told):
     (answer,) = bundle.predict({"speech": told[0]["speech"]}, root=table.parent, explain=True)
-    assert answer["words.because.prior"] == 0
-    assert answer["words.because.speech"] == pytest.approx(answer["words.confidence"])
+    assert answer["words.attribution.prior"] == 0
+    assert answer["words.attribution.speech"] == pytest.approx(answer["words.confidence"])
 
 
 def test_a_character_that_training_has_not_seen_is_an_error(bundle, table, told):
@@ -216,7 +216,12 @@ def test_it_goes_with_other_targets_and_without_changing_what_they_see(table, tm
 
 def test_a_beam_search_with_a_language_model_is_what_answers(table, tmp_path):
     config = spoken.config(table, epochs=3)
-    config["targets"]["words"] |= {"beam": 8, "order": 3, "units": "bpe", "vocabulary": 12}
+    config["targets"]["words"] |= {
+        "beam_size": 8,
+        "ngram_order": 3,
+        "tokenizer": "bpe",
+        "vocab_size": 12,
+    }
     bundle = mmbm.train(config, run=tmp_path / "run")
     assert bundle.columns["words"].state["ngrams"]
     assert mmbm.load(bundle.path, verify=True).evaluate(table)["rows"] == 24
@@ -260,7 +265,7 @@ def test_a_text_needs_a_token_more_for_every_repetition(tmp_path):
     from mmbm.data.store import Store, write
     from mmbm.kinds.column import build
 
-    column = build(TranscriptTarget(of="speech"))
+    column = build(TranscriptTarget(input="speech"))
     column.fit(["abb", "aaab"])
     write(tmp_path / "x.arrow", column, iter(["abb", "aaab", None, "a"]), 4, "x")
     store = Store(tmp_path / "x.arrow", column.storage)
@@ -284,9 +289,12 @@ def test_going_on_with_new_characters_is_told(bundle, table, tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"of": "voice"}, r"targets\.words\.of: 'voice' is no audio input; there are: speech"),
-        ({"order": 3}, "needs a beam search"),
-        ({"units": "word"}, "units"),
+        (
+            {"input": "voice"},
+            r"targets\.words\.input: 'voice' is no audio input; there are: speech",
+        ),
+        ({"ngram_order": 3}, "needs a beam search"),
+        ({"tokenizer": "word"}, "tokenizer"),
     ],
 )
 def test_what_cannot_be_is_said_by_the_config(table, change, message):

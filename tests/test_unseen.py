@@ -123,7 +123,7 @@ def folder(tmp_path_factory):
 CONFIG = {
     "inputs": {"flag": {"kind": "category"}, "town": {"kind": "category"}},
     "targets": {"label": {"kind": "category"}},
-    "train": {"epochs": 12, "batch": 8, "lr": 0.01, "golden": 2},
+    "train": {"epochs": 12, "batch_size": 8, "lr": 0.01, "golden_rows": 2},
 }
 
 
@@ -189,7 +189,7 @@ def test_going_on_from_a_bundle_keeps_a_truth_value_one_class(tmp_path):
         "inputs": {"x": {"kind": "number"}},
         "targets": {"y": {"kind": "category"}},
         "members": ["network"],
-        "train": {"epochs": 1, "batch": 8, "golden": 0},
+        "train": {"epochs": 1, "batch_size": 8, "golden_rows": 0},
     }
     first = mmbm.train(config, table=pd.DataFrame({"x": x, "y": x == 1}), run=tmp_path / "first")
     more = pd.DataFrame({"x": x, "y": np.where(x == 1, "yes", "no")})

@@ -26,7 +26,7 @@ def trained(count: int, folder, extra=()):
         "inputs": inputs,
         "targets": {"label": {"kind": "category"}},
         "members": ["network"],
-        "train": {"epochs": 1, "batch": 8, "golden": 4},
+        "train": {"epochs": 1, "batch_size": 8, "golden_rows": 4},
     }
     return mmbm.train(config, table=frame, run=folder / f"run-{count}"), frame
 

@@ -50,7 +50,7 @@ def recording(folder, letters: int, seed: int = 1):
 def windows(seconds=1.0, overlap=0.4, stride=2, rate=8000) -> Windows:
     spec = AudioSpec.model_validate(
         {
-            "kind": "audio", "rate": rate, "seconds": seconds,
+            "kind": "audio", "sample_rate": rate, "seconds": seconds,
             "windows": {"overlap": overlap}, "encoder": RNNSpec(stride=stride),
         }
     )  # fmt: skip
@@ -135,7 +135,7 @@ def test_evaluating_a_bundle_hears_long_recordings_too(bundle, tmp_path):
 
 def test_contributions_of_a_long_recording_are_its_confidence(bundle, tmp_path):
     (answer,) = bundle.predict({"speech": recording(tmp_path, 60)[0]}, explain=True)
-    assert answer["words.because.speech"] == pytest.approx(answer["words.confidence"])
+    assert answer["words.attribution.speech"] == pytest.approx(answer["words.confidence"])
 
 
 def test_words_are_placed_the_same_a_part_at_a_time(bundle, tmp_path, monkeypatch):

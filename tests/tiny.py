@@ -52,14 +52,14 @@ def config(table: Path, **train: Any) -> dict[str, Any]:
         "data": {"table": str(table), "split": "split"},
         "inputs": {
             "photo": {"kind": "image", "size": 12, "encoder": {"kind": "cnn", **tiny}},
-            "speech": {"kind": "audio", "rate": RATE, "seconds": 1, "bands": 16,
+            "speech": {"kind": "audio", "sample_rate": RATE, "seconds": 1, "n_mels": 16,
                        "encoder": {"kind": "cnn", **tiny}},
-            "remark": {"kind": "text", "vocabulary": 300, "encoder": {"kind": "rnn", **tiny}},
+            "remark": {"kind": "text", "vocab_size": 300, "encoder": {"kind": "rnn", **tiny}},
             "speed": {"kind": "number"},
             "place": {"kind": "category"},
         },
         "fusion": {"kind": "concat", "width": 16},
         "targets": {"label": {"kind": "category"}},
         "members": ["network"],
-        "train": {"epochs": 2, "batch": 16, "threads": 1, "golden": 4, **train},
+        "train": {"epochs": 2, "batch_size": 16, "threads": 1, "golden_rows": 4, **train},
     }  # fmt: skip

@@ -43,12 +43,13 @@ def config(table: Path, **train: Any) -> dict[str, Any]:
         "inputs": {
             "photo": {"kind": "image", "size": 8, "encoder": {"kind": "cnn", **tiny}},
             "number": {"kind": "category"},
-            "question": {"kind": "text", "vocabulary": 300, "encoder": {"kind": "rnn", **tiny}},
+            "question": {"kind": "text", "vocab_size": 300, "encoder": {"kind": "rnn", **tiny}},
         },
-        "fusion": {"kind": "transformer", "width": 32, "layers": 1, "drop": 0},
+        "fusion": {"kind": "transformer", "width": 32, "layers": 1, "modality_dropout": 0},
         "targets": {
-            "answer": {"kind": "text", "vocabulary": 350, "max_tokens": 24,
+            "answer": {"kind": "text", "vocab_size": 350, "max_tokens": 24,
                        "decoder": {"size": "tiny", "dropout": 0}}
         },
-        "train": {"epochs": 24, "batch": 16, "lr": 0.004, "threads": 1, "golden": 4, **train},
+        "train": {"epochs": 24, "batch_size": 16, "lr": 0.004, "threads": 1, "golden_rows": 4,
+                  **train},
     }  # fmt: skip

@@ -66,8 +66,9 @@ def init(
     text: Annotated[
         list[str] | None, typer.Option(help="Column to answer by writing a text.")
     ] = None,
-    match: Annotated[
-        list[str] | None, typer.Option(help="Column to align in one space; two or more.")
+    contrastive: Annotated[
+        list[str] | None,
+        typer.Option(help="Column to embed for retrieval (CLIP-style); two or more."),
     ] = None,
     drop: Annotated[list[str] | None, typer.Option(help="Column to leave out.")] = None,
     only: Annotated[list[str] | None, typer.Option(help="Use only these as inputs.")] = None,
@@ -96,7 +97,7 @@ def init(
         only or [],
         transcripts=transcript or [],
         texts=text or [],
-        matches=match or [],
+        contrastive=contrastive or [],
         weights={} if from_scratch else pretrained.installed(),
     )  # fmt: skip
     with stage(f"Writing {output}"):
@@ -186,13 +187,13 @@ def evaluate(
     bundle: BundlePath,
     table: Annotated[Path | None, typer.Argument(help="Measure on this table.")] = None,
     split: Annotated[str, typer.Option(help="train, valid, test or all.")] = "test",
-    against: Annotated[
+    compare: Annotated[
         str | None, typer.Option(help="Compare with this model at --base-url, on TABLE.")
     ] = None,
     base_url: Annotated[str | None, typer.Option(help="http://host/v1, of the model.")] = None,
-    ask: Annotated[str | None, typer.Option(help="What --against is asked of each row.")] = None,
+    ask: Annotated[str | None, typer.Option(help="What --compare is asked of each row.")] = None,
     target: Annotated[str | None, typer.Option(help="Compared; the first if not given.")] = None,
-    limit: Annotated[int, typer.Option(min=1, help="Rows that --against is asked.")] = 200,
+    limit: Annotated[int, typer.Option(min=1, help="Rows that --compare is asked.")] = 200,
     concurrency: Concurrency = 4,
     cache: Cache = KEPT,
     root: Root = None,
@@ -204,16 +205,16 @@ def evaluate(
     """Metrics with intervals, and the main metric for every subset of modalities."""
     from mmbm.bundle import load
 
-    if against and (table is None or base_url is None):
-        raise typer.BadParameter("--against needs a TABLE and --base-url.")
+    if compare and (table is None or base_url is None):
+        raise typer.BadParameter("--compare needs a TABLE and --base-url.")
     opened = load(bundle, runner=runner)
     part = None if split == "all" else split
     metrics = opened.evaluate(table, part, root=root, encoding=encoding, delimiter=delimiter)
-    if against and base_url:
+    if compare and base_url:
         from mmbm import llm as remote
 
-        endpoint = remote.Endpoint(against, base_url, concurrency, cache)
-        metrics["against"] = remote.against(
+        endpoint = remote.Endpoint(compare, base_url, concurrency, cache)
+        metrics["compare"] = remote.compare(
             opened, table, part, endpoint, ask=ask, target=target, limit=limit
         )
     report(metrics, opened, json_)
@@ -269,10 +270,12 @@ def predict(
     output: Annotated[Path | None, typer.Option("-o", help=".csv, .jsonl or .parquet.")] = None,
     cell: Annotated[list[str] | None, typer.Option(help="One row: photo=p.jpg. Repeat.")] = None,
     probabilities: Annotated[bool, typer.Option(help="Add every class's probability.")] = False,
-    min_confidence: Annotated[float, typer.Option(help='Below it: "not sure".')] = 0.0,
+    abstain_below: Annotated[float, typer.Option(help='Below it: "not sure".')] = 0.0,
     explain: Annotated[bool, typer.Option(help="Add each modality's Shapley value.")] = False,
-    embeddings: Annotated[bool, typer.Option(help="Add the embeddings of a match.")] = False,
-    without: Annotated[list[str] | None, typer.Option(help="Answer without this input.")] = None,
+    embeddings: Annotated[
+        bool, typer.Option(help="Add the embeddings of a contrastive target.")
+    ] = False,
+    drop_input: Annotated[list[str] | None, typer.Option(help="Answer without this input.")] = None,
     root: Root = None,
     encoding: Encoding = None,
     delimiter: Delimiter = None,
@@ -291,8 +294,8 @@ def predict(
     rows = parse_cells(cell) if cell else table
     answers = answer(
         load(bundle, verify=verify, runner=runner), rows, root=root, encoding=encoding,
-        delimiter=delimiter, probabilities=probabilities, min_confidence=min_confidence,
-        explain=explain, embeddings=embeddings, without=without or (),
+        delimiter=delimiter, probabilities=probabilities, abstain_below=abstain_below,
+        explain=explain, embeddings=embeddings, drop_input=drop_input or (),
     )  # fmt: skip
     counted = Counted(answers)
     write_rows(counted, output)
@@ -307,7 +310,9 @@ def index(
     bundle: BundlePath,
     table: Annotated[Path, typer.Argument(help="Table to embed.")],
     output: Annotated[str, typer.Option("-o", help="Folder, or s3://bucket/index.")],
-    target: Annotated[str | None, typer.Option(help="The match; the first if not given.")] = None,
+    target: Annotated[
+        str | None, typer.Option(help="The contrastive target; the first if not given.")
+    ] = None,
     root: Root = None,
     encoding: Encoding = None,
     delimiter: Delimiter = None,

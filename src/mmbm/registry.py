@@ -22,7 +22,7 @@ ANSWERS = {
     "number": "mmbm.kinds.number.answer:NumberAnswer",
     "labels": "mmbm.kinds.labels.answer:LabelsAnswer",
     "transcript": "mmbm.kinds.transcript.answer:TranscriptAnswer",
-    "match": "mmbm.kinds.contrastive.answer:MatchAnswer",
+    "contrastive": "mmbm.kinds.contrastive.answer:ContrastiveAnswer",
     "text": "mmbm.kinds.text.answer:TextAnswer",
 }
 FRONTENDS = {

@@ -15,7 +15,7 @@ from mmbm.kinds.audio.column import AudioColumn
 
 
 def decode(cell, **options) -> np.ndarray:
-    return AudioColumn(AudioSpec(**{"rate": 8000, **options})).decode(cell)
+    return AudioColumn(AudioSpec(**{"sample_rate": 8000, **options})).decode(cell)
 
 
 def loudest_hertz(wave: np.ndarray, rate: int) -> float:
@@ -32,7 +32,7 @@ def test_16_bit_samples_at_the_asked_rate_are_kept_exactly():
 @pytest.mark.parametrize("format", damaged.SOUND_FORMATS)
 @pytest.mark.parametrize("rate", [8000, 16000, 44100, 48000])
 def test_a_tone_keeps_its_pitch_length_and_loudness(format: str, rate: int):
-    wave = decode(damaged.sound(damaged.tone(0.5, rate), rate, format), rate=16000)
+    wave = decode(damaged.sound(damaged.tone(0.5, rate), rate, format), sample_rate=16000)
 
     assert abs(loudest_hertz(wave, 16000) - 440) < 5
     assert abs(len(wave) - 8000) < 1200  # MP3 and Ogg pad
@@ -40,7 +40,7 @@ def test_a_tone_keeps_its_pitch_length_and_loudness(format: str, rate: int):
 
 
 def test_a_container_that_libsndfile_does_not_know_is_read():
-    wave = decode(damaged.m4a(damaged.tone(0.5, 16000)), rate=16000)
+    wave = decode(damaged.m4a(damaged.tone(0.5, 16000)), sample_rate=16000)
 
     assert abs(loudest_hertz(wave, 16000) - 440) < 5
     assert abs(len(wave) - 8000) < 2100
@@ -57,7 +57,7 @@ def test_channels_are_averaged():
 def test_a_high_tone_does_not_fold_into_a_low_one():
     hiss = damaged.sound(damaged.tone(0.5, 48000, hertz=7000), 48000)
 
-    wave = decode(hiss, rate=8000)  # Nyquist 4 kHz
+    wave = decode(hiss, sample_rate=8000)  # Nyquist 4 kHz
 
     assert np.abs(wave[500:-500]).max() < 40
 
@@ -69,7 +69,7 @@ def test_a_long_clip_is_cropped_where_asked(crop: str, level: float, container: 
     wave = np.concatenate([damaged.tone(1, 16000) * 2 * part for part in (0.1, 0.2, 0.3)])
     data = damaged.m4a(wave) if container == "m4a" else damaged.sound(wave, 16000, container)
 
-    kept = decode(data, rate=16000, seconds=0.5, crop=crop)
+    kept = decode(data, sample_rate=16000, seconds=0.5, crop=crop)
 
     assert len(kept) == 8000
     assert abs(np.abs(kept[2400:-2400]).max() / 32768 - level) < 0.03
@@ -169,7 +169,7 @@ def test_real_recordings_are_read_at_the_asked_rate(data):
     clips = sorted((data / "fsdd" / "audio").glob("*.flac"))[:20]
     for clip in clips:
         info = soundfile.info(clip)
-        wave = decode(clip, rate=16000)
+        wave = decode(clip, sample_rate=16000)
         assert abs(len(wave) - 16000 * info.frames / info.samplerate) <= 2
         assert wave.std() > 50
 

@@ -37,23 +37,26 @@ TEXTS = ["turn on the light", "请打开客厅的灯", "turn it off", ""]
 KINDS = {
     "image": Kind(ImageSpec(size=16), [damaged.picture(), damaged.picture(format="JPEG")]),
     "image, grey and padded": Kind(
-        ImageSpec(size=(8, 24), channels=1, fit="pad"), [damaged.picture()]
+        ImageSpec(size=(8, 24), channels=1, resize="pad"), [damaged.picture()]
     ),
-    "image, cropped": Kind(ImageSpec(size=20, fit="crop"), [damaged.picture()]),
+    "image, cropped": Kind(ImageSpec(size=20, resize="crop"), [damaged.picture()]),
     "audio": Kind(
-        AudioSpec(rate=16000, seconds=0.25), [damaged.sound(), damaged.sound(rate=44100)]
+        AudioSpec(sample_rate=16000, seconds=0.25), [damaged.sound(), damaged.sound(rate=44100)]
     ),
-    "audio, end": Kind(AudioSpec(rate=4000, seconds=0.1, crop="end"), [damaged.sound()]),
-    "text": Kind(TextSpec(vocabulary=300, max_tokens=12), TEXTS),
+    "audio, end": Kind(AudioSpec(sample_rate=4000, seconds=0.1, crop="end"), [damaged.sound()]),
+    "text": Kind(TextSpec(vocab_size=300, max_tokens=12), TEXTS),
     "number": Kind(NumberSpec(), [1, 2.5, "3", "-4e2", True]),
     "number, log": Kind(NumberSpec(log=True), [0, 10, 1e6]),
     "number target": Kind(NumberTarget(), [0.5, "1"]),
     "category": Kind(CategorySpec(), ["red", "blue", 3, "3", True]),
     "category target": Kind(CategoryTarget(), ["yes", "no"]),
     "labels": Kind(LabelsSpec(), ["a;b", ["c"], "b", ""]),
-    "transcript target": Kind(TranscriptTarget(of="speech"), TEXTS[:3]),
+    "transcript target": Kind(TranscriptTarget(input="speech"), TEXTS[:3]),
     "transcript target, pieces": Kind(
-        TranscriptTarget(of="speech", units="bpe", vocabulary=40, beam=4, order=2), TEXTS[:3]
+        TranscriptTarget(
+            input="speech", tokenizer="bpe", vocab_size=40, beam_size=4, ngram_order=2
+        ),
+        TEXTS[:3],
     ),
     "labels target": Kind(LabelsTarget(separator=","), ["a,b", "c"]),
 }

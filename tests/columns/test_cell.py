@@ -69,7 +69,7 @@ def test_a_sound_of_a_dataset_is_read_by_its_rate(shape):
     wave = np.full(shape, 0.25)
     cell = {"array": wave, "sampling_rate": 8000, "path": None}
 
-    decoded = AudioColumn(AudioSpec(rate=8000)).decode(locate(cell, None))
+    decoded = AudioColumn(AudioSpec(sample_rate=8000)).decode(locate(cell, None))
 
     assert len(decoded) == 800
     assert abs(int(decoded[100]) - 8192) <= 1

@@ -138,7 +138,7 @@ def test_an_animation_is_its_first_frame():
 
 
 def test_pad_keeps_the_whole_picture_between_bars():
-    array = decode(damaged.picture(np.full((8, 16, 3), 200, np.uint8)), fit="pad")
+    array = decode(damaged.picture(np.full((8, 16, 3), 200, np.uint8)), resize="pad")
 
     assert (array[4:12] == 200).all()
     assert not array[:4].any()
@@ -149,7 +149,7 @@ def test_crop_keeps_the_middle_and_fills_the_size():
     wide = np.zeros((16, 48, 3), np.uint8)
     wide[:, 16:32] = 200
 
-    assert (decode(damaged.picture(wide), fit="crop") == 200).all()
+    assert (decode(damaged.picture(wide), resize="crop") == 200).all()
 
 
 def test_stretch_uses_all_of_the_picture():

@@ -10,7 +10,7 @@ from mmbm.errors import ConfigError
 from mmbm.kinds.text.column import TextColumn
 from mmbm.kinds.text.ngrams import learn, terms
 
-SPEC = TextSpec(units="ngram", encoder={"kind": "bag"}, lowercase=True, vocabulary=2000,
+SPEC = TextSpec(tokenizer="ngram", encoder={"kind": "bag"}, lowercase=True, vocab_size=2000,
                 max_tokens=400)  # fmt: skip
 TEXTS = ["Really comfortable shirt", "comfortable and soft", "not comfortable", "这件衬衫很舒服"]
 
@@ -49,7 +49,7 @@ def test_a_term_of_one_text_is_kept_only_where_texts_are_few():
 
 def test_the_vocabulary_is_bounded_and_has_what_most_texts_have():
     assert learn(["a b", "a c", "a d"], True, 1) == ["a"]
-    assert max(fitted().decode(" ".join(TEXTS))) < fitted().state["vocabulary"] <= SPEC.vocabulary
+    assert max(fitted().decode(" ".join(TEXTS))) < fitted().state["vocab_size"] <= SPEC.vocab_size
 
 
 @given(st.text(max_size=300))
@@ -58,7 +58,7 @@ def test_any_text_has_bounded_ids_also_after_its_state_was_saved(text):
     assert ids.dtype == np.int32
     assert 1 <= len(ids) <= SPEC.max_tokens
     assert ids[0] == 1
-    assert set(ids[1:].tolist()) <= set(range(2, COLUMN.state["vocabulary"]))
+    assert set(ids[1:].tolist()) <= set(range(2, COLUMN.state["vocab_size"]))
 
 
 COLUMN = fitted()
@@ -68,9 +68,8 @@ COLUMN = fitted()
     ("options", "message"),
     [
         ({"encoder": {"kind": "rnn"}}, "no order of words"),
-        ({"encoder": {"kind": "bag"}, "tokenizer": "x.json"}, "leave tokenizer out"),
     ],
 )
 def test_what_can_not_read_n_grams_is_said(options, message):
     with pytest.raises((ConfigError, ValueError), match=message):
-        TextSpec(units="ngram", **options)
+        TextSpec(tokenizer="ngram", **options)

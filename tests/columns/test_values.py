@@ -78,9 +78,9 @@ def test_composed_and_decomposed_letters_are_the_same_text():
 
 def test_the_vocabulary_has_the_size_asked_for_at_most():
     words = [f"word{i} again{i % 7}" for i in range(3000)]
-    state = TextColumn(TextSpec(vocabulary=400)).fit(words)
+    state = TextColumn(TextSpec(vocab_size=400)).fit(words)
 
-    assert 300 < state["vocabulary"] <= 400
+    assert 300 < state["vocab_size"] <= 400
     assert json.loads(state["tokenizer"])["model"]["type"] == "BPE"
 
 
@@ -100,7 +100,7 @@ def test_a_named_tokenizer_keeps_its_own_special_tokens(tmp_path):
         column = fitted(TextColumn(TextSpec(tokenizer=str(path), max_tokens=4)), ["never read"])
         assert column.decode("light").tolist() == [1, 3, 2]
         assert column.decode("light a b c").tolist() == [1, 3, 0, 2]
-        assert column.state["vocabulary"] == 4
+        assert column.state["vocab_size"] == 4
 
 
 def test_a_tokenizer_that_is_not_there_is_a_config_error(tmp_path):

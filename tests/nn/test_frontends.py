@@ -35,8 +35,8 @@ def make(kind: str) -> nn.Module:
     number = {"mean": 50.0, "std": 25.0, "edges": [0.0, 25.0, 50.0, 75.0, 100.0]}
     build = {
         "image": lambda: ImageFrontend(ImageSpec(size=12), column()),
-        "audio": lambda: LogMel(AudioSpec(rate=RATE), column()),
-        "text": lambda: TextFrontend(TextSpec(), column({"vocabulary": 300})),
+        "audio": lambda: LogMel(AudioSpec(sample_rate=RATE), column()),
+        "text": lambda: TextFrontend(TextSpec(), column({"vocab_size": 300})),
         "number": lambda: NumberFrontend(NumberSpec(), column(number)),
         "category": lambda: CategoryFrontend(CategorySpec(), column({"values": ["a", "b"]})),
         "labels": lambda: LabelsFrontend(LabelsSpec(), column(shape=(4,))),
@@ -127,7 +127,7 @@ def test_gradients_reach_every_parameter(kind):
 
 # ── picture ──────────────────────────────────────────────────────────────────────────────────────
 
-EVERYTHING = ImageAugment(flip=True, crop=0.3, erase=0.5)
+EVERYTHING = ImageAugment(flip=True, crop=0.3, random_erasing=0.5)
 
 
 def ramp(rows: int) -> torch.Tensor:
@@ -202,7 +202,7 @@ def test_crop_shifts_and_repeats_the_edge():
 
 def test_erase_blanks_a_rectangle_in_a_part_of_the_rows():
     torch.manual_seed(0)
-    spec = ImageSpec(channels=1, augment=ImageAugment(erase=0.4))
+    spec = ImageSpec(channels=1, augment=ImageAugment(random_erasing=0.4))
     front = ImageFrontend(spec, column()).train()
     white = torch.full((500, 32, 32, 1), 255, dtype=torch.uint8)
     grey = front(field(white)).x[:, 0] == 0  # [B, 32, 32]
@@ -237,7 +237,7 @@ def test_log_mel_is_what_numpy_computes(rate, bands):
     time = np.arange(rate // 2) / rate
     tone = 9000 * np.sin(2 * np.pi * (300 + 2000 * time) * time)  # a rising tone in soft noise
     wave = np.rint(tone + 50 * rng.standard_normal(len(time))).astype(np.int16)
-    front = LogMel(AudioSpec(rate=rate, bands=bands), column()).eval()
+    front = LogMel(AudioSpec(sample_rate=rate, n_mels=bands), column()).eval()
     x, keep = front(field(torch.from_numpy(wave)[None], [len(wave)]))
     expected = reference(wave, rate, bands)
     assert keep.all()
@@ -270,14 +270,14 @@ def test_within_a_range_neither_level_nor_soft_noise_tells():
     both = torch.stack([20000 * word, noisy]).round().to(torch.int16)
     gaps = {}
     for decibels in (None, 30):
-        front = LogMel(AudioSpec(rate=RATE, range=decibels), column()).eval()
+        front = LogMel(AudioSpec(sample_rate=RATE, top_db=decibels), column()).eval()
         x = front(field(both, [RATE] * 2)).x
         gaps[decibels] = (x[0] - x[1]).abs().mean()
     assert gaps[30] < gaps[None] / 10
 
 
 def test_what_is_within_the_range_is_the_clips_own_whatever_stands_beside_it():
-    front = LogMel(AudioSpec(rate=RATE, range=50), column()).eval()
+    front = LogMel(AudioSpec(sample_rate=RATE, top_db=50), column()).eval()
     batch = example("audio", [900, 400])
     batch.values[0] //= 50
     for i, length in enumerate([900, 400]):
@@ -289,7 +289,7 @@ def test_what_is_within_the_range_is_the_clips_own_whatever_stands_beside_it():
 @pytest.mark.parametrize("level", [0, 1, 32767, -32768])
 @pytest.mark.parametrize("decibels", [None, 50])
 def test_short_silent_and_clipped_sounds_stay_finite(length, level, decibels):
-    front = LogMel(AudioSpec(rate=RATE, range=decibels), column()).train()
+    front = LogMel(AudioSpec(sample_rate=RATE, top_db=decibels), column()).train()
     x, keep = front(field(torch.full((2, length), level, dtype=torch.int16), [length] * 2))
     assert x.isfinite().all()
     assert x.shape[1] == length // 160 + 1
@@ -307,8 +307,8 @@ def test_every_mel_band_hears_something_at_any_rate(rate, bands):
 
 def test_masks_are_drawn_per_clip_in_training_only_and_never_touch_padding():
     torch.manual_seed(0)
-    augment = AudioAugment(bands=20, frames=0.3)
-    front = LogMel(AudioSpec(rate=RATE, augment=augment), column())
+    augment = AudioAugment(freq_mask=20, time_mask=0.3)
+    front = LogMel(AudioSpec(sample_rate=RATE, augment=augment), column())
     clip = example("audio", [8000] * 6).values[:1].expand(6, -1)
     batch = field(clip, [8000, 8000, 8000, 8000, 8000, 4000])
     plain, masked = front.eval()(batch).x, front.train()(batch).x
@@ -320,14 +320,16 @@ def test_masks_are_drawn_per_clip_in_training_only_and_never_touch_padding():
 
 
 def test_no_masks_when_they_are_turned_off():
-    front = LogMel(AudioSpec(rate=RATE, augment=AudioAugment(bands=0, frames=0)), column())
+    front = LogMel(
+        AudioSpec(sample_rate=RATE, augment=AudioAugment(freq_mask=0, time_mask=0)), column()
+    )
     batch = example("audio", [4000, 2000])
     assert torch.equal(front.train()(batch).x, front.eval()(batch).x)
 
 
 def changed(batch: Field, **augment: float) -> Features:
     torch.manual_seed(0)
-    spec = AudioSpec(rate=RATE, augment=AudioAugment(bands=0, frames=0, **augment))
+    spec = AudioSpec(sample_rate=RATE, augment=AudioAugment(freq_mask=0, time_mask=0, **augment))
     return LogMel(spec, column()).train()(batch)
 
 
@@ -339,7 +341,7 @@ def tones(hertz: float, seconds: list[float]) -> Field:
 
 def test_noise_fills_what_is_silent_differently_in_each_clip_and_leaves_the_tone():
     batch = tones(1500, [0.5] * 8)
-    plain, noisy = changed(batch).x[:, 10:40], changed(batch, noise=20).x[:, 10:40]
+    plain, noisy = changed(batch).x[:, 10:40], changed(batch, noise_snr=20).x[:, 10:40]
     assert torch.equal(noisy[:, 10].argmax(1), plain[:, 10].argmax(1))
     silent = plain[0, 20] < plain[0, 20].mean()  # bands
     spread = [x[:, :, silent].std(dim=1).mean(1) for x in (plain, noisy)]
@@ -350,7 +352,7 @@ def test_noise_fills_what_is_silent_differently_in_each_clip_and_leaves_the_tone
 
 def test_warp_moves_a_tone_to_neighbouring_bands_differently_in_each_clip():
     batch = tones(1500, [0.5] * 8)
-    plain, warped = changed(batch).x[:, 20].argmax(1), changed(batch, warp=0.2).x[:, 20].argmax(1)
+    plain, warped = changed(batch).x[:, 20].argmax(1), changed(batch, vtlp=0.2).x[:, 20].argmax(1)
     assert len(set(warped.tolist())) > 3
     step = to_mel(torch.tensor(RATE / 2)) / 65  # between two of 64 bands
     hertz = to_hertz(step * (warped + 1)) / to_hertz(step * (plain + 1))
@@ -359,7 +361,7 @@ def test_warp_moves_a_tone_to_neighbouring_bands_differently_in_each_clip():
 
 def test_speed_makes_clips_longer_and_shorter_and_leaves_the_pitch():
     batch = tones(1500, [0.5] * 8)
-    plain, played = changed(batch), changed(batch, speed=0.2)
+    plain, played = changed(batch), changed(batch, tempo=0.2)
     assert plain.keep is not None
     assert played.keep is not None
     ratio = played.keep.sum(1) / plain.keep.sum(1)
@@ -426,13 +428,13 @@ def test_a_text_frontend_is_as_wide_as_its_encoder_is_large():
     sizes = {}
     for size in ("tiny", "small", "base"):
         spec = TextSpec(encoder={"kind": "rnn", "size": size})
-        sizes[size] = TextFrontend(spec, column({"vocabulary": 300})).features
+        sizes[size] = TextFrontend(spec, column({"vocab_size": 300})).features
     assert sizes["tiny"] < sizes["small"] < sizes["base"]
 
 
 def test_an_encoder_of_the_users_own_may_have_an_option_called_size():
     spec = TextSpec(encoder={"kind": "mine.parts:Reader", "size": 12})
-    assert TextFrontend(spec, column({"vocabulary": 300})).features == 128
+    assert TextFrontend(spec, column({"vocab_size": 300})).features == 128
 
 
 def test_what_a_microphone_adds_to_every_frame_is_taken_away_band_by_band():
@@ -442,10 +444,10 @@ def test_what_a_microphone_adds_to_every_frame_is_taken_away_band_by_band():
     muffled = torch.nn.functional.conv1d(speech[:, None], torch.ones(1, 1, 5) / 5, padding=2)[:, 0]
     both = (torch.cat([speech, muffled]) * 5000).to(torch.int16)
     gaps = {}
-    for way in ("clip", "band"):
-        front = LogMel(AudioSpec(rate=RATE, normalise=way), column()).eval()
+    for way in ("utterance", "band"):
+        front = LogMel(AudioSpec(sample_rate=RATE, normalize=way), column()).eval()
         x = front(field(both, [RATE] * 2)).x
         gaps[way] = (x[0] - x[1]).abs().mean()
         if way == "band":
             assert x.mean(1).abs().max() < 1e-4
-    assert gaps["band"] < gaps["clip"] / 3
+    assert gaps["band"] < gaps["utterance"] / 3

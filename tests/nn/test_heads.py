@@ -103,7 +103,7 @@ def test_the_loss_of_labels_is_a_binary_cross_entropy_each():
 
 def transcript():
     column = SimpleNamespace(state={"values": ["", "?", "a", "b"]})
-    return TranscriptHead(TranscriptTarget(of="speech"), column, 4)  # type: ignore[arg-type]
+    return TranscriptHead(TranscriptTarget(input="speech"), column, 4)  # type: ignore[arg-type]
 
 
 def heard(x, lengths, present=None):

@@ -1,4 +1,4 @@
-"""The loss of a match: who is right, what is absent, in chunks, and on several processes."""
+"""The contrastive loss: who is right, what is absent, in chunks, and on several processes."""
 
 import math
 import multiprocessing
@@ -14,10 +14,10 @@ from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 from torch import Tensor
 
-from mmbm.config import MatchTarget
+from mmbm.config import ContrastiveTarget
 from mmbm.config import load as configfile
 from mmbm.data.prepare import prepare
-from mmbm.kinds.contrastive.head import MatchHead
+from mmbm.kinds.contrastive.head import ContrastiveHead
 from mmbm.layers.batch import Context, Field, Tokens
 from mmbm.nn.model import Model
 from mmbm.training.objective import Objective, backward, unchanged
@@ -34,10 +34,10 @@ def float32():
     AcceleratorState._reset_state(reset_partial_state=True)
 
 
-def head(loss: str, columns: int = 3) -> MatchHead:
+def head(loss: str, columns: int = 3) -> ContrastiveHead:
     torch.manual_seed(0)
-    spec = MatchTarget(columns=list("abc")[:columns], loss=loss, width=WIDTH)  # type: ignore
-    return MatchHead(spec, WIDTH, 32)
+    spec = ContrastiveTarget(columns=list("abc")[:columns], loss=loss, width=WIDTH)  # type: ignore
+    return ContrastiveHead(spec, WIDTH, 32)
 
 
 def example(rows: int = 12, columns: int = 3) -> tuple[Tensor, Tensor]:
@@ -52,11 +52,11 @@ def example(rows: int = 12, columns: int = 3) -> tuple[Tensor, Tensor]:
     return z, keys
 
 
-def whole(head: MatchHead, z: Tensor, keys: Tensor, rows: int | None = None) -> Tensor:
+def whole(head: ContrastiveHead, z: Tensor, keys: Tensor, rows: int | None = None) -> Tensor:
     return torch.stack(list(head.parts(z, keys, head.learned(), rows))).sum()
 
 
-def by_hand(head: MatchHead, z: np.ndarray, keys: np.ndarray) -> float:
+def by_hand(head: ContrastiveHead, z: np.ndarray, keys: np.ndarray) -> float:
     """The definition, pair by pair and row by row."""
     scale = math.exp(head.log_scale.item())
     ways = [(i, j) for i in range(3) for j in range(3) if i != j]
@@ -158,14 +158,14 @@ def table(tmp_path_factory):
 
 def learner(table, cache, loss="infonce", dropout=0.0, encoder=None, category=False):
     """A model in training and a batch of 17 rows, with sounds, texts and pictures."""
-    config = pairs.config(table, ("photo", "en", "sound"), batch=17)
+    config = pairs.config(table, ("photo", "en", "sound"), batch_size=17)
     encoder = encoder or {"kind": "transformer", "size": "tiny", "dropout": dropout}
     for name, spec in config["inputs"].items():
-        spec = {**spec, "augment": {"hide": 0} if name == "en" else {}, "encoder": encoder}
+        spec = {**spec, "augment": {"token_dropout": 0} if name == "en" else {}, "encoder": encoder}
         if name == "sound":
-            spec["augment"] = {"bands": 0, "frames": 0}
+            spec["augment"] = {"freq_mask": 0, "time_mask": 0}
         config["inputs"][name] = spec
-    config["fusion"] |= {"dropout": dropout, "drop": dropout}
+    config["fusion"] |= {"dropout": dropout, "modality_dropout": dropout}
     config["targets"]["alike"]["loss"] = loss
     if category:
         config["targets"]["shape"] = {"kind": "category", "weight": 0.5}
@@ -221,7 +221,7 @@ def test_random_numbers_are_played_again(table, tmp_path):
     rows = [slice(at, at + 4) for at in range(0, 17, 4)]
     part = [{n: Field(*(t[r] for t in f)) for n, f in inputs.items()} for r in rows]
     z = torch.cat([model.embed(one)["alike"] for one in part])  # all graphs kept
-    loss = whole(model.matches()["alike"], z, targets["alike"].values)
+    loss = whole(model.contrastive()["alike"], z, targets["alike"].values)
     loss.backward()
     assert value == pytest.approx(loss.item(), rel=1e-5)
     for name, gradient in gradients(model).items():
@@ -247,7 +247,7 @@ def test_running_statistics_are_counted_once(table, tmp_path):
     assert {int(count) for count in counts} == {2}  # chunks, not four passes
 
 
-def test_a_chunk_without_a_match_is_the_gradient_of_the_batch_too(table, tmp_path):
+def test_a_chunk_without_a_contrastive_target_is_the_gradient_of_the_batch_too(table, tmp_path):
     model, inputs, targets = learner(table, tmp_path, category=True)
     del model.targets._modules[model.targets.names.pop("alike")]
     targets.pop("alike")

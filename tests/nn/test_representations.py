@@ -17,7 +17,7 @@ from mmbm.nn.representations import build
 @pytest.fixture(scope="module")
 def prepared(table, tmp_path_factory):
     made = {**tiny.config(table), "members": ["linear"]}
-    made["inputs"]["remark"] |= {"units": "word"}
+    made["inputs"]["remark"] |= {"tokenizer": "word"}
     config = configfile.parse(made)
     data = prepare(config, tmp_path_factory.mktemp("prepared"))
     return config, data

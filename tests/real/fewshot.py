@@ -55,7 +55,7 @@ def tasks(lite0: str, minilm: str) -> dict[str, Task]:
                                          "encoder": pretrained(minilm, "frozen")},
             "all-MiniLM-L6-v2, lora": {"kind": "text", "max_tokens": 32,
                                        "encoder": pretrained(minilm, "lora")},
-            "from scratch: bag": {"kind": "text", "units": "word", "lowercase": True,
+            "from scratch: bag": {"kind": "text", "tokenizer": "word", "lowercase": True,
                                   "encoder": {"kind": "bag", "size": "base"}},
         }),
     }  # fmt: skip
@@ -100,8 +100,8 @@ def measure(name: str, task: Task, table: Path, way: str, shots: int, seed: int)
         "inputs": {task.column: task.ways[way]},
         "targets": {target: {"kind": "category"}},
         "train": {
-            "batch": batch, "epochs": max(10, STEPS // max(rows // batch, 1)), "seed": seed,
-            "golden": 0, "threads": 1,
+            "batch_size": batch, "epochs": max(10, STEPS // max(rows // batch, 1)), "seed": seed,
+            "golden_rows": 0, "threads": 1,
         },
     }  # fmt: skip
     bundle = mmbm.train(config, run=RUNS / f"{name}-{time.time_ns()}")

@@ -18,8 +18,8 @@ from results import ROOT, write_section
 from sets import DATA
 
 import mmbm
-from mmbm.config import MatchTarget
-from mmbm.kinds.contrastive.answer import MatchAnswer
+from mmbm.config import ContrastiveTarget
+from mmbm.kinds.contrastive.answer import ContrastiveAnswer
 
 TABLE = DATA / "emoji_zh_en" / "data.csv"
 RUNS = ROOT / "runs" / "matching"
@@ -31,9 +31,9 @@ SETTINGS = (
     "inputs.image.encoder={kind: cnn, size: tiny, dropout: 0.5}",
     f"inputs.text.encoder={TEXT}",
     f"inputs.text_zh.encoder={TEXT}",
-    "inputs.text.augment.hide=0.3",
-    "inputs.text_zh.augment.hide=0.3",
-    "targets.match.classes={column: label, of: image, by: text}",
+    "inputs.text.augment.token_dropout=0.3",
+    "inputs.text_zh.augment.token_dropout=0.3",
+    "targets.contrastive.zero_shot={label_column: label, input: image, text_input: text}",
 )
 """A bag of words, as for other tasks of few rows: see docs/decisions/018."""
 PAIRS = ("text->image", "text_zh->image", "image->text", "image->text_zh", "text->text_zh",
@@ -57,10 +57,10 @@ Written by `tests/real/matching.py`.
 
 
 def train(seed: int) -> mmbm.Bundle:
-    """`mmbm init --match …` and `mmbm train`."""
+    """`mmbm init --contrastive …` and `mmbm train`."""
     RUNS.mkdir(parents=True, exist_ok=True)
     config, run = RUNS / "emoji.yaml", RUNS / f"seed{seed}-{int(time.time())}"
-    columns = [part for name in COLUMNS for part in ("--match", name)]
+    columns = [part for name in COLUMNS for part in ("--contrastive", name)]
     command("init", str(TABLE), *columns, "-o", str(config))
     sets = [part for s in (*SETTINGS, f"train.seed={seed}") for part in ("--set", s)]
     command("train", str(config), "--run", str(run), *sets, "--json")
@@ -115,7 +115,7 @@ def embeddings(bundle: mmbm.Bundle, some: list[dict[str, str]]) -> np.ndarray:
     """Of our pictures [N, D]."""
     cells = [{"image": row["image"]} for row in some]
     answers = bundle.predict(cells, root=TABLE.parent, embeddings=True)
-    return np.array([answer["match.embedding.image"] for answer in answers])
+    return np.array([answer["contrastive.embedding.image"] for answer in answers])
 
 
 def ridge(x: np.ndarray, y: np.ndarray, strength: float) -> np.ndarray:
@@ -125,7 +125,7 @@ def ridge(x: np.ndarray, y: np.ndarray, strength: float) -> np.ndarray:
 def score(
     a: np.ndarray, b: np.ndarray, some: list[dict[str, str]], columns: tuple[str, str]
 ) -> dict[str, dict[str, float]]:
-    answer = MatchAnswer(MatchTarget(columns=list(columns)))
+    answer = ContrastiveAnswer(ContrastiveTarget(columns=list(columns)))
     z = np.stack([x / np.linalg.norm(x, axis=-1, keepdims=True) for x in (a, b)], 1)
     known = keys(some, columns)
     return answer.score(answer.ranks(z, known), known)["pairs"]
@@ -164,11 +164,11 @@ def main() -> None:
     start = time.monotonic()
     bundles = [train(seed) for seed in range(1, SEEDS + 1)]
     minutes = (time.monotonic() - start) / 60 / SEEDS
-    reports = [bundle.metrics["test"]["targets"]["match"] for bundle in bundles]
+    reports = [bundle.metrics["test"]["targets"]["contrastive"] for bundle in bundles]
     rivals = frozen(bundles[0], MiniLM(Path(sys.argv[1])))
     (RUNS / "results.json").write_text(json.dumps({"ours": reports, "frozen": rivals}, indent=1))
     sets = " ".join(f"--set {s!r}" if " " in s else f"--set {s}" for s in SETTINGS)
-    matched = " ".join(f"--match {name}" for name in COLUMNS)
+    matched = " ".join(f"--contrastive {name}" for name in COLUMNS)
     whole = PAGE_TEXT.format(
         train=len(rows("train")),
         seeds=SEEDS,

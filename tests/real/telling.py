@@ -28,16 +28,16 @@ CONFIG: dict[str, Any] = {
         "scene": {"kind": "image", "size": 32, "encoder": {"kind": "cnn", "size": "tiny"}},
         "question": {
             "kind": "text",
-            "units": "word",
-            "augment": {"hide": 0},
+            "tokenizer": "word",
+            "augment": {"token_dropout": 0},
             "encoder": {"kind": "rnn", "size": "tiny", "dropout": 0},
         },
     },
-    "fusion": {"kind": "transformer", "width": 64, "drop": 0.03, "dropout": 0},
+    "fusion": {"kind": "transformer", "width": 64, "modality_dropout": 0.03, "dropout": 0},
     "targets": {
         "answer": {
             "kind": "text",
-            "vocabulary": 400,
+            "vocab_size": 400,
             "max_tokens": 32,
             "decoder": {"size": "tiny", "dropout": 0},
         }
@@ -104,7 +104,7 @@ def main() -> None:
     if not table.exists():
         scenes.make(table.parent, {"train": rows, "valid": VALID, "test": TEST})
     config = {**CONFIG, "data": {"table": str(table), "split": "split"}}
-    config["train"] = {"epochs": epochs, "batch": 64, "lr": 0.002}
+    config["train"] = {"epochs": epochs, "batch_size": 64, "lr": 0.002}
     start = time.monotonic()
     bundle = mmbm.train(config, run=RUNS / time.strftime("%m%d-%H%M%S"))
     minutes = (time.monotonic() - start) / 60

@@ -18,13 +18,15 @@ CONFIG = {
             "kind": "audio",
             "seconds": 6,
             "max_seconds": 6,
-            "bands": 40,
-            "augment": {"warp": 0.1, "frames": 0.05},
+            "n_mels": 40,
+            "augment": {"vtlp": 0.1, "time_mask": 0.05},
             "encoder": {"kind": "rnn", "width": 96, "layers": 2, "stride": 2},
         }
     },
-    "targets": {"words": {"kind": "transcript", "of": "speech", "beam": 16, "order": 4}},
-    "train": {"epochs": 16, "batch": 16, "lr": 0.004},
+    "targets": {
+        "words": {"kind": "transcript", "input": "speech", "beam_size": 16, "ngram_order": 4}
+    },
+    "train": {"epochs": 16, "batch_size": 16, "lr": 0.004},
 }
 
 

@@ -20,7 +20,7 @@ def server(tmp_path_factory):
         "data": {"table": "t.csv"},
         "inputs": {"x": {"kind": "number"}, "flag": {"kind": "category"}},
         "targets": {"on": {"kind": "category"}, "tags": {"kind": "labels"}},
-        "train": {"epochs": 12, "batch": 8, "lr": 0.01, "golden": 2},
+        "train": {"epochs": 12, "batch_size": 8, "lr": 0.01, "golden_rows": 2},
     }
     bundle = mmbm.train(config, table=frame, run=folder / "run")
     with serving(folder, bundle.path) as running:

@@ -428,7 +428,7 @@ def test_embeddings_are_those_of_the_bundle(client, space, form):
     assert said.usage.prompt_tokens == said.usage.total_tokens == tokens
 
 
-def test_a_column_of_a_match_can_be_named(client, space, served):
+def test_a_column_of_a_contrastive_target_can_be_named(client, space, served):
     (row,) = space.predict({"zh": "左边的红色圆形"}, embeddings=True)
     said = client.embeddings.create(
         model="space", input="左边的红色圆形", extra_body={"column": "zh"}
@@ -439,7 +439,7 @@ def test_a_column_of_a_match_can_be_named(client, space, served):
         ({"extra_body": {"column": "sound"}}, "one of photo, en, zh"),
         ({"input": [[1, 2]]}, "input.0: input should be a valid string"),
         ({"input": []}, "at least 1 item"),
-        ({"model": "one"}, "no target of kind match"),
+        ({"model": "one"}, "no target of kind contrastive"),
         ({"input": "x.png", "extra_body": {"column": "photo"}}, "not allowed here"),
     ]:
         with pytest.raises(openai.BadRequestError, match=words):

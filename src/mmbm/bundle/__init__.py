@@ -25,7 +25,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
 from mmbm.bundle.manifest import LONG, MANIFEST, Files, parse_json, sha256
-from mmbm.config import Config, KerasSpec, MatchTarget, PretrainedDecoderSpec, PretrainedSpec
+from mmbm.config import Config, ContrastiveTarget, KerasSpec, PretrainedDecoderSpec, PretrainedSpec
 from mmbm.config import load as configfile
 from mmbm.errors import BadCell, BundleError
 from mmbm.inference.generation import whole
@@ -113,9 +113,9 @@ class Bundle:
 
     def values(self, target: str) -> list[str] | None:
         """What a target's output is of, in its order: classes, labels, tokens, or the columns of a
-        match. None for a number."""
+        contrastive target. None for a number."""
         spec = self.config.targets[target]
-        if isinstance(spec, MatchTarget):
+        if isinstance(spec, ContrastiveTarget):
             return spec.columns
         return [text(value) for value in shown(self.columns[target].state)] or None
 
@@ -261,7 +261,7 @@ def outside_names(config: Config) -> Iterator[tuple[str, str]]:
         part = getattr(spec, "encoder", None) or getattr(spec, "decoder", None)
         model = part.model if isinstance(part, PretrainedSpec | PretrainedDecoderSpec) else None
         file = part.file if isinstance(part, KerasSpec) else None
-        for outside in (getattr(spec, "tokenizer", None), model, file):
+        for outside in (getattr(spec, "tokenizer_file", None), model, file):
             if outside:
                 yield column, str(outside)
 

@@ -18,7 +18,8 @@ from typing import Any
 from mmbm.console import say
 from mmbm.errors import BundleError
 
-FORMAT = 1
+FORMAT = 2
+"""Raised when a bundle of before can't be read any more."""
 MANIFEST = "manifest.json"
 GRAPHS, GOLDEN = "graphs", "golden"
 LONG = "answers.safetensors"
@@ -137,7 +138,12 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     if number > FORMAT:
         raise BundleError(
             f"{folder} has format {number}, written by mmbm {manifest.get('mmbm')}; this mmbm "
-            f"reads up to format {FORMAT}. Upgrade: pip install -U mmbm"
+            f"reads format {FORMAT}. Upgrade: pip install -U mmbm"
+        )
+    if number < FORMAT:
+        raise BundleError(
+            f"{folder} has format {number}, written by mmbm {manifest.get('mmbm')}; this mmbm "
+            f"reads format {FORMAT}. Train it again, or read it with the mmbm that wrote it."
         )
     if len(files) > MOST_FILES:
         raise BundleError(f"{path} lists {len(files)} files, more than {MOST_FILES}.")

@@ -93,7 +93,7 @@ def _without_files(config: Config) -> Config:
     """Tokenizers and configs of pretrained models are part of columns.json from now on."""
     inputs = {}
     for name, spec in config.inputs.items():
-        if spec.kind == "text":
+        if spec.kind == "text" and spec.tokenizer_file:
             spec = spec.model_copy(update={"tokenizer": None})
         if isinstance(encoder := getattr(spec, "encoder", None), PretrainedSpec):
             alone = encoder.model_copy(update={"model": None})

@@ -19,7 +19,7 @@ from mmbm.config.encoders import (
     TransformerSpec,
 )
 from mmbm.config.fusion import (
-    DROP,
+    MODALITY_DROPOUT,
     AnyFusionSpec,
     BottleneckSpec,
     ConcatSpec,
@@ -44,22 +44,22 @@ from mmbm.config.spec import OwnSpec, Spec
 from mmbm.config.targets import (
     AnyTargetSpec,
     CategoryTarget,
-    ClassesSpec,
+    ContrastiveTarget,
     LabelsTarget,
-    MatchTarget,
     NumberTarget,
     PretrainedDecoderSpec,
     ScratchDecoderSpec,
     TextTarget,
     TranscriptTarget,
+    ZeroShotSpec,
 )
-from mmbm.config.train import BlendSpec, SelfTrainingSpec, TrainSpec
+from mmbm.config.train import MixupSpec, SelfTrainingSpec, TrainSpec
 
 RESERVED = {"x", "keep", "known", "present", "lengths", "cache", "read", "features", "embedding"}
 """Endings of the graphs' own inputs and outputs."""
 
 
-ANSWERED = {"confidence", "p", "because", "times", "embedding"}
+ANSWERED = {"confidence", "p", "attribution", "times", "embedding"}
 """What follows a target's name in the columns of its answers: `label.confidence`."""
 
 
@@ -99,15 +99,18 @@ class Config(Spec):
                 raise ValueError(f"{name!r}: a column can't end in .{ending}; rename it")
         self._check_answers()
         self._check_members()
-        self._check_matched()
+        self._check_contrastive()
         self._check_read()
         self._check_windows()
-        self._check_blend()
+        self._check_mixup()
         self._check_self_training()
-        hidden = self.fusion.drop if isinstance(self.fusion.drop, dict) else {}
+        dropout = self.fusion.modality_dropout
+        hidden = dropout if isinstance(dropout, dict) else {}
         if unknown := sorted(set(hidden) - set(self.modalities())):
             there = ", ".join(self.modalities())
-            raise ValueError(f"fusion.drop: {unknown[0]!r} is no modality; there are {there}")
+            raise ValueError(
+                f"fusion.modality_dropout: {unknown[0]!r} is no modality; there are {there}"
+            )
         for name, spec in self.inputs.items():
             if isinstance(spec, MediaSpec):
                 self._check_shared(name, spec)
@@ -150,31 +153,32 @@ class Config(Spec):
 
     def _check_read(self) -> None:
         """Every input is read by some target, and an ensemble's answers have a mean."""
-        read = {column for spec in self.matches.values() for column in spec.columns}
+        read = {column for spec in self.contrastive.values() for column in spec.columns}
         for name, spec in self.targets.items():
             if isinstance(spec, TextTarget):
                 self._check_written(name)
             if isinstance(spec, TranscriptTarget):
-                read.add(spec.of)
-                if not isinstance(self.inputs.get(spec.of), AudioSpec):
+                read.add(spec.input)
+                if not isinstance(self.inputs.get(spec.input), AudioSpec):
                     sounds = [n for n, s in self.inputs.items() if isinstance(s, AudioSpec)]
                     there = ", ".join(sounds) or "none"
                     raise ValueError(
-                        f"targets.{name}.of: {spec.of!r} is no audio input; there are: {there}"
+                        f"targets.{name}.input: {spec.input!r} is no audio input; there "
+                        f"are: {there}"
                     )
         if not read:
             return
         split = self.data.split
         if isinstance(split, SplitSpec) and split.folds and split.then == "ensemble":
             why = "places what is said elsewhere in time, so transcripts have"
-            if self.matches:
+            if self.contrastive:
                 why = "has a space of its own, so embeddings have"
             raise ValueError(f"data.split.then: each model {why} no mean; use then: all")
         unread = sorted(set(self.inputs) - read)
         if unread and not self.fuses:
             raise ValueError(
                 f"inputs.{unread[0]}: no target reads it, since a transcript hears only its sound "
-                "and a match reads only its columns; leave it out"
+                "and a contrastive target only its columns; leave it out"
             )
 
     def _check_written(self, name: str) -> None:
@@ -184,8 +188,8 @@ class Config(Spec):
                 f"data.split.then: texts ({name!r}) of several models have no mean; use then: all"
             )
 
-    def _check_matched(self) -> None:
-        for name, spec in self.matches.items():
+    def _check_contrastive(self) -> None:
+        for name, spec in self.contrastive.items():
             media = [n for n, s in self.inputs.items() if isinstance(s, MediaSpec)]
             texts = [n for n in spec.columns if isinstance(self.inputs.get(n), TextSpec)]
             for column in spec.columns:
@@ -195,24 +199,24 @@ class Config(Spec):
                         f"targets.{name}.columns: {column!r} is no image, audio or text input; "
                         f"there are: {there}"
                     )
-            if spec.classes is None:
+            if spec.zero_shot is None:
                 continue
-            if spec.classes.by not in texts:
+            if spec.zero_shot.text_input not in texts:
                 there = ", ".join(texts) or "none"
                 raise ValueError(
-                    f"targets.{name}.classes.by: {spec.classes.by!r} is no text column of this "
-                    f"match; there are: {there}"
+                    f"targets.{name}.zero_shot.text_input: {spec.zero_shot.text_input!r} is no "
+                    f"text column of this target; there are: {there}"
                 )
-            if spec.classes.of not in set(spec.columns) - {spec.classes.by}:
+            if spec.zero_shot.input not in set(spec.columns) - {spec.zero_shot.text_input}:
                 raise ValueError(
-                    f"targets.{name}.classes.of: {spec.classes.of!r} is no other column of this "
-                    "match"
+                    f"targets.{name}.zero_shot.input: {spec.zero_shot.input!r} is no other "
+                    "column of this target"
                 )
 
     @property
-    def matches(self) -> dict[str, MatchTarget]:
+    def contrastive(self) -> dict[str, ContrastiveTarget]:
         """The targets that align columns."""
-        return {n: spec for n, spec in self.targets.items() if isinstance(spec, MatchTarget)}
+        return {n: spec for n, spec in self.targets.items() if isinstance(spec, ContrastiveTarget)}
 
     @property
     def columns(self) -> dict[str, Any]:
@@ -241,24 +245,26 @@ class Config(Spec):
                     "how many frames a token of it has"
                 )
 
-    def _check_blend(self) -> None:
-        if self.train.blend is None:
+    def _check_mixup(self) -> None:
+        if self.train.mixup is None:
             return
-        kind = self.train.blend.kind
+        kind = self.train.mixup.kind
         others = [name for name, spec in self.inputs.items() if not isinstance(spec, ImageSpec)]
-        if others and kind != "tokens":
+        if others and kind != "manifold":
             raise ValueError(
-                f"train.blend: {kind} blends pictures, and {others[0]!r} is none; tokens blends "
-                "what the encoders make of any input"
+                f"train.mixup: {kind} blends pictures, and {others[0]!r} is none; manifold "
+                "blends the encoders' tokens of any input"
             )
         for name, spec in self.targets.items():
             if not spec.mixes:
                 raise ValueError(
-                    f"train.blend: two rows can't be blended for {name!r}, a {spec.kind}; it goes "
+                    f"train.mixup: two rows can't be blended for {name!r}, a {spec.kind}; it goes "
                     "with category, number and labels"
                 )
-        if self.train.chunk:
-            raise ValueError("train.blend: blends rows of a whole batch; leave train.chunk out")
+        if self.train.micro_batch_size:
+            raise ValueError(
+                "train.mixup: blends rows of a whole batch; leave train.micro_batch_size out"
+            )
 
     def _check_self_training(self) -> None:
         if self.train.self_training is None:
@@ -272,7 +278,7 @@ class Config(Spec):
             )
 
     def sound_of(self, target: TranscriptTarget) -> AudioSpec:
-        sound = self.inputs[target.of]
+        sound = self.inputs[target.input]
         assert isinstance(sound, AudioSpec)  # checked when it was read
         return sound
 
@@ -282,20 +288,23 @@ class Config(Spec):
         return any(spec.fuses for spec in self.targets.values())
 
     def _check_shared(self, name: str, spec: MediaSpec) -> None:
-        other = spec.same_as
+        other = spec.share_weights_with
         if other is None:
             return
         original = self.inputs.get(other)
         if not isinstance(original, MediaSpec) or other == name:
-            raise ValueError(f"inputs.{name}.same_as: there is no other input {other!r} to share")
-        if original.same_as:
             raise ValueError(
-                f"inputs.{name}.same_as: name {original.same_as!r}, whose weights it has"
+                f"inputs.{name}.share_weights_with: there is no other input {other!r} to share"
             )
-        if original != spec.model_copy(update={"same_as": None}):
+        if original.share_weights_with:
             raise ValueError(
-                f"inputs.{name}.same_as: {name!r} and {other!r} differ in kind or options; inputs "
-                "that share weights must be written alike"
+                f"inputs.{name}.share_weights_with: name "
+                f"{original.share_weights_with!r}, whose weights it has"
+            )
+        if original != spec.model_copy(update={"share_weights_with": None}):
+            raise ValueError(
+                f"inputs.{name}.share_weights_with: {name!r} and {other!r} differ in kind or "
+                "options; inputs that share weights must be written alike"
             )
 
     def modalities(self) -> dict[str, list[str]]:

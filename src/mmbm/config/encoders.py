@@ -116,25 +116,29 @@ class PretrainedSpec(Spec):
     """Of `lora`: how many directions each addition has."""
     lr: Positive | None = None
     """Highest learning rate of its last block; `train.lr` if not given."""
-    decay: Annotated[float, Field(gt=0, le=1)] = 1.0
+    layer_decay: Annotated[float, Field(gt=0, le=1)] = 1.0
     """The learning rate of each block is this part of that of the block above it: what is nearest
     to the input is the most general (Howard & Ruder 2018; Clark et al. 2020)."""
-    unfreeze: PositiveInt | None = None
+    gradual_unfreezing: PositiveInt | None = None
     """Gradual unfreezing (Howard & Ruder 2018): for so many epochs none of its blocks is trained,
     then for as many its last one too, and so on downwards. All from the beginning if not given."""
     stride: PositiveInt = 2
     """Frames of a sound, of 10 ms each, per token: 2 of wav2vec2 and Whisper. Another model's is
     said by the error about it."""
-    fill: Positive | None = None
+    pad_to_seconds: Positive | None = None
     """Seconds: Whisper reads every clip filled with silence to 30 s, since it was trained so. With
-    `fill: 2` it is filled to 2, and read in a small part of the time."""
-    then: TokenReaderSpec | None = None
+    `pad_to_seconds: 2` it is filled to 2, and read in a small part of the time."""
+    downstream: TokenReaderSpec | None = None
     """What reads its tokens, keeps them all, and is trained from nothing: behind a frozen model
     that hears speech, an `rnn` (as SUPERB has it, Yang et al. 2021)."""
 
     @model_validator(mode="after")
     def _trained_at_all(self):
-        given = [name for name in ("lr", "decay", "unfreeze") if name in self.model_fields_set]
+        given = [
+            name
+            for name in ("lr", "layer_decay", "gradual_unfreezing")
+            if name in self.model_fields_set
+        ]
         changed = [n for n in given if getattr(self, n) != type(self).model_fields[n].default]
         if self.tune == "frozen" and changed:
             raise ValueError(f"{changed[0]}: nothing of a frozen encoder is trained; leave it out")

@@ -6,15 +6,15 @@ from pydantic import BeforeValidator, Discriminator, PositiveInt, Tag
 
 from mmbm.config.spec import Fraction, Spec, by_kind, component
 
-DROP = 0.2
+MODALITY_DROPOUT = 0.2
 
 
 class FusionSpec(Spec):
     width: PositiveInt = 128
     """Width of every modality's tokens and of the fused vector."""
-    drop: Fraction | dict[str, Fraction] = DROP
-    """Modality dropout: the chance that a modality is hidden from a row in training; one number, or
-    one for each modality, `{photo: 0.8}`, with 0.2 for the others."""
+    modality_dropout: Fraction | dict[str, Fraction] = MODALITY_DROPOUT
+    """The chance that a modality is hidden from a row in training (Neverova et
+    al. 2016); one number, or one for each modality, `{photo: 0.8}`, with 0.2 for the others."""
     dropout: Fraction = 0.1
 
 

@@ -15,7 +15,7 @@ class ImageAugment(Spec):
     """Mirror left-right, one row in two."""
     crop: Fraction = 0.0
     """Shift by up to this part of the side (edges repeated)."""
-    erase: Fraction = 0.0
+    random_erasing: Fraction = 0.0
     """Probability of blanking a random rectangle (Zhong et al. 2017)."""
 
 
@@ -23,29 +23,29 @@ class AudioAugment(Spec):
     """Random changes of the spectrogram, in training only: noise, other voices, other tempi, and
     masks (SpecAugment, Park et al. 2019)."""
 
-    noise: Annotated[float, Field(gt=0, lt=60)] | None = None
+    noise_snr: Annotated[float, Field(gt=0, lt=60)] | None = None
     """Decibels: add noise of any colour that is fainter than a clip's loudest band by this, or by
     more, up to 60. None if not given."""
-    warp: Fraction = 0.0
+    vtlp: Fraction = 0.0
     """Raise or lower all frequencies by up to this part, as a shorter or longer vocal tract does
-    (Jaitly & Hinton 2013)."""
-    speed: Fraction = 0.0
+    (vocal tract length perturbation, Jaitly & Hinton 2013)."""
+    tempo: Fraction = 0.0
     """Play faster or slower by up to this part, at the same pitch (Ko et al. 2015)."""
-    bands: Annotated[int, Field(ge=0)] = 8
+    freq_mask: Annotated[int, Field(ge=0)] = 8
     """Widest mask over mel bands; two masks a clip. 0: none."""
-    frames: Fraction = 0.15
+    time_mask: Fraction = 0.15
     """Longest mask over time, as a part of the clip; two masks a clip. 0: none."""
 
 
 class TextAugment(Spec):
     """Random changes of a text, in training only."""
 
-    hide: Fraction = 0.1
+    token_dropout: Fraction = 0.1
     """The chance that a token is hidden, so that no single word is relied on (Dai & Le 2015)."""
 
 
 class MediaSpec(Spec):
-    same_as: str | None = None
+    share_weights_with: str | None = None
     """Share all weights with this input (of the same kind and options)."""
     max_bytes: PositiveInt = 100_000_000
     """A larger cell is refused."""
@@ -53,8 +53,14 @@ class MediaSpec(Spec):
     @model_validator(mode="after")
     def _fills_sounds(self):
         encoder = getattr(self, "encoder", None)
-        if isinstance(encoder, PretrainedSpec) and encoder.fill and not isinstance(self, AudioSpec):
-            raise ValueError("encoder.fill: only sounds are filled with silence; leave it out")
+        if (
+            isinstance(encoder, PretrainedSpec)
+            and encoder.pad_to_seconds
+            and not isinstance(self, AudioSpec)
+        ):
+            raise ValueError(
+                "encoder.pad_to_seconds: only sounds are filled with silence; leave it out"
+            )
         return self
 
 
@@ -63,7 +69,7 @@ class ImageSpec(MediaSpec):
     size: PositiveInt | tuple[PositiveInt, PositiveInt] = 64
     """Pixels after decoding: one number for a square, or [height, width]."""
     channels: Literal[1, 3] = 3
-    fit: Literal["stretch", "pad", "crop"] = "stretch"
+    resize: Literal["stretch", "pad", "crop"] = "stretch"
     """How another aspect ratio becomes this one."""
     bits: Annotated[int, Field(ge=8, le=16)] = 16
     """Of a grey pixel of more than 8 bits: with 12, as of cameras and scanners, 4095 is white."""
@@ -92,7 +98,7 @@ class WindowsSpec(Spec):
 
 class AudioSpec(MediaSpec):
     kind: Literal["audio"] = "audio"
-    rate: PositiveInt = 16000
+    sample_rate: PositiveInt = 16000
     """Samples per second after decoding."""
     gain: Positive = 1.0
     """Factor on the samples: 65536 for 16-bit samples saved as 32-bit integers,
@@ -106,14 +112,15 @@ class AudioSpec(MediaSpec):
     windows: WindowsSpec | None = None
     """A bundle transcribes what is longer than `seconds` by windows of that length. In training a
     longer clip is refused, since its text would be said only in part."""
-    bands: PositiveInt = 64
+    n_mels: PositiveInt = 64
     """Mel bands of the spectrogram."""
-    range: Positive | None = None
+    top_db: Positive | None = None
     """Decibels: what is fainter than a clip's loudest band by more counts as silence, so that
     neither the level of a recording nor its noise tells. Not given: 90 dB under full scale."""
-    normalise: Literal["clip", "band"] = "clip"
-    """What is subtracted: the mean of the clip, or of each band, which also takes away what the
-    microphone, the room and the speaker add to all of it, as it does a hum (Atal 1974)."""
+    normalize: Literal["utterance", "band"] = "utterance"
+    """What is subtracted: the mean of the clip, or of each band (cepstral mean
+    normalization, CMN), which also takes away what the microphone, the room and the speaker add to
+    all of it, as it does a hum (Atal 1974)."""
     augment: AudioAugment = AudioAugment()
     encoder: EncoderSpec = CNNSpec()
 
@@ -144,44 +151,51 @@ class AudioSpec(MediaSpec):
         return self.model_copy(update={"seconds": most, "max_seconds": most, "windows": None})
 
 
+TRAINED = ("bpe", "word", "ngram")
+"""Tokenizers of texts that are trained on the train split; any other is the path of one."""
+
+
 class TextSpec(MediaSpec):
     kind: Literal["text"] = "text"
-    vocabulary: Annotated[int, Field(ge=300)] = 4000
+    vocab_size: Annotated[int, Field(ge=300)] = 4000
     """Largest number of byte-level BPE tokens, trained on the train split."""
     max_tokens: PositiveInt = 128
     """A longer text is cut."""
-    units: Literal["bpe", "word", "ngram"] = "bpe"
-    """Byte-level BPE; or whole words (of Chinese, characters), unseen ones as one rare word: often
-    better from few rows, since the pieces of an unseen word say nothing that was learned; or
-    ngram: words, pairs of words, and n-grams of 2 to 5 characters without their order, for the
-    encoder bag (fastText, Bojanowski et al. 2017): the best from some hundreds of rows."""
+    tokenizer: Annotated[str, Field(min_length=1)] | None = "bpe"
+    """bpe: byte-level BPE, trained on the train split. word: whole words (of Chinese, characters),
+    unseen ones as one rare word: often better from few rows, since the pieces of an unseen word say
+    nothing that was learned. ngram: words, pairs of words, and n-grams of 2 to 5 characters without
+    their order, for the encoder bag (fastText, Bojanowski et al. 2017): the best from some hundreds
+    of rows. Anything else: the path of a `tokenizer.json`, or of a folder that holds one. In a
+    bundle, which holds that file, empty."""
     lowercase: bool = False
     """Read capitals as small letters: fewer different words to learn from few rows."""
     missing: Marks = ()
     """Cells that mean that there is no text, besides empty ones: [nan, "NULL"]."""
-    tokenizer: str | None = None
-    """A `tokenizer.json`, or a folder that holds one, instead of training one."""
     augment: TextAugment = TextAugment()
     encoder: EncoderSpec = RNNSpec()
 
     @model_validator(mode="after")
     def _order_or_none(self):
-        if self.units == "ngram" and not isinstance(self.encoder, BagSpec):
-            raise ValueError("units: ngram has no order of words; it goes with encoder: bag")
-        if self.units == "ngram" and self.tokenizer:
-            raise ValueError("units: ngram makes its own terms; leave tokenizer out")
+        if self.tokenizer == "ngram" and not isinstance(self.encoder, BagSpec):
+            raise ValueError("tokenizer: ngram has no order of words; it goes with encoder: bag")
         return self
 
     @model_validator(mode="after")
     def _one_tokenizer(self):
         if isinstance(self.encoder, PretrainedSpec):
-            for name in ("vocabulary", "units", "lowercase", "tokenizer", "augment"):
+            for name in ("vocab_size", "lowercase", "tokenizer", "augment"):
                 if getattr(self, name) != type(self).model_fields[name].default:
                     raise ValueError(
                         f"{name}: a pretrained encoder has its own tokenizer, and its own vectors "
                         "of the tokens; leave it out"
                     )
         return self
+
+    @property
+    def tokenizer_file(self) -> str | None:
+        """The path of a tokenizer that is given, not trained."""
+        return None if self.tokenizer in TRAINED else self.tokenizer
 
 
 class NumberSpec(WrittenSpec):

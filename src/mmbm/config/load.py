@@ -90,8 +90,8 @@ def _resolve(config: Config, base: Path) -> Config:
 
 def _from(base: Path, spec: Any) -> Any:
     """An input or target whose tokenizer, or pretrained model, is named from `base`."""
-    if isinstance(spec, TextSpec) and spec.tokenizer:
-        spec = spec.model_copy(update={"tokenizer": str(base / spec.tokenizer)})
+    if isinstance(spec, TextSpec) and spec.tokenizer_file:
+        spec = spec.model_copy(update={"tokenizer": str(base / spec.tokenizer_file)})
     encoder = getattr(spec, "encoder", None)
     if isinstance(encoder, KerasSpec) and encoder.file:
         there = encoder.model_copy(update={"model": str(base / encoder.file)})

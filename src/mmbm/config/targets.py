@@ -69,51 +69,53 @@ class TranscriptTarget(TargetSpec):
     """What is said in a sound: connectionist temporal classification (CTC, Graves et al. 2006)."""
 
     kind: Literal["transcript"] = "transcript"
-    of: str
+    input: str
     """The audio input that it listens to, alone."""
-    units: Literal["char", "bpe"] = "char"
+    tokenizer: Literal["char", "bpe"] = "char"
     """What each token of the sound may say: a character, or a piece of a word, which needs fewer
     tokens."""
-    vocabulary: Annotated[int, Field(ge=10)] = 500
-    """Largest number of pieces (`units: bpe`), trained on the train split."""
+    vocab_size: Annotated[int, Field(ge=10)] = 500
+    """Largest number of pieces (`tokenizer: bpe`), trained on the train split."""
     lowercase: bool = False
     """Learn, answer and measure in small letters."""
-    beam: PositiveInt = 1
+    beam_size: PositiveInt = 1
     """Prefixes that the search keeps. 1: the most probable token at every place (greedy)."""
-    order: Annotated[int, Field(ge=0, le=6)] = 0
+    ngram_order: Annotated[int, Field(ge=0, le=6)] = 0
     """Tokens of an n-gram of the language model, counted in the train split's texts, that the beam
     search listens to as well. 0: none."""
-    influence: Annotated[float, Field(ge=0)] = 0.5
+    lm_weight: Annotated[float, Field(ge=0)] = 0.5
     """Weight of the language model's log-probability."""
-    bonus: float = 1.0
+    token_insertion_bonus: float = 1.0
     """Added to the log-score for every token, since a language model likes short texts."""
     fuses: ClassVar[bool] = False
     mixes: ClassVar[bool] = False
 
     @model_validator(mode="after")
     def _searches(self):
-        if self.order and self.beam == 1:
-            raise ValueError("a language model (order) needs a beam search: beam: 16")
+        if self.ngram_order and self.beam_size == 1:
+            raise ValueError("a language model (ngram_order) needs a beam search: beam_size: 16")
         return self
 
 
-class ClassesSpec(Spec):
-    """Zero-shot classification: a cell's class is the one whose name is nearest to it."""
+class ZeroShotSpec(Spec):
+    """Zero-shot classification (CLIP, Radford et al. 2021): a cell's class is the one whose
+    name is nearest to it."""
 
-    column: str
+    label_column: str
     """A column of the table with the name of each row's class; only measuring reads it."""
-    of: str
+    input: str
     """The column that is classified."""
-    by: str
+    text_input: str
     """The text column that reads the names."""
     templates: Annotated[tuple[str, ...], Field(min_length=1)] = ("{}",)
-    """What `by` reads, the name in place of {}: of several the mean embedding."""
+    """What `text_input` reads, the name in place of {}: of several the mean embedding."""
 
 
-class MatchTarget(TargetSpec):
-    """Several columns in one space, where cells of one row lie close to one another."""
+class ContrastiveTarget(TargetSpec):
+    """Contrastive learning for retrieval (CLIP-style): an embedding of each of several columns, in
+    one space, where cells of one row lie close to one another."""
 
-    kind: Literal["match"] = "match"
+    kind: Literal["contrastive"] = "contrastive"
     columns: Annotated[list[str], Field(min_length=2)]
     """The image, audio and text inputs to align. It has no cells of its own."""
     width: PositiveInt = 128
@@ -123,7 +125,7 @@ class MatchTarget(TargetSpec):
     sigmoid: each pair is judged by itself (SigLIP, Zhai et al. 2023)."""
     temperature: Positive = 0.07
     """What similarities are divided by, at first: it is learned, and stays above 0.01."""
-    classes: ClassesSpec | None = None
+    zero_shot: ZeroShotSpec | None = None
     """Measure zero-shot classification too."""
     fuses: ClassVar[bool] = False
     mixes: ClassVar[bool] = False
@@ -133,8 +135,8 @@ class MatchTarget(TargetSpec):
     def _different(self):
         if len(set(self.columns)) < len(self.columns):
             raise ValueError("columns: each of them once")
-        if any("{}" not in t for t in self.classes.templates) if self.classes else False:
-            raise ValueError("classes.templates: each needs {} in the place of the name")
+        if any("{}" not in t for t in self.zero_shot.templates) if self.zero_shot else False:
+            raise ValueError("zero_shot.templates: each needs {} in the place of the name")
         return self
 
 
@@ -170,8 +172,8 @@ class PretrainedDecoderSpec(Spec):
     lr: Positive | None = None
     """Highest learning rate of its weights or additions; `train.lr` if not given."""
     # what encoders of this kind say too, see PretrainedSpec:
-    decay: ClassVar[float] = 1.0
-    unfreeze: ClassVar[None] = None
+    layer_decay: ClassVar[float] = 1.0
+    gradual_unfreezing: ClassVar[None] = None
     last: ClassVar[int] = 0
 
     @model_validator(mode="after")
@@ -204,13 +206,13 @@ class TextTarget(TargetSpec):
     language models read pictures (LLaVA, Liu et al. 2023)."""
 
     kind: Literal["text"] = "text"
-    vocabulary: Annotated[int, Field(ge=300)] = 1000
+    vocab_size: Annotated[int, Field(ge=300)] = 1000
     """Largest number of byte-level BPE tokens, trained on the train split. A pretrained decoder has
     its own."""
     max_tokens: PositiveInt = 64
     """The longest text that is learned or written; a longer one in the table is a bad cell."""
     decoder: DecoderSpec = ScratchDecoderSpec()
-    beam: PositiveInt = 1
+    beam_size: PositiveInt = 1
     """Texts that are written side by side, the likeliest per token kept. 1: the most probable token
     at every place (greedy)."""
     temperature: Annotated[float, Field(ge=0)] = 0.0
@@ -220,7 +222,7 @@ class TextTarget(TargetSpec):
     Holtzman et al. 2020)."""
     seed: int = 7
     """Of the draws: the same row gets the same text, in whatever batch."""
-    units: ClassVar[str] = "bpe"
+    tokenizer: ClassVar[str] = "bpe"
     lowercase: ClassVar[bool] = False
     missing: Marks = ()
     """Cells that mean that there is no text, besides empty ones: [nan, "NULL"]."""
@@ -228,15 +230,15 @@ class TextTarget(TargetSpec):
 
     @model_validator(mode="after")
     def _searches_or_draws(self):
-        if self.beam > 1 and self.temperature:
-            raise ValueError("beam or temperature: the likeliest text, or one that is drawn")
+        if self.beam_size > 1 and self.temperature:
+            raise ValueError("beam_size or temperature: the likeliest text, or one that is drawn")
         return self
 
     @model_validator(mode="after")
     def _said_once(self):
-        other = self.vocabulary != type(self).model_fields["vocabulary"].default
+        other = self.vocab_size != type(self).model_fields["vocab_size"].default
         if isinstance(self.decoder, PretrainedDecoderSpec) and other:
-            raise ValueError("vocabulary: a pretrained decoder has its own; leave it out")
+            raise ValueError("vocab_size: a pretrained decoder has its own; leave it out")
         return self
 
 
@@ -245,7 +247,7 @@ AnyTargetSpec = Annotated[
     | Annotated[NumberTarget, Tag("number")]
     | Annotated[LabelsTarget, Tag("labels")]
     | Annotated[TranscriptTarget, Tag("transcript")]
-    | Annotated[MatchTarget, Tag("match")]
+    | Annotated[ContrastiveTarget, Tag("contrastive")]
     | Annotated[TextTarget, Tag("text")],
     Discriminator(by_kind),
     BeforeValidator(component),

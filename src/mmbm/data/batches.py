@@ -32,7 +32,8 @@ class Guessed:
 
 
 Prepared = Store | Keys | Guessed
-"""A column of prepared cells, what a match has instead, or what self-training makes of a target."""
+"""A column of prepared cells, what a contrastive target has instead, or what self-training
+makes of a target."""
 
 WINDOW = 32
 """Batches whose rows are sorted by length together: little padding, still well shuffled."""

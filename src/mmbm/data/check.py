@@ -43,7 +43,7 @@ def absent(data: Data) -> list[str]:
 def rare(config: Config, data: Data) -> list[str]:
     said = []
     for name, spec in config.targets.items():
-        if spec.kind in ("number", "match", "text"):
+        if spec.kind in ("number", "contrastive", "text"):
             continue
         what, where = "classes", "train rows"
         if spec.kind == "transcript":

@@ -1,8 +1,9 @@
-"""What a match learns from: which cells of a column are one another's duplicates.
+"""What a contrastive target learns from: which cells of a column are one another's duplicates.
 
-A match has no cells of its own. Its value in a row is a number for each of its columns, the same
-number wherever the column holds the same thing: the same text, or media that decode to the same. 0
-is an absent cell. Two rows that share a number are both right where one of them is asked for.
+A contrastive target has no cells of its own. Its value in a row is a number for each of its
+columns, the same number wherever the column holds the same thing: the same text, or media that
+decode to the same. 0 is an absent cell. Two rows that share a number are both right where one of
+them is asked for.
 """
 
 from collections.abc import Iterable
@@ -10,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mmbm.config import ClassesSpec, Config, MatchTarget
+from mmbm.config import Config, ContrastiveTarget, ZeroShotSpec
 from mmbm.data.store import Store
 from mmbm.data.table import Table
 from mmbm.errors import BadCell
@@ -27,7 +28,7 @@ class Classes(NamedTuple):
 
 
 class Keys:
-    """Of a match, what a `Store` is of a column with cells: 8 bytes for each of its cells."""
+    """Of a contrastive target, what a `Store` is of a column with cells: 8 bytes for each cell."""
 
     def __init__(self, name: str, values: np.ndarray, classes: Classes | None = None):
         self.name, self.values, self.classes = name, values, classes  # values int64 [rows, M]
@@ -39,12 +40,14 @@ class Keys:
 
 
 def match_keys(config: Config, table: Table, stores: dict[str, Store]) -> dict[str, Keys]:
-    """The keys of every match of the config."""
-    return {name: _keys(name, spec, config, table, stores) for name, spec in config.matches.items()}
+    """The keys of every contrastive target of the config."""
+    return {
+        name: _keys(name, spec, config, table, stores) for name, spec in config.contrastive.items()
+    }
 
 
 def _keys(
-    name: str, spec: MatchTarget, config: Config, table: Table, stores: dict[str, Store]
+    name: str, spec: ContrastiveTarget, config: Config, table: Table, stores: dict[str, Store]
 ) -> Keys:
     columns = []
     for column in spec.columns:
@@ -55,7 +58,7 @@ def _keys(
             numbers = np.unique(store.digests, return_inverse=True)[1] + 1
         columns.append(np.where(store.present, numbers, 0))
     made_of = ",".join(stores[column].name for column in spec.columns)
-    classes = _classes(spec.classes, table) if spec.classes else None
+    classes = _classes(spec.zero_shot, table) if spec.zero_shot else None
     return Keys(f"{name}={made_of}", np.stack(columns, 1).astype(np.int64), classes)
 
 
@@ -65,8 +68,8 @@ def _numbers(texts: Iterable[str | None]) -> np.ndarray:
     return np.array([known.setdefault(text, len(known) + 1) for text in texts], np.int64)
 
 
-def _classes(spec: ClassesSpec, table: Table) -> Classes:
-    cells = [_name(cell) for cell in table.cells(spec.column)]
+def _classes(spec: ZeroShotSpec, table: Table) -> Classes:
+    cells = [_name(cell) for cell in table.cells(spec.label_column)]
     names = sorted({cell for cell in cells if cell is not None})
     place = {name: i for i, name in enumerate(names)}
     return Classes(names, np.array([-1 if c is None else place[c] for c in cells], np.int64))

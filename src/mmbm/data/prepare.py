@@ -131,7 +131,7 @@ def open_config_table(config: Config, cache: Path, table: Any = None) -> Table:
 
 def check_columns(config: Config, table: Table) -> None:
     """A missing column is an error of its own."""
-    classes = [spec.classes.column for spec in config.matches.values() if spec.classes]
+    classes = [s.zero_shot.label_column for s in config.contrastive.values() if s.zero_shot]
     for name in [*config.columns, *classes]:
         table.column(name)
 
@@ -157,17 +157,17 @@ def fit(config: Config, table: Table, train: np.ndarray, states: dict[str, State
     columns: Columns = {}
     followers: dict[str, list[str]] = {}  # columns that share the weights of another
     for name, spec in config.inputs.items():
-        if original := getattr(spec, "same_as", None):
+        if original := getattr(spec, "share_weights_with", None):
             followers.setdefault(original, []).append(name)
     specs = config.columns
     for name, spec in heartbeat(specs.items(), "Columns fitted", len(specs)):
         column = kinds.build(spec, states.get(name))
         is_target = name in config.targets
         if name not in states:
-            same_as = getattr(spec, "same_as", None)
+            share_weights_with = getattr(spec, "share_weights_with", None)
             names = [name, *followers.get(name, [])]
-            if same_as:  # columns that share weights share what was learned
-                column = kinds.build(spec, columns[same_as].state)
+            if share_weights_with:  # columns that share weights share what was learned
+                column = kinds.build(spec, columns[share_weights_with].state)
             else:
                 cells = (c for n in names for c in raw_cells(table, n, spec.kind, train) if ok(c))
                 fit_one(name, column, cells)
@@ -267,7 +267,9 @@ def assemble(
         notes.append(f"{len(unlabelled)} train rows have no target: they are labelled by a model.")
         empty -= len(unlabelled)
     if empty:
-        pairs = " (of a match: cells in two of its columns)" if config.matches else ""
+        pairs = (
+            " (of a contrastive target: cells in two of its columns)" if config.contrastive else ""
+        )
         notes.append(f"{empty} rows have no target{pairs} and are left out.{_no_label(config)}")
     kept = {split: r[has_target[r]] for split, r in kept.items()}
     for split in ("train", "valid"):

@@ -21,7 +21,7 @@ def too_short(
     for name, spec in config.targets.items():
         if not isinstance(spec, TranscriptTarget):
             continue
-        text, sound = stores[name], stores[spec.of]
+        text, sound = stores[name], stores[spec.input]
         rows = train[text.present[train] & sound.present[train]]
         there = tokens(config.sound_of(spec), sound.lengths[rows])
         if there is None:
@@ -33,8 +33,8 @@ def too_short(
         first, row = bad[0], rows[bad[0]] + 1
         example = f"row {row}: {needed[first]} tokens for the text, {there[first]} there"
         cure = (
-            f"A smaller stride of the encoder of {spec.of!r} (rnn: stride, transformer: patch), or "
-            "units: bpe, makes them fit; also look whether the text is of this sound."
+            f"A smaller stride of the encoder of {spec.input!r} (rnn: stride, transformer: patch), "
+            "or tokenizer: bpe, makes them fit; also look whether the text is of this sound."
         )
         if len(bad) == len(rows):
             raise TableError(

@@ -31,9 +31,9 @@ from mmbm.kinds.text.column import TextColumn, plain_text
 
 FORMAT = 2
 """Raised when the file's layout changes, so that an older one is not used."""
-NOT_DECODING = {"encoder", "augment", "same_as", "weight", "loss", "class_weights"} | {
-    "label_smoothing", "decision", "threshold", "group", "bins", "bands", "normalise",
-    "of", "beam", "order", "influence", "bonus",
+NOT_DECODING = {"encoder", "augment", "share_weights_with", "weight", "loss", "class_weights"} | {
+    "label_smoothing", "decision", "threshold", "group", "bins", "n_mels", "normalize",
+    "input", "beam_size", "ngram_order", "lm_weight", "token_insertion_bonus",
     "decoder", "temperature", "top_p", "seed",
 }  # fmt: skip
 """Options that don't change what a cell decodes to."""

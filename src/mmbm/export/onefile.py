@@ -15,7 +15,7 @@ from mmbm.inference.runners import GRAPHS, Named
 
 MEANS = {
     "image": "pixels, row by row, of the picture resized as `spec` says",
-    "audio": "samples at spec.rate hertz, one channel, full scale 32767, padded with zeros",
+    "audio": "samples at spec.sample_rate hertz, one channel, full scale 32767, padded with zeros",
     "text": "token ids of state.tokenizer (a tokenizer.json), padded with zeros",
     "number": "the number in its own unit; its signed logarithm, sign(x)·log(1+|x|), with spec.log",
     "category": "1, 2, … for state.values in order; 0 for any other value",
@@ -27,7 +27,8 @@ ANSWERS = {
     "labels": "probability that the row has each of `values`, in order",
     "transcript": "probability of each of `values`, in order, at every place of the sound; the "
     "first is CTC's blank, and where all are zero there is no sound any more",
-    "match": "embeddings of length 1, one for each of `values`, in order; zeros where it is absent",
+    "contrastive": "embeddings of length 1, one for each of `values`, in order; zeros where "
+    "it is absent",
 }
 
 

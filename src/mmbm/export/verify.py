@@ -71,7 +71,7 @@ def check(bundle: Bundle, exported: Callable[[Named], Named], bound: float) -> M
     before, after = answers(bundle.runner, arrays), exported(arrays)
     same = {}
     for name, answer in bundle.answers.items():
-        if bundle.config.targets[name].kind not in ("number", "match"):
+        if bundle.config.targets[name].kind not in ("number", "contrastive"):
             pairs = zip(answer.rows(before[name]), answer.rows(after[name]))
             same[name] = float(np.mean([a["value"] == b["value"] for a, b in pairs]))
     return Moved(len(rows), count, bound, farthest, same)
@@ -90,7 +90,7 @@ def golden(bundle: Bundle) -> list[Decoded]:
     if not decoded:
         raise BundleError(
             f"{bundle.path} has no golden rows, so an export of it can't be verified. Train with "
-            "train.golden: 16."
+            "train.golden_rows: 16."
         )
     return decoded
 

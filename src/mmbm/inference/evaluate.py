@@ -16,7 +16,7 @@ from mmbm.kinds import answer as kinds
 from mmbm.kinds.answer import Answer
 from mmbm.kinds.category.answer import CategoryAnswer
 from mmbm.kinds.column import Columns
-from mmbm.kinds.contrastive.answer import MatchAnswer
+from mmbm.kinds.contrastive.answer import ContrastiveAnswer
 
 BATCH = 128
 VALUES = 1 << 22
@@ -85,7 +85,7 @@ def evaluate(
     answers = build_answers(config, columns, quick=not full)
     modalities = list(config.modalities())
     whole = tuple(modalities)
-    parted = {name: a for name, a in answers.items() if name not in config.matches}
+    parted = {name: a for name, a in answers.items() if name not in config.contrastive}
     subsets = reported_subsets(modalities) if full and parted else [whole]
     read = {subset: answers if subset == whole else parted for subset in subsets}
     outputs = collect(runner, rows, columns, subsets, read=read)
@@ -97,12 +97,12 @@ def evaluate(
             targets[name] = {"rows": 0}
             continue
         output = outputs[whole][name][has]
-        if isinstance(answer, MatchAnswer):
+        if isinstance(answer, ContrastiveAnswer):
             output = answer.ranks(output, truth[has])
         targets[name] = {"rows": int(has.sum()), **answer.score(output, truth[has])}
         if full:
             targets[name] |= kinds.intervals(answer, output, truth[has])
-        if name in config.matches and full:
+        if name in config.contrastive and full:
             classes = zero_shot(runner, rows, config, columns, name, outputs[whole][name])
             targets[name] |= {"zero_shot": classes} if classes else {}
     report = {"rows": len(rows), "targets": targets}

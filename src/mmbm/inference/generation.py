@@ -43,7 +43,7 @@ def whole(runner: Runner, config: Config, quick: bool = False) -> Runner:
     `quick`, by the likeliest token, whatever the config asks for."""
     runner, texts = windowed(runner, config), config.texts
     if quick:
-        greedy = {"beam": 1, "temperature": 0.0}
+        greedy = {"beam_size": 1, "temperature": 0.0}
         texts = {name: spec.model_copy(update=greedy) for name, spec in texts.items()}
     return Writing(runner, texts) if texts else runner
 
@@ -59,7 +59,7 @@ class Writing:
         outputs = self.runner.run(graph, arrays)
         if graph == "answer":
             for name, spec in self.texts.items():
-                outputs[name] = (beams if spec.beam > 1 else written)(self, name, outputs)
+                outputs[name] = (beams if spec.beam_size > 1 else written)(self, name, outputs)
                 del outputs[f"{name}.cache"], outputs[f"{name}.read"]
         return outputs
 
@@ -151,17 +151,17 @@ def beam(writing: Writing, name: str, state: State) -> Draft:
     drafts, done = [Draft([], [])], []
     for place in range(spec.max_tokens + 1):
         p, state = writing.step(name, state, place)
-        width = min(spec.beam, p.shape[1])
+        width = min(spec.beam_size, p.shape[1])
         likeliest = np.argsort(-p, 1, kind="stable")[:, :width]
         longer = [
             (Draft([*draft.tokens, int(token)], [*draft.p, float(p[i, token])]), i)
             for i, draft in enumerate(drafts)
             for token in likeliest[i]
         ]
-        longer = sorted(longer, key=lambda one: -one[0].score)[: spec.beam]
+        longer = sorted(longer, key=lambda one: -one[0].score)[: spec.beam_size]
         done += [draft for draft, _ in longer if draft.ended]
         going = [(draft, i) for draft, i in longer if not draft.ended]
-        if not going or len(done) >= spec.beam:
+        if not going or len(done) >= spec.beam_size:
             break
         drafts = [draft for draft, _ in going]
         state = state.take(np.array([i for _, i in going]))

@@ -49,7 +49,7 @@ class Windows(NamedTuple):
         if spec.windows is None:
             return cls(most, most, most, 0, step)
         size = most // step
-        margin = max(1, round(spec.windows.overlap * spec.rate / (2 * step)))
+        margin = max(1, round(spec.windows.overlap * spec.sample_rate / (2 * step)))
         return cls(most, size * step, max(1, size - 2 * margin) * step, margin, step)
 
     def regular(self, number: int) -> Cut:

@@ -210,7 +210,7 @@ def _with_header(rows: Iterable[Row]) -> Iterator[tuple[Row, list[str], bool]]:
 
 
 def print_pairs(console: Any, scores: Row) -> None:
-    """Of a match, every ordered pair of columns beside chance; and classes by their names."""
+    """Of a contrastive target, each ordered pair of columns beside chance, and its zero-shot."""
     from rich.table import Table
 
     names = list(scores["chance"])
@@ -251,7 +251,7 @@ def print_metrics(report: Row, bundle: Bundle) -> None:
         console.print(table)
         if "pairs" in scores:
             print_pairs(console, scores)
-    parted = {n: a for n, a in answers.items() if n not in bundle.config.matches}
+    parted = {n: a for n, a in answers.items() if n not in bundle.config.contrastive}
     if parted and report["subsets"]:
         table = Table("modalities", *(f"{n} {a.main.name}" for n, a in parted.items()))
         for subset, scores in report["subsets"].items():
@@ -259,11 +259,11 @@ def print_metrics(report: Row, bundle: Bundle) -> None:
         console.print(table)
     for warning in warnings(report, bundle.config, bundle.columns):
         console.print(warning)
-    if "against" in report:
-        print_against(console, report["against"])
+    if "compare" in report:
+        print_compared(console, report["compare"])
 
 
-def print_against(console: Any, said: Row) -> None:
+def print_compared(console: Any, said: Row) -> None:
     """The bundle beside a remote model, on the same rows."""
     from rich.table import Table
 

@@ -51,30 +51,30 @@ def predict(
     encoding: str | None = None,
     delimiter: str | None = None,
     probabilities: bool = False,
-    min_confidence: float = 0.0,
+    abstain_below: float = 0.0,
     explain: bool = False,
     embeddings: bool = False,
-    without: str | Iterable[str] = (),
+    drop_input: str | Iterable[str] = (),
 ) -> Iterator[dict[str, Any]]:
     """One dict per row: `TARGET`, `TARGET.confidence`, of a transcript `TARGET.times`, and
     `error` where the row can't be read.
 
     rows: a path of a table, a pandas/polars/pyarrow table, a list of dicts, or one dict. A dict may
         leave inputs out: they are absent. A table must have a column for every input that isn't
-        named in `without`.
+        named in `drop_input`.
     root, encoding, delimiter: the folder that media paths are relative to, and how a csv is
         written; as in training if not given (see `mmbm.data.reading`). Paths of a dict are
         relative to the current folder.
     probabilities: add `TARGET.p.CLASS`.
-    min_confidence: below it, the answer is "not sure".
-    explain: add `TARGET.because.MODALITY`, the exact Shapley value of each modality for the
-        answer's probability (or the number), and `TARGET.because.prior`, which they start from.
-    embeddings: of a match, add `TARGET.embedding.COLUMN` for every column that the row has. (Its
-        `TARGET` is the mean cosine similarity of the row's own cells.)
+    abstain_below: below it, the answer is "not sure".
+    explain: add `TARGET.attribution.MODALITY`, the exact Shapley value of each modality for the
+        answer's probability (or the number), and `TARGET.attribution.prior`, which they start from.
+    embeddings: of a contrastive target, add `TARGET.embedding.COLUMN` for every column that
+        the row has. (Its `TARGET` is the mean cosine similarity of the row's own cells.)
     """
-    if not 0 <= min_confidence <= 1:
-        raise MmbmError(f"min_confidence is a probability, from 0 to 1 (given: {min_confidence}).")
-    left_out = {without} if isinstance(without, str) else set(without)
+    if not 0 <= abstain_below <= 1:
+        raise MmbmError(f"abstain_below is a probability, from 0 to 1 (given: {abstain_below}).")
+    left_out = {drop_input} if isinstance(drop_input, str) else set(drop_input)
     dicts, folder = as_dicts(bundle, rows, Reading(root, encoding, delimiter), left_out)
     tally = Tally(bundle.columns, bundle.config.inputs)
     specs = bundle.config.inputs.values()
@@ -84,9 +84,7 @@ def predict(
         good = [row for row in chunk if row.error is None]
         encoded = encode(bundle, good) if good else {}
         answered = iter(
-            answer_rows(
-                bundle, answers, encoded, probabilities, min_confidence, explain, embeddings
-            )
+            answer_rows(bundle, answers, encoded, probabilities, abstain_below, explain, embeddings)
             if good
             else []
         )
@@ -122,7 +120,7 @@ def pieces(bundle: Bundle, name: str, encoded: Named) -> Iterator[str]:
     column, runner = bundle.columns[name], bundle.runner
     assert isinstance(column, TextColumn)
     assert isinstance(runner, Writing)
-    if runner.texts[name].beam > 1:
+    if runner.texts[name].beam_size > 1:
         (said,) = bundle.answers[name].rows(runner.run("answer", encoded)[name])
         yield said["value"]
         return
@@ -133,11 +131,11 @@ def pieces(bundle: Bundle, name: str, encoded: Named) -> Iterator[str]:
 
 
 def as_dicts(
-    bundle: Bundle, rows: Any, reading: Reading, without: set[str]
+    bundle: Bundle, rows: Any, reading: Reading, drop_input: set[str]
 ) -> tuple[Iterator[dict[str, Cell]], Path | None]:
     """The rows one by one as {input: raw cell}, and the folder their paths are relative to."""
     inputs = bundle.config.inputs
-    unknown = sorted(without - set(inputs))
+    unknown = sorted(drop_input - set(inputs))
     if unknown:
         raise TableError(
             f"There is no input {unknown[0]!r} to leave out; inputs: {', '.join(inputs)}."
@@ -146,16 +144,16 @@ def as_dicts(
         rows = [rows]
     if isinstance(rows, list) and all(isinstance(row, dict) for row in rows):
         known = (known_inputs(row, bundle) for row in rows)
-        return ({k: v for k, v in row.items() if k not in without} for row in known), (
+        return ({k: v for k, v in row.items() if k not in drop_input} for row in known), (
             Path(reading.root) if reading.root else Path.cwd()
         )
     table = open_as_trained(bundle.config, rows, reading)
-    names = [name for name in inputs if name not in without]
+    names = [name for name in inputs if name not in drop_input]
     for name in names:
         if name not in table.names:
             raise TableError(
                 f"{table.source} has no column {name!r}, an input of {bundle.path.name}. To answer "
-                f"without it, say so: --without {name}, in Python without=[{name!r}]."
+                f"without it, say so: --drop-input {name}, in Python drop_input=[{name!r}]."
             )
     columns = {name: table.cells(name) for name in names}
     return ({k: next(v) for k, v in columns.items()} for _ in range(table.rows)), table.root
@@ -219,7 +217,7 @@ def answer_rows(
     answers: dict[str, Answer],
     encoded: Named,
     probabilities: bool,
-    min_confidence: float,
+    abstain_below: float,
     explain: bool,
     embeddings: bool = False,
 ) -> list[dict[str, Any]]:
@@ -227,7 +225,7 @@ def answer_rows(
     results: list[dict[str, Any]] = [{} for _ in next(iter(outputs.values()))]
     for target, answer in answers.items():
         for result, one in zip(results, answer.rows(outputs[target])):
-            result |= as_columns(target, one, probabilities, min_confidence)
+            result |= as_columns(target, one, probabilities, abstain_below)
             if embeddings:
                 cells = one.get("embeddings", {})
                 result |= {f"{target}.embedding.{name}": z for name, z in cells.items()}
@@ -235,15 +233,15 @@ def answer_rows(
         modalities = list(bundle.config.modalities())
         for target, parts in contributions(bundle.runner, encoded, modalities, answers).items():
             for i, result in enumerate(results):
-                result |= {f"{target}.because.{m}": float(v[i]) for m, v in parts.items()}
+                result |= {f"{target}.attribution.{m}": float(v[i]) for m, v in parts.items()}
     return results
 
 
 def as_columns(
-    target: str, one: dict[str, Any], probabilities: bool = False, min_confidence: float = 0.0
+    target: str, one: dict[str, Any], probabilities: bool = False, abstain_below: float = 0.0
 ) -> dict[str, Any]:
     """What an `Answer` says of a row, as columns of the answers."""
-    value, sure = one["value"], one.get("confidence", 1.0) >= min_confidence
+    value, sure = one["value"], one.get("confidence", 1.0) >= abstain_below
     unsure = [NOT_SURE] if isinstance(value, list) else NOT_SURE  # a column has one type
     named = {target: value if sure else unsure}
     named |= {f"{target}.{key}": one[key] for key in ("confidence", "times") if key in one}

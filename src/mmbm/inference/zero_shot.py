@@ -14,13 +14,16 @@ from mmbm.kinds.column import Columns, collate
 def zero_shot(
     runner: Runner, rows: Rows, config: Config, columns: Columns, target: str, z: np.ndarray
 ) -> dict[str, Any] | None:
-    """Accuracy of a match's `classes` over the rows that have a class and a cell [N, M, D]; None if
-    it names none. `chance` is that of a guess, `most` that of the most frequent class."""
-    spec, keys = config.matches[target], rows.stores[target]
-    if spec.classes is None or not isinstance(keys, Keys) or keys.classes is None:
+    """Accuracy of a contrastive target's `zero_shot` over the rows that have a class and a cell [N,
+    M, D]; None if it names none. `chance` is that of a guess, `most` that of the most frequent
+    class."""
+    spec, keys = config.contrastive[target], rows.stores[target]
+    if spec.zero_shot is None or not isinstance(keys, Keys) or keys.classes is None:
         return None
     names, of_row = keys.classes
-    of, by = (spec.columns.index(name) for name in (spec.classes.of, spec.classes.by))
+    of, by = (
+        spec.columns.index(name) for name in (spec.zero_shot.input, spec.zero_shot.text_input)
+    )
     right, there = of_row[rows.rows], z[:, of].any(-1)
     known = there & (right >= 0)
     if not known.any():
@@ -45,10 +48,14 @@ def name_embedding(
     runner: Runner, config: Config, columns: Columns, target: str, name: str
 ) -> np.ndarray:
     """A name in its templates, as the mean of their embeddings, of length 1 [M, D]."""
-    spec = config.matches[target]
-    assert spec.classes
-    texts = [template.replace("{}", name) for template in spec.classes.templates]
-    cells = {spec.classes.by: [columns[spec.classes.by].decode(text) for text in texts]}
+    spec = config.contrastive[target]
+    assert spec.zero_shot
+    texts = [template.replace("{}", name) for template in spec.zero_shot.templates]
+    cells = {
+        spec.zero_shot.text_input: [
+            columns[spec.zero_shot.text_input].decode(text) for text in texts
+        ]
+    }
     batch = {
         column: collate(columns[column].storage, cells.get(column, [None] * len(texts)))
         for column in config.inputs

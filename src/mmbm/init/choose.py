@@ -65,27 +65,27 @@ def infer(
     only: Sequence[str] = (),
     transcripts: Sequence[str] = (),
     texts: Sequence[str] = (),
-    matches: Sequence[str] = (),
+    contrastive: Sequence[str] = (),
     weights: Mapping[str, Weights] | None = None,
 ) -> Inferred:
     """Find what each column is. `drop` leaves columns out; `only` leaves all others out.
 
     transcripts: targets that are what is said in a sound, although their texts are few.
     texts: targets that are to be written, token by token.
-    matches: columns to align in one space, two or more; they are inputs.
+    contrastive: columns to align in one space, two or more; they are inputs.
     weights: published weights that encoders may have, by the kind of input; none if not given.
 
     Raises TableError: a column that isn't there, a target with nothing to learn, texts without a
     sound, or no inputs left.
     """
     targets = [*targets, *transcripts, *texts]
-    if not targets and not matches:
-        raise TableError(f"{table.source}: name at least one target column, or columns to match.")
-    if len(set(matches)) == 1:
-        raise TableError(f"{table.source}: {matches[0]!r} needs another column to match with.")
-    if matches and not targets:
-        only = matches
-    for name in (*targets, *drop, *only, *matches):
+    if not targets and not contrastive:
+        raise TableError(f"{table.source}: name at least one target column, or columns to align.")
+    if len(set(contrastive)) == 1:
+        raise TableError(f"{table.source}: {contrastive[0]!r} needs another column to align with.")
+    if contrastive and not targets:
+        only = contrastive
+    for name in (*targets, *drop, *only, *contrastive):
         table.column(name)
     rows = sample_rows(table.rows)
     names = heartbeat(table.names, "Columns sampled", len(table.names))
@@ -108,13 +108,13 @@ def infer(
         if name in drop or (only and name not in only):
             left_out[name] = Found(None, "dropped as asked")
             continue
-        found = kinds.aligned(sample, table.source) if name in matches else kinds.look(sample)
+        found = kinds.aligned(sample, table.source) if name in contrastive else kinds.look(sample)
         (inputs if found.kind else left_out)[name] = found
 
     result = Inferred(table, split, inputs, goals, left_out)
     _listen(result)
-    _align(result, list(dict.fromkeys(matches)))
-    _leave_out_redundant(result, samples, keep=[*only, *matches])
+    _align(result, list(dict.fromkeys(contrastive)))
+    _leave_out_redundant(result, samples, keep=[*only, *contrastive])
     _find_leaks(result, samples)
     used = [*result.inputs.values(), *result.targets.values()]
     result.warnings += [note for found in used for note in found.notes]
@@ -126,15 +126,15 @@ def infer(
     longer = _heard(result) or texts
     result.warnings += _uncertain(result, samples)
     result.few = rows_to_learn < FEW_ROWS
-    if result.few and not matches:
+    if result.few and not contrastive:
         _share(result)
-    if rows_to_learn < NGRAM_ROWS and not longer and not matches:
+    if rows_to_learn < NGRAM_ROWS and not longer and not contrastive:
         _encode(result, samples, weights or {})
         _see_less(result)
     if result.few:
         _read_words(result, rows_to_learn)
     result.train = _train(rows_to_learn, EPOCHS_OF_SPEECH if longer else EPOCHS)
-    if matches:
+    if contrastive:
         result.train = _train_match(rows_to_learn)
     return result
 
@@ -143,12 +143,14 @@ def _align(result: Inferred, columns: list[str]) -> None:
     """A target that aligns these columns; what no target reads is left out."""
     if not columns:
         return
-    name = next(n for n in ("match", "matched", "mmbm_match") if n not in result.table.names)
-    result.targets[name] = Found("match", f"{' · '.join(columns)}", {"columns": columns})
+    name = next(
+        n for n in ("contrastive", "retrieval", "mmbm_contrastive") if n not in result.table.names
+    )
+    result.targets[name] = Found("contrastive", f"{' · '.join(columns)}", {"columns": columns})
     read = {*columns, *_heard(result)}
-    if all(found.kind in ("transcript", "match") for found in result.targets.values()):
+    if all(found.kind in ("transcript", "contrastive") for found in result.targets.values()):
         for name in [n for n in result.inputs if n not in read]:
-            why = "no target reads it, since a match reads only its columns"
+            why = "no target reads it, since a contrastive target reads only its columns"
             result.left_out[name] = replace(result.inputs.pop(name), kind=None, why=why)
 
 
@@ -156,12 +158,12 @@ def _train_match(rows: int) -> dict[str, Any]:
     """More rows a step: each of them is a wrong answer to every other."""
     batch = int(2 ** np.clip(np.floor(np.log2(max(rows, 1) / 4)), 4, 8))  # 16 to 256
     epochs = int(np.clip(round(STEPS * batch / max(1, rows)), 3, EPOCHS_OF_MATCH))
-    return {"epochs": epochs, "batch": batch}
+    return {"epochs": epochs, "batch_size": batch}
 
 
 def _heard(result: Inferred) -> set[str]:
     """The sounds that transcripts listen to."""
-    return {f.options["of"] for f in result.targets.values() if f.kind == "transcript"}
+    return {f.options["input"] for f in result.targets.values() if f.kind == "transcript"}
 
 
 def _listen(result: Inferred) -> None:
@@ -178,7 +180,7 @@ def _listen(result: Inferred) -> None:
             )
         others = f"; or of {', '.join(sounds[1:])}" if sounds[1:] else ""
         why = f"{found.why}, said in {sounds[0]}{others}"
-        result.targets[name] = replace(found, options={"of": sounds[0]}, why=why)
+        result.targets[name] = replace(found, options={"input": sounds[0]}, why=why)
         sound = result.inputs[sounds[0]]
         seconds = float(np.ceil(1.5 * sound.options["seconds"]))
         whole = {"seconds": seconds, "max_seconds": seconds}  # refused rather than half understood
@@ -202,10 +204,10 @@ def _read_words(result: Inferred, rows: int) -> None:
     """From few rows, whole words are learned better than their pieces, and without their order."""
     for name, found in result.inputs.items():
         if found.kind == "text" and name not in result.weights:
-            options = {**found.options, "units": "word", "lowercase": True, "encoder": "bag"}
+            options = {**found.options, "tokenizer": "word", "lowercase": True, "encoder": "bag"}
             if rows < NGRAM_ROWS:
                 terms = TERMS * found.options["max_tokens"]
-                options |= {"units": "ngram", "max_tokens": terms, "vocabulary": 20_000}
+                options |= {"tokenizer": "ngram", "max_tokens": terms, "vocab_size": 20_000}
                 options["encoder"] = {"kind": "bag", "size": "tiny"}
             result.inputs[name] = replace(found, options=options)
 
@@ -228,8 +230,9 @@ def _share(result: Inferred) -> None:
         if others:
             result.inputs[first] = replace(alike[0], options=shaped.options)
         for name, found in zip(others, alike[1:]):
-            why = f"{found.why}; few rows, so one encoder with {first}: without same_as its own"
-            options = {**shaped.options, "same_as": first}
+            why = f"{found.why}; few rows, so one encoder with {first}: without "
+            why += "share_weights_with its own"
+            options = {**shaped.options, "share_weights_with": first}
             result.inputs[name] = replace(found, options=options, why=why)
 
 
@@ -241,7 +244,7 @@ def _encode(result: Inferred, samples: dict[str, Sample], weights: Mapping[str, 
         options = pretrained.encoders(found, samples, known)
         for name, own in options.items():
             first = next(other for other, theirs in options.items() if theirs == own)
-            shared = {} if first == name else {"same_as": first}
+            shared = {} if first == name else {"share_weights_with": first}
             result.inputs[name] = replace(found[name], options={**own, **shared})
             result.weights[name] = known
 
@@ -319,7 +322,7 @@ def _find_leaks(result: Inferred, samples: dict[str, Sample]) -> None:
     inputs = list(result.inputs.items())
     for name, found in heartbeat(inputs, "Columns compared with the targets", len(inputs)):
         for goal, target in result.targets.items():
-            if target.kind == "match":
+            if target.kind == "contrastive":
                 continue
             if kinds.is_media(found) or target.kind == "labels" or found.kind == "labels":
                 continue
@@ -404,4 +407,4 @@ def _train(rows: int, most: int) -> dict[str, Any]:
     batch = 32 if rows < 1500 else 64 if rows < 50_000 else 128 if rows < 500_000 else 256
     steps = (STEPS if rows >= 1500 else FEWER_STEPS) if most == EPOCHS else STEPS_OF_SPEECH
     epochs = int(np.clip(round(steps * batch / max(1, rows)), 3, most))
-    return {"epochs": epochs, "batch": batch}
+    return {"epochs": epochs, "batch_size": batch}

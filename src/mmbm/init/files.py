@@ -216,7 +216,7 @@ def audio_options(files: Files) -> tuple[dict[str, Any], str]:
     long = float(np.quantile(lengths, 0.99))
     step = 0.5 if long < 5 else 1.0
     seconds = float(np.clip(np.ceil(long / step - 0.02) * step, 0.5, 30))
-    options = {"rate": min(rate, 16000), "seconds": seconds}
+    options = {"sample_rate": min(rate, 16000), "seconds": seconds}
     if (gain := _gain(files)) != 1:
         options["gain"] = gain
     seen = f"sounds of {lengths.min():.1f} to {lengths.max():.1f} s at {rate} Hz"

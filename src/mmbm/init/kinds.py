@@ -70,15 +70,15 @@ def _part(sample: Sample, *types: type) -> float:
 
 
 def aligned(sample: Sample, source: str) -> Found:
-    """The kind of a column to match with others: media, or text however often it repeats. Raises
+    """The kind of a column to align with others: media, or text however often it repeats. Raises
     TableError."""
     found = look(sample)
     if is_media(found) or found.kind == "text":
         return found
     if found.kind == "number" or not sample.values:
         raise TableError(
-            f"{source}: column {sample.name!r} is {found.kind or found.why}; a match aligns "
-            "pictures, sounds and texts."
+            f"{source}: column {sample.name!r} is {found.kind or found.why}; a contrastive "
+            "target aligns pictures, sounds and texts."
         )
     return _text(sample.values)
 

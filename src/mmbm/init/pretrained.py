@@ -73,7 +73,7 @@ def encoders(
     (one of the same for texts, so that one encoder reads them all)."""
     kept = {}
     for name, one in found.items():
-        alike = found.get(one.options.get("same_as", ""), one)
+        alike = found.get(one.options.get("share_weights_with", ""), one)
         options = OPTIONS[one.kind or ""](alike, samples[name])
         if options is None:
             continue
@@ -109,7 +109,7 @@ def audio(found: Found, sample: Sample) -> dict[str, Any] | None:
     seconds = found.options["seconds"]
     if seconds > LONGEST:
         return None
-    return {**found.options, "rate": RATE, "encoder": {"fill": seconds}}
+    return {**found.options, "sample_rate": RATE, "encoder": {"pad_to_seconds": seconds}}
 
 
 CHANGED = ("size", "augment")

@@ -82,7 +82,7 @@ def to_yaml(inferred: Inferred, config_path: Path) -> str:
     if inferred.warnings:
         lines += ["  # Look at:"]
         lines += [f"  # - {warning}" for warning in inferred.warnings]
-    if any(found.kind not in ("transcript", "match") for found in inferred.targets.values()):
+    if any(found.kind not in ("transcript", "contrastive") for found in inferred.targets.values()):
         texts = any(found.kind == "text" for found in inferred.targets.values())
         few = "{kind: concat, dropout: 0.3}"
         fusion = "transformer" if texts else few if inferred.few else "concat"
@@ -123,11 +123,11 @@ def _sharing(inferred: Inferred) -> list[str]:
     first: dict[str, str] = {}
     lines = []
     for name, found in inferred.inputs.items():
-        if not is_media(found) or "same_as" in found.options:
+        if not is_media(found) or "share_weights_with" in found.options:
             continue
         other = first.setdefault(_component(found), name)
         if other != name:
-            lines.append(f"{name} may share all weights with {other}: same_as: {other}")
+            lines.append(f"{name} may share all weights with {other}: share_weights_with: {other}")
     return lines
 
 

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from mmbm.config import Config, MatchTarget, TranscriptTarget
+from mmbm.config import Config, ContrastiveTarget, TranscriptTarget
 from mmbm.errors import MissingExtra
 from mmbm.kinds.audio.column import seconds_per_token
 from mmbm.kinds.column import Arrays, Column, Columns
@@ -24,7 +24,7 @@ class Metric(NamedTuple):
 
 class Answer(Protocol):
     """Turns a target's graph output into what the user reads. `output` is [N, C], of a transcript
-    [N, T, V], of a match [N, M, D]; what is measured is what `read` makes of it."""
+    [N, T, V], of a contrastive target [N, M, D]; what is measured is what `read` makes of it."""
 
     main: Metric
     metrics: tuple[Metric, ...]
@@ -62,9 +62,9 @@ def build(name: str, config: Config, columns: Columns, quick: bool = False) -> A
     make = find(ANSWERS, spec.kind)
     if isinstance(spec, TranscriptTarget):  # it counts time in tokens of the sound it listens to
         if quick:
-            spec = spec.model_copy(update={"beam": 1, "order": 0})
+            spec = spec.model_copy(update={"beam_size": 1, "ngram_order": 0})
         return make(spec, columns[name], seconds_per_token(config.sound_of(spec)))
-    if isinstance(spec, MatchTarget):  # it has no column of its own
+    if isinstance(spec, ContrastiveTarget):  # it has no column of its own
         return make(spec)
     return make(spec, columns[name])
 

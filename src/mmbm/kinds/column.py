@@ -99,4 +99,6 @@ def collate(storage: Storage, values: Sequence[np.ndarray | None]) -> Arrays:
 
 def longest(spec: Any) -> int:
     """Samples of a sound, or tokens of a text, that are kept at most."""
-    return max(1, round(spec.seconds * spec.rate)) if spec.kind == "audio" else spec.max_tokens
+    return (
+        max(1, round(spec.seconds * spec.sample_rate)) if spec.kind == "audio" else spec.max_tokens
+    )

@@ -75,13 +75,13 @@ def read_text_model(spec: TextSpec, encoder: PretrainedSpec) -> State:
     return {"config": config}
 
 
-def check_vocabulary(
-    encoder: PretrainedSpec | PretrainedDecoderSpec, learned: State, vocabulary: int
+def check_vocab_size(
+    encoder: PretrainedSpec | PretrainedDecoderSpec, learned: State, vocab_size: int
 ) -> None:
     """Raises ConfigError where the tokenizer gives ids that the model has no vectors for."""
-    if (size := learned["config"].get("vocab_size", vocabulary)) < vocabulary:
+    if (size := learned["config"].get("vocab_size", vocab_size)) < vocab_size:
         raise ConfigError(
-            f"{encoder.model}: its {TOKENIZER} has {vocabulary} tokens, and its model knows "
+            f"{encoder.model}: its {TOKENIZER} has {vocab_size} tokens, and its model knows "
             f"{size}; they are not of the same model."
         )
 

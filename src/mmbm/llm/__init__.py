@@ -5,7 +5,7 @@
 Needs `pip install "mmbm[remote]"`. The key is OPENAI_API_KEY of the environment and nothing else.
 """
 
-from mmbm.llm.baseline import against
+from mmbm.llm.baseline import compare
 from mmbm.llm.endpoint import Endpoint, Request
 from mmbm.llm.estimate import Estimate
 from mmbm.llm.parts import Size
@@ -13,5 +13,5 @@ from mmbm.llm.question import Question, messages
 from mmbm.llm.teacher import label, told
 
 __all__ = [
-    "Endpoint", "Estimate", "Question", "Request", "Size", "against", "label", "messages", "told",
+    "Endpoint", "Estimate", "Question", "Request", "Size", "compare", "label", "messages", "told",
 ]  # fmt: skip

@@ -18,7 +18,7 @@ PROBABLE = {"auroc", "log_loss", "calibration_error"}
 """Metrics of probabilities, of which a text has none."""
 
 
-def against(
+def compare(
     bundle: Bundle,
     table: Any,
     split: str | None,

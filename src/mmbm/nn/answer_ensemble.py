@@ -66,7 +66,11 @@ class Mixed(nn.Module):
         self.used = [bool(weight > 0) for weight in self.weights.tolist()]
 
     def loss(
-        self, context: Context, target: Field, auxiliary: float, share: Tensor | None = None
+        self,
+        context: Context,
+        target: Field,
+        unimodal_loss_weight: float,
+        share: Tensor | None = None,
     ) -> Tensor:
         """Weighted mean over the rows that have this target. Scalar. share: of each row [B]."""
         assert context.fused is not None
@@ -74,7 +78,9 @@ class Mixed(nn.Module):
         loss = self.fused.loss(self.fused(context.fused.pooled), target)  # [B]
         for i, name in enumerate(self.modalities):
             alone = self.fused.loss(self.answer_alone(context, i), target)
-            loss = loss + auxiliary * alone * context.present[name] / len(self.modalities)
+            loss = loss + unimodal_loss_weight * alone * context.present[name] / len(
+                self.modalities
+            )
         if share is not None:
             loss = loss * share
         return self.weight * loss.sum() / rows

@@ -1,4 +1,4 @@
-"""Rows of a batch blended in pairs, while the model trains: their pictures, or their tokens.
+"""Mixup, CutMix and manifold mixup: rows of a batch blended in pairs, while the model trains.
 
 A blended row has two right answers; its loss is that of both, each by its share. Only rows that
 have the same inputs are blended; another one stays as it is.
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import torch
 from torch import Tensor
 
-from mmbm.config import BlendSpec
+from mmbm.config import MixupSpec
 from mmbm.kinds.image.frontend import span
 from mmbm.layers.batch import Field, Tokens
 
@@ -22,25 +22,25 @@ class Pairs(NamedTuple):
     share: Tensor  # [B] of the row itself, 1 where it stays as it is
 
 
-class Blend:
-    def __init__(self, spec: BlendSpec):
+class Mixup:
+    def __init__(self, spec: MixupSpec):
         self.spec = spec
 
     def loss(self, model: "Model", batch: "Batch", targets: "Batch") -> Tensor:
         pairs = self.draw(batch)
         if self.spec.kind == "mixup":
-            batch = {name: shine(field, pairs) for name, field in batch.items()}
+            batch = {name: mixup(field, pairs) for name, field in batch.items()}
         elif self.spec.kind == "cutmix":
-            batch, pairs = paste(batch, pairs)
+            batch, pairs = cutmix(batch, pairs)
         tokens, present, _ = model.encode(batch)
-        if self.spec.kind == "tokens":
-            tokens = {name: join(x, pairs) for name, x in tokens.items()}
+        if self.spec.kind == "manifold":
+            tokens = {name: manifold_mixup(x, pairs) for name, x in tokens.items()}
         context = model.context(tokens, present)
         losses = []
         for name, target in model.targets.items():
             both = targets[name], Field(*(part[pairs.other] for part in targets[name]))
             for truth, share in zip(both, (pairs.share, 1 - pairs.share)):
-                losses.append(target.loss(context, truth, model.auxiliary, share))
+                losses.append(target.loss(context, truth, model.unimodal_loss_weight, share))
         return torch.stack(losses).sum()
 
     def draw(self, batch: "Batch") -> Pairs:
@@ -53,16 +53,17 @@ class Blend:
         return Pairs(other, torch.where(alike, share, torch.ones_like(share)))
 
 
-def shine(field: Field, pairs: Pairs) -> Field:
-    """Of two pictures each pixel's mean, by their shares."""
+def mixup(field: Field, pairs: Pairs) -> Field:
+    """Mixup (Zhang et al. 2018): of two pictures each pixel's mean, by their shares."""
     share = pairs.share[:, None, None, None]
     x = field.values.float()
     x = share * x + (1 - share) * x[pairs.other]
     return field._replace(values=x.round().to(field.values.dtype))
 
 
-def paste(batch: "Batch", pairs: Pairs) -> tuple["Batch", Pairs]:
-    """A rectangle, the same part of all the row's pictures; the shares are then its exact ones."""
+def cutmix(batch: "Batch", pairs: Pairs) -> tuple["Batch", Pairs]:
+    """CutMix (Yun et al. 2019): a rectangle, the same part of all the row's pictures; the shares
+    are then its exact ones."""
     side = (1 - pairs.share).sqrt()[:, None]  # [B, 1]
     place = torch.rand(2, *side.shape, device=side.device)
     pasted, shares = {}, []
@@ -76,8 +77,9 @@ def paste(batch: "Batch", pairs: Pairs) -> tuple["Batch", Pairs]:
     return pasted, Pairs(pairs.other, torch.stack(shares).mean(0))
 
 
-def join(tokens: Tokens, pairs: Pairs) -> Tokens:
-    """Each token's mean with that of the same place; behind a shorter row's end there are zeros."""
+def manifold_mixup(tokens: Tokens, pairs: Pairs) -> Tokens:
+    """Manifold mixup (Verma et al. 2019): each token's mean with that of the same place;
+    behind a shorter row's end there are zeros."""
     share = pairs.share[:, None, None].to(tokens.x.dtype)
     own, others = (pairs.share > 0)[:, None], (pairs.share < 1)[:, None]
     x = share * tokens.x + (1 - share) * tokens.x[pairs.other]

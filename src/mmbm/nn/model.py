@@ -8,11 +8,11 @@ import torch
 from torch import Tensor, nn
 
 from mmbm.config import (
-    DROP,
+    MODALITY_DROPOUT,
     AudioSpec,
     Config,
+    ContrastiveTarget,
     ImageSpec,
-    MatchTarget,
     MediaSpec,
     OwnSpec,
     PretrainedSpec,
@@ -21,7 +21,7 @@ from mmbm.config import (
 )
 from mmbm.errors import ConfigError
 from mmbm.kinds.column import Columns
-from mmbm.kinds.contrastive.head import MatchHead
+from mmbm.kinds.contrastive.head import ContrastiveHead
 from mmbm.kinds.number.frontend import NumberFrontend, Numbers
 from mmbm.kinds.text.head import TextHead
 from mmbm.layers.batch import Context, Encoded, Features, Field, Fused, Prefix, Tokens
@@ -29,7 +29,7 @@ from mmbm.layers.blocks import valid
 from mmbm.nn import representations
 from mmbm.nn.answer_ensemble import Mixed
 from mmbm.nn.encoders.table import Table
-from mmbm.nn.mixup import Blend
+from mmbm.nn.mixup import Mixup
 from mmbm.nn.pretrained import Pretrained
 from mmbm.nn.representations import EMBEDDING, FEATURES, is_frozen, modality_of
 from mmbm.registry import ENCODERS, FRONTENDS, FUSIONS, HEADS, RAW_FRONTENDS, find
@@ -61,18 +61,20 @@ class Model(nn.Module):
             {
                 k: Mixed(spec, columns[k], width, names if self.network else [], config, exact)
                 if spec.mixes
-                else MatchHead(spec, width, config.train.batch)
-                if isinstance(spec, MatchTarget)
+                else ContrastiveHead(spec, width, config.train.batch_size)
+                if isinstance(spec, ContrastiveTarget)
                 else TextHead(spec, columns[k], width, names)
                 if isinstance(spec, TextTarget)
                 else find(HEADS, spec.kind)(spec, columns[k], width)
                 for k, spec in config.targets.items()
             }
         )
-        self.auxiliary = config.train.auxiliary
-        self.blend = Blend(config.train.blend) if config.train.blend else None
-        drop = config.fusion.drop
-        self.drop = [drop.get(n, DROP) if isinstance(drop, dict) else drop for n in names]
+        self.unimodal_loss_weight = config.train.unimodal_loss_weight
+        self.mixup = Mixup(config.train.mixup) if config.train.mixup else None
+        drop = config.fusion.modality_dropout
+        self.drop = [
+            drop.get(n, MODALITY_DROPOUT) if isinstance(drop, dict) else drop for n in names
+        ]
 
     def encode(self, batch: Batch) -> Encoded:
         """Tokens, presence [B] and, but in training, fixed representations of every modality."""
@@ -157,15 +159,15 @@ class Model(nn.Module):
         """The targets whose answer is a mix, by name."""
         return [(name, t) for name, t in self.targets.items() if isinstance(t, Mixed)]
 
-    def matches(self) -> dict[str, MatchHead]:
+    def contrastive(self) -> dict[str, ContrastiveHead]:
         """The targets that align columns."""
-        return {name: t for name, t in self.targets.items() if isinstance(t, MatchHead)}
+        return {name: t for name, t in self.targets.items() if isinstance(t, ContrastiveHead)}
 
     def embed(self, batch: Batch) -> dict[str, Tensor]:
-        """Of every match the embeddings [B, M, D]."""
+        """Of every contrastive target the embeddings [B, M, D]."""
         encoded = self.encode(batch)
         context = Context(encoded.tokens, encoded.present, None, {})
-        return {name: head(context) for name, head in self.matches().items()}
+        return {name: head(context) for name, head in self.contrastive().items()}
 
     def writers(self) -> dict[str, TextHead]:
         """The targets that write a text."""
@@ -193,10 +195,12 @@ class Model(nn.Module):
         return self.answer(*self.encode(batch))
 
     def loss(self, batch: Batch, targets: Batch) -> Tensor:
-        if self.blend:
-            return self.blend.loss(self, batch, targets)
+        if self.mixup:
+            return self.mixup.loss(self, batch, targets)
         context = self.context(*self.encode(batch))
-        losses = [t.loss(context, targets[k], self.auxiliary) for k, t in self.targets.items()]
+        losses = [
+            t.loss(context, targets[k], self.unimodal_loss_weight) for k, t in self.targets.items()
+        ]
         return torch.stack(losses).sum()
 
     def hide(self, present: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -223,9 +227,9 @@ class Modality(nn.Module):
             self.encoder = find(ENCODERS, "pretrained")(spec.encoder, learned)
         else:
             self.encoder = build_encoder(spec.encoder, self.frontend.layout, self.frontend.features)
-        behind = spec.encoder.then if isinstance(spec.encoder, PretrainedSpec) else None
-        self.then = build_encoder(behind, "tokens", self.encoder.width) if behind else None
-        self.project = nn.Linear((self.then or self.encoder).width, width)
+        behind = spec.encoder.downstream if isinstance(spec.encoder, PretrainedSpec) else None
+        self.downstream = build_encoder(behind, "tokens", self.encoder.width) if behind else None
+        self.project = nn.Linear((self.downstream or self.encoder).width, width)
 
     reads_cells = True
     """Its encoder's output is read by representations too."""
@@ -242,7 +246,7 @@ class Modality(nn.Module):
 
     def project_tokens(self, tokens: Tokens) -> Tokens:
         """To the model's width [B, T, D]."""
-        x, keep = self.then(Features(*tokens)) if self.then else tokens
+        x, keep = self.downstream(Features(*tokens)) if self.downstream else tokens
         return Tokens(self.project(x) * keep[..., None], keep)
 
 
@@ -257,7 +261,7 @@ def encoded(field: Field) -> Tokens:
 
 
 class SharedModality(nn.Module):
-    """A column that is read by another column's modality (`same_as`)."""
+    """A column that is read by another column's modality (`share_weights_with`)."""
 
     def __init__(self, column: str, original: Modality):
         super().__init__()
@@ -388,8 +392,8 @@ def build_modalities(config: Config, columns: Columns) -> dict[str, nn.Module]:
             continue
         if not isinstance(spec, MediaSpec):
             modalities[name] = TableModality(names, config, columns)
-        elif spec.same_as:
-            shared[name] = spec.same_as
+        elif spec.share_weights_with:
+            shared[name] = spec.share_weights_with
         else:
             modalities[name] = Modality(name, spec, columns, config.fusion.width)
     for name, original in shared.items():

@@ -1,8 +1,8 @@
 """A table's embeddings in an embedded database (LanceDB), and the nearest rows to a cell. No torch.
 
 An index is one Lance table: the rows' numbers, their plain cells for filters and to be shown, the
-paths of their media, and an embedding for every column of a match; and in its metadata, which
-bundle made it, since an embedding means nothing to another one.
+paths of their media, and an embedding for every column of a contrastive target; and in its
+metadata, which bundle made it, since an embedding means nothing to another one.
 
     writer.py  a table's rows as its record batches      where.py  conditions on its columns
     seal.py    its files and their hashes
@@ -71,10 +71,10 @@ def index(
 ) -> "Index":
     """Embed every row of a table and write the index, in place of an older one.
 
-    table: a path, or a pandas, polars or pyarrow table, with at least one column of the match; a
-        cell of it may be empty.
+    table: a path, or a pandas, polars or pyarrow table, with at least one column of the contrastive
+        target; a cell of it may be empty.
     output: a folder, or what LanceDB understands: `s3://bucket/index`.
-    target: the match whose space it is; the bundle's first one if not given.
+    target: the contrastive target whose space it is; the bundle's first one if not given.
     approximate: search by a graph (HNSW) instead of looking at every row; `recall` then says what
         that finds of what there is.
 
@@ -83,7 +83,7 @@ def index(
     """
     name = match_of(bundle, target)
     opened = open_as_trained(bundle.config, table, Reading(root, encoding, delimiter))
-    columns = bundle.config.matches[name].columns
+    columns = bundle.config.contrastive[name].columns
     indexed = [column for column in columns if column in opened.names]
     if not indexed:
         raise TableError(
@@ -118,14 +118,17 @@ def index(
 
 
 def match_of(bundle: Bundle, target: str | None) -> str:
-    matches = list(bundle.config.matches)
-    if not matches:
+    contrastive = list(bundle.config.contrastive)
+    if not contrastive:
         raise BundleError(
-            f"{bundle.path} has no target of kind match, so its rows have no embeddings to search."
+            f"{bundle.path} has no target of kind contrastive, so its rows have no embeddings "
+            "to search."
         )
-    if target is not None and target not in matches:
-        raise BundleError(f"{bundle.path} has no match {target!r}; it has {', '.join(matches)}.")
-    return target or matches[0]
+    if target is not None and target not in contrastive:
+        raise BundleError(
+            f"{bundle.path} has no contrastive target {target!r}; it has {', '.join(contrastive)}."
+        )
+    return target or contrastive[0]
 
 
 # ── search ───────────────────────────────────────────────────────────────────────────────────────
@@ -158,7 +161,8 @@ class Index:
     ) -> list[Found]:
         """The k rows whose cells lie nearest, nearest first.
 
-        row: one cell of the match's columns, `{"photo": "p.jpg"}`; of several, their mean.
+        row: one cell of the contrastive target's columns, `{"photo": "p.jpg"}`; of several,
+            their mean.
         of: the column whose cells are searched; the first that isn't given if not said.
         where: a condition on the table's columns, "year > 2015 and shop = 'Oslo'"; see
             `mmbm.search.where`.
@@ -302,7 +306,7 @@ def load_index(path: str | Path, bundle: Bundle | str | Path | None = None) -> I
         )
     index = Index(path, lance, about, opened)
     with damaged(path):
-        spec = opened.config.matches[about.target]
+        spec = opened.config.contrastive[about.target]
         if spec.columns != about.columns:
             raise ValueError(f"{about.target} is of other columns")
         for column in about.indexed:  # what can't be read is seen now, and not in a request

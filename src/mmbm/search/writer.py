@@ -33,7 +33,7 @@ class About(NamedTuple):
     bundle: str  # its version
     path: str  # where it was
     target: str
-    columns: list[str]  # of the match
+    columns: list[str]  # of the contrastive target
     indexed: list[str]  # those of them that the table has
     shown: dict[str, str]  # column of the table -> field
     source: str
@@ -101,7 +101,7 @@ class Writer:
         self.bad: list[tuple[int, str, str, str]] = []  # row, column, path, reason
         inputs = bundle.config.inputs
         self.media = [column for column in about.indexed if inputs[column].kind in MEDIA]
-        width = bundle.config.matches[about.target].width
+        width = bundle.config.contrastive[about.target].width
         self.schema = pa.schema(
             [
                 pa.field(ROW, pa.int64()),

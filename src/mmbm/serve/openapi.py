@@ -209,7 +209,9 @@ def as_openai(replicas: dict[str, Replica], schemas: Schema) -> Schema:
             Chat, plain, "The answer to a row, as the assistant's message.",
             [plain, stream], examples=examples,
         ),
-        "/v1/embeddings": post(Embed, plain, "Places of texts in the space of a match.", [plain]),
+        "/v1/embeddings": post(
+            Embed, plain, "Places of texts in the space of a contrastive target.", [plain]
+        ),
         "/v1/audio/transcriptions": post(
             Transcribe, "multipart/form-data", "What is said in a sound.",
             [plain, stream, "text/plain"],

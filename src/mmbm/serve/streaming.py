@@ -55,8 +55,8 @@ class Listener:
         self.most = min(bounded.spec.seconds, bounded.spec.max_seconds or bounded.spec.seconds)
         self.hearings = {name: answer.hearing() for name, answer in heard(replica, column).items()}
         self.resampler = None
-        if rate != spec.rate:
-            self.resampler = soxr.ResampleStream(rate, spec.rate, 1, "float32", quality="HQ")
+        if rate != spec.sample_rate:
+            self.resampler = soxr.ResampleStream(rate, spec.sample_rate, 1, "float32", quality="HQ")
         self.given = 0  # samples, at the client's rate
         self._wave = np.empty(0, np.int16)  # samples that a window may still need, at the model's
         self._new: list[np.ndarray] = []  # those that came since, message by message
@@ -297,7 +297,7 @@ def heard(replica: Replica, column: str) -> dict[str, TranscriptAnswer]:
     return {
         name: answer
         for name, answer in replica.answers.items()
-        if isinstance(answer, TranscriptAnswer) and answer.spec.of == column
+        if isinstance(answer, TranscriptAnswer) and answer.spec.input == column
     }
 
 

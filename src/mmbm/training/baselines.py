@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from mmbm.bundle import Bundle, load
-from mmbm.config import Config, MatchTarget, MediaSpec, TranscriptTarget
+from mmbm.config import Config, ContrastiveTarget, MediaSpec, TranscriptTarget
 from mmbm.console import say
 from mmbm.data.store import safe
 from mmbm.inference.evaluate import Report
@@ -47,7 +47,9 @@ def alone(config: Config, columns: list[str]) -> Config:
     """The same config with only these inputs, and the targets that don't listen to others."""
     specs = {name: config.inputs[name] for name in columns}
     inputs = {
-        name: spec.model_copy(update={"same_as": None}) if isinstance(spec, MediaSpec) else spec
+        name: spec.model_copy(update={"share_weights_with": None})
+        if isinstance(spec, MediaSpec)
+        else spec
         for name, spec in specs.items()
     }
     targets = {name: spec for name, spec in config.targets.items() if reads(spec) <= set(inputs)}
@@ -59,6 +61,6 @@ def alone(config: Config, columns: list[str]) -> Config:
 
 def reads(spec: Any) -> set[str]:
     """The inputs that a target can't do without."""
-    if isinstance(spec, MatchTarget):
+    if isinstance(spec, ContrastiveTarget):
         return set(spec.columns)
-    return {spec.of} if isinstance(spec, TranscriptTarget) else set()
+    return {spec.input} if isinstance(spec, TranscriptTarget) else set()

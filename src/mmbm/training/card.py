@@ -36,7 +36,11 @@ def card(config: Config, columns: Columns, metrics: dict[str, Any]) -> str:
         *by_member(metrics.get("members", {}), answers),
         "",
         "`mmbm predict BUNDLE TABLE` answers a table; `mmbm evaluate BUNDLE TABLE` measures it.",
-        *([] if config.train.golden else ["No golden rows were kept: serving can't be verified."]),
+        *(
+            []
+            if config.train.golden_rows
+            else ["No golden rows were kept: serving can't be verified."]
+        ),
         "",
     ]
     return "\n".join(lines)
@@ -90,7 +94,7 @@ def by_member(members: dict[str, Any], answers: dict[str, Answer]) -> list[str]:
 
 
 def by_subset(report: dict[str, Any], answers: dict[str, Answer]) -> list[str]:
-    """A table of the main metrics by the modalities that a row has; of matches, by their pairs."""
+    """A table of the main metrics by the modalities of a row; of contrastive targets, by pairs."""
     lines = []
     parted = {n: a for n, a in answers.items() if "pairs" not in report["targets"][n]}
     if parted and report["subsets"]:

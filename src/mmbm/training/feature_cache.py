@@ -73,15 +73,15 @@ def frozen(model: Model) -> dict[str, Modality]:
 
 def augmented(config: Config, name: str) -> str | None:
     """What changes the input's cells at random."""
-    spec, blend = config.inputs[name], config.train.blend
+    spec, mixup = config.inputs[name], config.train.mixup
     if isinstance(spec, ImageSpec) and spec.augment != ImageAugment():
         return "augment"
-    return f"train.blend: {blend.kind}" if blend and blend.kind != "tokens" else None
+    return f"train.mixup: {mixup.kind}" if mixup and mixup.kind != "manifold" else None
 
 
 def key(modality: Modality, column: Column, store: Store) -> str:
     """Of all that the features depend on."""
-    spec = modality.encoder.spec.model_dump(exclude={"model", "rank", "then"})
+    spec = modality.encoder.spec.model_dump(exclude={"model", "rank", "downstream"})
     known = [VERSION, store.name, spec, column.state["pretrained"]]
     digest = hashlib.blake2b(json.dumps(known, sort_keys=True).encode(), digest_size=10)
     for name, weight in modality.encoder.state_dict().items():

@@ -40,9 +40,9 @@ class Golden(NamedTuple):
 
 
 def take(config: Config, data: Data) -> Golden:
-    """As many as `train.golden` says, spread over the valid split."""
+    """As many as `train.golden_rows` says, spread over the valid split."""
     rows = data.splits["valid"].rows
-    count = min(config.train.golden, len(rows))
+    count = min(config.train.golden_rows, len(rows))
     kept: list[int] = []
     cells = []
     changed = 0

@@ -1,9 +1,10 @@
 """The loss of a step and its gradient: of the whole batch at once, or some rows at a time.
 
-A match compares all rows of a batch, so its rows can't be computed apart as those of other targets
-can. Gradient caching (Gao et al. 2021) computes all embeddings without keeping what led to them,
-then the gradient at the embeddings, and then, some rows at a time and with the same random numbers,
-the embeddings again, from which that gradient goes on. Memory grows with the chunk, not the batch.
+A contrastive target compares all rows of a batch, so its rows can't be computed apart as those of
+other targets can. Gradient caching (Gao et al. 2021) computes all embeddings without keeping what
+led to them, then the gradient at the embeddings, and then, some rows at a time and with the same
+random numbers, the embeddings again, from which that gradient goes on. Memory grows with the chunk,
+not the batch.
 """
 
 from collections.abc import Iterator
@@ -14,19 +15,19 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 
-from mmbm.kinds.contrastive.head import Learned, MatchHead, everyones, gathered
+from mmbm.kinds.contrastive.head import ContrastiveHead, Learned, everyones, gathered
 from mmbm.layers.batch import Field
 from mmbm.nn.model import Batch, Model
 from mmbm.training.checkpoint import generators, restore_generators
 
 
 class Cached(NamedTuple):
-    """The gradient of a match's loss at what its head gives: embeddings, scale and bias."""
+    """The gradient of a contrastive target's loss at its head's embeddings, scale and bias."""
 
     embedded: Tensor  # [B, M, D]
     learned: list[Tensor]
 
-    def onward(self, head: MatchHead, embedded: Tensor, rows: slice, share: float) -> Tensor:
+    def onward(self, head: ContrastiveHead, embedded: Tensor, rows: slice, share: float) -> Tensor:
         """Zero, with this gradient. `share`: of the chunk in what all chunks have."""
         loss = (embedded * self.embedded[rows]).sum()
         values = (v for v in head.learned() if v is not None)
@@ -40,7 +41,7 @@ class Part(NamedTuple):
     rows: slice
     inputs: Batch
     targets: Batch
-    cached: dict[str, Cached]  # by match
+    cached: dict[str, Cached]  # by contrastive target
     share: dict[str, Any]  # by target: of the chunk in its loss
 
 
@@ -58,7 +59,8 @@ class Objective(nn.Module):
         losses = [
             part.cached[name].onward(target, target(context), part.rows, part.share[name])
             if name in part.cached
-            else part.share[name] * target.loss(context, targets[name], self.model.auxiliary)
+            else part.share[name]
+            * target.loss(context, targets[name], self.model.unimodal_loss_weight)
             for name, target in self.model.targets.items()
         ]
         return torch.stack(losses).sum()
@@ -79,11 +81,11 @@ def backward(
     slices = [slice(start, min(start + chunk, total)) for start in range(0, total, chunk)]
     states, embedded = [], []
     with torch.no_grad(), accelerator.autocast(), unchanged(model):
-        for rows in slices if model.matches() else []:
+        for rows in slices if model.contrastive() else []:
             states.append(generators())
             embedded.append(model.embed(some(inputs, rows)))
     cached, loss = {}, torch.zeros((), device=accelerator.device)
-    for name, head in model.matches().items():
+    for name, head in model.contrastive().items():
         z = torch.cat([each[name] for each in embedded])
         cached[name], value = cache(head, z, targets[name].values, chunk)
         loss += value
@@ -107,8 +109,8 @@ def backward(
     return loss
 
 
-def cache(head: MatchHead, z: Tensor, keys: Tensor, rows: int) -> tuple[Cached, Tensor]:
-    """The gradient of the match's loss at z [B, M, D] and at what it learns, and the loss."""
+def cache(head: ContrastiveHead, z: Tensor, keys: Tensor, rows: int) -> tuple[Cached, Tensor]:
+    """The gradient of the contrastive loss at z [B, M, D] and at what it learns, and the loss."""
     z = z.detach().requires_grad_()
     everything = gathered(z)
     leaf = everything.detach().requires_grad_()

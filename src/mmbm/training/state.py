@@ -48,7 +48,7 @@ class TrainState:
             groups(model, spec), lr=spec.lr, betas=(0.9, 0.98), fused=True
         )
         self.objective, self.optimizer = self.accelerator.prepare(Objective(model), optimizer)
-        self.steps_per_epoch = rows.steps(spec.batch)
+        self.steps_per_epoch = rows.steps(spec.batch_size)
         self.total = self.steps_per_epoch * spec.epochs
         self.step = 0
         self.improved = 0  # the epoch whose monitored metric was last better than all before
@@ -75,7 +75,7 @@ class TrainState:
         """What is left of the epoch: a resumed run starts in its middle."""
         start = self.step - epoch * self.steps_per_epoch
         rank, world = self.accelerator.process_index, self.accelerator.num_processes
-        return self.rows.batches(self.spec.seed, epoch, self.spec.batch, start, rank, world)
+        return self.rows.batches(self.spec.seed, epoch, self.spec.batch_size, start, rank, world)
 
     def update(self, batch: NumpyBatch) -> None:
         """Forward, backward, clip, step. Nothing here waits for the device."""
@@ -86,9 +86,11 @@ class TrainState:
             begun = self.step >= group["start"] * self.steps_per_epoch
             group["lr"] = self.lr() * group["scale"] if begun else 0.0
         inputs, targets = self.move(batch.inputs), self.move(batch.targets)
-        loss = backward(self.accelerator, self.objective, inputs, targets, self.spec.chunk)
+        loss = backward(
+            self.accelerator, self.objective, inputs, targets, self.spec.micro_batch_size
+        )
         parameters = self.objective.parameters()
-        norm = self.accelerator.clip_grad_norm_(parameters, self.spec.clip)
+        norm = self.accelerator.clip_grad_norm_(parameters, self.spec.max_grad_norm)
         finite = torch.isfinite(torch.as_tensor(norm)) & torch.isfinite(loss)
         if self.accelerator.scaler is None:  # the fused step then skips a bad update by itself
             self.optimizer.optimizer.found_inf = (~finite).float()
@@ -101,7 +103,7 @@ class TrainState:
 
     def lr(self) -> float:
         """Linear warm-up, then half a cosine down to a hundredth."""
-        warmup = max(int(self.total * self.spec.warmup), 1)
+        warmup = max(int(self.total * self.spec.warmup_ratio), 1)
         if self.step < warmup:
             return self.spec.lr * (self.step + 1) / warmup
         done = (self.step - warmup) / max(self.total - warmup, 1)
@@ -162,8 +164,10 @@ class TrainState:
             self.improved = epoch
         patience = self.spec.patience
         self.stopped = patience is not None and epoch - self.improved >= patience
-        self.best = sorted([*self.best, (score, epoch)], reverse=True)[: self.spec.average]
-        self.last = [*self.last, epoch][-self.spec.average :]
+        self.best = sorted([*self.best, (score, epoch)], reverse=True)[
+            : self.spec.average_checkpoints
+        ]
+        self.last = [*self.last, epoch][-self.spec.average_checkpoints :]
 
     def _weights(self, epoch: int) -> Path:
         return self.run.folder / f"epoch-{epoch:04}.safetensors"
@@ -281,10 +285,14 @@ def groups(model: Model, spec: TrainSpec) -> list[dict[str, Any]]:
     gains and single learned tokens."""
     paces: dict[Tensor, Pace] = {}
     for encoder in model.pretrained():
-        own, decay = (encoder.spec.lr or spec.lr) / spec.lr, encoder.spec.decay
+        own, layer_decay = (encoder.spec.lr or spec.lr) / spec.lr, encoder.spec.layer_decay
         for weight, depth in encoder.depths().items():
-            start = (depth + 1) * encoder.spec.unfreeze if encoder.spec.unfreeze else 0
-            paces[weight] = Pace(0.0, own * decay**depth, start)
+            start = (
+                (depth + 1) * encoder.spec.gradual_unfreezing
+                if encoder.spec.gradual_unfreezing
+                else 0
+            )
+            paces[weight] = Pace(0.0, own * layer_decay**depth, start)
     grouped: dict[Pace, list[Tensor]] = {}
     for weight in model.parameters():
         if weight.requires_grad:

@@ -40,7 +40,7 @@ CONTAINERS = (
 
 def hop(spec: AudioSpec) -> int:
     """Samples from one frame to the next."""
-    return max(1, round(spec.rate * HOP))
+    return max(1, round(spec.sample_rate * HOP))
 
 
 def stride(spec: AudioSpec) -> int | None:
@@ -57,7 +57,7 @@ def tokens(spec: AudioSpec, samples: np.ndarray) -> np.ndarray | None:
 
 def seconds_per_token(spec: AudioSpec) -> float | None:
     step = stride(spec)
-    return None if step is None else step * hop(spec) / spec.rate
+    return None if step is None else step * hop(spec) / spec.sample_rate
 
 
 class AudioColumn:
@@ -97,7 +97,7 @@ class AudioColumn:
             source = BytesIO(media.read(source, spec.max_bytes))
         try:
             wave, rate = read_wave(
-                source, spec.seconds, spec.crop, spec.rate if spec.gain == 1 else None,
+                source, spec.seconds, spec.crop, spec.sample_rate if spec.gain == 1 else None,
                 most or spec.max_seconds,
             )  # fmt: skip
         except OSError as error:
@@ -106,11 +106,11 @@ class AudioColumn:
             return wave
         if not np.isfinite(wave).all():
             raise BadCell("has samples that are not finite numbers")
-        if rate != spec.rate:
+        if rate != spec.sample_rate:
             # A single sample can round to none at a lower rate; it is still a sound.
-            resampled = soxr.resample(wave, rate, spec.rate, quality="HQ")
+            resampled = soxr.resample(wave, rate, spec.sample_rate, quality="HQ")
             wave = resampled if len(resampled) else wave[:1]
-        wave = wave[: max(1, round(spec.seconds * spec.rate))]
+        wave = wave[: max(1, round(spec.seconds * spec.sample_rate))]
         wave = wave * np.float32(32768 * spec.gain)
         # Clipped, since a sample over full scale would wrap round to the other sign. In place:
         # fresh memory for each of these passes costs more than the pass.
@@ -130,13 +130,18 @@ class AudioColumn:
 
 def _check_reader(spec: AudioSpec, encoder: PretrainedSpec, told: dict[str, Any]) -> None:
     """A pretrained encoder reads what it was trained with. Raises ConfigError."""
-    if told.get("sampling_rate") != spec.rate:
-        raise ConfigError(f"rate: its encoder reads {told.get('sampling_rate')}, not {spec.rate}.")
+    if told.get("sampling_rate") != spec.sample_rate:
+        raise ConfigError(
+            f"sample_rate: its encoder reads {told.get('sampling_rate')}, not {spec.sample_rate}."
+        )
     most = told.get("chunk_length")
-    if encoder.fill and not (most and encoder.fill <= most):
+    if encoder.pad_to_seconds and not (most and encoder.pad_to_seconds <= most):
         least = f"fills clips to {most} s" if most else "fills no clips with silence"
-        raise ConfigError(f"encoder.fill: {encoder.model} {least}, so not to {encoder.fill:g}.")
-    if most and spec.seconds > (most := encoder.fill or most):
+        raise ConfigError(
+            f"encoder.pad_to_seconds: {encoder.model} {least}, so not to "
+            f"{encoder.pad_to_seconds:g}."
+        )
+    if most and spec.seconds > (most := encoder.pad_to_seconds or most):
         raise ConfigError(
             f"seconds: its encoder reads {most:g} s at most, not {spec.seconds:g}; with `windows`, "
             "longer recordings are transcribed too."

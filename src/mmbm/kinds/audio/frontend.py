@@ -29,13 +29,13 @@ class LogMel(nn.Module):
 
     def __init__(self, spec: AudioSpec, column: Column):
         super().__init__()
-        self.features = spec.bands
-        self.augment, self.each_band = spec.augment, spec.normalise == "band"
-        self.range = spec.range
-        self.rate = spec.rate
-        self.window = max(2, 2 * round(spec.rate * WINDOW / 2))
+        self.features = spec.n_mels
+        self.augment, self.each_band = spec.augment, spec.normalize == "band"
+        self.range = spec.top_db
+        self.rate = spec.sample_rate
+        self.window = max(2, 2 * round(spec.sample_rate * WINDOW / 2))
         self.hop = hop(spec)
-        points, mel = mel_filters(spec.rate, self.window, spec.bands)
+        points, mel = mel_filters(spec.sample_rate, self.window, spec.n_mels)
         self.register_buffer("basis", fourier(self.window, points), persistent=False)
         self.register_buffer("mel", mel, persistent=False)
 
@@ -43,19 +43,19 @@ class LogMel(nn.Module):
     @in_float32
     def forward(self, field: Field) -> Features:
         x = self.power(field)
-        if self.training and self.augment.noise:
-            x = noise(x, self.augment.noise)
+        if self.training and self.augment.noise_snr:
+            x = add_noise(x, self.augment.noise_snr)
         x = logarithm(x, self.range).transpose(1, 2)  # [B, T', bands]
         frames = field.lengths // self.hop + 1  # [B]
-        if self.training and self.augment.warp:
-            x = warp(x, self.augment.warp, self.rate)
-        if self.training and self.augment.speed:
-            x, frames = speed(x, frames, self.augment.speed)
+        if self.training and self.augment.vtlp:
+            x = vtlp(x, self.augment.vtlp, self.rate)
+        if self.training and self.augment.tempo:
+            x, frames = tempo(x, frames, self.augment.tempo)
         keep = valid(frames, x.shape[1])
-        x = normalise(x, keep, self.each_band)
+        x = normalize(x, keep, self.each_band)
         if self.training:
-            x = mask_bands(x, self.augment.bands)
-            x = mask_frames(x, keep, self.augment.frames)
+            x = freq_mask(x, self.augment.freq_mask)
+            x = time_mask(x, keep, self.augment.time_mask)
         return Features(x, keep)
 
     def power(self, field: Field) -> Tensor:
@@ -99,7 +99,7 @@ def logarithm(x: Tensor, below: float | None) -> Tensor:
     return (x / loudest + 10 ** (-below / 10)).log()
 
 
-def normalise(x: Tensor, keep: Tensor, each_band: bool = False) -> Tensor:
+def normalize(x: Tensor, keep: Tensor, each_band: bool = False) -> Tensor:
     """Zero mean and unit variance over a clip's valid frames and bands; padding is zero. The mean
     is that of the clip, or of each band."""
     mask = keep[..., None]
@@ -110,7 +110,7 @@ def normalise(x: Tensor, keep: Tensor, each_band: bool = False) -> Tensor:
     return x * torch.rsqrt(var + 0.01)  # silence stays zero instead of becoming loud noise
 
 
-def noise(x: Tensor, least: float) -> Tensor:
+def add_noise(x: Tensor, least: float) -> Tensor:
     """Each clip's power [B, bands, T'] and that of a noise whose spectrum is a smooth random curve,
     `least` to FAINTEST decibels under the clip's loudest place."""
     draw = torch.rand(len(x), 1, 1, device=x.device)
@@ -122,7 +122,7 @@ def noise(x: Tensor, least: float) -> Tensor:
     return x + loudest * 10 ** ((level + colour.transpose(1, 2)) / 10) * power
 
 
-def warp(x: Tensor, most: float, rate: int) -> Tensor:
+def vtlp(x: Tensor, most: float, rate: int) -> Tensor:
     """Each clip's frequencies multiplied by 1 ± `most`; the highest band is repeated where nothing
     is above it (vocal tract length perturbation, Jaitly & Hinton 2013). [B, T', bands]"""
     bands = x.shape[2]
@@ -133,7 +133,7 @@ def warp(x: Tensor, most: float, rate: int) -> Tensor:
     return between(x.transpose(1, 2), place).transpose(1, 2)
 
 
-def speed(x: Tensor, frames: Tensor, most: float) -> tuple[Tensor, Tensor]:
+def tempo(x: Tensor, frames: Tensor, most: float) -> tuple[Tensor, Tensor]:
     """Each clip played faster or slower, by up to `most` (Ko et al. 2015): x [B, T'', bands], and
     how many of its frames are valid [B]."""
     factor = 1 + most * (2 * torch.rand(len(x), 1, device=x.device) - 1)
@@ -153,7 +153,7 @@ def between(x: Tensor, place: Tensor) -> Tensor:
     return along_time(x, index) * (1 - part) + along_time(x, above) * part
 
 
-def mask_bands(x: Tensor, widest: int) -> Tensor:
+def freq_mask(x: Tensor, widest: int) -> Tensor:
     """Two masks a clip over up to `widest` bands (SpecAugment, Park et al. 2019)."""
     band = torch.arange(x.shape[2], device=x.device)
     for _ in range(2 if widest else 0):
@@ -165,7 +165,7 @@ def mask_bands(x: Tensor, widest: int) -> Tensor:
     return x
 
 
-def mask_frames(x: Tensor, keep: Tensor, longest: float) -> Tensor:
+def time_mask(x: Tensor, keep: Tensor, longest: float) -> Tensor:
     """Two masks a clip over up to `longest` of its valid frames."""
     frame = torch.arange(x.shape[1], device=x.device)
     length = keep.sum(1, keepdim=True)  # [B, 1]

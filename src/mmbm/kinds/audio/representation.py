@@ -26,9 +26,9 @@ class AudioRepresentation(Representation):
     def __init__(self, column: str, spec: AudioSpec, fitted: Column):
         super().__init__()
         self.column, self.mel = column, LogMel(spec, fitted)
-        band = torch.arange(spec.bands, dtype=torch.float64) + 0.5
-        order = torch.arange(min(COEFFICIENTS, spec.bands), dtype=torch.float64)[:, None]
-        cosine = (math.pi / spec.bands * order * band).cos() * math.sqrt(2 / spec.bands)  # DCT-II
+        band = torch.arange(spec.n_mels, dtype=torch.float64) + 0.5
+        order = torch.arange(min(COEFFICIENTS, spec.n_mels), dtype=torch.float64)[:, None]
+        cosine = (math.pi / spec.n_mels * order * band).cos() * math.sqrt(2 / spec.n_mels)  # DCT-II
         self.register_buffer("cosine", cosine.float(), persistent=False)
 
     def raw(self, batch: dict[str, Field]) -> Tensor:

@@ -1,11 +1,11 @@
-"""How near cells lie in the space of a match, and how well one finds another."""
+"""How near cells lie in the space of a contrastive target, and how well one finds another."""
 
 from itertools import combinations, permutations
 from typing import Any, ClassVar
 
 import numpy as np
 
-from mmbm.config import MatchTarget
+from mmbm.config import ContrastiveTarget
 from mmbm.kinds.answer import Metric
 from mmbm.kinds.column import Arrays
 
@@ -14,7 +14,7 @@ QUESTIONS, CANDIDATES = 1024, 8192
 """Similarities that are there at once: memory doesn't grow with the square of the rows."""
 
 
-class MatchAnswer:
+class ContrastiveAnswer:
     """Output [N, M, D]: embeddings of length 1, zeros where a cell is absent. What is measured of
     it are ranks [N, P], one for each ordered pair of columns: see `ranks`."""
 
@@ -27,7 +27,7 @@ class MatchAnswer:
 
     also: ClassVar = {}
 
-    def __init__(self, spec: MatchTarget):
+    def __init__(self, spec: ContrastiveTarget):
         self.columns = spec.columns
         self.pairs = list(permutations(range(len(spec.columns)), 2))
 

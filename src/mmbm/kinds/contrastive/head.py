@@ -10,7 +10,7 @@ import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mmbm.config import MatchTarget
+from mmbm.config import ContrastiveTarget
 from mmbm.layers.batch import Context, Field
 from mmbm.layers.blocks import Pool
 
@@ -25,7 +25,7 @@ class Learned(NamedTuple):
     bias: Tensor | None  # [] of the sigmoid loss
 
 
-class MatchHead(nn.Module):
+class ContrastiveHead(nn.Module):
     """Tokens of each column [B, T, W] -> embeddings of length 1 [B, M, D], zero where absent.
 
     It is a whole target, and needs neither fusion nor a mix. Cells of rows that share a key of one
@@ -33,7 +33,7 @@ class MatchHead(nn.Module):
     it neither asks nor is to be found.
     """
 
-    def __init__(self, spec: MatchTarget, width: int, batch: int):
+    def __init__(self, spec: ContrastiveTarget, width: int, batch: int):
         """batch: rows of a step, which the sigmoid loss starts from: one pair in so many is one."""
         super().__init__()
         self.columns, self.weight, self.kind = spec.columns, spec.weight, spec.loss
@@ -50,7 +50,7 @@ class MatchHead(nn.Module):
             embedded.append(x * context.present[name][:, None])
         return torch.stack(embedded, 1)  # [B, M, D]
 
-    def loss(self, context: Context, target: Field, auxiliary: float) -> Tensor:
+    def loss(self, context: Context, target: Field, unimodal_loss_weight: float) -> Tensor:
         """Mean over all pairs of columns and both ways, over the rows of all processes. Scalar."""
         parts = self.parts(gathered(self(context)), everyones(target.values), self.learned())
         return torch.stack(list(parts)).sum()

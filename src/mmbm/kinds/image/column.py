@@ -185,10 +185,10 @@ def _to_8_bit(pixels: np.ndarray, bits: int) -> np.ndarray:
 def _fit(picture: Image.Image, spec: ImageSpec, how: Image.Resampling) -> Image.Image:
     """Resize to [spec.height, spec.width]: the whole picture, with bars, or its middle."""
     width, height = picture.size
-    if spec.fit == "stretch":
+    if spec.resize == "stretch":
         return _resize(picture, spec.width, spec.height, None, how)
     across, down = spec.width / width, spec.height / height
-    if spec.fit == "crop":
+    if spec.resize == "crop":
         scale = max(across, down)
         w, h = min(width, spec.width / scale), min(height, spec.height / scale)
         left, top = (width - w) / 2, (height - h) / 2

@@ -34,8 +34,8 @@ class ImageFrontend(nn.Module):
         if self.training and (self.augment.flip or self.augment.crop):
             x = shift(x, self.augment.flip, self.augment.crop)
         x = (x.float() - self.mean) / self.spread
-        if self.training and self.augment.erase:
-            x = erase(x, self.augment.erase)
+        if self.training and self.augment.random_erasing:
+            x = random_erasing(x, self.augment.random_erasing)
         return Features(x.permute(0, 3, 1, 2))  # [B, C, H, W], channels last in memory
 
 
@@ -81,7 +81,7 @@ def axis(rows: int, size: int, crop: float, device: torch.device) -> Tensor:
     return (torch.arange(size, device=device) + move).clamp(0, size - 1)
 
 
-def erase(x: Tensor, chance: float) -> Tensor:
+def random_erasing(x: Tensor, chance: float) -> Tensor:
     """Random erasing (Zhong et al. 2017): a grey rectangle of 2 to 30 % of the picture."""
     rows, height, width, _ = x.shape
     draw = torch.rand(5, rows, 1, device=x.device)

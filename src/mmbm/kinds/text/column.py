@@ -11,10 +11,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mmbm.config import PretrainedDecoderSpec, PretrainedSpec, TextSpec, TextTarget
+from mmbm.config.inputs import TRAINED
 from mmbm.errors import BadCell, ConfigError
 from mmbm.kinds.category.column import name
 from mmbm.kinds.column import Cell, Description, State, Storage
-from mmbm.kinds.pretrained import TOKENIZER, check_vocabulary, read_text_model, read_writer
+from mmbm.kinds.pretrained import (
+    TOKENIZER,
+    check_vocab_size,
+    read_text_model,
+    read_writer,
+)
 from mmbm.kinds.text import ngrams
 
 if TYPE_CHECKING:
@@ -49,8 +55,8 @@ class TextColumn:
 
     Of a target, which is to be written, all of it, with an end token; a longer one is a bad cell.
 
-    State: `tokenizer`, the text of a tokenizer.json, or with `units: ngram` the known `terms`;
-    `vocabulary`, one more than its largest id; with a pretrained encoder its `config` under
+    State: `tokenizer`, the text of a tokenizer.json, or with `tokenizer: ngram` the known `terms`;
+    `vocab_size`, one more than its largest id; with a pretrained encoder its `config` under
     `pretrained`, with a pretrained decoder what `read_writer` gives.
     """
 
@@ -65,7 +71,7 @@ class TextColumn:
     def fit(self, cells: Iterable[Cell]) -> State:
         """Train byte-level BPE (Sennrich et al. 2016), or take the tokenizer the spec names, or
         that of a pretrained encoder."""
-        spec, named, learned = self.spec, getattr(self.spec, "tokenizer", None), None
+        spec, named, learned = self.spec, getattr(self.spec, "tokenizer_file", None), None
         model = spec.decoder if isinstance(spec, TextTarget) else spec.encoder
         if isinstance(spec, TextSpec) and isinstance(model, PretrainedSpec):
             learned = read_text_model(spec, model)
@@ -73,16 +79,20 @@ class TextColumn:
             learned = read_writer(model)
         if isinstance(model, PretrainedSpec | PretrainedDecoderSpec):
             named = f"{model.model}/{TOKENIZER}"
-        if getattr(spec, "units", None) == "ngram":
-            most = spec.vocabulary - OURS
+        if spec.tokenizer is None:
+            raise ConfigError(
+                "tokenizer: is empty in a bundle only; name bpe, word, ngram or a path."
+            )
+        if spec.tokenizer == "ngram":
+            most = spec.vocab_size - OURS
             known = ngrams.learn(self._texts(cells), spec.lowercase, most)
-            self._learn({"terms": known, "vocabulary": OURS + len(known)})
+            self._learn({"terms": known, "vocab_size": OURS + len(known)})
             return self.state
         tokenizer = _load(Path(named)) if named else _train(self._texts(cells), spec)
         ids = tokenizer.get_vocab(with_added_tokens=True).values()
-        self.state = {"tokenizer": tokenizer.to_str(), "vocabulary": max(ids) + 1}
+        self.state = {"tokenizer": tokenizer.to_str(), "vocab_size": max(ids) + 1}
         if isinstance(model, PretrainedSpec | PretrainedDecoderSpec) and learned:
-            check_vocabulary(model, learned, self.state["vocabulary"])
+            check_vocab_size(model, learned, self.state["vocab_size"])
             self.state["pretrained"] = learned
         self._tokenizer = None
         return self.state
@@ -184,7 +194,7 @@ class TextColumn:
             tokenizer.no_truncation()
         else:
             tokenizer.enable_truncation(self.spec.max_tokens)
-        if isinstance(self.spec, TextTarget) or not self.spec.tokenizer:
+        if isinstance(self.spec, TextTarget) or self.spec.tokenizer in TRAINED:
             tokenizer.encode_special_tokens = True  # "<start>" in somebody's text is only text
         return tokenizer
 
@@ -193,7 +203,7 @@ def _train(texts: Iterator[str], spec: TextSpec | TextTarget) -> "Tokenizer":
     from tokenizers import normalizers
     from tokenizers.processors import TemplateProcessing
 
-    tokenizer, trainer = _words(spec) if spec.units == "word" else _bpe(spec)
+    tokenizer, trainer = _words(spec) if spec.tokenizer == "word" else _bpe(spec)
     # NFC joins the spellings of one character and changes nothing else. NFKC would also turn x²
     # into x2, ① into 1 and the full-width punctuation of Chinese into ASCII.
     steps = [normalizers.NFC(), *([normalizers.Lowercase()] if spec.lowercase else [])]
@@ -213,7 +223,7 @@ def _bpe(spec: TextSpec | TextTarget) -> tuple["Tokenizer", Any]:
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
     tokenizer.decoder = decoders.Sequence([decoders.ByteLevel(), decoders.Strip(" ", 1, 0)])
     trainer = trainers.BpeTrainer(
-        vocab_size=spec.vocabulary,
+        vocab_size=spec.vocab_size,
         min_frequency=2,
         special_tokens=[PAD, START],  # ids 0 and 1
         initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
@@ -232,7 +242,7 @@ def _words(spec: TextSpec | TextTarget) -> tuple["Tokenizer", Any]:
     )
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     trainer = trainers.WordLevelTrainer(
-        vocab_size=spec.vocabulary,
+        vocab_size=spec.vocab_size,
         min_frequency=1,
         special_tokens=[PAD, START, RARE],
         show_progress=False,
@@ -248,7 +258,9 @@ def _load(path: Path) -> "Tokenizer":
         text = file.read_text(encoding="utf-8")
         json.loads(text)
     except FileNotFoundError as error:
-        raise ConfigError(f"tokenizer: there is no file {file}.") from error
+        raise ConfigError(
+            f"tokenizer: there is no file {file}; write bpe, word, ngram or a path."
+        ) from error
     except (OSError, ValueError) as error:
         raise ConfigError(f"tokenizer: {file} can't be read as JSON: {error}.") from error
     try:

@@ -35,17 +35,17 @@ class TextFrontend(nn.Module):
             else spec.encoder.size
         )
         self.features = WIDTH[size]
-        self.hide = spec.augment.hide
-        self.together = spec.units == "ngram"
-        self.embed = nn.Embedding(int(column.state["vocabulary"]), self.features)
+        self.token_dropout = spec.augment.token_dropout
+        self.together = spec.tokenizer == "ngram"
+        self.embed = nn.Embedding(int(column.state["vocab_size"]), self.features)
         nn.init.normal_(self.embed.weight, std=0.1)
 
     @in_float32
     def forward(self, field: Field) -> Features:
         keep = valid(field.lengths, field.values.shape[1])  # [B, T]
         shown = keep
-        if self.training and self.hide:
-            shown = keep & (torch.rand(keep.shape, device=keep.device) >= self.hide)
+        if self.training and self.token_dropout:
+            shown = keep & (torch.rand(keep.shape, device=keep.device) >= self.token_dropout)
         if self.together:
             return self.summed(field.values.long(), shown)
         return Features(self.embed(field.values.long()) * shown[..., None], keep)

@@ -42,7 +42,7 @@ class TextHead(nn.Module):
             torch.cat([self.summary(fused.pooled)[:, None], x], 1), torch.cat([first, keep], 1)
         )
 
-    def loss(self, context: Context, target: Field, auxiliary: float) -> Tensor:
+    def loss(self, context: Context, target: Field, unimodal_loss_weight: float) -> Tensor:
         """Mean over the rows that have a text, of the cross-entropy per token of it. Scalar."""
         ids = target.values.long()
         given, wanted = ids[:, :-1], ids[:, 1:]

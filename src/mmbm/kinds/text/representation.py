@@ -18,24 +18,25 @@ PAIRS = 1 << 17
 """Buckets that pairs of neighboring tokens are hashed into (Weinberger et al. 2009)."""
 MOST = 20_000
 """Terms that are kept, those in most texts first."""
-SPECIAL = {"word": 3, "bpe": 2, "ngram": 2}
-"""Ids below this are no terms: padding, start, rare words."""
+SPECIAL, WORDS = 2, 3
+"""Ids below this are no terms: padding and start; of words, rare ones too."""
 
 
 class TextRepresentation(Representation):
     """Fields of one text column -> TF-IDF [B, F] of unit length: sublinear counts, times inverse
     document frequency."""
 
-    term: Tensor  # [vocabulary + PAIRS] the feature of each term; F for those that are not kept
+    term: Tensor  # [vocab_size + PAIRS] the feature of each term; F for those that are not kept
     idf: Tensor  # [F]
     sparse = True
 
     def __init__(self, column: str, spec: TextSpec, fitted: Column):
         super().__init__(term=torch.int64, idf=torch.float32)
         self.column = column
-        self.vocabulary = int(fitted.state["vocabulary"])
-        self.ordered = spec.units != "ngram"
-        self.special = 0 if "pretrained" in fitted.state else SPECIAL[spec.units]
+        self.vocab_size = int(fitted.state["vocab_size"])
+        special = WORDS if spec.tokenizer == "word" else SPECIAL
+        self.ordered = spec.tokenizer != "ngram"
+        self.special = 0 if "pretrained" in fitted.state else special
 
     @property
     def fitted(self) -> bool:
@@ -49,7 +50,7 @@ class TextRepresentation(Representation):
         if not self.ordered:
             return ids, keep
         first, second = ids[:, :-1], ids[:, 1:]
-        pairs = self.vocabulary + (first * 1_000_003 + second * 7_919) % PAIRS
+        pairs = self.vocab_size + (first * 1_000_003 + second * 7_919) % PAIRS
         both = keep[:, :-1] & keep[:, 1:]
         return torch.cat([ids, pairs], 1), torch.cat([keep, both], 1)
 
@@ -71,8 +72,8 @@ class TextRepresentation(Representation):
             for row in torch.nonzero(present)[:, 0].tolist():
                 found.update(np.unique(terms[row][keep[row]].numpy()).tolist())
                 texts += 1
-        kept = [t for t, n in found.most_common() if n > 1 or t < self.vocabulary][:MOST]
-        term = np.full(self.vocabulary + PAIRS, len(kept))
+        kept = [t for t, n in found.most_common() if n > 1 or t < self.vocab_size][:MOST]
+        term = np.full(self.vocab_size + PAIRS, len(kept))
         term[kept] = np.arange(len(kept))
         frequency = np.array([found[t] for t in kept], float)
         self.fill(term=term, idf=np.log((1 + texts) / (1 + frequency)) + 1)

@@ -37,7 +37,7 @@ class TranscriptAnswer:
         """seconds: of one token; None: not known, then answers have no times."""
         self.spec, self.seconds = spec, seconds
         self.values: list[str] = list(column.state["values"])
-        order = spec.order
+        order = spec.ngram_order
         self.also = {"cer": self.cer}
         self.model = NGram(column.state["ngrams"], order, len(self.values)) if order else None
 
@@ -57,9 +57,9 @@ class TranscriptAnswer:
 
     def search(self) -> Search:
         spec = self.spec
-        if spec.beam == 1:
+        if spec.beam_size == 1:
             return Greedy()
-        return PrefixBeam(spec.beam, self.model, spec.influence, spec.bonus)
+        return PrefixBeam(spec.beam_size, self.model, spec.lm_weight, spec.token_insertion_bonus)
 
     def _search(self, p: np.ndarray) -> list[int]:
         search = self.search()

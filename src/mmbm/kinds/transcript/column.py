@@ -32,7 +32,7 @@ class TranscriptColumn:
 
     State: `values`, the text of each token (the blank's is empty, a space is a token); `counts`,
     how often each occurs in the train split; `ngrams`, {context: {token: count}} for the language
-    model, both sides ids, 0 the beginning or the end; and with `units: bpe` the `tokenizer`.
+    model, both sides ids, 0 the beginning or the end; and with `tokenizer: bpe` the `tokenizer`.
     """
 
     version = 1
@@ -46,8 +46,8 @@ class TranscriptColumn:
         """Collect the characters, or train BPE over them (Sennrich et al. 2016)."""
         texts = list(self._texts(cells))
         state: State = {}
-        if self.spec.units == "bpe":
-            tokenizer = _train(texts, self.spec.vocabulary)
+        if self.spec.tokenizer == "bpe":
+            tokenizer = _train(texts, self.spec.vocab_size)
             pieces = sorted(tokenizer.get_vocab().items(), key=lambda pair: pair[1])
             found = [piece.replace("▁", " ") for piece, _ in pieces[2:]]
             state["tokenizer"] = tokenizer.to_str()
@@ -59,7 +59,7 @@ class TranscriptColumn:
         ids = [self._encode(text) for text in texts]
         counts = Counter(token for one in ids for token in one)
         self._learn({**self.state, "counts": [counts[i] for i in range(len(self.state["values"]))]})
-        self.state["ngrams"] = ngrams(ids, self.spec.order)
+        self.state["ngrams"] = ngrams(ids, self.spec.ngram_order)
         return self.state
 
     def decode(self, cell: Cell) -> np.ndarray | None:
@@ -107,7 +107,7 @@ class TranscriptColumn:
                 yield text
 
     def _encode(self, text: str) -> list[int]:
-        if self.spec.units == "char":
+        if self.spec.tokenizer == "char":
             return [self._index.get(character, UNKNOWN) for character in text]
         if self._tokenizer is None:
             from tokenizers import Tokenizer
@@ -129,14 +129,14 @@ def ngrams(texts: list[list[int]], order: int) -> dict[str, dict[str, int]]:
     return {context: dict(followers) for context, followers in counts.items()}
 
 
-def _train(texts: list[str], vocabulary: int) -> "Tokenizer":
+def _train(texts: list[str], vocab_size: int) -> "Tokenizer":
     """Pieces of words; the space before a word is part of its first piece."""
     from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 
     tokenizer = Tokenizer(models.BPE(unk_token="<unknown>"))
     tokenizer.pre_tokenizer = pre_tokenizers.Metaspace(replacement="▁", prepend_scheme="always")
     trainer = trainers.BpeTrainer(
-        vocab_size=vocabulary,
+        vocab_size=vocab_size,
         min_frequency=2,
         special_tokens=["<blank>", "<unknown>"],  # ids 0 and 1
         show_progress=False,

@@ -66,16 +66,25 @@ class Greedy:
 class PrefixBeam:
     """A prefix beam search (Hannun et al. 2014), place by place.
 
-    A prefix's score is its log-probability, `influence` times the language model's, and `bonus` for
-    every token; without a model, its log-probability alone. Of two that end alike only the better
-    one is kept. What all kept prefixes begin with can't change any more: it is set apart, so that a
-    search costs the same however long it goes on.
+    A prefix's score is its log-probability, `lm_weight` times the language model's, and
+    `token_insertion_bonus` for every token; without a model, its log-probability alone. Of two that
+    end alike only the better one is kept. What all kept prefixes begin with can't change any more:
+    it is set apart, so that a search costs the same however long it goes on.
     """
 
     def __init__(
-        self, width: int, model: NGram | None = None, influence: float = 0.0, bonus: float = 0.0
+        self,
+        width: int,
+        model: NGram | None = None,
+        lm_weight: float = 0.0,
+        token_insertion_bonus: float = 0.0,
     ):
-        self.width, self.model, self.influence, self.bonus = width, model, influence, bonus
+        self.width, self.model, self.lm_weight, self.token_insertion_bonus = (
+            width,
+            model,
+            lm_weight,
+            token_insertion_bonus,
+        )
         self.context = max(1, model.order - 1 if model else 1)
         """Tokens before the next one that its score depends on."""
         self.apart: list[int] = []  # before all that `beams` hold
@@ -96,7 +105,7 @@ class PrefixBeam:
         """The best text, if it ends here."""
 
         def final(prefix: tuple[int, ...]) -> float:
-            end = self.model.score(BLANK, prefix) * self.influence if self.model else 0.0
+            end = self.model.score(BLANK, prefix) * self.lm_weight if self.model else 0.0
             return self.beams[prefix].total + self.score(prefix) + end
 
         return [*self.apart, *max(self.beams, key=final)]
@@ -106,7 +115,7 @@ class PrefixBeam:
         return [*self.apart, *self._common()]
 
     def copy(self) -> "PrefixBeam":
-        other = PrefixBeam(self.width, self.model, self.influence, self.bonus)
+        other = PrefixBeam(self.width, self.model, self.lm_weight, self.token_insertion_bonus)
         other.apart, other.beams, other.said = list(self.apart), self.beams, dict(self.said)
         return other
 
@@ -114,7 +123,9 @@ class PrefixBeam:
         if prefix not in self.said:
             model = self.model
             spoken = (
-                model.score(prefix[-1], prefix[:-1]) * self.influence + self.bonus if model else 0.0
+                model.score(prefix[-1], prefix[:-1]) * self.lm_weight + self.token_insertion_bonus
+                if model
+                else 0.0
             )
             self.said[prefix] = self.score(prefix[:-1]) + spoken
         return self.said[prefix]
@@ -180,11 +191,11 @@ def prefix_beam(
     p: np.ndarray,
     width: int,
     model: NGram | None = None,
-    influence: float = 0.0,
-    bonus: float = 0.0,
+    lm_weight: float = 0.0,
+    token_insertion_bonus: float = 0.0,
 ) -> list[int]:
     """p [T, V] -> the best text of a prefix beam search."""
-    search = PrefixBeam(width, model, influence, bonus)
+    search = PrefixBeam(width, model, lm_weight, token_insertion_bonus)
     search.feed(p)
     return search.best()
 

@@ -19,21 +19,21 @@ class TranscriptHead(nn.Module):
 
     def __init__(self, spec: TranscriptTarget, column: Column, width: int):
         super().__init__()
-        self.of, self.weight = spec.of, spec.weight
+        self.input, self.weight = spec.input, spec.weight
         self.output = nn.Linear(width, len(column.state["values"]))
 
     def heard(self, context: Context) -> Tokens:
         """Its sound's tokens; none where there is no sound."""
-        x, keep = context.inputs[self.of]
-        return Tokens(x, keep & context.present[self.of][:, None])
+        x, keep = context.inputs[self.input]
+        return Tokens(x, keep & context.present[self.input][:, None])
 
-    def loss(self, context: Context, target: Field, auxiliary: float) -> Tensor:
+    def loss(self, context: Context, target: Field, unimodal_loss_weight: float) -> Tensor:
         """Mean over the rows that have sound and text, of the loss per token of the text. Scalar.
 
         A text that doesn't fit into its sound's tokens teaches nothing; `prepare` tells of those.
         """
         x, keep = self.heard(context)
-        has = target.present & context.present[self.of]  # [B]
+        has = target.present & context.present[self.input]  # [B]
         log_p = self.output(x).float().log_softmax(-1).transpose(0, 1)  # [T, B, V]
         lengths = torch.where(has, target.lengths, 0)
         loss = F.ctc_loss(
@@ -45,7 +45,7 @@ class TranscriptHead(nn.Module):
 
     def taught(self, target: Field, batch: dict[str, Field]) -> Tensor:
         """Which rows the loss is a mean of [B]."""
-        return target.present & batch[self.of].present
+        return target.present & batch[self.input].present
 
     def forward(self, context: Context) -> Tensor:
         x, keep = self.heard(context)

@@ -13,8 +13,8 @@ class NGram:
     counts: as `columns.transcript.ngrams` made them.
     """
 
-    def __init__(self, counts: dict[str, dict[str, int]], order: int, vocabulary: int):
-        self.counts, self.order, self.vocabulary = counts, order, vocabulary
+    def __init__(self, counts: dict[str, dict[str, int]], order: int, vocab_size: int):
+        self.counts, self.order, self.vocab_size = counts, order, vocab_size
         self.totals = {context: sum(each.values()) for context, each in counts.items()}
         self.log_p = lru_cache(maxsize=200_000)(self._log_p)
 
@@ -24,7 +24,7 @@ class NGram:
         return self.log_p(token, padded[len(padded) - self.order + 1 :])
 
     def _log_p(self, token: int, context: tuple[int, ...]) -> float:
-        p = 1.0 / self.vocabulary
+        p = 1.0 / self.vocab_size
         for length in range(len(context) + 1):
             key = " ".join(map(str, context[len(context) - length :]))
             followers = self.counts.get(key)

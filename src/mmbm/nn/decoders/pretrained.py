@@ -47,11 +47,11 @@ class PretrainedDecoder(Pretrained):
             raise unfit(body)
         super().__init__(spec, body, blocks(body))
         weight = body.get_input_embeddings().weight
-        vocabulary, self.width = weight.shape
+        vocab_size, self.width = weight.shape
         limits = (getattr(body.config, name, None) for name in LIMITS)
         self.limit = min((limit for limit in limits if limit), default=None)
         self.register_buffer("scale", weight.detach().std())
-        codes = torch.tensor([known["end"], known["start"], *range(vocabulary)])
+        codes = torch.tensor([known["end"], known["start"], *range(vocab_size)])
         closed = torch.zeros(len(codes))
         closed[[START_ID, OURS + known["end"]]] = NEVER
         for name, fixed in (("codes", codes), ("closed", closed)):

@@ -28,7 +28,7 @@ class ScratchDecoder(nn.Module):
         heads = spec.heads or heads
         check_heads("decoder scratch", width, heads)
         self.shape = (spec.layers or layers, 2, heads, width // heads)
-        self.embed = nn.Embedding(learned["vocabulary"], width)
+        self.embed = nn.Embedding(learned["vocab_size"], width)
         nn.init.normal_(self.embed.weight, std=width**-0.5)
         self.places = Sinusoids(width)
         self.drop = nn.Dropout(spec.dropout)

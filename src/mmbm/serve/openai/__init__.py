@@ -3,7 +3,7 @@
     POST /v1/chat/completions       the last user message's parts fill a row; its answer is the
                                     assistant's message: text, or JSON. An agent reads them all
     POST /v1/audio/transcriptions   a file -> what is said, with the times of words
-    POST /v1/embeddings             texts -> their places in the space of a match
+    POST /v1/embeddings             texts -> their places in the space of a contrastive target
     GET  /v1/models                 what is served
 
 Written for the official client (github.com/openai/openai-python) after platform.openai.com/docs.

@@ -1,4 +1,4 @@
-"""Embeddings: texts -> their places in the space of a match."""
+"""Embeddings: texts -> their places in the space of a contrastive target."""
 
 import base64
 from typing import Any
@@ -13,10 +13,10 @@ from mmbm.serve.openai.responses import decoded, text_tokens
 
 
 async def embed(replica: Replica, asked: Embed, note: dict[str, Any], limits: Limits) -> Response:
-    matches = replica.bundle.config.matches
-    if not matches:
-        raise no("model", f"{replica.name} has no target of kind match to embed in")
-    target, spec = next(iter(matches.items()))
+    contrastive = replica.bundle.config.contrastive
+    if not contrastive:
+        raise no("model", f"{replica.name} has no target of kind contrastive to embed in")
+    target, spec = next(iter(contrastive.items()))
     inputs = replica.bundle.config.inputs
     texts = [name for name in spec.columns if inputs[name].kind == "text"]
     column = asked.column or next(iter(texts), None)

@@ -129,7 +129,8 @@ class Embed(Body):
         ),
     ]
     column: str | None = None
-    """What the texts are cells of; the first text column of the match if not said. Ours."""
+    """What the texts are cells of; the first text column of the contrastive target if
+    not said. Ours."""
     encoding_format: Literal["float", "base64"] | None = None
     dimensions: int | None = None
     user: Any = None

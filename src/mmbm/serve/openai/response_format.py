@@ -27,7 +27,7 @@ class Shape(NamedTuple):
     def of(cls, replica: Replica, asked: Chat) -> "Shape":
         """Raises a Refusal of what the model can't answer."""
         specs = replica.bundle.config.targets
-        targets = [name for name, spec in specs.items() if spec.kind != "match"]
+        targets = [name for name, spec in specs.items() if spec.kind != "contrastive"]
         if not targets:
             raise no("model", f"{replica.name} answers with embeddings: POST /v1/embeddings")
         for name, spec in replica.bundle.config.texts.items():

@@ -25,12 +25,12 @@ class Cue(NamedTuple):
 async def transcribe(replica: Replica, asked: Transcribe, note: dict[str, Any]) -> Response:
     target, spec = transcript(replica, asked.target)
     note["rows"] = 1
-    row = await decoded(replica, {spec.of: asked.file})
+    row = await decoded(replica, {spec.input: asked.file})
     answer = await replica.submit(row, Wish(probabilities=False))
     text, times = answer[target] or "", answer.get(f"{target}.times")
-    sound: Any = replica.bundle.config.inputs[spec.of]
-    wave = row.cells[spec.of]
-    seconds = 0.0 if wave is None else round(len(wave) / sound.rate, 3)
+    sound: Any = replica.bundle.config.inputs[spec.input]
+    wave = row.cells[spec.input]
+    seconds = 0.0 if wave is None else round(len(wave) / sound.sample_rate, 3)
     usage = {"type": "duration", "seconds": seconds}
     form = asked.response_format
     if asked.stream.lower() == "true":

@@ -21,7 +21,7 @@ SHOWN_AS = {
     "labels": "Textbox",
     "transcript": "Textbox",
     "text": "Textbox",
-    "match": "Number",
+    "contrastive": "Number",
 }
 """gradio's parts by kind of target; for others a Label."""
 
@@ -146,7 +146,7 @@ def as_field(cell: Any, column: Any, folder: Folder, model: str) -> Any:
 def shown_answer(said: dict[str, Any], target: str, kind: str) -> Any:
     """For Label the most probable classes; labels as one text; a number, a transcript, a text, how
     alike a row's cells are, as it is."""
-    if kind in ("number", "transcript", "text", "match"):
+    if kind in ("number", "transcript", "text", "contrastive"):
         return said[target]
     if kind == "labels":
         return "; ".join(map(text, said[target]))
@@ -159,7 +159,7 @@ def contributions(said: dict[str, Any], targets: list[str]) -> str:
     """Bars to the right for what speaks for an answer, to the left for what speaks against it."""
     lines = []
     for target in targets:
-        start = f"{target}.because."
+        start = f"{target}.attribution."
         parts = {k.removeprefix(start): v for k, v in said.items() if k.startswith(start)}
         most = max(map(abs, parts.values()), default=0) or 1
         for name, value in parts.items():

@@ -27,7 +27,7 @@ CAPTION = 40
 
 
 def page(gradio: Any, words: Any, replicas: dict[str, Replica], model: str, folder: Folder) -> None:
-    """Fields of the match's columns to the left, what is found to the right."""
+    """Fields of the contrastive target's columns to the left, what is found to the right."""
     index = replicas[model].index
     assert index is not None
     columns, names = replicas[model].bundle.columns, index.about.columns

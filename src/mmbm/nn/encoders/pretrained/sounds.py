@@ -74,8 +74,9 @@ class Wav2Vec2(Pretrained):
 
 class Whisper(Pretrained):
     """The encoder of Whisper (Radford et al. 2022): every clip is filled with silence to the length
-    that the model was trained with, commonly 30 s, or to `fill`, which then has the first of its
-    positions (as `audio_ctx` of whisper.cpp); tokens of 20 ms behind the clip are dropped."""
+    that the model was trained with, commonly 30 s, or to `pad_to_seconds`, which then has the
+    first of its positions (as `audio_ctx` of whisper.cpp); tokens of 20 ms behind the clip are
+    dropped."""
 
     basis: Tensor
     mel: Tensor
@@ -92,10 +93,10 @@ class Whisper(Pretrained):
                 f"{spec.model}: its feature extractor makes {whole // self.hop} frames, and "
                 f"the model reads {2 * config.max_source_positions}."
             )
-        seconds = spec.fill or told["chunk_length"]
+        seconds = spec.pad_to_seconds or told["chunk_length"]
         self.places = math.ceil(seconds * told["sampling_rate"] / self.hop / 2)
         self.samples = 2 * self.places * self.hop
-        if spec.fill:
+        if spec.pad_to_seconds:
             self.shorten()
         from transformers.audio_utils import mel_filter_bank
 
