@@ -18,6 +18,17 @@ import reference  # noqa: E402
 
 INCLUDED = {"CONTRIBUTING.md": "contributing.md", "CHANGELOG.md": "changelog.md"}
 """Files of the repository that are pages of the site: links to them lead to the page."""
+RENAMED = {
+    "openai.md": "openai-api.md",
+    "own-encoder.md": "custom-encoders.md",
+    "pretrained.md": "transfer-learning.md",
+    "search.md": "retrieval.md",
+    "small-tables.md": "small-data.md",
+    "speech.md": "speech-recognition.md",
+    "tables.md": "data-formats.md",
+    "text.md": "text-generation.md",
+}
+"""Former names of pages, which decision records may link to."""
 GENERATED = {
     "config": reference.config_page,
     "cli": reference.cli_page,
@@ -52,5 +63,8 @@ def _link(match: re.Match, source: str, path: str) -> str:
     page = INCLUDED.get(found) or (found[5:] if found.startswith("docs/") else None)
     if page is None:  # a file of the source tree
         return "" if image else text
+    page = RENAMED.get(page, page)
+    if page.replace(".zh.md", ".md") == path.replace(".zh.md", ".md"):
+        return ""  # its other language: the site has a menu for that
     there = posixpath.relpath(page, posixpath.dirname(path) or ".")
     return f"{image}[{text}]({there}{hash_}{anchor})"
