@@ -17,7 +17,18 @@ PAGES = sorted(p for p in DOCS.rglob("*.md") if "decisions" not in p.parts)
 WRITTEN = [*PAGES, *(ROOT / f for f in ("README.md", "README.zh-CN.md", "CONTRIBUTING.md"))]
 TUTORIALS = sorted(p for p in (DOCS / "tutorials").glob("*.md") if blocks(p, "sh"))
 LINK = re.compile(r"(?<!!)\[((?:[^\[\]]|\[[^\]]*\])*)\]\(([^)\s]+)\)")
-EMPTY_TEXTS = {"all of it", "here", "this", "more", "why", "how", "where", "详细说明", "说明", "这里"}
+EMPTY_TEXTS = {
+    "all of it",
+    "here",
+    "this",
+    "more",
+    "why",
+    "how",
+    "where",
+    "详细说明",
+    "说明",
+    "这里",
+}
 
 
 def name(page: Path) -> str:
@@ -69,7 +80,9 @@ def test_configs_are_configs(page):
         windows = any(isinstance(s, dict) and s.get("windows") for s in whole["inputs"].values())
         whole["inputs"] = whole["inputs"] or {"photo": {"kind": "image"}}
         if not whole["targets"] and windows:
-            whole["targets"] = {"words": {"kind": "transcript", "input": next(iter(whole["inputs"]))}}
+            whole["targets"] = {
+                "words": {"kind": "transcript", "input": next(iter(whole["inputs"]))}
+            }
         whole["targets"] = whole["targets"] or {"label": {"kind": "category"}}
         parse(whole)
 

@@ -2,11 +2,12 @@
 
 import ast
 import inspect
+import itertools
 import re
 import textwrap
 import types
 import typing
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from enum import Enum
 
 from pydantic import BaseModel
@@ -19,26 +20,28 @@ def config_page() -> str:
     from mmbm.config import Config
 
     lines: list[str] = []
-    for path, model in walk(Config):
-        lines += section(path, model)
+    for title, model in walk(Config):
+        lines += section(title, model)
     return "\n".join(lines)
 
 
 def walk(top: type[BaseModel]) -> list[tuple[str, type[BaseModel]]]:
-    """(path, model) of every model that a config can hold, each once, in the order of the keys."""
+    """(title, model) of every model that a config can hold, each once, in the order of the keys."""
     found: dict[type[BaseModel], str] = {}
 
-    def visit(model: type[BaseModel], path: str) -> None:
+    def visit(model: type[BaseModel], path: str, owner: str | None) -> None:
         if model in found:
             return
-        found[model] = path
+        kind = kind_of(model)
+        of = f" of kind `{owner}`" if owner and not kind else ""
+        found[model] = f"`{path}: {kind}`" if kind else f"`{path}`{of}" if path else "Top level"
         for name, info in model.model_fields.items():
+            key = f"{name}.NAME" if is_mapping(info.annotation) else name
             for child in models_of(info.annotation):
-                key = f"{name}.NAME" if is_mapping(info.annotation) else name
-                visit(child, f"{path}.{key}".removeprefix("."))
+                visit(child, f"{path}.{key}".removeprefix("."), kind or owner)
 
-    visit(top, "")
-    return [(path, model) for model, path in found.items()]
+    visit(top, "", None)
+    return [(title, model) for model, title in found.items()]
 
 
 def models_of(annotation: object) -> Iterator[type[BaseModel]]:
@@ -54,11 +57,8 @@ def is_mapping(annotation: object) -> bool:
     )
 
 
-def section(path: str, model: type[BaseModel]) -> list[str]:
+def section(title: str, model: type[BaseModel]) -> list[str]:
     kind = kind_of(model)
-    title = f"`{path}`" if path else "Top level"
-    if kind:
-        title = f"`{path}: {kind}`"
     lines = [f"## {title}", ""]
     if text := own_doc(model):
         lines += [text, ""]
@@ -96,7 +96,7 @@ def field_docs(model: type[BaseModel]) -> dict[str, str]:
         except (OSError, TypeError):  # a model that was made at run time
             continue
         body = tree.body[0].body  # type: ignore[attr-defined]
-        for field, after in zip(body, body[1:]):
+        for field, after in itertools.pairwise(body):
             if (
                 isinstance(field, ast.AnnAssign)
                 and isinstance(field.target, ast.Name)
@@ -112,16 +112,19 @@ def field_docs(model: type[BaseModel]) -> dict[str, str]:
 
 
 def kind_name(info: FieldInfo) -> str:
-    limits = [text for item in info.metadata if (text := limit(item))]
-    return cell(", ".join([type_name(info.annotation), *limits]))
+    return cell(with_limits(type_name(info.annotation), info.metadata))
+
+
+def with_limits(name: str, metadata: Iterable[object]) -> str:
+    limits = ", ".join(text for item in metadata if (text := limit(item)))
+    return f"{name} ({limits})" if limits else name
 
 
 def type_name(annotation: object) -> str:
     """A type as a reader of YAML says it."""
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
     if origin is typing.Annotated:
-        limits = [text for item in arguments[1:] if (text := limit(item))]
-        return ", ".join([type_name(arguments[0]), *limits])
+        return with_limits(type_name(arguments[0]), arguments[1:])
     if origin is typing.Literal:
         return " or ".join(f"`{value_name(v)}`" for v in arguments)
     if origin in (typing.Union, types.UnionType):
@@ -190,6 +193,7 @@ def value_name(value: object) -> str:
 def cli_page() -> str:
     """Every command with its arguments and options, from the typer app itself."""
     import typer.main
+
     from mmbm.cli import app
 
     lines: list[str] = []
@@ -237,8 +241,20 @@ def python_page() -> str:
     """The public names of the package, for mkdocstrings to fill in."""
     import mmbm
 
-    names = [name for name in mmbm.__all__ if not name.startswith("__")]
-    return "\n\n".join(f"::: mmbm.{name}" for name in names)
+    lines: list[str] = []
+    for name, module in public_names(inspect.getsource(mmbm)).items():
+        if name in mmbm.__all__:
+            heading = f"mmbm.{name}"
+            lines += [f"::: {module}.{name}", "    options:", f"      heading: {heading}",
+                      f"      toc_label: {heading}", ""]  # fmt: skip
+    return "\n".join(lines)
+
+
+def public_names(source: str) -> dict[str, str]:
+    """name -> the module that defines it, as the package imports it for type checkers."""
+    found = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.ImportFrom)]
+    pairs = [(alias.name, node.module or "") for node in found for alias in node.names]
+    return {name: module for name, module in pairs if module.startswith("mmbm")}
 
 
 def one_line(text: str) -> str:
