@@ -11,7 +11,7 @@ import pytest
 import yaml
 from pages import DOCS, ROOT, blocks, follow
 
-from mmbm.configfile import parse
+from mmbm.config import Config
 
 PAGES = sorted(p for p in DOCS.rglob("*.md") if "decisions" not in p.parts)
 WRITTEN = [*PAGES, *(ROOT / f for f in ("README.md", "README.zh-CN.md", "CONTRIBUTING.md"))]
@@ -84,7 +84,7 @@ def test_configs_are_configs(page):
                 "words": {"kind": "transcript", "input": next(iter(whole["inputs"]))}
             }
         whole["targets"] = whole["targets"] or {"label": {"kind": "category"}}
-        parse(whole)
+        Config.model_validate(whole)
 
 
 def test_every_page_is_in_the_navigation():

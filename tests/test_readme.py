@@ -6,7 +6,7 @@ import pytest
 import yaml
 from pages import ROOT, blocks, commands, follow
 
-from mmbm.configfile import parse
+from mmbm.config import Config
 
 READMES = ["README.md", "README.zh-CN.md"]
 
@@ -35,7 +35,7 @@ def test_a_readme_has_at_most_200_lines(readme):
 @pytest.mark.parametrize("readme", READMES)
 def test_the_yaml_is_a_config(readme):
     for block in blocks(ROOT / readme, "yaml"):
-        assert parse(yaml.safe_load(block.text)).targets
+        assert Config.model_validate(yaml.safe_load(block.text)).targets
 
 
 @pytest.mark.slow

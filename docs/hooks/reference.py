@@ -9,6 +9,7 @@ import types
 import typing
 from collections.abc import Iterable, Iterator
 from enum import Enum
+from pathlib import Path
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
@@ -141,7 +142,7 @@ def type_name(annotation: object) -> str:
         if issubclass(annotation, Enum):
             return " or ".join(f"`{item.value}`" for item in annotation)
         plain = {
-            str: "text", int: "integer", float: "number", bool: "true or false",
+            str: "text", Path: "path", int: "integer", float: "number", bool: "true or false",
             type(None): "empty",
         }  # fmt: skip
         return plain.get(annotation, annotation.__name__)
@@ -224,10 +225,21 @@ def command_section(name: str, command) -> list[str]:
             sorted([*param.opts, *param.secondary_opts], key=len)
         )  # fmt: skip
         value = "**required**" if param.required else shown_default(param)
-        rows.append(f"| `{names}` | {value} | {one_line(getattr(param, 'help', '') or '')} |")
+        meaning = one_line(getattr(param, "help", "") or "")
+        rows.append(f"| `{names}` | {value_type(param)} | {value} | {meaning} |")
     if rows:
-        lines += ["| argument or option | default | meaning |", "|---|---|---|", *rows, ""]
+        head = ["| argument or option | type | default | meaning |", "|---|---|---|---|"]
+        lines += [*head, *rows, ""]
     return lines
+
+
+def value_type(param) -> str:
+    if getattr(param, "is_flag", False):
+        return "flag"
+    descriptor = getattr(param, "type_descriptor", None)  # of typer since 0.26; else click's type
+    name = type_name(descriptor.annotation) if descriptor else param.type.name
+    more = getattr(param, "multiple", False)
+    return cell(f"{name.removeprefix('list of ')}{', repeatable' if more else ''}")
 
 
 def shown_default(param) -> str:
