@@ -9,13 +9,16 @@ from pathlib import Path
 
 import pytest
 import yaml
-from pages import DOCS, ROOT, blocks, follow
+from pages import DOCS, ROOT, blocks, commands, follow
 
 from mmbm.config import Config
 
 PAGES = sorted(p for p in DOCS.rglob("*.md") if "decisions" not in p.parts)
 WRITTEN = [*PAGES, *(ROOT / f for f in ("README.md", "README.zh-CN.md", "CONTRIBUTING.md"))]
-TUTORIALS = sorted(p for p in (DOCS / "tutorials").glob("*.md") if blocks(p, "sh"))
+CHINESE = [p for p in PAGES if p.name.endswith(".zh.md")]
+TUTORIALS = sorted(
+    p for p in (DOCS / "tutorials").glob("*.md") if blocks(p, "sh") and p not in CHINESE
+)
 LINK = re.compile(r"(?<!!)\[((?:[^\[\]]|\[[^\]]*\])*)\]\(([^)\s]+)\)")
 EMPTY_TEXTS = {
     "all of it",
@@ -85,6 +88,19 @@ def test_configs_are_configs(page):
             }
         whole["targets"] = whole["targets"] or {"label": {"kind": "category"}}
         Config.model_validate(whole)
+
+
+@pytest.mark.parametrize("page", CHINESE, ids=name)
+def test_a_translation_has_the_same_code_headings_and_tables(page):
+    english = page.with_name(page.name.replace(".zh.md", ".md"))
+    assert [b.text for b in blocks(page, "python")] == [b.text for b in blocks(english, "python")]
+    ours, theirs = ([commands(b.text) for b in blocks(p, "sh")] for p in (page, english))
+    assert ours == theirs
+    ours, theirs = ([yaml.safe_load(b.text) for b in blocks(p, "yaml")] for p in (page, english))
+    assert ours == theirs
+    ours, theirs = (p.read_text(encoding="utf-8") for p in (page, english))
+    assert len(re.findall("^#+ ", ours, re.M)) == len(re.findall("^#+ ", theirs, re.M))
+    assert ours.count("\n|") == theirs.count("\n|")
 
 
 def test_every_page_is_in_the_navigation():
