@@ -3,14 +3,17 @@
 import importlib.util
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import typer.main
 import yaml
 from pages import DOCS, ROOT, blocks, commands, follow
 
+from mmbm.cli import app
 from mmbm.config import Config
 
 PAGES = sorted(p for p in DOCS.rglob("*.md") if "decisions" not in p.parts)
@@ -88,6 +91,23 @@ def test_configs_are_configs(page):
             }
         whole["targets"] = whole["targets"] or {"label": {"kind": "category"}}
         Config.model_validate(whole)
+
+
+@pytest.mark.parametrize("page", WRITTEN, ids=name)
+def test_python_blocks_are_python(page):
+    for block in blocks(page, "python"):
+        compile(block.text, str(page), "exec")
+
+
+@pytest.mark.parametrize("page", WRITTEN, ids=name)
+def test_commands_have_the_options_they_show(page):
+    there = typer.main.get_command(app).commands
+    for command in (c for block in blocks(page, "sh") for c in commands(block.text)):
+        words = shlex.split(command)
+        if words[0] != "mmbm" or words[1] == "search":  # its options are the table's columns
+            continue
+        known = {o for p in there[words[1]].params for o in (*p.opts, *p.secondary_opts)}
+        assert {w for w in words if re.match(r"--?[a-z]", w)} <= known, command
 
 
 @pytest.mark.parametrize("page", CHINESE, ids=name)
