@@ -10,7 +10,7 @@ BIN := .venv/bin
 	$(BIN)/pip install -q --disable-pip-version-check -e ".[dev]"
 	touch $@
 
-.PHONY: demo test test-slow fuzz test-litert test-timm check bench bench-serve results quality clean
+.PHONY: demo test test-slow fuzz test-litert test-timm check docs bench bench-serve results quality clean
 demo: .venv/ready
 	$(BIN)/mmbm demo
 
@@ -51,6 +51,10 @@ check: .venv/ready
 	$(BIN)/pyright
 	$(BIN)/lint-imports
 
+# The documentation site, into site/; a broken link ends it. To read it: open site/index.html.
+docs: .venv/ready
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+
 bench: .venv/ready
 	for script in train prepare predict startup; do $(BIN)/python bench/$$script.py || exit 1; done
 
@@ -71,4 +75,4 @@ quality: .venv/ready
 	$(BIN)/python bench/quality.py --page
 
 clean:
-	rm -rf .venv .venv-litert .venv-timm runs demo .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-litert .venv-timm runs demo site .pytest_cache .ruff_cache .hypothesis
