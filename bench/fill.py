@@ -14,7 +14,7 @@ import torch
 from side_by_side import options, show, speed
 from transformers import WhisperConfig, WhisperFeatureExtractor, WhisperModel
 
-from mmbm.config import AudioSpec
+from mmbm.kinds.audio.spec import AudioSpec
 from mmbm.kinds.column import build, collate
 from mmbm.layers.batch import Field
 from mmbm.nn.model import Modality

@@ -27,11 +27,13 @@ from made import picture, sentence, sound
 from PIL import Image
 from side_by_side import Ratio, options, show, speed
 
-from mmbm.config import AudioSpec, ImageSpec, Spec
 from mmbm.data.prepare import raw_cells
 from mmbm.data.store import write
 from mmbm.data.table import open_table
 from mmbm.kinds import column as kinds
+from mmbm.kinds.audio.spec import AudioSpec
+from mmbm.kinds.image.spec import ImageSpec
+from mmbm.specs.base import Spec
 
 PROMISED, MEMORY = 0.85, 0.10
 

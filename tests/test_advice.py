@@ -6,12 +6,14 @@ import numpy as np
 import pytest
 
 import mmbm
-from mmbm.config import CategoryTarget, LabelsTarget, NumberTarget
 from mmbm.inference.compare import beats_prior, gain, prior_report
 from mmbm.inference.evaluate import compared, warnings
 from mmbm.kinds.category.answer import CategoryAnswer
+from mmbm.kinds.category.spec import CategoryTarget
 from mmbm.kinds.labels.answer import LabelsAnswer
+from mmbm.kinds.labels.spec import LabelsTarget
 from mmbm.kinds.number.answer import NumberAnswer
+from mmbm.kinds.number.spec import NumberTarget
 from mmbm.training.summary import summary
 
 

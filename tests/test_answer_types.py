@@ -9,12 +9,13 @@ import pyarrow.parquet as parquet
 import pytest
 
 import mmbm
-from mmbm.config import CategoryTarget, LabelsTarget
 from mmbm.data.table import open_table
 from mmbm.inference.output import write_rows
 from mmbm.kinds.category.column import CategoryColumn, shown
+from mmbm.kinds.category.spec import CategoryTarget
 from mmbm.kinds.labels.answer import LabelsAnswer
 from mmbm.kinds.labels.column import LabelsColumn
+from mmbm.kinds.labels.spec import LabelsTarget
 
 
 def trained(column, folder, **files):

@@ -16,12 +16,13 @@ from nn import battery
 from safetensors.torch import load_file
 
 import mmbm
-from mmbm.config import ImageSpec, TextSpec
 from mmbm.config import load as configfile
 from mmbm.errors import ConfigError
 from mmbm.integrations.weights import import_weights
 from mmbm.kinds.column import build, collate
+from mmbm.kinds.image.spec import ImageSpec
 from mmbm.kinds.pretrained import PICTURES, TEXTS
+from mmbm.kinds.text.spec import TextSpec
 from mmbm.layers.batch import Field
 from mmbm.nn.model import Modality
 
@@ -175,10 +176,10 @@ class Pictures(torch.nn.Module):
 def test_what_is_trained_is_what_was_asked_for(named, tune):
     if tune == "lora" and named[0].rpartition("_")[2] in CONVOLUTIONS:
         with pytest.raises(ConfigError, match="lora adds to linear layers"):
-            modality(named, tune=tune).encoder.adapt()
+            modality(named, tune=tune).encoder.inject_lora()
         return
     one = modality(named, tune=tune)
-    one.encoder.adapt()
+    one.encoder.inject_lora()
     one.train()
     one({"x": field(one, cells(one))})[0].square().sum().backward()
     body = one.encoder.body
@@ -205,7 +206,7 @@ def test_lora_begins_as_the_model_and_ends_as_plain_weights(bert):
     given = field(one, cells(one))
     before = one.eval()({"x": given})[0].detach()
     names = set(one.state_dict())
-    one.encoder.adapt()
+    one.encoder.inject_lora()
     one.eval()
     assert torch.equal(one({"x": given})[0], before)
     for name, weight in one.named_parameters():

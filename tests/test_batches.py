@@ -5,11 +5,12 @@ from itertools import islice
 import numpy as np
 import pytest
 
-from mmbm.config import NumberSpec, TextSpec
 from mmbm.data.batches import Rows
 from mmbm.data.store import Store, write
 from mmbm.kinds.number.column import NumberColumn
+from mmbm.kinds.number.spec import NumberSpec
 from mmbm.kinds.text.column import TextColumn
+from mmbm.kinds.text.spec import TextSpec
 
 ROWS, BATCH = 203, 16
 

@@ -13,10 +13,10 @@ import writers
 from safetensors.numpy import load_file
 
 import mmbm
-from mmbm.config import PretrainedDecoderSpec, TextTarget
 from mmbm.config import load as configfile
 from mmbm.errors import ConfigError
 from mmbm.kinds.text.column import END_ID, OURS, START_ID, TextColumn
+from mmbm.kinds.text.spec import PretrainedDecoderSpec, TextTarget
 from mmbm.layers.batch import Tokens
 from mmbm.nn.decoders.pretrained import PretrainedDecoder
 

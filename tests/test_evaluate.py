@@ -6,15 +6,17 @@ import numpy as np
 import pytest
 from sklearn import metrics
 
-from mmbm.config import CategoryTarget, LabelsTarget, NumberTarget
 from mmbm.errors import MmbmError
 from mmbm.inference.attributions import all_subsets, reported_subsets
 from mmbm.inference.evaluate import warnings
 from mmbm.inference.predictor import predict
 from mmbm.kinds import answer as kinds
 from mmbm.kinds.category.answer import CategoryAnswer, calibration_error
+from mmbm.kinds.category.spec import CategoryTarget
 from mmbm.kinds.labels.answer import LabelsAnswer
+from mmbm.kinds.labels.spec import LabelsTarget
 from mmbm.kinds.number.answer import NumberAnswer
+from mmbm.kinds.number.spec import NumberTarget
 
 
 def column(values):

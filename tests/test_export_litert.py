@@ -36,8 +36,8 @@ def test_an_unrolled_recurrence_is_the_recurrence(cell, bidirectional):
 
 def test_a_number_in_two_halves_keeps_the_digits_of_a_time_stamp():
     """Seconds since 1970: float32 tells apart only minutes that are two apart."""
-    from mmbm.config import NumberSpec
     from mmbm.kinds.number.column import NumberColumn
+    from mmbm.kinds.number.spec import NumberSpec
 
     spec = NumberSpec(kind="number")
     column = NumberColumn(spec)

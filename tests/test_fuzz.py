@@ -15,11 +15,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mmbm.bundle.manifest import MANIFEST, Files
-from mmbm.config import AudioSpec, ImageSpec
 from mmbm.config import load as configfile
 from mmbm.errors import BadCell, MmbmError
 from mmbm.kinds.audio.column import AudioColumn
+from mmbm.kinds.audio.spec import AudioSpec
 from mmbm.kinds.image.column import ImageColumn
+from mmbm.kinds.image.spec import ImageSpec
 from mmbm.serve.body import parse
 from mmbm.serve.limits import Limits, Refusal
 from mmbm.serve.openai.requests import Chat, Embed, bounded, valid

@@ -11,12 +11,12 @@ import tiny
 import torch
 
 import mmbm
-from mmbm.config import KerasSpec
 from mmbm.config import load as configfile
 from mmbm.errors import BundleError, ConfigError, MmbmError
 from mmbm.inference.restore import restore
 from mmbm.layers.batch import Features
 from mmbm.nn.encoders.keras import Keras, opened
+from mmbm.specs.encoders import KerasSpec
 
 
 def config(table, photo="own_keras:picture", **train):

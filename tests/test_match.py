@@ -12,7 +12,6 @@ import pytest
 from safetensors.numpy import load_file
 
 import mmbm
-from mmbm.config import ContrastiveTarget
 from mmbm.config import load as configfile
 from mmbm.data.prepare import prepare
 from mmbm.errors import ConfigError, Interrupted, TableError
@@ -21,6 +20,7 @@ from mmbm.inference.output import write_rows
 from mmbm.inference.predictor import batched
 from mmbm.inference.runners import farthest, flatten
 from mmbm.kinds.contrastive.answer import ContrastiveAnswer
+from mmbm.kinds.contrastive.spec import ContrastiveTarget
 from mmbm.training.state import TrainState
 
 COLUMNS = ("photo", "en", "zh")

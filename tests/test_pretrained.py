@@ -17,13 +17,14 @@ from safetensors.torch import load_file
 from serve.conftest import serving
 
 import mmbm
-from mmbm.config import AudioSpec, PretrainedSpec
 from mmbm.config import load as configfile
 from mmbm.errors import ConfigError
 from mmbm.integrations.weights import import_weights
+from mmbm.kinds.audio.spec import AudioSpec
 from mmbm.kinds.column import build, collate
 from mmbm.layers.batch import Field
 from mmbm.nn.model import Modality
+from mmbm.specs.encoders import PretrainedSpec
 
 transformers = pytest.importorskip("transformers")
 RATE = spoken.RATE
@@ -190,7 +191,7 @@ def test_a_frozen_model_is_not_trained_and_has_no_dropout(named, tune):
 @pytest.mark.parametrize("tune", ["last:1", "lora"])
 def test_a_sound_model_is_tuned_in_part(named, tune):
     one = modality(named, tune=tune)
-    one.encoder.adapt()
+    one.encoder.inject_lora()
     one.train()
     one({"speech": field(wave(4000), wave(2000))})[0].square().sum().backward()
     body = one.encoder.body.named_parameters()

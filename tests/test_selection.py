@@ -109,7 +109,7 @@ def test_the_fused_answer_without_a_modality_is_one_to_choose(bundle):
     target.weights.zero_()
     target.weights[1 + len(names) + names.index("table")] = 1.0  # fused without the table
     target.weights[-1] = PRIOR_WEIGHT
-    model.settle()
+    model.finalize()
     runner = TorchRunner(model)
     without = runner.run("candidates", tokens)
     here = without["label.available"][:, 1 + len(names) + names.index("table")]

@@ -5,10 +5,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mmbm.config import CategoryTarget, NumberTarget, SplitSpec
+from mmbm.config import SplitSpec
 from mmbm.data.split import fold_rows, split_rows
 from mmbm.data.table import open_table
 from mmbm.errors import TableError
+from mmbm.kinds.category.spec import CategoryTarget
+from mmbm.kinds.number.spec import NumberTarget
 
 LABEL = {"label": CategoryTarget()}
 

@@ -15,7 +15,6 @@ from serve.conftest import serving
 import mmbm
 from mmbm.bundle.manifest import MANIFEST
 from mmbm.bundle.writer import seal
-from mmbm.config import TextTarget
 from mmbm.config import load as configfile
 from mmbm.errors import BadCell, BundleError, ConfigError, MmbmError, TableError
 from mmbm.export.verify import TOLERANCES, batches, golden
@@ -23,6 +22,7 @@ from mmbm.inference.generation import State, Writing, beam, chooser
 from mmbm.inference.predictor import batched
 from mmbm.inference.runners import flatten, units
 from mmbm.kinds.text.answer import Pieces
+from mmbm.kinds.text.spec import TextTarget
 
 
 @pytest.fixture(scope="module")

@@ -225,7 +225,7 @@ def test_an_empty_category_has_an_index_to_trace_with():
     raw = {"table": "a.csv"}, {"place": {"kind": "category"}}, {"label": {"kind": "category"}}
     config = configfile.parse(dict(zip(("data", "inputs", "targets"), raw)))
     states = {"place": {"values": [], "counts": []}, "label": {"values": ["a"], "counts": [1]}}
-    columns = kinds.build_all(config, states)
+    columns = kinds.build_all(config.columns, states)
     args, _ = example(Model(config, columns), columns, None)
     assert args["place"].max() == 0
 

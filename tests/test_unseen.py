@@ -13,13 +13,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import mmbm
-from mmbm.config import CategorySpec, LabelsSpec
 from mmbm.config.load import load, parse
 from mmbm.data.check import check
 from mmbm.data.readers import plain_table
 from mmbm.errors import BadCell
 from mmbm.kinds.category.column import CategoryColumn, name
+from mmbm.kinds.category.spec import CategorySpec
 from mmbm.kinds.labels.column import LabelsColumn
+from mmbm.kinds.labels.spec import LabelsSpec
 
 
 def fitted(cells, **options) -> CategoryColumn:
@@ -199,8 +200,8 @@ def test_going_on_from_a_bundle_keeps_a_truth_value_one_class(tmp_path):
 
 
 def test_labels_written_as_lists_are_compared_label_by_label():
-    from mmbm.config import LabelsSpec
     from mmbm.kinds.labels.column import LabelsColumn
+    from mmbm.kinds.labels.spec import LabelsSpec
 
     column = LabelsColumn(LabelsSpec(kind="labels", format="list"))
     column.fit(["['a', 'b']", "['b']"])

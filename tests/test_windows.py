@@ -11,11 +11,12 @@ import spoken
 
 import mmbm
 from mmbm.bundle import Bundle
-from mmbm.config import AudioSpec, RNNSpec
 from mmbm.config import load as configfile
 from mmbm.errors import ConfigError
 from mmbm.inference.long_audio import Windows
+from mmbm.kinds.audio.spec import AudioSpec
 from mmbm.kinds.transcript import answer as transcript
+from mmbm.specs.encoders import RNNSpec
 
 WINDOWS = {"overlap": 0.4, "max_seconds": 12}
 

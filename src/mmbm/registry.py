@@ -1,79 +1,94 @@
-"""From a kind to the class that does it: one line per kind, imported only when asked for.
+"""Kinds of cells, encoders and fusions by name, built-in ones and those of other packages.
 
-A user's own class is named in the config as `package.module:Class` and built the same way.
+All of them are entry points of installed packages: `mmbm.kinds` names a `Kind`; `mmbm.encoders` and
+`mmbm.fusions` name a class of options, whose `module` says what is built from them. A part is
+imported when it is first used. A user's own encoder needs no package: the config names it as
+`package.module:Class`.
 """
 
 import importlib
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import entry_points
 from typing import Any
 
 from mmbm.errors import ConfigError
 
-COLUMNS = {
-    "image": "mmbm.kinds.image.column:ImageColumn",
-    "audio": "mmbm.kinds.audio.column:AudioColumn",
-    "text": "mmbm.kinds.text.column:TextColumn",
-    "number": "mmbm.kinds.number.column:NumberColumn",
-    "category": "mmbm.kinds.category.column:CategoryColumn",
-    "labels": "mmbm.kinds.labels.column:LabelsColumn",
-    "transcript": "mmbm.kinds.transcript.column:TranscriptColumn",
-}
-ANSWERS = {
-    "category": "mmbm.kinds.category.answer:CategoryAnswer",
-    "number": "mmbm.kinds.number.answer:NumberAnswer",
-    "labels": "mmbm.kinds.labels.answer:LabelsAnswer",
-    "transcript": "mmbm.kinds.transcript.answer:TranscriptAnswer",
-    "contrastive": "mmbm.kinds.contrastive.answer:ContrastiveAnswer",
-    "text": "mmbm.kinds.text.answer:TextAnswer",
-}
-FRONTENDS = {
-    "image": "mmbm.kinds.image.frontend:ImageFrontend",
-    "audio": "mmbm.kinds.audio.frontend:LogMel",
-    "text": "mmbm.kinds.text.frontend:TextFrontend",
-    "number": "mmbm.kinds.number.frontend:NumberFrontend",
-    "category": "mmbm.kinds.category.frontend:CategoryFrontend",
-    "labels": "mmbm.kinds.labels.frontend:LabelsFrontend",
-}
-RAW_FRONTENDS = {
-    "image": "mmbm.kinds.image.frontend:ImageFrontend",
-    "audio": "mmbm.kinds.audio.frontend:Wave",
-    "text": "mmbm.kinds.text.frontend:Ids",
-}
-"""For a pretrained encoder, which makes its own features."""
-ENCODERS = {
-    "cnn": "mmbm.nn.encoders.cnn:CNN",
-    "rnn": "mmbm.nn.encoders.rnn:RNN",
-    "transformer": "mmbm.nn.encoders.transformer:Transformer",
-    "conformer": "mmbm.nn.encoders.conformer:Conformer",
-    "bag": "mmbm.nn.encoders.bag:Bag",
-    "pretrained": "mmbm.nn.encoders.pretrained:build",
-    "keras": "mmbm.nn.encoders.keras:Keras",
-}
-REPRESENTATIONS = {
-    "image": "mmbm.kinds.image.representation:ImageRepresentation",
-    "audio": "mmbm.kinds.audio.representation:AudioRepresentation",
-    "text": "mmbm.kinds.text.representation:TextRepresentation",
-}
+
+@dataclass(frozen=True)
+class Kind:
+    """What the product knows of a kind of cell. Parts are `module:name`; empty: it has none."""
+
+    input: str = ""
+    """Its options as an input, a `Spec`."""
+    target: str = ""
+    """Its options as a target, a `TargetSpec`."""
+    column: str = ""
+    """Decodes cells: a `mmbm.kinds.column.Column`."""
+    frontend: str = ""
+    """Decoded cells -> features of a trained encoder, or of a table column: an nn.Module."""
+    raw_frontend: str = ""
+    """Decoded cells -> what a pretrained encoder reads."""
+    representation: str = ""
+    """Decoded cells -> fixed features for linear models and trees, of a kind that is a modality of
+    its own."""
+    head: str = ""
+    """Fused vector -> answer and loss: see `mmbm.nn.target`."""
+    answer: str = ""
+    """Output -> value, probabilities and metrics: a `mmbm.kinds.answer.Answer`."""
+    infer: str = ""
+    """Sampled cells -> whether a column is of this kind: `infer(sample)` gives a `ColumnGuess` or
+    None. Kinds of other packages are asked first."""
+    check: str = ""
+    """`check(name, store, rows)` gives sentences of `mmbm check` on an input."""
+    check_target: str = ""
+    """`check(name, spec, inputs, stores, train)`: sentences before training."""
+    media: str = ""
+    """Media type of the files that its cells name or hold, image/* for example."""
+
+    def part(self, name: str) -> Any:
+        """A part, imported. Raises LookupError if the kind has none."""
+        path = getattr(self, name)
+        if not path:
+            raise LookupError(f"this kind has no {name}")
+        return find(path)
+
+
+@cache
+def kinds() -> dict[str, Kind]:
+    return {name: point.load() for name, point in _points("mmbm.kinds").items()}
+
+
+def kind(name: str) -> Kind:
+    return kinds()[name]
+
+
+@cache
+def options(group: str) -> dict[str, Any]:
+    """The classes of options of encoders (`mmbm.encoders`) or fusions (`mmbm.fusions`), by kind."""
+    return {name: point.load() for name, point in _points(group).items()}
+
+
+def _points(group: str) -> dict[str, Any]:
+    """Entry points by name, ours first. Raises ConfigError: two packages use one name."""
+    found = sorted(entry_points(group=group), key=lambda p: not p.value.startswith("mmbm."))
+    points: dict[str, Any] = {}
+    for point in found:
+        other = points.setdefault(point.name, point)
+        if other.value != point.value:
+            raise ConfigError(
+                f"Two installed packages have {group} of the name {point.name!r}: {other.value} "
+                f"and {point.value}. Uninstall one of them."
+            )
+    return points
+
+
 MEMBERS = {
     "linear": "mmbm.nn.members.linear:Linear",
     "boosting": "mmbm.nn.members.boosting:Boosting",
     "forest": "mmbm.nn.members.forest:Forest",
 }
 """Of a target's answer, beside the network."""
-FUSIONS = {
-    "concat": "mmbm.nn.fusion.concat:Concat",
-    "sum": "mmbm.nn.fusion.sum:Sum",
-    "gated": "mmbm.nn.fusion.gated:Gated",
-    "transformer": "mmbm.nn.fusion.transformer:TransformerFusion",
-    "bottleneck": "mmbm.nn.fusion.bottleneck:Bottleneck",
-    "lowrank": "mmbm.nn.fusion.lowrank:LowRank",
-}
-HEADS = {
-    "category": "mmbm.kinds.category.head:CategoryHead",
-    "number": "mmbm.kinds.number.head:NumberHead",
-    "labels": "mmbm.kinds.labels.head:LabelsHead",
-    "transcript": "mmbm.kinds.transcript.head:TranscriptHead",
-    "text": "mmbm.kinds.text.head:TextHead",
-}
 DECODERS = {
     "scratch": "mmbm.nn.decoders.scratch:ScratchDecoder",
     "pretrained": "mmbm.nn.decoders.pretrained:PretrainedDecoder",
@@ -90,18 +105,18 @@ EXPORTS = {
 }
 
 
-def find(registry: dict[str, str], kind: str) -> Any:
-    """The class that `kind` names: a registry key, or the user's own `package.module:Class`."""
-    path = kind if ":" in kind else registry[kind]
+def find(path: str) -> Any:
+    """What `module:name` names. Raises ConfigError: there is none."""
     module, _, name = path.partition(":")
     try:
         return getattr(importlib.import_module(module), name)
     except ModuleNotFoundError as error:
-        if ":" not in kind or not (module + ".").startswith(f"{error.name}."):
+        ours = module.startswith("mmbm.")
+        if ours or not (module + ".").startswith(f"{error.name}."):
             raise  # a package that the user's own module lacks: its own message is the best one
         raise ConfigError(
-            f"{kind!r}: there is no module {module!r}. Write package.module:Class, and make sure "
+            f"{path!r}: there is no module {module!r}. Write package.module:Class, and make sure "
             "the package can be imported from here."
         ) from error
     except AttributeError as error:
-        raise ConfigError(f"{kind!r}: module {module!r} has no {name!r}.") from error
+        raise ConfigError(f"{path!r}: module {module!r} has no {name!r}.") from error

@@ -9,9 +9,9 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mmbm.config import AudioSpec
 from mmbm.errors import BadCell
 from mmbm.kinds.audio.column import AudioColumn
+from mmbm.kinds.audio.spec import AudioSpec
 
 
 def decode(cell, **options) -> np.ndarray:

@@ -9,21 +9,16 @@ import damaged
 import numpy as np
 import pytest
 
-from mmbm.config import (
-    AudioSpec,
-    CategorySpec,
-    CategoryTarget,
-    ImageSpec,
-    LabelsSpec,
-    LabelsTarget,
-    NumberSpec,
-    NumberTarget,
-    Spec,
-    TextSpec,
-    TranscriptTarget,
-)
 from mmbm.errors import BadCell
+from mmbm.kinds.audio.spec import AudioSpec
+from mmbm.kinds.category.spec import CategorySpec, CategoryTarget
 from mmbm.kinds.column import Column, build, collate
+from mmbm.kinds.image.spec import ImageSpec
+from mmbm.kinds.labels.spec import LabelsSpec, LabelsTarget
+from mmbm.kinds.number.spec import NumberSpec, NumberTarget
+from mmbm.kinds.text.spec import TextSpec
+from mmbm.kinds.transcript.spec import TranscriptTarget
+from mmbm.specs.base import Spec
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")  # Pillow, of damaged metadata
 

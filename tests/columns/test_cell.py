@@ -9,10 +9,11 @@ from PIL import Image
 
 from mmbm.cells.media import locate
 from mmbm.cells.values import describe, from_python, media, single
-from mmbm.config import AudioSpec, ImageSpec
 from mmbm.errors import BadCell
 from mmbm.kinds.audio.column import AudioColumn
+from mmbm.kinds.audio.spec import AudioSpec
 from mmbm.kinds.image.column import ImageColumn
+from mmbm.kinds.image.spec import ImageSpec
 
 PIXELS = np.random.default_rng(0).integers(0, 255, (8, 8, 3), dtype=np.uint8)
 

@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from mmbm.config import ImageSpec
 from mmbm.errors import BadCell
 from mmbm.kinds.image.column import ImageColumn
+from mmbm.kinds.image.spec import ImageSpec
 
 
 def decode(data: bytes, **options) -> np.ndarray:

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mmbm.cells.lists import items
-from mmbm.config import LabelsSpec
 from mmbm.errors import BadCell
 from mmbm.kinds.labels.column import LabelsColumn
+from mmbm.kinds.labels.spec import LabelsSpec
 
 
 def test_a_cell_of_a_million_labels_is_a_bad_cell_and_costs_nothing():

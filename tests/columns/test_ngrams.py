@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mmbm.config import TextSpec
 from mmbm.errors import ConfigError
 from mmbm.kinds.text.column import TextColumn
 from mmbm.kinds.text.ngrams import learn, terms
+from mmbm.kinds.text.spec import TextSpec
 
 SPEC = TextSpec(tokenizer="ngram", encoder={"kind": "bag"}, lowercase=True, vocab_size=2000,
                 max_tokens=400)  # fmt: skip

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mmbm.cells.notation import Notation
-from mmbm.config import NumberSpec, NumberTarget
 from mmbm.errors import BadCell
 from mmbm.kinds.number.column import NumberColumn, parse
+from mmbm.kinds.number.spec import NumberSpec, NumberTarget
 
 
 def read(cell, **options) -> float | None:

@@ -8,12 +8,15 @@ import time
 import numpy as np
 import pytest
 
-from mmbm.config import CategorySpec, LabelsSpec, NumberSpec, TextSpec
 from mmbm.errors import BadCell, ConfigError
 from mmbm.kinds.category.column import CategoryColumn, name
+from mmbm.kinds.category.spec import CategorySpec
 from mmbm.kinds.labels.column import LabelsColumn
+from mmbm.kinds.labels.spec import LabelsSpec
 from mmbm.kinds.number.column import NumberColumn, parse
+from mmbm.kinds.number.spec import NumberSpec
 from mmbm.kinds.text.column import TextColumn
+from mmbm.kinds.text.spec import TextSpec
 
 CHINESE = ["请打开客厅的灯", "关闭卧室的空调", "今天天气怎么样", "客厅的灯太亮了"] * 3
 

@@ -6,12 +6,12 @@ import torch.nn.functional as F
 from battery import Flat, answers, exported, gap
 from torch import nn
 
-from mmbm.config import BagSpec, CNNSpec, ConformerSpec, RNNSpec, TransformerSpec
 from mmbm.errors import ConfigError
 from mmbm.layers.batch import Features
 from mmbm.layers.blocks import MaskedBatchNorm, Recurrence, valid
 from mmbm.nn.encoders.table import Table
-from mmbm.registry import ENCODERS, find
+from mmbm.registry import find
+from mmbm.specs.encoders import BagSpec, CNNSpec, ConformerSpec, RNNSpec, TransformerSpec
 
 FEATURES = {"picture": 3, "frames": 20, "tokens": 12}
 TINY = {
@@ -49,7 +49,7 @@ def make(name: str, seed: int = 0) -> nn.Module:
     """An encoder off its start, where residual blocks of the CNN would be the identity."""
     torch.manual_seed(seed)
     spec, layout = (TINY | MORE)[name], layout_of(name)
-    encoder = find(ENCODERS, spec.kind)(spec, layout, FEATURES[layout])
+    encoder = find(spec.module)(spec, layout, FEATURES[layout])
     with torch.no_grad():
         for part in encoder.modules():
             if isinstance(part, nn.BatchNorm2d):
@@ -163,7 +163,7 @@ def test_learns_sixteen_rows(trained):
         x[target == 1, 4:9, 0] += 4
     torch.manual_seed(2)
     spec, layout = TINY[trained], layout_of(trained)
-    encoder = find(ENCODERS, spec.kind)(spec, layout, FEATURES[layout])
+    encoder = find(spec.module)(spec, layout, FEATURES[layout])
     head = nn.Linear(encoder.width, 2)
     optimizer = torch.optim.AdamW([*encoder.parameters(), *head.parameters()], lr=3e-3)
     for _ in range(60):
@@ -235,12 +235,12 @@ def test_a_layout_that_an_encoder_cannot_read_is_an_error_that_names_another(kin
     specs = {"cnn": CNNSpec, "rnn": RNNSpec, "bag": BagSpec, "conformer": ConformerSpec}
     spec = specs[kind]()
     with pytest.raises(ConfigError, match=instead):
-        find(ENCODERS, kind)(spec, layout, 8)
+        find(spec.module)(spec, layout, 8)
 
 
 def test_heads_that_do_not_divide_the_width_are_an_error():
     with pytest.raises(ConfigError, match="130 can't be divided among 4"):
-        find(ENCODERS, "transformer")(TransformerSpec(width=130, heads=4), "tokens", 8)
+        find(TransformerSpec.module)(TransformerSpec(width=130, heads=4), "tokens", 8)
 
 
 @pytest.mark.parametrize(
@@ -248,7 +248,7 @@ def test_heads_that_do_not_divide_the_width_are_an_error():
 )
 def test_a_width_that_rotary_heads_cannot_share_is_an_error(change, message):
     with pytest.raises(ConfigError, match=message):
-        find(ENCODERS, "conformer")(ConformerSpec(**change), "tokens", 8)
+        find(ConformerSpec.module)(ConformerSpec(**change), "tokens", 8)
 
 
 def test_a_conformer_hears_how_far_tokens_are_from_each_other_not_where_they_stand():

@@ -6,23 +6,19 @@ import torch
 from battery import Flat, answers, column, exported, field, gap
 from torch import nn
 
-from mmbm.config import (
-    AudioAugment,
-    AudioSpec,
-    CategorySpec,
-    ImageAugment,
-    ImageSpec,
-    LabelsSpec,
-    NumberSpec,
-    TextSpec,
-)
 from mmbm.kinds.audio.frontend import LogMel, mel_filters, to_hertz, to_mel
+from mmbm.kinds.audio.spec import AudioAugment, AudioSpec
 from mmbm.kinds.category.frontend import CategoryFrontend
+from mmbm.kinds.category.spec import CategorySpec
 from mmbm.kinds.image.frontend import ImageFrontend
+from mmbm.kinds.image.spec import ImageAugment, ImageSpec
 from mmbm.kinds.labels.frontend import LabelsFrontend
+from mmbm.kinds.labels.spec import LabelsSpec
 from mmbm.kinds.number.column import NumberColumn
 from mmbm.kinds.number.frontend import NumberFrontend
+from mmbm.kinds.number.spec import NumberSpec
 from mmbm.kinds.text.frontend import TextFrontend
+from mmbm.kinds.text.spec import TextSpec
 from mmbm.layers.batch import Features, Field
 from mmbm.layers.blocks import MaskedBatchNorm
 

@@ -6,7 +6,11 @@ import torch.nn.functional as F
 from battery import FlatFusion, answers, exported, gap
 from torch import nn
 
-from mmbm.config import (
+from mmbm.errors import ConfigError
+from mmbm.layers.batch import Tokens
+from mmbm.layers.blocks import Pool, valid
+from mmbm.registry import find
+from mmbm.specs.fusion import (
     BottleneckSpec,
     ConcatSpec,
     GatedSpec,
@@ -14,10 +18,6 @@ from mmbm.config import (
     SumSpec,
     TransformerFusionSpec,
 )
-from mmbm.errors import ConfigError
-from mmbm.layers.batch import Tokens
-from mmbm.layers.blocks import Pool, valid
-from mmbm.registry import FUSIONS, find
 
 WIDTH = 32
 SPECS = {
@@ -33,7 +33,7 @@ NAMES = ["photo", "speech.left", "type"]  # also names that a module could not b
 
 def make(kind: str, names: list[str] = NAMES) -> nn.Module:
     torch.manual_seed(0)
-    return find(FUSIONS, kind)(SPECS[kind], names).eval()
+    return find(SPECS[kind].module)(SPECS[kind], names).eval()
 
 
 def example(names: list[str], *lengths: list[int]) -> dict[str, Tokens]:
@@ -181,7 +181,7 @@ def test_onnx_answers_as_torch_at_any_batch_and_length(kind, names, tmp_path):
 def test_heads_that_do_not_divide_the_width_are_an_error(kind):
     spec = SPECS[kind].model_copy(update={"heads": 5})
     with pytest.raises(ConfigError, match=f"{kind}: width 32 can't be divided among 5"):
-        find(FUSIONS, kind)(spec, NAMES)
+        find(spec.module)(spec, NAMES)
 
 
 def test_a_pool_sees_the_mean_and_the_highest_of_the_kept_tokens_only():

@@ -6,13 +6,17 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from mmbm.config import CategoryTarget, LabelsTarget, NumberTarget, TranscriptTarget
 from mmbm.kinds.category.head import CategoryHead
+from mmbm.kinds.category.spec import CategoryTarget
 from mmbm.kinds.labels.head import LabelsHead
+from mmbm.kinds.labels.spec import LabelsTarget
 from mmbm.kinds.number.head import NumberHead
+from mmbm.kinds.number.spec import NumberTarget
 from mmbm.kinds.transcript.head import TranscriptHead
+from mmbm.kinds.transcript.spec import TranscriptTarget
 from mmbm.layers.batch import Context, Field, Tokens
 from mmbm.layers.blocks import valid
+from mmbm.layers.target import Parts
 
 
 def field(values, present=None):
@@ -103,7 +107,7 @@ def test_the_loss_of_labels_is_a_binary_cross_entropy_each():
 
 def transcript():
     column = SimpleNamespace(state={"values": ["", "?", "a", "b"]})
-    return TranscriptHead(TranscriptTarget(input="speech"), column, 4)  # type: ignore[arg-type]
+    return TranscriptHead(TranscriptTarget(input="speech"), column, Parts(4, [], 32, [], {}))  # type: ignore[arg-type]
 
 
 def heard(x, lengths, present=None):

@@ -14,11 +14,12 @@ from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 from torch import Tensor
 
-from mmbm.config import ContrastiveTarget
 from mmbm.config import load as configfile
 from mmbm.data.prepare import prepare
 from mmbm.kinds.contrastive.head import ContrastiveHead
+from mmbm.kinds.contrastive.spec import ContrastiveTarget
 from mmbm.layers.batch import Context, Field, Tokens
+from mmbm.layers.target import Parts
 from mmbm.nn.model import Model
 from mmbm.training.objective import Objective, backward, unchanged
 
@@ -37,7 +38,7 @@ def float32():
 def head(loss: str, columns: int = 3) -> ContrastiveHead:
     torch.manual_seed(0)
     spec = ContrastiveTarget(columns=list("abc")[:columns], loss=loss, width=WIDTH)  # type: ignore
-    return ContrastiveHead(spec, WIDTH, 32)
+    return ContrastiveHead(spec, None, Parts(WIDTH, [], 32, [], {}))
 
 
 def example(rows: int = 12, columns: int = 3) -> tuple[Tensor, Tensor]:

@@ -18,8 +18,8 @@ from results import ROOT, write_section
 from sets import DATA
 
 import mmbm
-from mmbm.config import ContrastiveTarget
 from mmbm.kinds.contrastive.answer import ContrastiveAnswer
+from mmbm.kinds.contrastive.spec import ContrastiveTarget
 
 TABLE = DATA / "emoji_zh_en" / "data.csv"
 RUNS = ROOT / "runs" / "matching"

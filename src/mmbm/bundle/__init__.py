@@ -25,7 +25,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
 from mmbm.bundle.manifest import LONG, MANIFEST, Files, parse_json, sha256
-from mmbm.config import Config, ContrastiveTarget, KerasSpec, PretrainedDecoderSpec, PretrainedSpec
+from mmbm.config import Config
 from mmbm.config import load as configfile
 from mmbm.errors import BadCell, BundleError
 from mmbm.inference.generation import whole
@@ -34,6 +34,7 @@ from mmbm.kinds import column as kinds
 from mmbm.kinds.answer import Answer
 from mmbm.kinds.category.column import shown, text
 from mmbm.kinds.column import Cell, Columns
+from mmbm.kinds.contrastive.spec import ContrastiveTarget
 from mmbm.registry import RUNNERS, find
 
 FOREIGN = (
@@ -58,7 +59,7 @@ class Bundle:
         self.runs_on = choose_runner(self.path, self.manifest, runner)
         self.config: Config = read_config(files)
         states = files.json("columns.json")
-        self.columns: Columns = kinds.build_all(self.config, states, whole=True)
+        self.columns: Columns = kinds.build_all(self.config.columns, states, whole=True)
         for column in self.columns.values():
             json.dumps(column.describe(), allow_nan=False)
         self.version = sha256(self.path / MANIFEST)[:12]  # another bundle has another one
@@ -88,7 +89,7 @@ class Bundle:
     @property
     def runner(self) -> Runner:
         if self._runner is None:
-            make = find(RUNNERS, self.runs_on)
+            make = find(RUNNERS[self.runs_on])
             with foreign(self.path):
                 self._runner = whole(make(self.path / "graphs", self.threads), self.config)
                 self._try(self._runner)
@@ -258,12 +259,8 @@ def read_config(files: Files) -> Config:
 def outside_names(config: Config) -> Iterator[tuple[str, str]]:
     """Models and tokenizers that a config takes from elsewhere, by column. None in a bundle."""
     for column, spec in config.columns.items():
-        part = getattr(spec, "encoder", None) or getattr(spec, "decoder", None)
-        model = part.model if isinstance(part, PretrainedSpec | PretrainedDecoderSpec) else None
-        file = part.file if isinstance(part, KerasSpec) else None
-        for outside in (getattr(spec, "tokenizer_file", None), model, file):
-            if outside:
-                yield column, str(outside)
+        for outside in spec.outsides():
+            yield column, outside.value
 
 
 def choose_runner(path: Path, manifest: dict[str, Any], asked: str | None) -> str:

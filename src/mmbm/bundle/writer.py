@@ -2,7 +2,6 @@
 
 import json
 import re
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,14 +11,7 @@ from safetensors.numpy import save_file
 
 from mmbm import files
 from mmbm.bundle.manifest import FORMAT, LONG, MANIFEST, sha256
-from mmbm.config import (
-    Config,
-    KerasSpec,
-    OwnSpec,
-    PretrainedDecoderSpec,
-    PretrainedSpec,
-    TextTarget,
-)
+from mmbm.config import Config
 from mmbm.config import load as configfile
 from mmbm.data.reading import root_rule
 from mmbm.kinds.column import Columns
@@ -91,24 +83,8 @@ def seal(folder: Path, config: Config, tolerance: dict[str, float], **more: Any)
 
 def _without_files(config: Config) -> Config:
     """Tokenizers and configs of pretrained models are part of columns.json from now on."""
-    inputs = {}
-    for name, spec in config.inputs.items():
-        if spec.kind == "text" and spec.tokenizer_file:
-            spec = spec.model_copy(update={"tokenizer": None})
-        if isinstance(encoder := getattr(spec, "encoder", None), PretrainedSpec):
-            alone = encoder.model_copy(update={"model": None})
-            spec = spec.model_copy(update={"encoder": alone})
-        if isinstance(encoder, KerasSpec) and encoder.file:
-            with zipfile.ZipFile(encoder.file) as file:
-                said = file.read("config.json").decode()
-            alone = encoder.model_copy(update={"model": None, "architecture": said})
-            spec = spec.model_copy(update={"encoder": alone})
-        inputs[name] = spec
-    targets = dict(config.targets)
-    for name, spec in targets.items():
-        if isinstance(spec, TextTarget) and isinstance(spec.decoder, PretrainedDecoderSpec):
-            alone = spec.decoder.model_copy(update={"model": None})
-            targets[name] = spec.model_copy(update={"decoder": alone})
+    inputs = {name: spec.sealed() for name, spec in config.inputs.items()}
+    targets = {name: spec.sealed() for name, spec in config.targets.items()}
     return config.model_copy(update={"inputs": inputs, "targets": targets})
 
 
@@ -141,5 +117,4 @@ def _write_golden(folder: Path, rows: list[dict[str, Any]], answers: dict[str, n
 def foreign_names(config: Config) -> list[str]:
     """The user's own classes that a config names."""
     encoders = [getattr(spec, "encoder", None) for spec in config.inputs.values()]
-    own = [e.kind for e in encoders if isinstance(e, OwnSpec)]
-    return own + [e.model for e in encoders if isinstance(e, KerasSpec) and e.model]
+    return [encoder.foreign for encoder in encoders if encoder and encoder.foreign]

@@ -4,21 +4,35 @@ A component may be written as a string (`encoder: cnn`) or with options
 (`encoder: {kind: cnn, size: small}`). A relative path is relative to the file that names it.
 """
 
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
 from mmbm.config.data import DataSpec, SplitSpec
-from mmbm.config.encoders import (
+from mmbm.config.train import MixupSpec, SelfTrainingSpec, TrainSpec
+from mmbm.kinds.audio.spec import AudioAugment, AudioSpec
+from mmbm.kinds.category.spec import CategorySpec, CategoryTarget
+from mmbm.kinds.contrastive.spec import ContrastiveTarget, ZeroShotSpec
+from mmbm.kinds.image.spec import ImageAugment, ImageSpec
+from mmbm.kinds.labels.spec import LabelsSpec, LabelsTarget
+from mmbm.kinds.number.spec import NumberSpec, NumberTarget
+from mmbm.kinds.text.spec import PretrainedDecoderSpec, ScratchDecoderSpec, TextSpec, TextTarget
+from mmbm.kinds.transcript.spec import TranscriptTarget
+from mmbm.registry import kinds
+from mmbm.specs.columns import MediaSpec
+from mmbm.specs.encoders import (
     BagSpec,
     CNNSpec,
     ConformerSpec,
     KerasSpec,
+    OwnSpec,
     PretrainedSpec,
     RNNSpec,
+    Spec,
     TransformerSpec,
+    union,
 )
-from mmbm.config.fusion import (
+from mmbm.specs.fusion import (
     MODALITY_DROPOUT,
     AnyFusionSpec,
     BottleneckSpec,
@@ -28,32 +42,6 @@ from mmbm.config.fusion import (
     SumSpec,
     TransformerFusionSpec,
 )
-from mmbm.config.inputs import (
-    AudioAugment,
-    AudioSpec,
-    CategorySpec,
-    ImageAugment,
-    ImageSpec,
-    InputSpec,
-    LabelsSpec,
-    MediaSpec,
-    NumberSpec,
-    TextSpec,
-)
-from mmbm.config.spec import OwnSpec, Spec
-from mmbm.config.targets import (
-    AnyTargetSpec,
-    CategoryTarget,
-    ContrastiveTarget,
-    LabelsTarget,
-    NumberTarget,
-    PretrainedDecoderSpec,
-    ScratchDecoderSpec,
-    TextTarget,
-    TranscriptTarget,
-    ZeroShotSpec,
-)
-from mmbm.config.train import MixupSpec, SelfTrainingSpec, TrainSpec
 
 RESERVED = {"x", "keep", "known", "present", "lengths", "cache", "read", "features", "embedding"}
 """Endings of the graphs' own inputs and outputs."""
@@ -63,12 +51,22 @@ ANSWERED = {"confidence", "p", "attribution", "times", "embedding"}
 """What follows a target's name in the columns of its answers: `label.confidence`."""
 
 
+if TYPE_CHECKING:
+    AnyInputSpec = Any
+else:
+    AnyInputSpec = union({name: kind.part("input") for name, kind in kinds().items() if kind.input})
+if TYPE_CHECKING:
+    AnyTargetSpec = Any
+else:
+    AnyTargetSpec = union(
+        {name: kind.part("target") for name, kind in kinds().items() if kind.target}
+    )
 MemberName = Literal["network", "linear", "boosting", "forest"]
 
 
 class Config(Spec):
     data: DataSpec
-    inputs: Annotated[dict[str, InputSpec], Field(min_length=1)]
+    inputs: Annotated[dict[str, AnyInputSpec], Field(min_length=1)]
     fusion: AnyFusionSpec = ConcatSpec()
     targets: Annotated[dict[str, AnyTargetSpec], Field(min_length=1)]
     members: Literal["auto"] | Annotated[list[MemberName], Field(min_length=1)] = "auto"
@@ -119,7 +117,7 @@ class Config(Spec):
         return self
 
     def _check_members(self) -> None:
-        others = [name for name, spec in self.targets.items() if not spec.mixes]
+        others = [name for name, spec in self.targets.items() if not spec.task]
         if others and not self.network:
             raise ValueError(
                 f"members: {others[0]!r} is a {self.targets[others[0]].kind}, which only the "
@@ -256,7 +254,7 @@ class Config(Spec):
                 "blends the encoders' tokens of any input"
             )
         for name, spec in self.targets.items():
-            if not spec.mixes:
+            if not spec.task:
                 raise ValueError(
                     f"train.mixup: two rows can't be blended for {name!r}, a {spec.kind}; it goes "
                     "with category, number and labels"

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
-from mmbm.config.spec import Fraction, Spec
+from mmbm.specs.base import Fraction, Spec
 
 
 class SplitSpec(Spec):

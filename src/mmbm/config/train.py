@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, PositiveInt
 
-from mmbm.config.spec import Fraction, Positive, Spec, component
+from mmbm.specs.base import Fraction, Positive, Spec, component
 
 
 class MixupSpec(Spec):

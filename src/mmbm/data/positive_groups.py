@@ -11,12 +11,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mmbm.config import Config, ContrastiveTarget, ZeroShotSpec
+from mmbm.config import Config
 from mmbm.data.store import Store
 from mmbm.data.table import Table
 from mmbm.errors import BadCell
 from mmbm.kinds.category.column import name as name_of
 from mmbm.kinds.column import Arrays, Cell
+from mmbm.kinds.contrastive.spec import ContrastiveTarget, ZeroShotSpec
 from mmbm.kinds.text.column import plain_text
 
 

@@ -17,7 +17,7 @@ import numpy as np
 
 from mmbm import files
 from mmbm.cells.media import locate
-from mmbm.config import Config, LabelsTarget, MediaSpec
+from mmbm.config import Config
 from mmbm.console import heartbeat, stage
 from mmbm.data import unseen
 from mmbm.data.batches import Prepared, Rows
@@ -31,6 +31,8 @@ from mmbm.errors import BadCell, ConfigError, TableError
 from mmbm.kinds import column as kinds
 from mmbm.kinds.category.column import extended
 from mmbm.kinds.column import Cell, Column, Columns, State
+from mmbm.kinds.labels.spec import LabelsTarget
+from mmbm.specs.columns import MediaSpec
 
 MEDIA = {"image", "audio"}
 PROBED = 40

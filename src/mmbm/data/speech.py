@@ -5,11 +5,12 @@ from functools import partial
 
 import numpy as np
 
-from mmbm.config import Config, TranscriptTarget
+from mmbm.config import Config
 from mmbm.data.store import Store
 from mmbm.errors import TableError
 from mmbm.kinds.audio.column import tokens
 from mmbm.kinds.transcript.column import UNKNOWN
+from mmbm.kinds.transcript.spec import TranscriptTarget
 
 
 def too_short(

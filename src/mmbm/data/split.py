@@ -7,12 +7,14 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from mmbm.config import CategoryTarget, Spec, SplitSpec
+from mmbm.config import SplitSpec
 from mmbm.data.dates import CURE, NoDate, moments
 from mmbm.data.table import Table
 from mmbm.errors import BadCell, TableError
 from mmbm.kinds.category.column import name
+from mmbm.kinds.category.spec import CategoryTarget
 from mmbm.kinds.column import Cell
+from mmbm.specs.base import Spec
 
 NAMES = ("train", "valid", "test")
 SYNONYMS = {

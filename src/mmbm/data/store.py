@@ -20,7 +20,6 @@ import numpy as np
 import pyarrow as pa
 
 from mmbm import files
-from mmbm.config import Spec
 from mmbm.console import say, stage, track
 from mmbm.data.table import Table
 from mmbm.errors import BadCell
@@ -28,6 +27,7 @@ from mmbm.kinds.category.column import CategoryColumn
 from mmbm.kinds.column import Arrays, Cell, Column, Storage
 from mmbm.kinds.labels.column import LabelsColumn
 from mmbm.kinds.text.column import TextColumn, plain_text
+from mmbm.specs.base import Spec
 
 FORMAT = 2
 """Raised when the file's layout changes, so that an older one is not used."""

@@ -127,7 +127,7 @@ def write_bundle(
     with files.written_folder(output) as part:
         bundle.files.copy(part, lambda name: name.startswith(("graphs/", "weights.")))
         (part / "graphs").mkdir()
-        find(EXPORTS, to)(bundle, part / "graphs", precision)
+        find(EXPORTS[to])(bundle, part / "graphs", precision)
         measured = units(bundle.config, bundle.columns)
         tolerance = {name: bound * unit.std for name, unit in measured.items()}
         origin = {"from": bundle.version, "to": to, "precision": precision}

@@ -19,7 +19,6 @@ from mmbm.bundle import Bundle
 from mmbm.errors import BundleError, MissingExtra
 from mmbm.inference.restore import restore
 from mmbm.inference.runners.litert import FACTS, Facts, signature
-from mmbm.kinds.column import longest
 from mmbm.kinds.number.frontend import FARTHEST, NumberFrontend
 from mmbm.kinds.text.representation import TextRepresentation
 from mmbm.layers.batch import Features, Field
@@ -79,7 +78,7 @@ def convert(bundle: Bundle, folder: Path, precision: str) -> None:
 def lengths(bundle: Bundle, parts: tuple[int, ...]) -> list[dict[str, int]]:
     """The sizes of sounds and texts that there are graphs for, smallest first."""
     most = {
-        name: longest(spec)
+        name: spec.longest
         for name, spec in bundle.config.inputs.items()
         if bundle.columns[name].storage.ragged
     }

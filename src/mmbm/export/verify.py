@@ -10,7 +10,6 @@ from mmbm.bundle import Bundle
 from mmbm.errors import BundleError
 from mmbm.inference.predictor import Decoded, batched, decode_row
 from mmbm.inference.runners import Named, Runner, flatten, units
-from mmbm.kinds.column import longest
 
 TOLERANCES = {"float32": 1e-4, "float16": 0.01, "int8": 0.05}
 """How far an answer may move if not said otherwise: a probability, or a number in its standard
@@ -104,7 +103,7 @@ def batches(bundle: Bundle, rows: list[Decoded]) -> Iterator[tuple[str, list[Dec
     ragged = [name for name in bundle.config.inputs if bundle.columns[name].storage.ragged]
     if ragged:
         shortest = [resized(row, dict.fromkeys(ragged, 1)) for row in rows]
-        most = {name: longest(bundle.config.inputs[name]) for name in ragged}
+        most = {name: bundle.config.inputs[name].longest for name in ragged}
         yield "where sounds and texts are shortest", shortest
         yield "where sounds and texts are longest", [resized(rows[0], most)]
         yield "where a long row goes with a short one", [resized(rows[-1], most), shortest[0]]

@@ -10,10 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from mmbm.config import Config, MediaSpec
+from mmbm.config import Config
 from mmbm.data.batches import Rows
 from mmbm.inference.runners import Named, Runner, flatten
 from mmbm.kinds.column import Arrays, Columns
+from mmbm.specs.columns import MediaSpec
 
 BINS = 10
 FREQUENT = 20

@@ -25,7 +25,10 @@ Report = dict[str, Any]
 
 
 def build_answers(config: Config, columns: Columns, quick: bool = False) -> dict[str, Answer]:
-    return {name: kinds.build(name, config, columns, quick) for name in config.targets}
+    return {
+        name: kinds.build(spec, columns.get(name), config.inputs, quick)
+        for name, spec in config.targets.items()
+    }
 
 
 def collect(
@@ -125,7 +128,7 @@ def evaluate(
             )
             for name, answer in answers.items()
             for truth, has in [known[name]]
-            if config.targets[name].mixes and has.any()
+            if config.targets[name].task and has.any()
         }
     return report
 

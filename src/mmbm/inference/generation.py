@@ -10,10 +10,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mmbm.config import Config, TextTarget
+from mmbm.config import Config
 from mmbm.inference.long_audio import windowed
 from mmbm.inference.runners import Named, Runner
 from mmbm.kinds.text.column import END_ID, START_ID
+from mmbm.kinds.text.spec import TextTarget
 
 Choose = Callable[[np.ndarray, int], np.ndarray]
 """Probabilities [B, V] at a place -> tokens [B]."""

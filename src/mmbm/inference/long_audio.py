@@ -9,10 +9,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mmbm.config import AudioSpec, Config
+from mmbm.config import Config
 from mmbm.inference.runners import Named, Runner, lengthened
 from mmbm.kinds.audio.column import hop, stride
-from mmbm.kinds.column import Storage, collate, longest
+from mmbm.kinds.audio.spec import AudioSpec
+from mmbm.kinds.column import Storage, collate
 
 TOGETHER = 32
 """Windows that are encoded together."""
@@ -45,7 +46,7 @@ class Windows(NamedTuple):
     @classmethod
     def of(cls, spec: AudioSpec) -> "Windows":
         """Of a sound that doesn't go by windows: nothing is longer than one."""
-        step, most = (stride(spec) or 1) * hop(spec), longest(spec)
+        step, most = (stride(spec) or 1) * hop(spec), spec.longest
         if spec.windows is None:
             return cls(most, most, most, 0, step)
         size = most // step

@@ -24,7 +24,7 @@ def restore(bundle: Bundle) -> Model | Ensemble:
             model = Ensemble([Model(bundle.config, bundle.columns) for _ in range(many)])
         model.load_state_dict(load_file(bundle.files.path("weights.safetensors")))
     for member in model.members if isinstance(model, Ensemble) else [model]:
-        member.settle()
+        member.finalize()
     return model.eval()
 
 

@@ -1,15 +1,13 @@
 """What an output means: graph outputs -> names, probabilities, metrics. No torch."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from mmbm.config import Config, ContrastiveTarget, TranscriptTarget
 from mmbm.errors import MissingExtra
-from mmbm.kinds.audio.column import seconds_per_token
-from mmbm.kinds.column import Arrays, Column, Columns
-from mmbm.registry import ANSWERS, find
+from mmbm.kinds.column import Arrays, Column
+from mmbm.specs.columns import ColumnSpec, TargetSpec
 
 NOT_SURE = "not sure"
 """The answer whose confidence is too low."""
@@ -31,7 +29,9 @@ class Answer(Protocol):
     also: dict[str, Callable[[np.ndarray, np.ndarray], float]]
     """Metrics besides the main one that have an interval, as functions of output and truth."""
 
-    def __init__(self, spec: Any, column: Column): ...
+    def __init__(self, spec: Any, column: Any, inputs: Mapping[str, ColumnSpec]):
+        """column: the fitted one; None of a target without cells. inputs: of the config."""
+        ...
 
     def rows(self, output: np.ndarray) -> list[dict[str, Any]]:
         """One dict per row: `value`, `confidence` and `probabilities` where there are any."""
@@ -56,17 +56,11 @@ class Answer(Protocol):
         ...
 
 
-def build(name: str, config: Config, columns: Columns, quick: bool = False) -> Answer:
-    """The answer of a target; `quick`, of a transcript by a greedy search, whatever it asks for."""
-    spec = config.targets[name]
-    make = find(ANSWERS, spec.kind)
-    if isinstance(spec, TranscriptTarget):  # it counts time in tokens of the sound it listens to
-        if quick:
-            spec = spec.model_copy(update={"beam_size": 1, "ngram_order": 0})
-        return make(spec, columns[name], seconds_per_token(config.sound_of(spec)))
-    if isinstance(spec, ContrastiveTarget):  # it has no column of its own
-        return make(spec)
-    return make(spec, columns[name])
+def build(
+    spec: TargetSpec, column: Column | None, inputs: Mapping[str, ColumnSpec], quick: bool = False
+) -> Answer:
+    """The answer of a target; `quick`: see `TargetSpec.quick`."""
+    return spec.traits.part("answer")(spec.quick() if quick else spec, column, inputs)
 
 
 def sklearn_metrics() -> Any:

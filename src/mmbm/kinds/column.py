@@ -4,14 +4,13 @@ A column learns from the train split (`fit`), keeps what it learned as plain JSO
 turns one cell into one array (`decode`). `storage` says how those look on disk and in a batch.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from mmbm.config import AudioSpec, Config, Spec
-from mmbm.registry import COLUMNS, find
+from mmbm.specs.columns import ColumnSpec
 
 Cell = None | str | bytes | Path | int | float | bool | list
 """A raw cell. Media are `bytes` or a `Path` (see `columns.media.locate`); text is `str`."""
@@ -65,19 +64,15 @@ class Column(Protocol):
 Columns = dict[str, Column]
 
 
-def build(spec: Spec, state: State | None = None) -> Column:
-    return find(COLUMNS, spec.kind)(spec, state)  # type: ignore[attr-defined]
+def build(spec: ColumnSpec, state: State | None = None) -> Column:
+    return spec.traits.part("column")(spec, state)
 
 
-def build_all(config: Config, states: dict[str, State], whole: bool = False) -> Columns:
-    """The fitted columns of a bundle or a run, inputs first, then targets.
-
-    whole: sounds that go by windows are read whole, as predicting does."""
-    specs = dict(config.columns)
-    if whole:
-        sounds = {n: s.whole() for n, s in config.inputs.items() if isinstance(s, AudioSpec)}
-        specs |= sounds
-    return {name: build(spec, states[name]) for name, spec in specs.items()}
+def build_all(
+    specs: Mapping[str, ColumnSpec], states: Mapping[str, State], whole: bool = False
+) -> Columns:
+    """The fitted columns of a bundle or a run. whole: see `ColumnSpec.whole`."""
+    return {n: build(spec.whole() if whole else spec, states[n]) for n, spec in specs.items()}
 
 
 def collate(storage: Storage, values: Sequence[np.ndarray | None]) -> Arrays:
@@ -95,10 +90,3 @@ def collate(storage: Storage, values: Sequence[np.ndarray | None]) -> Arrays:
         if value is not None:
             batch[row, : len(value)] = value
     return Arrays(batch, lengths, present)
-
-
-def longest(spec: Any) -> int:
-    """Samples of a sound, or tokens of a text, that are kept at most."""
-    return (
-        max(1, round(spec.seconds * spec.sample_rate)) if spec.kind == "audio" else spec.max_tokens
-    )

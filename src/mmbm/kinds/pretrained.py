@@ -7,9 +7,11 @@ from typing import Any
 from PIL.Image import Resampling
 from safetensors import SafetensorError, safe_open
 
-from mmbm.config import ImageSpec, PretrainedDecoderSpec, PretrainedSpec, TextSpec
 from mmbm.errors import ConfigError, MissingExtra
 from mmbm.kinds.column import State
+from mmbm.kinds.image.spec import ImageSpec
+from mmbm.kinds.text.spec import PretrainedDecoderSpec, TextSpec
+from mmbm.specs.encoders import PretrainedSpec
 
 WEIGHTS = "model.safetensors"
 TOKENIZER = "tokenizer.json"

@@ -14,19 +14,19 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from mmbm.config import AnyTargetSpec, Config
 from mmbm.kinds.column import Column
 from mmbm.layers.batch import Context, Field
 from mmbm.layers.blocks import Pool
+from mmbm.layers.target import Parts
 from mmbm.nn.members.classical import Classical
-from mmbm.registry import HEADS, find
+from mmbm.specs.columns import TargetSpec
 
 FUSED_WEIGHT, PRIOR_WEIGHT = 1e-3, 1e-6
 """Least weights of the fused answer and the prior. The fused answer decides where a row has none of
 the modalities that were chosen, the prior where it has nothing at all."""
 
 
-class Mixed(nn.Module):
+class AnswerEnsemble(nn.Module):
     """Members in the order of `names`: the network's, the classical ones, the prior. Categories and
     labels are mixed as probabilities, numbers as standard scores (of their logarithm with `log`).
     """
@@ -34,34 +34,25 @@ class Mixed(nn.Module):
     weights: Tensor  # [K], by `names`
     temperature: Tensor  # []
 
-    def __init__(
-        self,
-        spec: AnyTargetSpec,
-        column: Column,
-        width: int,
-        modalities: list[str],
-        config: Config,
-        exact: dict[str, bool],
-    ):
-        """modalities: of the network; none without one. exact: see `Classical`."""
+    def __init__(self, spec: TargetSpec, column: Column, parts: Parts):
         super().__init__()
-        make = find(HEADS, spec.kind)
-        self.modalities = modalities
+        make, width = spec.traits.part("head"), parts.width
+        self.modalities = modalities = parts.modalities
         self.weight = spec.weight
         self.task = spec.task
         self.fused: Any = make(spec, column, width)
         self.pools = nn.ModuleList(Pool(width) for _ in modalities)
         self.alone = nn.ModuleList(make(spec, column, width) for _ in modalities)
         size = self.fused.output.out_features
-        self.classical = Classical(config.classical, spec.task, size, exact)
+        self.classical = Classical(parts.members, spec.task, size, parts.exact)
         self.names = [*network_names(modalities), *self.classical.names, "prior"]
         weights = torch.zeros(len(self.names))
         weights[0], weights[-1] = 1.0, PRIOR_WEIGHT
         self.register_buffer("weights", weights)
         self.register_buffer("temperature", torch.tensor(1.0))
-        self.settle()
+        self.finalize()
 
-    def settle(self) -> None:
+    def finalize(self) -> None:
         """From now on compute only the members that have a weight."""
         self.used = [bool(weight > 0) for weight in self.weights.tolist()]
 
@@ -172,7 +163,7 @@ class Mixed(nn.Module):
         tokens = context.inputs[self.modalities[i]]
         return self.alone[i](self.pools[i](tokens.x, tokens.keep))
 
-    def join(self, other: "Mixed") -> None:
+    def join(self, other: "AnswerEnsemble") -> None:
         """Take over another's classical members; weights are to be chosen anew."""
         self.classical = other.classical
         self.names = [*network_names(self.modalities), *self.classical.names, "prior"]
@@ -182,12 +173,12 @@ class Mixed(nn.Module):
     def choose(self, weights: Tensor, temperature: float) -> None:
         self.weights.copy_(weights)
         self.temperature.fill_(temperature)
-        self.settle()
+        self.finalize()
         first = len(self.names) - 1 - len(self.classical.names)
         self.classical.clear(self.used[first:-1])
 
     @torch.no_grad()
-    def adopt(self, others: "list[Mixed]") -> None:
+    def adopt(self, others: "list[AnswerEnsemble]") -> None:
         """Take the mean mix and temperature of models that were trained like this one."""
         weights = torch.stack([other.weights for other in others]).mean(0)
         self.choose(weights, float(torch.stack([o.temperature for o in others]).mean()))

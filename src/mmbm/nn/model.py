@@ -7,18 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from mmbm.config import (
-    MODALITY_DROPOUT,
-    AudioSpec,
-    Config,
-    ContrastiveTarget,
-    ImageSpec,
-    MediaSpec,
-    OwnSpec,
-    PretrainedSpec,
-    TextSpec,
-    TextTarget,
-)
+from mmbm.config import Config
 from mmbm.errors import ConfigError
 from mmbm.kinds.column import Columns
 from mmbm.kinds.contrastive.head import ContrastiveHead
@@ -26,16 +15,18 @@ from mmbm.kinds.number.frontend import NumberFrontend, Numbers
 from mmbm.kinds.text.head import TextHead
 from mmbm.layers.batch import Context, Encoded, Features, Field, Fused, Prefix, Tokens
 from mmbm.layers.blocks import valid
+from mmbm.layers.target import Parts
 from mmbm.nn import representations
-from mmbm.nn.answer_ensemble import Mixed
+from mmbm.nn.answer_ensemble import AnswerEnsemble
 from mmbm.nn.encoders.table import Table
 from mmbm.nn.mixup import Mixup
 from mmbm.nn.pretrained import Pretrained
 from mmbm.nn.representations import EMBEDDING, FEATURES, is_frozen, modality_of
-from mmbm.registry import ENCODERS, FRONTENDS, FUSIONS, HEADS, RAW_FRONTENDS, find
+from mmbm.registry import find
+from mmbm.specs.columns import TargetSpec
+from mmbm.specs.fusion import MODALITY_DROPOUT
 
 Batch = dict[str, Field]
-AnyMedia = ImageSpec | AudioSpec | TextSpec
 RAW = (torch.uint8, torch.int16, torch.int32)
 """What cells of pictures, sounds and texts are decoded to; features are floats."""
 
@@ -56,18 +47,11 @@ class Model(nn.Module):
         self.fusion: Any = None  # made only where a target asks for it
         if config.fuses and self.network:
             self.absent = nn.Parameter(torch.randn(len(names), width) * 0.02)
-            self.fusion = find(FUSIONS, config.fusion.kind)(config.fusion, names)
+            self.fusion = find(config.fusion.module)(config.fusion, names)
+        network = names if self.network else []
+        parts = Parts(width, network, config.train.batch_size, config.classical, exact)
         self.targets = NamedModules(
-            {
-                k: Mixed(spec, columns[k], width, names if self.network else [], config, exact)
-                if spec.mixes
-                else ContrastiveHead(spec, width, config.train.batch_size)
-                if isinstance(spec, ContrastiveTarget)
-                else TextHead(spec, columns[k], width, names)
-                if isinstance(spec, TextTarget)
-                else find(HEADS, spec.kind)(spec, columns[k], width)
-                for k, spec in config.targets.items()
-            }
+            {name: build_target(s, columns.get(name), parts) for name, s in config.targets.items()}
         )
         self.unimodal_loss_weight = config.train.unimodal_loss_weight
         self.mixup = Mixup(config.train.mixup) if config.train.mixup else None
@@ -132,21 +116,21 @@ class Model(nn.Module):
         stand_in = dict(zip(self.modalities, self.absent))
         return self.fusion({n: where(seen[n], t, stand_in[n]) for n, t in tokens.items()})
 
-    def adapt(self) -> None:
-        """Add what is trained in place of pretrained weights: see `Pretrained.adapt`."""
+    def inject_lora(self) -> None:
+        """Add what is trained in place of pretrained weights: see `Pretrained.inject_lora`."""
         for part in self.pretrained():
-            part.adapt()
+            part.inject_lora()
 
     def pretrained(self) -> list[Pretrained]:
         return [part for part in self.modules() if isinstance(part, Pretrained)]
 
-    def settle(self) -> None:
+    def finalize(self) -> None:
         """From now on compute only what the mixes of the targets have a use for, by plain
         weights."""
         for part in self.pretrained():
             part.merge()
         for _, target in self.mixed():
-            target.settle()
+            target.finalize()
 
     def join(self, other: "Model") -> None:
         """Take over another's representations and classical members."""
@@ -155,9 +139,9 @@ class Model(nn.Module):
             target.join(other.targets[name])
         self.to(self.absent.device)
 
-    def mixed(self) -> list[tuple[str, Mixed]]:
+    def mixed(self) -> list[tuple[str, AnswerEnsemble]]:
         """The targets whose answer is a mix, by name."""
-        return [(name, t) for name, t in self.targets.items() if isinstance(t, Mixed)]
+        return [(name, t) for name, t in self.targets.items() if isinstance(t, AnswerEnsemble)]
 
     def contrastive(self) -> dict[str, ContrastiveHead]:
         """The targets that align columns."""
@@ -216,18 +200,17 @@ class Modality(nn.Module):
     """One picture, sound or text column: frontend -> encoder -> shared width; a pretrained encoder
     may have a trained one behind it."""
 
-    def __init__(self, column: str, spec: AnyMedia, columns: Columns, width: int):
+    def __init__(self, column: str, spec: Any, columns: Columns, width: int):
         super().__init__()
         self.column = column
-        pretrained = isinstance(spec.encoder, PretrainedSpec)
-        frontends = RAW_FRONTENDS if pretrained else FRONTENDS
-        self.frontend = find(frontends, spec.kind)(spec, columns[column])
-        if pretrained:
+        reads = "raw_frontend" if spec.encoder.raw else "frontend"
+        self.frontend = spec.traits.part(reads)(spec, columns[column])
+        if spec.encoder.raw:
             learned = columns[column].state["pretrained"]
-            self.encoder = find(ENCODERS, "pretrained")(spec.encoder, learned)
+            self.encoder = find(spec.encoder.module)(spec.encoder, learned)
         else:
             self.encoder = build_encoder(spec.encoder, self.frontend.layout, self.frontend.features)
-        behind = spec.encoder.downstream if isinstance(spec.encoder, PretrainedSpec) else None
+        behind = getattr(spec.encoder, "downstream", None)
         self.downstream = build_encoder(behind, "tokens", self.encoder.width) if behind else None
         self.project = nn.Linear((self.downstream or self.encoder).width, width)
 
@@ -293,7 +276,7 @@ class TableModality(nn.Module):
         super().__init__()
         specs = {name: config.inputs[name] for name in names}
         self.frontends = NamedModules(
-            {name: find(FRONTENDS, spec.kind)(spec, columns[name]) for name, spec in specs.items()}
+            {n: spec.traits.part("frontend")(spec, columns[n]) for n, spec in specs.items()}
         )
         self.encoder = Table({name: front.features for name, front in self.frontends.items()})
         self.project = nn.Linear(self.encoder.width, config.fusion.width)
@@ -388,9 +371,9 @@ def build_modalities(config: Config, columns: Columns) -> dict[str, nn.Module]:
     shared = {}
     for name, names in config.modalities().items():
         spec = config.inputs[names[0]]
-        if not config.network and not (isinstance(spec, MediaSpec) and is_frozen(spec)):
+        if not config.network and not is_frozen(spec):
             continue
-        if not isinstance(spec, MediaSpec):
+        if spec.tabular:
             modalities[name] = TableModality(names, config, columns)
         elif spec.share_weights_with:
             shared[name] = spec.share_weights_with
@@ -401,14 +384,20 @@ def build_modalities(config: Config, columns: Columns) -> dict[str, nn.Module]:
     return {name: modalities[name] for name in config.modalities() if name in modalities}
 
 
+def build_target(spec: TargetSpec, column: Any, parts: Parts) -> nn.Module:
+    """An ensemble of members where the target has a task, else its own head."""
+    make = AnswerEnsemble if spec.task else spec.traits.part("head")
+    return make(spec, column, parts)
+
+
 def build_encoder(spec: Any, layout: str, features: int) -> Any:
     """A user's own encoder is called as `Class(layout, features, **options)`."""
-    if isinstance(spec, OwnSpec):
-        own = find(ENCODERS, spec.kind)
-        if not (isinstance(own, type) and issubclass(own, nn.Module)):
-            raise ConfigError(f"{spec.kind!r} is no torch.nn.Module, so it can't be an encoder.")
-        return own(layout, features, **spec.options)
-    return find(ENCODERS, spec.kind)(spec, layout, features)
+    if not spec.own:
+        return find(spec.module)(spec, layout, features)
+    own = find(spec.module)
+    if not (isinstance(own, type) and issubclass(own, nn.Module)):
+        raise ConfigError(f"{spec.kind!r} is no torch.nn.Module, so it can't be an encoder.")
+    return own(layout, features, **spec.options)
 
 
 def where(present: Tensor, tokens: Tokens, absent: Tensor) -> Tokens:

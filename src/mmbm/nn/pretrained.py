@@ -9,8 +9,9 @@ import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from mmbm.config import PretrainedDecoderSpec, PretrainedSpec
 from mmbm.errors import ConfigError, MissingExtra
+from mmbm.kinds.text.spec import PretrainedDecoderSpec
+from mmbm.specs.encoders import PretrainedSpec
 
 UNMASKED = {
     "mask_time_prob": 0.0, "mask_feature_prob": 0.0, "apply_spec_augment": False, "layerdrop": 0.0,
@@ -88,7 +89,7 @@ class Pretrained(nn.Module):
                 part.eval()
         return self
 
-    def adapt(self) -> None:
+    def inject_lora(self) -> None:
         """With `tune: lora`, add to every linear layer a product of two thin trained matrices (Hu
         et al. 2022), at first zero."""
         if self.spec.tune != "lora":

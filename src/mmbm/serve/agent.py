@@ -76,7 +76,7 @@ class Agent:
 
     def __init__(self, name: str, kind: str, replicas: Mapping[str, Replica]):
         """kind: package.module:Class, made without arguments. Raises ConfigError."""
-        made = find({}, kind)
+        made = find(kind)
         if not isinstance(made, type):
             raise ConfigError(f"{kind!r}: an agent is a class, not a {type(made).__name__}.")
         try:

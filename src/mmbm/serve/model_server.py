@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mmbm.bundle import Bundle, load
-from mmbm.config import AudioSpec
 from mmbm.console import say
 from mmbm.data.prepare import MEDIA
 from mmbm.data.unseen import cell_sentence
@@ -22,7 +21,8 @@ from mmbm.inference.drift import Drift
 from mmbm.inference.predictor import Decoded, answer_rows, batched, decode_row, pieces
 from mmbm.inference.runners import Named, flatten
 from mmbm.kinds import column as kinds
-from mmbm.kinds.column import Arrays, Cell, longest
+from mmbm.kinds.audio.spec import AudioSpec
+from mmbm.kinds.column import Arrays, Cell
 from mmbm.kinds.transcript.answer import trimmed
 from mmbm.search import Found, Index
 from mmbm.serve.batcher import Batcher
@@ -102,7 +102,7 @@ class Replica:
         self.small = Batcher(self._decode_all, pool, limits.batch, limits.queue)
         self.media = [name for name, spec in bundle.config.inputs.items() if spec.kind in MEDIA]
         self.longest = {
-            name: longest(spec)
+            name: spec.longest
             for name, spec in bundle.config.inputs.items()
             if bundle.columns[name].storage.ragged
         }

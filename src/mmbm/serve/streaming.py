@@ -24,10 +24,10 @@ import numpy as np
 import soxr
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from mmbm.config import AudioSpec
 from mmbm.inference.long_audio import Cut, Windows
 from mmbm.inference.predictor import Decoded, as_columns
 from mmbm.kinds.audio.column import RATES
+from mmbm.kinds.audio.spec import AudioSpec
 from mmbm.kinds.transcript.answer import TranscriptAnswer
 from mmbm.serve import body
 from mmbm.serve.body import check

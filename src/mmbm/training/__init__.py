@@ -100,7 +100,7 @@ def finished(
         del compared["out_of_fold"]  # the valid split has its own report
         for name, target in model.mixed():
             settle(target, decided[name])
-    model.settle()
+    model.finalize()
     return Finished(config, model, compared, quick)
 
 
@@ -127,7 +127,7 @@ def with_classical(
     add_costs(compared, model, data)
     for name, target in model.mixed():
         settle(target, decided[name])
-    model.settle()
+    model.finalize()
     return Finished(config, model, compared)
 
 

@@ -2,9 +2,10 @@
 
 from typing import Any, NamedTuple
 
-from mmbm.config import CategoryTarget, Config
+from mmbm.config import Config
 from mmbm.inference.compare import beats_prior
 from mmbm.kinds.answer import Answer
+from mmbm.kinds.category.spec import CategoryTarget
 from mmbm.kinds.column import Columns
 
 MOST = 4

@@ -4,10 +4,13 @@ from pathlib import Path
 from typing import Any
 
 from mmbm.bundle import Bundle, load
-from mmbm.config import Config, ContrastiveTarget, MediaSpec, TranscriptTarget
+from mmbm.config import Config
 from mmbm.console import say
 from mmbm.data.store import safe
 from mmbm.inference.evaluate import Report
+from mmbm.kinds.contrastive.spec import ContrastiveTarget
+from mmbm.kinds.transcript.spec import TranscriptTarget
+from mmbm.specs.columns import MediaSpec
 from mmbm.training import train
 from mmbm.training.run_folder import Run, finished
 

@@ -6,12 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from mmbm.config import Config, MediaSpec
+from mmbm.config import Config
 from mmbm.console import say
 from mmbm.data.batches import Rows
 from mmbm.data.prepare import Data
 from mmbm.inference.attributions import reported_subsets
 from mmbm.inference.runners import flatten
+from mmbm.specs.columns import MediaSpec
 
 READING = 0.25
 """Part of the time that reading cells may take; beyond, fewer rows are read."""

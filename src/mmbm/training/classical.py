@@ -17,7 +17,7 @@ from mmbm.data.prepare import Data
 from mmbm.data.split import groups_of, times
 from mmbm.errors import TableError
 from mmbm.layers.batch import Field, Tokens
-from mmbm.nn.answer_ensemble import Mixed
+from mmbm.nn.answer_ensemble import AnswerEnsemble
 from mmbm.nn.members import Folds, Matrix, Problem
 from mmbm.nn.model import Model
 from mmbm.nn.representations import EMBEDDING, Representation, modality_of
@@ -58,7 +58,7 @@ def fit(
 
 def fit_target(
     name: str,
-    target: Mixed,
+    target: AnswerEnsemble,
     data: Data,
     matrices: dict[str, Matrix],
     present: dict[str, np.ndarray],

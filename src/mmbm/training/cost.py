@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from mmbm.data.prepare import Data
 from mmbm.inference.evaluate import Report
 from mmbm.layers.batch import Context, Field, Tokens
-from mmbm.nn.answer_ensemble import Mixed
+from mmbm.nn.answer_ensemble import AnswerEnsemble
 from mmbm.nn.members.classical import contrasts
 from mmbm.nn.members.linear import Linear
 from mmbm.nn.members.trees import Trees
@@ -103,7 +103,7 @@ def measured_parts(model: Model, batch: dict[str, Field]) -> Parts:
     return Parts(Context(tokens, present, fused, {}, features), seconds)
 
 
-def member_costs(model: Model, target: Mixed, parts: Parts) -> dict[str, Cost]:
+def member_costs(model: Model, target: AnswerEnsemble, parts: Parts) -> dict[str, Cost]:
     """By the members' names."""
     costs = {}
     context, seconds = parts
@@ -127,7 +127,7 @@ def member_costs(model: Model, target: Mixed, parts: Parts) -> dict[str, Cost]:
     return {name: cost._replace(seconds=cost.seconds / BATCH) for name, cost in costs.items()}
 
 
-def classical_cost(target: Mixed, part: Linear | Trees, parts: Parts) -> Cost:
+def classical_cost(target: AnswerEnsemble, part: Linear | Trees, parts: Parts) -> Cost:
     """Trees also read what the linear members of single modalities give."""
     features, seconds = parts.context.features, parts.seconds
     reading = sum(seconds[one] for one in part.names)

@@ -12,14 +12,15 @@ import numpy as np
 import torch
 
 from mmbm.bundle import Bundle
-from mmbm.config import CategoryTarget, Config, MemberName, SplitSpec
+from mmbm.config import Config, MemberName, SplitSpec
 from mmbm.console import say, stage
 from mmbm.data.batches import Rows
 from mmbm.data.prepare import Data
 from mmbm.inference.compare import better_than_prior
 from mmbm.inference.evaluate import Report, build_answers, collect, compared
 from mmbm.kinds.answer import intervals
-from mmbm.nn.answer_ensemble import FUSED_WEIGHT, PRIOR_WEIGHT, Mixed, network_names
+from mmbm.kinds.category.spec import CategoryTarget
+from mmbm.nn.answer_ensemble import FUSED_WEIGHT, PRIOR_WEIGHT, AnswerEnsemble, network_names
 from mmbm.nn.model import Model
 from mmbm.training import classical, selection
 from mmbm.training.budget import PATIENCE, Budget
@@ -80,7 +81,7 @@ def may_cross(config: Config, start: Bundle | None) -> bool:
     folds = isinstance(split, SplitSpec) and split.folds
     plain = not folds and start is None and config.train.self_training is None
     classical = config.members == "auto" or bool(config.classical)
-    return plain and classical and all(spec.mixes for spec in config.targets.values())
+    return plain and classical and all(spec.task for spec in config.targets.values())
 
 
 def at_most(config: Config) -> int:
@@ -129,7 +130,7 @@ def without_a_small_network(names: list[str], choice: Choice) -> Choice:
     return choice._replace(weights=weights / weights.sum())
 
 
-def settle(target: Mixed, decided: Decided) -> None:
+def settle(target: AnswerEnsemble, decided: Decided) -> None:
     """Give a target its weights and its temperature, which the same rows choose."""
     judged, choice = decided.judged, decided.choice
     weights = dict(zip(judged.names, choice.weights))
@@ -147,7 +148,7 @@ def settle(target: Mixed, decided: Decided) -> None:
     target.choose(torch.from_numpy(every / every.sum()).float(), temperature)
 
 
-def cooled(target: Mixed, mixed: np.ndarray, truth: Truth) -> float:
+def cooled(target: AnswerEnsemble, mixed: np.ndarray, truth: Truth) -> float:
     """The temperature with the least loss (Guo et al. 2017), near 1 where rows are few."""
     tries = np.geomspace(0.4, 4.0, 47)
     losses = []
@@ -276,7 +277,7 @@ def cross_fit(config: Config, data: Data, run: Run, budget: Budget) -> Finished:
     add_costs(compared, model, data)
     for name, target in model.mixed():
         settle(target, decided[name])
-    model.settle()
+    model.finalize()
     return Finished(config, model, compared)
 
 
@@ -346,5 +347,5 @@ def doubtful(truth: Truth, mixed: np.ndarray) -> np.ndarray:
     return order[loss[order] > limit]
 
 
-def finished(target: Mixed, mixed: np.ndarray) -> np.ndarray:
+def finished(target: AnswerEnsemble, mixed: np.ndarray) -> np.ndarray:
     return target.finish(torch.from_numpy(np.asarray(mixed, np.float32))).detach().numpy()

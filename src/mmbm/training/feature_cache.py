@@ -15,12 +15,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from mmbm.config import Config, ImageAugment, ImageSpec
+from mmbm.config import Config
 from mmbm.console import say
 from mmbm.data.batches import Rows
 from mmbm.data.prepare import Data
 from mmbm.data.store import Decoded, Store, record, safe, save, usable
 from mmbm.kinds.column import Column, Storage
+from mmbm.kinds.image.spec import ImageAugment, ImageSpec
 from mmbm.layers.batch import Field
 from mmbm.nn.model import Modality, Model, SharedModality
 from mmbm.nn.pretrained import Pretrained

@@ -52,7 +52,7 @@ def cross_validate(config: Config, run: Run, table: Any = None) -> Bundle:
     load_average(state)
     for name, target in state.model.mixed():
         target.adopt([model.targets[name] for model in models])
-    state.model.settle()
+    state.model.finalize()
     return write(config, everything, state.model, run, golden, {}, {"folds": scores})
 
 

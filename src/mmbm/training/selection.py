@@ -57,7 +57,7 @@ class Choice(NamedTuple):
 
 
 def mix(weights: np.ndarray, answers: np.ndarray, available: np.ndarray) -> np.ndarray:
-    """Weights [K], answers [K, N, C], available [K, N] -> [N, C]: what `Mixed.forward` mixes."""
+    """Weights [K], answers [K, N, C], available [K, N] -> [N, C]: what `AnswerEnsemble` mixes."""
     share = weights[:, None] * available
     share = share / np.maximum(share.sum(0), 1e-12)
     return np.asarray((share[..., None] * answers).sum(0), np.float32)

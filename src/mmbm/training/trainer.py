@@ -46,7 +46,7 @@ def learn(
     model = Model(config, data.columns)
     if start:
         start_from(model, start, data.columns)
-    model.adapt()
+    model.inject_lora()
     data = precomputed(config, model, data, run.cache)
     state = TrainState(config, model, data.columns, data.splits["train"], run)
     state.resume(data_key(data))

@@ -13,8 +13,10 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from mmbm.config import Config, NumberTarget, TextTarget
+from mmbm.config import Config
 from mmbm.kinds.column import Arrays, Columns
+from mmbm.kinds.number.spec import NumberTarget
+from mmbm.kinds.text.spec import TextTarget
 
 Named = dict[str, np.ndarray]
 GRAPHS = ("encode", "answer")

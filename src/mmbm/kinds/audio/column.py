@@ -14,10 +14,11 @@ import soxr
 
 from mmbm.cells import media
 from mmbm.cells.values import RATES
-from mmbm.config import AudioSpec, PretrainedSpec
 from mmbm.errors import BadCell, ConfigError
+from mmbm.kinds.audio.spec import AudioSpec
 from mmbm.kinds.column import Cell, Description, State, Storage
 from mmbm.kinds.pretrained import SOUNDS, read_folder
+from mmbm.specs.encoders import PretrainedSpec
 
 BLOCK = 1 << 18
 """Frames read at a time: what a damaged header claims is never allocated."""
@@ -78,8 +79,8 @@ class AudioColumn:
 
     def fit(self, cells: Iterable[Cell]) -> State:
         """Nothing is learned of the cells; of a pretrained encoder, how it is made."""
-        encoder = self.spec.encoder
-        if isinstance(encoder, PretrainedSpec):
+        encoder: Any = self.spec.encoder
+        if encoder.raw:
             self.state = {"pretrained": read_folder(encoder, SOUNDS)}
             _check_reader(self.spec, encoder, self.state["pretrained"]["preprocessor"])
         return self.state

@@ -6,8 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mmbm.config import AudioSpec
 from mmbm.kinds.audio.column import hop
+from mmbm.kinds.audio.spec import AudioSpec
 from mmbm.kinds.column import Column
 from mmbm.layers.batch import Features, Field
 from mmbm.layers.blocks import along_time, in_float32, valid

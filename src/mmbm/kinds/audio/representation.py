@@ -5,8 +5,8 @@ import math
 import torch
 from torch import Tensor
 
-from mmbm.config import AudioSpec
 from mmbm.kinds.audio.frontend import LogMel
+from mmbm.kinds.audio.spec import AudioSpec
 from mmbm.kinds.column import Column
 from mmbm.layers.batch import Field
 from mmbm.layers.representation import Representation

@@ -1,0 +1,12 @@
+"""One class of several, as input and as target (classification)."""
+
+from mmbm.registry import Kind
+
+KIND = Kind(
+    input="mmbm.kinds.category.spec:CategorySpec",
+    target="mmbm.kinds.category.spec:CategoryTarget",
+    column="mmbm.kinds.category.column:CategoryColumn",
+    frontend="mmbm.kinds.category.frontend:CategoryFrontend",
+    head="mmbm.kinds.category.head:CategoryHead",
+    answer="mmbm.kinds.category.answer:CategoryAnswer",
+)

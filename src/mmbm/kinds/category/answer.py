@@ -5,9 +5,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from mmbm.config import CategoryTarget
 from mmbm.kinds.answer import Metric, sklearn_metrics
 from mmbm.kinds.category.column import shown, text
+from mmbm.kinds.category.spec import CategoryTarget
 from mmbm.kinds.column import Arrays, Column
 
 UNSEEN = -1
@@ -26,7 +26,7 @@ class CategoryAnswer:
     )
     also: ClassVar = {}
 
-    def __init__(self, spec: CategoryTarget, column: Column):
+    def __init__(self, spec: CategoryTarget, column: Column, inputs: Any = None):
         self.values = shown(column.state)
         self.names = [text(value) for value in self.values]
         self.weighted = spec.class_weights == "balanced"

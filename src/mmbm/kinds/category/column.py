@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from mmbm.cells.spelling import PAIRS, Key, alias, all_truth, truth
-from mmbm.config import CategorySpec, CategoryTarget
 from mmbm.errors import BadCell, ConfigError
+from mmbm.kinds.category.spec import CategorySpec, CategoryTarget
 from mmbm.kinds.column import Cell, Description, State, Storage
 
 CHOICES = 100

@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from mmbm.config import CategorySpec
+from mmbm.kinds.category.spec import CategorySpec
 from mmbm.kinds.column import Column
 from mmbm.layers.batch import Features, Field
 from mmbm.layers.blocks import in_float32

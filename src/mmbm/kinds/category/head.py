@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mmbm.config import CategoryTarget
+from mmbm.kinds.category.spec import CategoryTarget
 from mmbm.kinds.column import Column
 from mmbm.layers.batch import Field
 

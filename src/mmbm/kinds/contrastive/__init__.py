@@ -1,0 +1,9 @@
+"""Columns embedded in one space, for retrieval (CLIP-style), as target."""
+
+from mmbm.registry import Kind
+
+KIND = Kind(
+    target="mmbm.kinds.contrastive.spec:ContrastiveTarget",
+    head="mmbm.kinds.contrastive.head:ContrastiveHead",
+    answer="mmbm.kinds.contrastive.answer:ContrastiveAnswer",
+)

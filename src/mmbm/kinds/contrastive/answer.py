@@ -5,9 +5,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from mmbm.config import ContrastiveTarget
 from mmbm.kinds.answer import Metric
 from mmbm.kinds.column import Arrays
+from mmbm.kinds.contrastive.spec import ContrastiveTarget
 
 DEPTHS = (1, 5, 10)
 QUESTIONS, CANDIDATES = 1024, 8192
@@ -27,7 +27,7 @@ class ContrastiveAnswer:
 
     also: ClassVar = {}
 
-    def __init__(self, spec: ContrastiveTarget):
+    def __init__(self, spec: ContrastiveTarget, column: None = None, inputs: Any = None):
         self.columns = spec.columns
         self.pairs = list(permutations(range(len(spec.columns)), 2))
 

@@ -10,9 +10,10 @@ import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mmbm.config import ContrastiveTarget
+from mmbm.kinds.contrastive.spec import ContrastiveTarget
 from mmbm.layers.batch import Context, Field
 from mmbm.layers.blocks import Pool
+from mmbm.layers.target import Parts
 
 SHARPEST = math.log(100)
 """Largest logarithm of the scale, as in CLIP: beyond, few pairs decide the whole gradient."""
@@ -33,9 +34,10 @@ class ContrastiveHead(nn.Module):
     it neither asks nor is to be found.
     """
 
-    def __init__(self, spec: ContrastiveTarget, width: int, batch: int):
-        """batch: rows of a step, which the sigmoid loss starts from: one pair in so many is one."""
+    def __init__(self, spec: ContrastiveTarget, column: None, parts: Parts):
+        """The sigmoid loss starts from the rows of a step: one pair in so many is one."""
         super().__init__()
+        width, batch = parts.width, parts.batch_size
         self.columns, self.weight, self.kind = spec.columns, spec.weight, spec.loss
         self.pools = nn.ModuleList(Pool(width) for _ in spec.columns)
         self.project = nn.ModuleList(nn.Linear(width, spec.width) for _ in spec.columns)

@@ -11,9 +11,9 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from mmbm.cells import media
-from mmbm.config import ImageSpec, PretrainedSpec
 from mmbm.errors import BadCell
 from mmbm.kinds.column import Cell, Description, State, Storage
+from mmbm.kinds.image.spec import ImageSpec
 from mmbm.kinds.pretrained import read_picture_model
 
 # Formats with a signature and a decoder that reads nothing but the bytes given (no EPS, which
@@ -81,8 +81,8 @@ class ImageColumn:
 
     def fit(self, cells: Iterable[Cell]) -> State:
         """Nothing is learned of the cells; of a pretrained encoder, how it is made."""
-        encoder = self.spec.encoder
-        if isinstance(encoder, PretrainedSpec):
+        encoder: Any = self.spec.encoder
+        if encoder.raw:
             learned = read_picture_model(self.spec, encoder)
             how = learned["preprocessor"].get("resample", Image.Resampling.BICUBIC)
             self.state = {"pretrained": learned, "resample": int(how)}

@@ -5,8 +5,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from mmbm.config import ImageSpec
 from mmbm.kinds.column import Column
+from mmbm.kinds.image.spec import ImageSpec
 from mmbm.layers.batch import Features, Field
 from mmbm.layers.blocks import in_float32
 

@@ -6,8 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mmbm.config import ImageSpec
 from mmbm.kinds.column import Column
+from mmbm.kinds.image.spec import ImageSpec
 from mmbm.layers.batch import Field
 from mmbm.layers.representation import Representation
 

@@ -1,0 +1,12 @@
+"""Any number of labels, as input and as target (multi-label classification)."""
+
+from mmbm.registry import Kind
+
+KIND = Kind(
+    input="mmbm.kinds.labels.spec:LabelsSpec",
+    target="mmbm.kinds.labels.spec:LabelsTarget",
+    column="mmbm.kinds.labels.column:LabelsColumn",
+    frontend="mmbm.kinds.labels.frontend:LabelsFrontend",
+    head="mmbm.kinds.labels.head:LabelsHead",
+    answer="mmbm.kinds.labels.answer:LabelsAnswer",
+)

@@ -4,10 +4,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from mmbm.config import LabelsTarget
 from mmbm.kinds.answer import Metric, sklearn_metrics
 from mmbm.kinds.category.column import shown, text
 from mmbm.kinds.column import Arrays, Column
+from mmbm.kinds.labels.spec import LabelsTarget
 
 
 class LabelsAnswer:
@@ -15,7 +15,7 @@ class LabelsAnswer:
     metrics = (main, Metric("macro_f1", True), Metric("accuracy", True), Metric("auroc", True))
     also: ClassVar = {}
 
-    def __init__(self, spec: LabelsTarget, column: Column):
+    def __init__(self, spec: LabelsTarget, column: Column, inputs: Any = None):
         self.values = shown(column.state)
         self.names = [text(value) for value in self.values]
         self.separator = spec.separator

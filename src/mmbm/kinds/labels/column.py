@@ -9,10 +9,10 @@ import numpy as np
 
 from mmbm.cells.lists import items
 from mmbm.cells.values import describe, is_labels
-from mmbm.config import LabelsSpec, LabelsTarget
 from mmbm.errors import BadCell, ConfigError
 from mmbm.kinds.category.column import CHOICES, marks, name, one_type, spelled
 from mmbm.kinds.column import Cell, Description, State, Storage
+from mmbm.kinds.labels.spec import LabelsSpec, LabelsTarget
 
 MOST = 10_000
 """Labels that a cell has at most."""

@@ -2,8 +2,8 @@
 
 from torch import nn
 
-from mmbm.config import LabelsSpec
 from mmbm.kinds.column import Column
+from mmbm.kinds.labels.spec import LabelsSpec
 from mmbm.layers.batch import Features, Field
 from mmbm.layers.blocks import in_float32
 

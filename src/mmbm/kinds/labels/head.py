@@ -4,8 +4,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mmbm.config import LabelsTarget
 from mmbm.kinds.column import Column
+from mmbm.kinds.labels.spec import LabelsTarget
 from mmbm.layers.batch import Field
 
 

@@ -1,0 +1,12 @@
+"""Numbers, as input and as target (regression)."""
+
+from mmbm.registry import Kind
+
+KIND = Kind(
+    input="mmbm.kinds.number.spec:NumberSpec",
+    target="mmbm.kinds.number.spec:NumberTarget",
+    column="mmbm.kinds.number.column:NumberColumn",
+    frontend="mmbm.kinds.number.frontend:NumberFrontend",
+    head="mmbm.kinds.number.head:NumberHead",
+    answer="mmbm.kinds.number.answer:NumberAnswer",
+)

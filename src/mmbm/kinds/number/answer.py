@@ -4,9 +4,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from mmbm.config import NumberTarget
 from mmbm.kinds.answer import Metric
 from mmbm.kinds.column import Arrays, Column
+from mmbm.kinds.number.spec import NumberTarget
 
 
 class NumberAnswer:
@@ -14,7 +14,7 @@ class NumberAnswer:
     metrics = (main, Metric("mae", False), Metric("r2", True))
     also: ClassVar = {}
 
-    def __init__(self, spec: NumberTarget, column: Column):
+    def __init__(self, spec: NumberTarget, column: Column, inputs: Any = None):
         self.log = spec.log
         self.mean = column.state.get("mean", 0.0) if column.state else 0.0
 

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from mmbm.cells.notation import Notation
-from mmbm.config import NumberSpec, NumberTarget
 from mmbm.errors import BadCell
 from mmbm.kinds.column import Cell, Description, State, Storage
+from mmbm.kinds.number.spec import NumberSpec, NumberTarget
 
 LARGEST = 1e30
 """What is smaller stays finite as float32, which answers are, and so do its squares in float64."""

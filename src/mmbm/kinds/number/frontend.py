@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from mmbm.config import NumberSpec
 from mmbm.kinds.column import Column
+from mmbm.kinds.number.spec import NumberSpec
 from mmbm.layers.batch import Features, Field
 from mmbm.layers.blocks import in_float32
 

@@ -4,8 +4,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mmbm.config import NumberTarget
 from mmbm.kinds.column import Column
+from mmbm.kinds.number.spec import NumberTarget
 from mmbm.layers.batch import Field
 
 LOSSES = {"mse": F.mse_loss, "l1": F.l1_loss, "huber": F.huber_loss}

@@ -5,11 +5,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from mmbm.config import TextTarget
 from mmbm.errors import MissingExtra
 from mmbm.kinds.answer import Metric
 from mmbm.kinds.column import Arrays
 from mmbm.kinds.text.column import END_ID, TextColumn
+from mmbm.kinds.text.spec import TextTarget
 
 
 class TextAnswer:
@@ -24,7 +24,7 @@ class TextAnswer:
     )
     also: ClassVar = {}
 
-    def __init__(self, spec: TextTarget, column: TextColumn):
+    def __init__(self, spec: TextTarget, column: TextColumn, inputs: Any = None):
         self.column = column
 
     def rows(self, output: np.ndarray) -> list[dict[str, Any]]:

@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mmbm.config import PretrainedDecoderSpec, PretrainedSpec, TextSpec, TextTarget
-from mmbm.config.inputs import TRAINED
 from mmbm.errors import BadCell, ConfigError
 from mmbm.kinds.category.column import name
 from mmbm.kinds.column import Cell, Description, State, Storage
@@ -22,6 +20,8 @@ from mmbm.kinds.pretrained import (
     read_writer,
 )
 from mmbm.kinds.text import ngrams
+from mmbm.kinds.text.spec import TRAINED, PretrainedDecoderSpec, TextSpec, TextTarget
+from mmbm.specs.encoders import PretrainedSpec
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer

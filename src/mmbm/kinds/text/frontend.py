@@ -4,8 +4,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mmbm.config import KerasSpec, OwnSpec, PretrainedSpec, TextSpec
 from mmbm.kinds.column import Column
+from mmbm.kinds.text.spec import TextSpec
 from mmbm.layers.batch import Features, Field
 from mmbm.layers.blocks import in_float32, valid
 
@@ -29,12 +29,9 @@ class TextFrontend(nn.Module):
 
     def __init__(self, spec: TextSpec, column: Column):
         super().__init__()
-        size = (
-            "small"
-            if isinstance(spec.encoder, OwnSpec | PretrainedSpec | KerasSpec)
-            else spec.encoder.size
-        )
-        self.features = WIDTH[size]
+        self.features = WIDTH[
+            "small" if spec.encoder.own else getattr(spec.encoder, "size", "small")
+        ]
         self.token_dropout = spec.augment.token_dropout
         self.together = spec.tokenizer == "ngram"
         self.embed = nn.Embedding(int(column.state["vocab_size"]), self.features)

@@ -4,10 +4,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mmbm.config import TextTarget
 from mmbm.kinds.column import Column
+from mmbm.kinds.text.spec import TextTarget
 from mmbm.layers.batch import Context, Field, Prefix, Tokens
 from mmbm.layers.blocks import Sinusoids, valid
+from mmbm.layers.target import Parts
 from mmbm.registry import DECODERS, find
 
 
@@ -18,10 +19,11 @@ class TextHead(nn.Module):
     each marked with its modality and its place in it.
     """
 
-    def __init__(self, spec: TextTarget, column: Column, width: int, modalities: list[str]):
+    def __init__(self, spec: TextTarget, column: Column, parts: Parts):
         super().__init__()
+        width, modalities = parts.width, parts.modalities
         self.weight, self.modalities = spec.weight, modalities
-        self.decoder = find(DECODERS, spec.decoder.kind)(spec.decoder, column.state)
+        self.decoder = find(DECODERS[spec.decoder.kind])(spec.decoder, column.state)
         self.summary = nn.Linear(width, self.decoder.width)
         self.project = nn.Linear(width, self.decoder.width)
         self.kinds = nn.Parameter(0.02 * torch.randn(len(modalities), self.decoder.width))

@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mmbm.config import TextSpec
 from mmbm.kinds.column import Column
+from mmbm.kinds.text.spec import TextSpec
 from mmbm.layers.batch import Field
 from mmbm.layers.blocks import valid
 from mmbm.layers.representation import Representation

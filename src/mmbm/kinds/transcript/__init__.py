@@ -1,0 +1,10 @@
+"""Automatic speech recognition (CTC), as target."""
+
+from mmbm.registry import Kind
+
+KIND = Kind(
+    target="mmbm.kinds.transcript.spec:TranscriptTarget",
+    column="mmbm.kinds.transcript.column:TranscriptColumn",
+    head="mmbm.kinds.transcript.head:TranscriptHead",
+    answer="mmbm.kinds.transcript.answer:TranscriptAnswer",
+)

@@ -1,18 +1,20 @@
 """What is said in a sound."""
 
 import re
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
-from mmbm.config import TranscriptTarget
 from mmbm.errors import MissingExtra
 from mmbm.kinds.answer import Metric
+from mmbm.kinds.audio.column import seconds_per_token
 from mmbm.kinds.column import Arrays, Column
 from mmbm.kinds.transcript.column import UNKNOWN
 from mmbm.kinds.transcript.ctc import Greedy, PrefixBeam, Search, align
 from mmbm.kinds.transcript.ngram import NGram
+from mmbm.kinds.transcript.spec import TranscriptTarget
 
 UNHEARD = "\ue000"
 """Stands in a right answer for a character that training has never seen: no answer has it, so it is
@@ -33,9 +35,13 @@ class TranscriptAnswer:
     main = Metric("wer", False)
     metrics = (main, Metric("cer", False), Metric("accuracy", True))
 
-    def __init__(self, spec: TranscriptTarget, column: Column, seconds: float | None = None):
-        """seconds: of one token; None: not known, then answers have no times."""
-        self.spec, self.seconds = spec, seconds
+    seconds: float | None = None
+    """Of one token; None: not known, then answers have no times."""
+
+    def __init__(self, spec: TranscriptTarget, column: Column, inputs: Mapping[str, Any]):
+        self.spec = spec
+        if spec.input in inputs:
+            self.seconds = seconds_per_token(inputs[spec.input])
         self.values: list[str] = list(column.state["values"])
         order = spec.ngram_order
         self.also = {"cer": self.cer}

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mmbm.config import TranscriptTarget
 from mmbm.errors import BadCell, ConfigError
 from mmbm.kinds.category.column import name
 from mmbm.kinds.column import Cell, Description, State, Storage
+from mmbm.kinds.transcript.spec import TranscriptTarget
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer

@@ -4,10 +4,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mmbm.config import TranscriptTarget
 from mmbm.kinds.column import Column
 from mmbm.kinds.transcript.column import BLANK
+from mmbm.kinds.transcript.spec import TranscriptTarget
 from mmbm.layers.batch import Context, Field, Tokens
+from mmbm.layers.target import Parts
 
 
 class TranscriptHead(nn.Module):
@@ -17,10 +18,10 @@ class TranscriptHead(nn.Module):
     mix. Where a row has no token its probabilities are zero, so padding tells itself.
     """
 
-    def __init__(self, spec: TranscriptTarget, column: Column, width: int):
+    def __init__(self, spec: TranscriptTarget, column: Column, parts: Parts):
         super().__init__()
         self.input, self.weight = spec.input, spec.weight
-        self.output = nn.Linear(width, len(column.state["values"]))
+        self.output = nn.Linear(parts.width, len(column.state["values"]))
 
     def heard(self, context: Context) -> Tokens:
         """Its sound's tokens; none where there is no sound."""

@@ -7,10 +7,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from mmbm.config import PretrainedDecoderSpec
 from mmbm.errors import ConfigError
 from mmbm.kinds.column import State
 from mmbm.kinds.text.column import OURS, START_ID
+from mmbm.kinds.text.spec import PretrainedDecoderSpec
 from mmbm.layers.batch import Prefix, Tokens
 from mmbm.nn.pretrained import Pretrained, opened
 

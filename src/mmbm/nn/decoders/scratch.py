@@ -6,8 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mmbm.config import ScratchDecoderSpec
 from mmbm.kinds.column import State
+from mmbm.kinds.text.spec import ScratchDecoderSpec
 from mmbm.layers.batch import Prefix, Tokens
 from mmbm.layers.blocks import Block, Sinusoids, check_heads
 

@@ -6,9 +6,9 @@ top of it a deep averaging network (Iyyer et al. 2015).
 
 from torch import nn
 
-from mmbm.config import BagSpec
 from mmbm.errors import ConfigError
 from mmbm.layers.batch import Features, Layout, Tokens
+from mmbm.specs.encoders import BagSpec
 
 
 class Bag(nn.Module):

@@ -3,10 +3,10 @@
 import torch
 from torch import Tensor, nn
 
-from mmbm.config import CNNSpec
 from mmbm.errors import ConfigError
 from mmbm.layers.batch import Features, Layout, Tokens
 from mmbm.layers.blocks import MaskedBatchNorm
+from mmbm.specs.encoders import CNNSpec
 
 PRESETS = {"tiny": (16, 1, 3), "small": (32, 1, 3), "base": (64, 2, 4)}
 """Channels of the first stage, blocks per stage, stages; channels double at each stage."""

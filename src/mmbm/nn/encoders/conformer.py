@@ -4,11 +4,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mmbm.config import ConformerSpec
 from mmbm.errors import ConfigError
 from mmbm.layers.batch import Features, Layout, Tokens
 from mmbm.layers.blocks import check_heads
 from mmbm.nn.encoders.rnn import Halve
+from mmbm.specs.encoders import ConformerSpec
 
 PRESETS = {"tiny": (64, 2, 2), "small": (144, 4, 4), "base": (256, 8, 4)}  # width, layers, heads
 

@@ -10,10 +10,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from mmbm.config import KerasSpec
 from mmbm.errors import ConfigError, MissingExtra
 from mmbm.layers.batch import Features, Layout, Tokens
 from mmbm.registry import find
+from mmbm.specs.encoders import KerasSpec
 
 SHORT, LONG = 24, 40
 """Places of a row, without and with padding, that are compared."""
@@ -108,7 +108,7 @@ def build(spec: KerasSpec, layout: Layout, features: int) -> Any:
         except (OSError, ValueError, TypeError) as error:
             raise ConfigError(f"encoder keras: {spec.file} can't be opened: {error}") from error
     assert spec.model
-    model = find({}, spec.model)(layout, features)
+    model = find(spec.model)(layout, features)
     if not isinstance(model, keras.Model):
         raise ConfigError(f"encoder keras: {spec.model} gives no keras.Model, but {model!r}.")
     return model

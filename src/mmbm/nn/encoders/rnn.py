@@ -2,10 +2,10 @@
 
 from torch import Tensor, nn
 
-from mmbm.config import RNNSpec
 from mmbm.errors import ConfigError
 from mmbm.layers.batch import Features, Layout, Tokens
 from mmbm.layers.blocks import Recurrence
+from mmbm.specs.encoders import RNNSpec
 
 PRESETS = {"tiny": (48, 1), "small": (96, 1), "base": (256, 2)}  # units per direction, layers
 

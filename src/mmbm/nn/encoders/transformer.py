@@ -4,10 +4,10 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from mmbm.config import TransformerSpec
 from mmbm.errors import ConfigError
 from mmbm.layers.batch import Features, Layout, Tokens
 from mmbm.layers.blocks import Block, Sinusoids, check_heads
+from mmbm.specs.encoders import TransformerSpec
 
 PRESETS = {"tiny": (64, 2, 2), "small": (128, 4, 4), "base": (256, 6, 8)}  # width, layers, heads
 

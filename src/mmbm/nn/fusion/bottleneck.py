@@ -4,10 +4,10 @@ Multimodal Fusion")."""
 import torch
 from torch import nn
 
-from mmbm.config import BottleneckSpec
 from mmbm.layers.batch import Fused, Tokens
 from mmbm.layers.blocks import Block, check_heads, join
 from mmbm.nn.fusion.transformer import mark, start
+from mmbm.specs.fusion import BottleneckSpec
 
 
 class Bottleneck(nn.Module):

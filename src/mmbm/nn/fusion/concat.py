@@ -3,9 +3,9 @@
 import torch
 from torch import nn
 
-from mmbm.config import ConcatSpec
 from mmbm.layers.batch import Fused, Tokens
 from mmbm.layers.blocks import Pool, join
+from mmbm.specs.fusion import ConcatSpec
 
 
 class Concat(nn.Module):

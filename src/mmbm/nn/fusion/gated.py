@@ -3,9 +3,9 @@
 import torch
 from torch import nn
 
-from mmbm.config import GatedSpec
 from mmbm.layers.batch import Fused, Tokens
 from mmbm.layers.blocks import Pool, join
+from mmbm.specs.fusion import GatedSpec
 
 
 class Gated(nn.Module):

@@ -6,9 +6,9 @@ import functools
 import torch
 from torch import nn
 
-from mmbm.config import LowRankSpec
 from mmbm.layers.batch import Fused, Tokens
 from mmbm.layers.blocks import Pool, join
+from mmbm.specs.fusion import LowRankSpec
 
 
 class LowRank(nn.Module):

@@ -7,9 +7,9 @@ heart: the steadiest from a few thousand rows where each adds its part.
 import torch
 from torch import nn
 
-from mmbm.config import SumSpec
 from mmbm.layers.batch import Fused, Tokens
 from mmbm.layers.blocks import Pool, join
+from mmbm.specs.fusion import SumSpec
 
 
 class Sum(nn.Module):

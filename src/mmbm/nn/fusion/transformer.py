@@ -7,9 +7,9 @@ picture have no other order.
 import torch
 from torch import nn
 
-from mmbm.config import TransformerFusionSpec
 from mmbm.layers.batch import Fused, Tokens
 from mmbm.layers.blocks import Block, Sinusoids, check_heads, join
+from mmbm.specs.fusion import TransformerFusionSpec
 
 
 class TransformerFusion(nn.Module):

@@ -39,9 +39,9 @@ class Classical(nn.Module):
             if len(self.modalities) > 1:
                 built["linear"] = Linear(names)
         if "boosting" in kinds and task != "multilabel" and size <= CLASSES:
-            built["boosting"] = find(MEMBERS, "boosting")(read, exact)
+            built["boosting"] = find(MEMBERS["boosting"])(read, exact)
         if "forest" in kinds:
-            built["forest"] = find(MEMBERS, "forest")(read, exact, task)
+            built["forest"] = find(MEMBERS["forest"])(read, exact, task)
         self.names = list(built)
         self.parts: Any = nn.ModuleList(built.values())
 

@@ -9,12 +9,13 @@ A representation is fitted on the labelled rows without their targets, is part o
 graph, and is zero where the modality is absent.
 """
 
-from mmbm.config import Config, MediaSpec, NumberSpec, PretrainedSpec
+from mmbm.config import Config
 from mmbm.kinds.column import Columns
+from mmbm.kinds.number.spec import NumberSpec
 from mmbm.layers.representation import Representation
 from mmbm.nn.representations.pretrained import EmbeddingRepresentation
 from mmbm.nn.representations.table import BinsRepresentation, TableRepresentation
-from mmbm.registry import REPRESENTATIONS, find
+from mmbm.specs.columns import MediaSpec
 
 FEATURES, EMBEDDING, BINS = "features", "embedding", "bins"
 BINNED = 50
@@ -26,13 +27,13 @@ def build(config: Config, columns: Columns) -> dict[str, Representation]:
     built: dict[str, Representation] = {}
     for modality, names in config.modalities().items():
         spec = config.inputs[names[0]]
-        if not isinstance(spec, MediaSpec):
+        if spec.tabular:
             built[f"{modality}.{FEATURES}"] = TableRepresentation(names, config, columns)
             numbers = [n for n in names if isinstance(config.inputs[n], NumberSpec)]
             if 0 < len(numbers) <= BINNED:
                 built[f"{modality}.{BINS}"] = BinsRepresentation(numbers, columns)
             continue
-        make = find(REPRESENTATIONS, spec.kind)
+        make = spec.traits.part("representation")
         built[f"{modality}.{FEATURES}"] = make(modality, spec, columns[modality])
         if is_frozen(spec):
             built[f"{modality}.{EMBEDDING}"] = EmbeddingRepresentation(modality)
@@ -45,4 +46,4 @@ def modality_of(name: str) -> str:
 
 def is_frozen(spec: MediaSpec) -> bool:
     encoder = getattr(spec, "encoder", None)
-    return isinstance(encoder, PretrainedSpec) and encoder.tune == "frozen"
+    return encoder is not None and encoder.frozen

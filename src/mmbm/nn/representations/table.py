@@ -5,8 +5,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from mmbm.config import CategorySpec, Config, NumberSpec
+from mmbm.config import Config
+from mmbm.kinds.category.spec import CategorySpec
 from mmbm.kinds.column import Columns
+from mmbm.kinds.number.spec import NumberSpec
 from mmbm.layers.batch import Field
 from mmbm.layers.representation import FARTHEST, Representation
 

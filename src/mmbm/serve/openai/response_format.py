@@ -4,8 +4,8 @@ import json
 import math
 from typing import Any, NamedTuple
 
-from mmbm.config import TextTarget
 from mmbm.kinds.category.column import text
+from mmbm.kinds.text.spec import TextTarget
 from mmbm.serve.model_server import Replica
 from mmbm.serve.openai.requests import Chat, Format, no
 from mmbm.serve.openai.schemas import schema_targets, unfit

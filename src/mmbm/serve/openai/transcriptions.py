@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
-from mmbm.config import TranscriptTarget
+from mmbm.kinds.transcript.spec import TranscriptTarget
 from mmbm.serve.model_server import Replica, Wish
 from mmbm.serve.openai.requests import Transcribe, no
 from mmbm.serve.openai.responses import decoded, events

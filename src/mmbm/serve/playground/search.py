@@ -7,9 +7,9 @@ from typing import Any
 from PIL import Image
 
 from mmbm.cells.media import read
-from mmbm.config import ImageSpec
 from mmbm.errors import BadCell, MmbmError
 from mmbm.kinds.image.column import DAMAGE, FORMATS
+from mmbm.kinds.image.spec import ImageSpec
 from mmbm.search import Found, Index
 from mmbm.serve.limits import Refusal
 from mmbm.serve.model_server import Replica

@@ -3,13 +3,13 @@
 A class for each `model_type`, named in `READERS`; all share how a model is opened, kept and tuned.
 """
 
-from mmbm.config import PretrainedSpec
 from mmbm.kinds.column import State
 from mmbm.kinds.pretrained import PICTURES, TEXTS, TIMM
 from mmbm.nn.encoders.pretrained.pictures import Lite, Picture, Timm
 from mmbm.nn.encoders.pretrained.sounds import Wav2Vec2, Whisper
 from mmbm.nn.encoders.pretrained.texts import Text
 from mmbm.nn.pretrained import Pretrained
+from mmbm.specs.encoders import PretrainedSpec
 
 READERS = (
     dict.fromkeys(TEXTS, Text)

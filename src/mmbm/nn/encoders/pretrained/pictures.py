@@ -8,13 +8,13 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
-from mmbm.config import PretrainedSpec
 from mmbm.errors import ConfigError, MissingExtra
 from mmbm.kinds.column import State
 from mmbm.kinds.pretrained import WEIGHTS
 from mmbm.layers.batch import Features, Tokens
 from mmbm.nn.encoders.pretrained.lite import EfficientNetLite, load_weights
 from mmbm.nn.pretrained import Pretrained, check_fit, opened
+from mmbm.specs.encoders import PretrainedSpec
 
 BLOCKS = {"vit": "layers", "dinov2": "encoder.layer"}
 BLOCKS_OF_TIMM = ("blocks", "stages", "layers")

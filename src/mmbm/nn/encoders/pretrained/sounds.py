@@ -8,13 +8,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mmbm.config import PretrainedSpec
 from mmbm.errors import ConfigError
 from mmbm.kinds.audio.frontend import fourier
 from mmbm.kinds.column import State
 from mmbm.layers.batch import Features, Tokens
 from mmbm.layers.blocks import valid
 from mmbm.nn.pretrained import Pretrained, opened
+from mmbm.specs.encoders import PretrainedSpec
 
 
 class Wav2Vec2(Pretrained):

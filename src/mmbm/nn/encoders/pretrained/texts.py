@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from mmbm.config import PretrainedSpec
 from mmbm.kinds.column import State
 from mmbm.layers.batch import Features, Tokens
 from mmbm.nn.pretrained import Pretrained, opened
+from mmbm.specs.encoders import PretrainedSpec
 
 BLOCKS = {"distilbert": "transformer.layer"}
 

@@ -1,16 +1,34 @@
 """`inputs.X.encoder`: frontend output -> tokens."""
 
-from typing import Annotated, Literal
+import zipfile
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import BeforeValidator, Discriminator, Field, PositiveInt, Tag, model_validator
+from pydantic import ConfigDict, Field, PositiveInt, model_validator
 
-from mmbm.config.spec import Fraction, OwnSpec, Positive, Size, Spec, by_kind, component
+from mmbm.registry import options
+from mmbm.specs.base import Fraction, Outside, Positive, Size, Spec, union
 
 
-class CNNSpec(Spec):
+class Encoder(Spec):
+    """What all encoders' options say of themselves."""
+
+    kind: str
+
+    own: ClassVar[bool] = False
+    """The user's own class."""
+    raw: ClassVar[bool] = False
+    """Reads decoded cells, as its own preprocessing has them, and not a frontend's features."""
+    ordered: ClassVar[bool] = True
+    """Tells one order of a text's words from another."""
+    frozen: ClassVar[bool] = False
+    """None of it is trained."""
+
+
+class CNNSpec(Encoder):
     """Residual convolutions, over a picture or over spectrogram frames."""
 
     kind: Literal["cnn"] = "cnn"
+    module: ClassVar[str] = "mmbm.nn.encoders.cnn:CNN"
     size: Size = "small"
     width: PositiveInt | None = None
     """Channels of the first stage; they double at each of the stages."""
@@ -24,10 +42,11 @@ class CNNSpec(Spec):
         return 16 if self.size == "base" else 8
 
 
-class RNNSpec(Spec):
+class RNNSpec(Encoder):
     """Recurrent network over text tokens or audio frames."""
 
     kind: Literal["rnn"] = "rnn"
+    module: ClassVar[str] = "mmbm.nn.encoders.rnn:RNN"
     size: Size = "small"
     cell: Literal["gru", "lstm"] = "gru"
     width: PositiveInt | None = None
@@ -39,10 +58,11 @@ class RNNSpec(Spec):
     dropout: Fraction = 0.1
 
 
-class TransformerSpec(Spec):
+class TransformerSpec(Encoder):
     """Pre-norm transformer over patches, text tokens or audio frames."""
 
     kind: Literal["transformer"] = "transformer"
+    module: ClassVar[str] = "mmbm.nn.encoders.transformer:Transformer"
     size: Size = "small"
     width: PositiveInt | None = None
     layers: PositiveInt | None = None
@@ -57,10 +77,11 @@ class TransformerSpec(Spec):
         return self.patch
 
 
-class ConformerSpec(Spec):
+class ConformerSpec(Encoder):
     """Attention and convolution by turns (Gulati et al. 2020), over text tokens or audio frames."""
 
     kind: Literal["conformer"] = "conformer"
+    module: ClassVar[str] = "mmbm.nn.encoders.conformer:Conformer"
     size: Size = "small"
     width: PositiveInt | None = None
     layers: PositiveInt | None = None
@@ -78,24 +99,25 @@ class ConformerSpec(Spec):
         return self
 
 
-class BagSpec(Spec):
+class BagSpec(Encoder):
     """The words of a text without their order: the steadiest from a few thousand rows."""
 
     kind: Literal["bag"] = "bag"
+    ordered: ClassVar[bool] = False
+    module: ClassVar[str] = "mmbm.nn.encoders.bag:Bag"
     size: Size = "small"
     dropout: Fraction = 0.1
 
 
-TokenReaderSpec = Annotated[
-    Annotated[RNNSpec, Tag("rnn")]
-    | Annotated[TransformerSpec, Tag("transformer")]
-    | Annotated[ConformerSpec, Tag("conformer")],
-    Discriminator(by_kind),
-    BeforeValidator(component),
-]
+if TYPE_CHECKING:
+    TokenReaderSpec = Encoder
+else:
+    TokenReaderSpec = union(
+        {"rnn": RNNSpec, "transformer": TransformerSpec, "conformer": ConformerSpec}
+    )
 
 
-class PretrainedSpec(Spec):
+class PretrainedSpec(Encoder):
     """A model that others trained: of a text one of BERT's family, with its own tokenizer; of a
     picture ViT, DINOv2, ConvNeXt, ResNet, EfficientNet-Lite0 or one of timm's; of a sound wav2vec2
     or the encoder of Whisper. It reads its input as its own preprocessing has it: options of what
@@ -103,6 +125,8 @@ class PretrainedSpec(Spec):
     it."""
 
     kind: Literal["pretrained"] = "pretrained"
+    raw: ClassVar[bool] = True
+    module: ClassVar[str] = "mmbm.nn.encoders.pretrained:build"
     model: str | None
     """Folder that `save_pretrained` or `mmbm import-weights` wrote, weights as safetensors; or
     `package/NAME`, of an installed package that carries weights, imported once into a cache; or
@@ -149,13 +173,22 @@ class PretrainedSpec(Spec):
         """How many of its last blocks are trained, of `last:N`; else 0."""
         return int(self.tune.removeprefix("last:")) if self.tune.startswith("last:") else 0
 
+    @property
+    def frozen(self) -> bool:
+        return self.tune == "frozen"
 
-class KerasSpec(Spec):
+    @property
+    def outside(self) -> Outside | None:
+        return Outside("model", self.model, is_model=True) if self.model else None
+
+
+class KerasSpec(Encoder):
     """A Keras model under Keras's torch backend. It gets a picture [B, H, W, C], normalised as for
     other encoders, or frames or embedded tokens [B, T, F]; it gives a vector or a map of a picture,
     or a vector for each place of the others."""
 
     kind: Literal["keras"] = "keras"
+    module: ClassVar[str] = "mmbm.nn.encoders.keras:Keras"
     model: str | None
     """`package.module:function`, called as `function(layout, features)`, which returns it; or a
     file.keras, with its weights. In a bundle, which holds all of a file, empty."""
@@ -172,16 +205,43 @@ class KerasSpec(Spec):
     def file(self) -> str | None:
         return self.model if self.model and self.model.endswith(".keras") else None
 
+    @property
+    def foreign(self) -> str | None:
+        return None if self.file else self.model
 
-EncoderSpec = Annotated[
-    Annotated[CNNSpec, Tag("cnn")]
-    | Annotated[RNNSpec, Tag("rnn")]
-    | Annotated[TransformerSpec, Tag("transformer")]
-    | Annotated[ConformerSpec, Tag("conformer")]
-    | Annotated[BagSpec, Tag("bag")]
-    | Annotated[PretrainedSpec, Tag("pretrained")]
-    | Annotated[KerasSpec, Tag("keras")]
-    | Annotated[OwnSpec, Tag("own")],
-    Discriminator(by_kind),
-    BeforeValidator(component),
-]
+    @property
+    def outside(self) -> Outside | None:
+        return Outside("model", self.file, is_model=False) if self.file else None
+
+    def sealed(self) -> Self:
+        if not self.file:
+            return self
+        with zipfile.ZipFile(self.file) as file:
+            said = file.read("config.json").decode()
+        return self.model_copy(update={"model": None, "architecture": said})
+
+
+class OwnSpec(Encoder):
+    """A user's own class, `package.module:Class`; all other keys are passed to it by name."""
+
+    model_config = ConfigDict(extra="allow")
+    own: ClassVar[bool] = True
+    kind: Annotated[str, Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")]
+
+    @property
+    def module(self) -> str:
+        return self.kind
+
+    @property
+    def foreign(self) -> str:
+        return self.kind
+
+    @property
+    def options(self) -> dict[str, Any]:
+        return dict(self.model_extra or {})
+
+
+if TYPE_CHECKING:
+    EncoderSpec = Encoder
+else:
+    EncoderSpec = union({**options("mmbm.encoders"), "own": OwnSpec})

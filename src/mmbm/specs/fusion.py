@@ -1,15 +1,18 @@
 """`fusion`: tokens of every modality -> one vector per row."""
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
-from pydantic import BeforeValidator, Discriminator, PositiveInt, Tag
+from pydantic import PositiveInt
 
-from mmbm.config.spec import Fraction, Spec, by_kind, component
+from mmbm.registry import options
+from mmbm.specs.base import Fraction, Spec, union
 
 MODALITY_DROPOUT = 0.2
 
 
 class FusionSpec(Spec):
+    kind: str
+    module: ClassVar[str]
     width: PositiveInt = 128
     """Width of every modality's tokens and of the fused vector."""
     modality_dropout: Fraction | dict[str, Fraction] = MODALITY_DROPOUT
@@ -22,24 +25,28 @@ class ConcatSpec(FusionSpec):
     """Pool each modality, concatenate, two dense layers: the textbook fusion."""
 
     kind: Literal["concat"] = "concat"
+    module: ClassVar[str] = "mmbm.nn.fusion.concat:Concat"
 
 
 class SumSpec(FusionSpec):
     """Pool each modality and add (late fusion): the steadiest from a few thousand rows."""
 
     kind: Literal["sum"] = "sum"
+    module: ClassVar[str] = "mmbm.nn.fusion.sum:Sum"
 
 
 class GatedSpec(FusionSpec):
     """A learned gate weighs each modality, row by row (GMU, Arevalo et al. 2017)."""
 
     kind: Literal["gated"] = "gated"
+    module: ClassVar[str] = "mmbm.nn.fusion.gated:Gated"
 
 
 class TransformerFusionSpec(FusionSpec):
     """Self-attention over the tokens of all modalities."""
 
     kind: Literal["transformer"] = "transformer"
+    module: ClassVar[str] = "mmbm.nn.fusion.transformer:TransformerFusion"
     layers: PositiveInt = 2
     heads: PositiveInt = 4
 
@@ -48,6 +55,7 @@ class BottleneckSpec(FusionSpec):
     """Modalities exchange only through a few tokens (Nagrani et al. 2021)."""
 
     kind: Literal["bottleneck"] = "bottleneck"
+    module: ClassVar[str] = "mmbm.nn.fusion.bottleneck:Bottleneck"
     layers: PositiveInt = 2
     heads: PositiveInt = 4
     tokens: PositiveInt = 4
@@ -57,16 +65,11 @@ class LowRankSpec(FusionSpec):
     """Low-rank product of all modalities (LMF, Liu et al. 2018)."""
 
     kind: Literal["lowrank"] = "lowrank"
+    module: ClassVar[str] = "mmbm.nn.fusion.lowrank:LowRank"
     rank: PositiveInt = 8
 
 
-AnyFusionSpec = Annotated[
-    Annotated[ConcatSpec, Tag("concat")]
-    | Annotated[SumSpec, Tag("sum")]
-    | Annotated[GatedSpec, Tag("gated")]
-    | Annotated[TransformerFusionSpec, Tag("transformer")]
-    | Annotated[BottleneckSpec, Tag("bottleneck")]
-    | Annotated[LowRankSpec, Tag("lowrank")],
-    Discriminator(by_kind),
-    BeforeValidator(component),
-]
+if TYPE_CHECKING:
+    AnyFusionSpec = FusionSpec
+else:
+    AnyFusionSpec = union(options("mmbm.fusions"))

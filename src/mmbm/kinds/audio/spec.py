@@ -1,0 +1,97 @@
+"""Options of an audio input."""
+
+from typing import Annotated, ClassVar, Literal, Self
+
+from pydantic import Field, PositiveInt, model_validator
+
+from mmbm.specs.base import Fraction, Positive, Spec
+from mmbm.specs.columns import MediaSpec
+from mmbm.specs.encoders import CNNSpec, EncoderSpec
+
+
+class AudioAugment(Spec):
+    """Random changes of the spectrogram, in training only: noise, other voices, other tempi, and
+    masks (SpecAugment, Park et al. 2019)."""
+
+    noise_snr: Annotated[float, Field(gt=0, lt=60)] | None = None
+    """Decibels: add noise of any colour that is fainter than a clip's loudest band by this, or by
+    more, up to 60. None if not given."""
+    vtlp: Fraction = 0.0
+    """Raise or lower all frequencies by up to this part, as a shorter or longer vocal tract does
+    (vocal tract length perturbation, Jaitly & Hinton 2013)."""
+    tempo: Fraction = 0.0
+    """Play faster or slower by up to this part, at the same pitch (Ko et al. 2015)."""
+    freq_mask: Annotated[int, Field(ge=0)] = 8
+    """Widest mask over mel bands; two masks a clip. 0: none."""
+    time_mask: Fraction = 0.15
+    """Longest mask over time, as a part of the clip; two masks a clip. 0: none."""
+
+
+class WindowsSpec(Spec):
+    """A long recording is transcribed by windows that overlap."""
+
+    overlap: Positive = 1.0
+    """Seconds that two windows share; each of them is believed about its own half of these."""
+    max_seconds: Positive = 600.0
+    """A longer recording is refused."""
+
+
+class AudioSpec(MediaSpec):
+    kind: Literal["audio"] = "audio"
+    has_seconds: ClassVar[bool] = True
+    sample_rate: PositiveInt = 16000
+    """Samples per second after decoding."""
+    gain: Positive = 1.0
+    """Factor on the samples: 65536 for 16-bit samples saved as 32-bit integers,
+    0.000030517578125 (1/32768) for floats that count to 32768 instead of 1."""
+    seconds: Positive = 10.0
+    """A longer clip is cropped to this."""
+    crop: Literal["start", "center", "end"] = "start"
+    """Which part of a longer clip is kept."""
+    max_seconds: Positive | None = None
+    """A longer clip than this is refused instead of being cropped."""
+    windows: WindowsSpec | None = None
+    """A bundle transcribes what is longer than `seconds` by windows of that length. In training a
+    longer clip is refused, since its text would be said only in part."""
+    n_mels: PositiveInt = 64
+    """Mel bands of the spectrogram."""
+    top_db: Positive | None = None
+    """Decibels: what is fainter than a clip's loudest band by more counts as silence, so that
+    neither the level of a recording nor its noise tells. Not given: 90 dB under full scale."""
+    normalize: Literal["utterance", "band"] = "utterance"
+    """What is subtracted: the mean of the clip, or of each band (cepstral mean
+    normalization, CMN), which also takes away what the microphone, the room and the speaker add to
+    all of it, as it does a hum (Atal 1974)."""
+    augment: AudioAugment = AudioAugment()
+    encoder: EncoderSpec = CNNSpec()
+
+    @model_validator(mode="after")
+    def _windows_fit(self):
+        if self.windows and self.windows.overlap > self.seconds / 2:
+            raise ValueError(
+                f"windows.overlap: {self.windows.overlap:g} s is more than half of a window, which "
+                f"has seconds: {self.seconds:g}"
+            )
+        if self.windows and self.windows.max_seconds < self.seconds:
+            raise ValueError("windows.max_seconds: is shorter than one window (seconds)")
+        return self
+
+    @model_validator(mode="after")
+    def _augments_what_there_is(self):
+        if self.encoder.raw and self.augment != AudioAugment():
+            raise ValueError(
+                "augment: changes a spectrogram, and a pretrained encoder reads the sound itself"
+            )
+        return self
+
+    @property
+    def longest(self) -> int:
+        """Samples that are kept at most."""
+        return max(1, round(self.seconds * self.sample_rate))
+
+    def whole(self) -> Self:
+        """As a bundle reads cells: what goes by windows comes whole."""
+        if self.windows is None:
+            return self
+        most = self.windows.max_seconds
+        return self.model_copy(update={"seconds": most, "max_seconds": most, "windows": None})

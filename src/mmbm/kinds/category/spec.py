@@ -1,0 +1,34 @@
+"""Options of a category, as input and as target."""
+
+from typing import ClassVar, Literal
+
+from pydantic import PositiveInt
+
+from mmbm.specs.base import Fraction, Marks
+from mmbm.specs.columns import InputSpec, TargetSpec
+
+
+class CategorySpec(InputSpec):
+    kind: Literal["category"] = "category"
+    min_count: PositiveInt = 1
+    """Values seen less often than this in the train split are grouped as one rare value."""
+    max_values: PositiveInt = 10_000
+    missing: Marks = ()
+    """Cells that mean that there is no value, besides empty ones: [nan, "NULL"]."""
+
+
+class CategoryTarget(TargetSpec):
+    """One class out of several: softmax cross-entropy."""
+
+    kind: Literal["category"] = "category"
+    task: ClassVar = "multiclass"
+    class_weights: Literal["none", "balanced"] = "none"
+    label_smoothing: Fraction = 0.0
+    decision: Literal["likeliest", "balanced"] = "likeliest"
+    """Which class is answered. balanced: the one whose probability is highest compared with its
+    frequency in training, for balanced accuracy and macro F1 of classes of uneven frequency;
+    training sets it where `train.monitor` names one of these."""
+    max_values: PositiveInt = 10_000
+    missing: Marks = ()
+    """Cells that mean that the class isn't known, besides empty ones: [nan, "NULL"]."""
+    min_count: ClassVar[int] = 1

@@ -1,0 +1,36 @@
+"""Options of labels, as input and as target."""
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field, PositiveInt
+
+from mmbm.specs.base import Marks
+from mmbm.specs.columns import InputSpec, TargetSpec
+
+
+class LabelsSpec(InputSpec):
+    kind: Literal["labels"] = "labels"
+    separator: Annotated[str, Field(min_length=1)] = ";"
+    """Between labels in a cell that is one string; a list in a cell needs none."""
+    format: Literal["separated", "list"] = "separated"
+    """list: a string is a list as Python, JSON or numpy write it, "['a', 'b']"."""
+    missing: Marks = ()
+    """Cells that mean that nothing is known, besides empty ones: [nan, "NULL"]."""
+    min_count: PositiveInt = 1
+
+
+class LabelsTarget(TargetSpec):
+    """Any number of labels: one binary cross-entropy each."""
+
+    kind: Literal["labels"] = "labels"
+    task: ClassVar = "multilabel"
+    separator: Annotated[str, Field(min_length=1)] = ";"
+    format: Literal["separated", "list"] = "separated"
+    """list: a string is a list as Python, JSON or numpy write it, "['a', 'b']"."""
+    missing: Marks = ()
+    """Cells that mean that nothing is known, besides empty ones: [nan, "NULL"]."""
+    empty: Literal["unknown", "none"] = "unknown"
+    """What an empty cell (of a csv; null elsewhere) means: its labels are unknown, so that the row
+    is not trained on; or none applies. An empty text or list in other formats says none."""
+    min_count: PositiveInt = 1
+    threshold: Annotated[float, Field(gt=0, lt=1)] = 0.5

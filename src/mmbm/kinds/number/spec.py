@@ -1,0 +1,53 @@
+"""Options of a number, as input and as target, and of how numbers are written."""
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field, model_validator
+
+from mmbm.specs.base import Marks, Spec
+from mmbm.specs.columns import InputSpec, TargetSpec
+
+
+class WrittenSpec(Spec):
+    """How the numbers of a column are written, where its cells are text."""
+
+    decimal: Literal[".", ","] = "."
+    """The mark before the fraction: "," reads 28,7."""
+    thousands: Literal[",", ".", " ", "'", "_"] | None = None
+    """The mark between thousands; " " is any blank. Not given: 1,234.5 is read, and 1,234, which
+    may be 1.234, is a bad cell."""
+    unit: str | dict[str, float] | None = None
+    """What stands before or after a number: "kg", "$", "%". Several, with what one of each counts:
+    {g: 0.001, kg: 1}. Another unit is a bad cell."""
+    missing: bool | Marks = True
+    """Cells that mean that there is no number, besides empty ones, NA, nan, null and none:
+    ["?", "-"]. False: an empty cell is a bad cell."""
+
+    @model_validator(mode="after")
+    def _one_reading(self):
+        if self.decimal == self.thousands:
+            raise ValueError(f"decimal and thousands are both {self.decimal!r}")
+        units = {self.unit: 1.0} if isinstance(self.unit, str) else self.unit or {}
+        if any(not text.strip() or text.strip().isdigit() for text in units):
+            raise ValueError("unit: is text beside a number, not empty and no digits")
+        if any(not abs(factor) > 0 or abs(factor) == float("inf") for factor in units.values()):
+            raise ValueError("unit: what a unit counts is a number other than 0")
+        return self
+
+
+class NumberSpec(WrittenSpec, InputSpec):
+    kind: Literal["number"] = "number"
+    log: bool = False
+    """Take sign(x)·log(1+|x|) first: for counts, prices and other long tails."""
+    bins: Annotated[int, Field(ge=2, le=256)] = 16
+    """Quantile bins of the piecewise-linear embedding."""
+
+
+class NumberTarget(TargetSpec, WrittenSpec):
+    """A number, standardised inside, answered in its own unit."""
+
+    kind: Literal["number"] = "number"
+    task: ClassVar = "regression"
+    loss: Literal["mse", "l1", "huber"] = "mse"
+    log: bool = False
+    bins: ClassVar[int] = 16

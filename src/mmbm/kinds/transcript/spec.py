@@ -1,0 +1,42 @@
+"""Options of a transcript target."""
+
+from typing import Annotated, ClassVar, Literal, Self
+
+from pydantic import Field, PositiveInt, model_validator
+
+from mmbm.specs.columns import TargetSpec
+
+
+class TranscriptTarget(TargetSpec):
+    """What is said in a sound: connectionist temporal classification (CTC, Graves et al. 2006)."""
+
+    kind: Literal["transcript"] = "transcript"
+    input: str
+    """The audio input that it listens to, alone."""
+    tokenizer: Literal["char", "bpe"] = "char"
+    """What each token of the sound may say: a character, or a piece of a word, which needs fewer
+    tokens."""
+    vocab_size: Annotated[int, Field(ge=10)] = 500
+    """Largest number of pieces (`tokenizer: bpe`), trained on the train split."""
+    lowercase: bool = False
+    """Learn, answer and measure in small letters."""
+    beam_size: PositiveInt = 1
+    """Prefixes that the search keeps. 1: the most probable token at every place (greedy)."""
+    ngram_order: Annotated[int, Field(ge=0, le=6)] = 0
+    """Tokens of an n-gram of the language model, counted in the train split's texts, that the beam
+    search listens to as well. 0: none."""
+    lm_weight: Annotated[float, Field(ge=0)] = 0.5
+    """Weight of the language model's log-probability."""
+    token_insertion_bonus: float = 1.0
+    """Added to the log-score for every token, since a language model likes short texts."""
+    fuses: ClassVar[bool] = False
+
+    @model_validator(mode="after")
+    def _searches(self):
+        if self.ngram_order and self.beam_size == 1:
+            raise ValueError("a language model (ngram_order) needs a beam search: beam_size: 16")
+        return self
+
+    def quick(self) -> Self:
+        """Greedy, whatever it asks for."""
+        return self.model_copy(update={"beam_size": 1, "ngram_order": 0})
