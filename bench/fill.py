@@ -17,7 +17,7 @@ from transformers import WhisperConfig, WhisperFeatureExtractor, WhisperModel
 from mmbm.kinds.audio.spec import AudioSpec
 from mmbm.kinds.column import build, collate
 from mmbm.layers.batch import Field
-from mmbm.nn.model import Modality
+from mmbm.nn.modalities import Modality
 
 RATE, CLIPS = 16000, 4
 FILLS = (2.5, 5.0, 10.0)

@@ -24,7 +24,7 @@ from mmbm.kinds.image.spec import ImageSpec
 from mmbm.kinds.pretrained import PICTURES, TEXTS
 from mmbm.kinds.text.spec import TextSpec
 from mmbm.layers.batch import Field
-from mmbm.nn.model import Modality
+from mmbm.nn.modalities import Modality
 
 transformers = pytest.importorskip("transformers")
 MODELS = {

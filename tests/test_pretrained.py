@@ -23,7 +23,7 @@ from mmbm.integrations.weights import import_weights
 from mmbm.kinds.audio.spec import AudioSpec
 from mmbm.kinds.column import build, collate
 from mmbm.layers.batch import Field
-from mmbm.nn.model import Modality
+from mmbm.nn.modalities import Modality
 from mmbm.specs.encoders import PretrainedSpec
 
 transformers = pytest.importorskip("transformers")

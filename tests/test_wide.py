@@ -9,7 +9,8 @@ import torch
 import mmbm
 from mmbm.inference.restore import restore
 from mmbm.inference.runners.torch import TorchRunner
-from mmbm.nn.model import Model, TableModality, numbers_together
+from mmbm.nn.modalities import TableModality, numbers_together
+from mmbm.nn.model import Model
 
 
 def trained(count: int, folder, extra=()):

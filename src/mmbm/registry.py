@@ -40,11 +40,18 @@ class Kind:
     """Sampled cells -> whether a column is of this kind: `infer(sample)` gives a `ColumnGuess` or
     None. Kinds of other packages are asked first."""
     check: str = ""
-    """`check(name, store, rows)` gives sentences of `mmbm check` on an input."""
+    """`check(name, store, rows)` gives sentences of `mmbm check` on an input's cells."""
     check_target: str = ""
-    """`check(name, spec, inputs, stores, train)`: sentences before training."""
+    """`check(name, spec, inputs, source, stores, train)` gives sentences on a target's train rows.
+    Raises TableError if nothing can be learned from them."""
     media: str = ""
     """Media type of the files that its cells name or hold, image/* for example."""
+    message: str = ""
+    """Type of the part of a chat message that a cell may be: text, image_url or input_audio."""
+    input_means: str = ""
+    """What the numbers of its decoded cells are, for readers of an exported graph."""
+    output_means: str = ""
+    """What the numbers of its output are."""
 
     def part(self, name: str) -> Any:
         """A part, imported. Raises LookupError if the kind has none."""

@@ -29,12 +29,11 @@ from mmbm.config import Config
 from mmbm.config import load as configfile
 from mmbm.errors import BadCell, BundleError
 from mmbm.inference.generation import whole
-from mmbm.inference.runners import Runner, flatten, units
+from mmbm.inference.runners import Runner, difference, flatten, units
 from mmbm.kinds import column as kinds
 from mmbm.kinds.answer import Answer
 from mmbm.kinds.category.column import shown, text
 from mmbm.kinds.column import Cell, Columns
-from mmbm.kinds.contrastive.spec import ContrastiveTarget
 from mmbm.registry import RUNNERS, find
 
 FOREIGN = (
@@ -116,7 +115,7 @@ class Bundle:
         """What a target's output is of, in its order: classes, labels, tokens, or the columns of a
         contrastive target. None for a number."""
         spec = self.config.targets[target]
-        if isinstance(spec, ContrastiveTarget):
+        if not spec.has_cells:
             return spec.columns
         return [text(value) for value in shown(self.columns[target].state)] or None
 
@@ -190,7 +189,7 @@ class Bundle:
             measured = units(self.config, self.columns)
             for name, tolerance in self.manifest["tolerance"].items():
                 unit = measured[name]
-                worst = unit.farthest(outputs[name], expected[name]) * unit.std
+                worst = difference(unit, outputs[name], expected[name]) * unit.std
                 if not worst <= tolerance:
                     raise BundleError(
                         f"{self.path}: the golden rows are answered differently than when the "

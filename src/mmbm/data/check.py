@@ -7,7 +7,6 @@ import numpy as np
 
 from mmbm.config import Config
 from mmbm.data.few import few_rows
-from mmbm.data.loudness import odd_sounds
 from mmbm.data.prepare import Data, prepare
 
 FEW = 10
@@ -19,15 +18,19 @@ def check(config: Config, cache: Path, quarantine: Path, table: Any = None) -> l
     data = prepare(config, cache, quarantine, table=table)
     sizes = ", ".join(f"{len(rows)} {split}" for split, rows in data.splits.items())
     small = few_rows(data.splits, pooled=True)
-    told = [*data.notes, *small, *absent(data), *rare(config, data), *sounds(config, data)]
+    told = [*data.notes, *small, *absent(data), *rare(config, data), *cells(config, data)]
     return [f"{data.table.source}: {sizes} rows.", *told]
 
 
-def sounds(config: Config, data: Data) -> list[str]:
+def cells(config: Config, data: Data) -> list[str]:
     rows = np.sort(np.concatenate([part.rows for part in data.splits.values()]))
     stores = data.splits["train"].stores
-    names = [name for name, spec in config.inputs.items() if spec.kind == "audio"]
-    return [note for name in names for note in odd_sounds(name, stores[name], rows)]
+    return [
+        note
+        for name, spec in config.inputs.items()
+        if spec.traits.check
+        for note in spec.traits.part("check")(name, stores[name], rows)
+    ]
 
 
 def absent(data: Data) -> list[str]:
@@ -43,15 +46,12 @@ def absent(data: Data) -> list[str]:
 def rare(config: Config, data: Data) -> list[str]:
     said = []
     for name, spec in config.targets.items():
-        if spec.kind in ("number", "contrastive", "text"):
+        if spec.counted is None:
             continue
-        what, where = "classes", "train rows"
-        if spec.kind == "transcript":
-            what, where = "tokens", "occurrences in the train rows"
+        what, where, first = spec.counted
         state = data.columns[name].state
-        few = [v for v, count in zip(state["values"], state["counts"]) if count < FEW]
-        if spec.kind == "transcript":
-            few = few[2:]  # the blank, and what stands for unknown characters
+        counts = list(zip(state["values"], state["counts"]))[first:]
+        few = [value for value, count in counts if count < FEW]
         if few:
             said.append(
                 f"{len(few)} of {len(state['values'])} {what} of {name!r} have fewer than {FEW} "

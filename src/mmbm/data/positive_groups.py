@@ -53,7 +53,7 @@ def _keys(
     columns = []
     for column in spec.columns:
         store = stores[column]
-        if config.inputs[column].kind == "text":  # its tokens would join what it hasn't learned
+        if config.inputs[column].alike == "text":
             numbers = _numbers(plain_text(cell) for cell in table.cells(column))
         else:
             numbers = np.unique(store.digests, return_inverse=True)[1] + 1

@@ -23,7 +23,6 @@ from mmbm.data import unseen
 from mmbm.data.batches import Prepared, Rows
 from mmbm.data.overlap import repeated
 from mmbm.data.positive_groups import match_keys
-from mmbm.data.speech import too_short, unknown
 from mmbm.data.split import split_rows
 from mmbm.data.store import Store, decode_cell, open_store
 from mmbm.data.table import Table, open_table
@@ -31,15 +30,16 @@ from mmbm.errors import BadCell, ConfigError, TableError
 from mmbm.kinds import column as kinds
 from mmbm.kinds.category.column import extended
 from mmbm.kinds.column import Cell, Column, Columns, State
-from mmbm.kinds.labels.spec import LabelsTarget
-from mmbm.specs.columns import MediaSpec
+from mmbm.specs.columns import TargetSpec
 
-MEDIA = {"image", "audio"}
 PROBED = 40
 """Rows that are read to see how long it takes."""
 LEAST = 100
 """Rows of a split that are read however long it takes."""
 SPLITS = ("train", "valid", "test")
+
+
+MEDIA = {"image", "audio"}
 
 
 class Data(NamedTuple):
@@ -101,12 +101,14 @@ def affordable(
     some = np.sort(drawn[:PROBED])
     took = 0.0
     for name, spec in config.inputs.items():
-        if isinstance(spec, MediaSpec):
+        if not spec.tabular:
             column = kinds.build(spec)
             most = getattr(spec, "max_bytes", None)
-            column.fit(cell for cell in raw_cells(table, name, spec.kind, some, most) if ok(cell))
+            column.fit(
+                cell for cell in raw_cells(table, name, spec.is_media, some, most) if ok(cell)
+            )
             start = time.monotonic()
-            for cell in raw_cells(table, name, spec.kind, some, most):
+            for cell in raw_cells(table, name, spec.is_media, some, most):
                 decode_cell(column, cell)
             took += time.monotonic() - start
     part = seconds * len(some) / max(took * len(everything), 1e-9)
@@ -139,12 +141,12 @@ def check_columns(config: Config, table: Table) -> None:
 
 
 def raw_cells(
-    table: Table, name: str, kind: str, rows: np.ndarray | None = None, most: int | None = None
+    table: Table, name: str, media: bool, rows: np.ndarray | None = None, most: int | None = None
 ) -> Iterator[Cell]:
     """The cells of a column; those of media as bytes (of a URL no more than `most`) or paths.
     Unreadable ones come as BadCell."""
     cells = table.cells(name, rows)
-    if kind not in MEDIA:
+    if not media:
         yield from cells
         return
     for cell in cells:
@@ -171,15 +173,17 @@ def fit(config: Config, table: Table, train: np.ndarray, states: dict[str, State
             if share_weights_with:  # columns that share weights share what was learned
                 column = kinds.build(spec, columns[share_weights_with].state)
             else:
-                cells = (c for n in names for c in raw_cells(table, n, spec.kind, train) if ok(c))
+                cells = (
+                    c for n in names for c in raw_cells(table, n, spec.is_media, train) if ok(c)
+                )
                 fit_one(name, column, cells)
-        elif is_target and spec.kind == "category":
+        elif is_target and spec.task == "multiclass":
             fresh = kinds.build(spec)
-            fit_one(name, fresh, raw_cells(table, name, spec.kind, train))
+            fit_one(name, fresh, raw_cells(table, name, spec.is_media, train))
             column = kinds.build(spec, extended(spec, states[name], fresh.state))
         columns[name] = column
         if is_target:
-            _check_target(table, name, spec.kind, column)
+            _check_target(table, name, spec, column)
     return columns
 
 
@@ -194,20 +198,9 @@ def ok(cell: Any) -> bool:
     return not isinstance(cell, BadCell)
 
 
-def _check_target(table: Table, name: str, kind: str, column: Column) -> None:
-    values = column.state.get("values", [])
-    if kind == "category" and len(values) < 2:
-        seen = f"only {values[0]!r}" if values else "no value"
-        raise TableError(
-            f"{table.source}: target {name!r} has {seen} in the train split; a category needs at "
-            "least two classes to tell apart."
-        )
-    if kind == "labels" and not values:
-        raise TableError(f"{table.source}: target {name!r} has no label in the train split.")
-    if kind == "transcript" and not any(column.state["counts"]):
-        raise TableError(f"{table.source}: target {name!r} has no text in the train split.")
-    if kind == "number" and not column.state["count"]:
-        raise TableError(f"{table.source}: target {name!r} has no number in the train split.")
+def _check_target(table: Table, name: str, spec: TargetSpec, column: Column) -> None:
+    if lacks := spec.lacks(column.state):
+        raise TableError(f"{table.source}: target {name!r} has {lacks}.")
 
 
 def decode(
@@ -219,20 +212,20 @@ def decode(
     stores = {}
     for name, column in heartbeat(columns.items(), "Columns prepared", len(columns)):
         most = getattr(specs[name], "max_bytes", None)
-        some = chosen if isinstance(specs[name], MediaSpec) else None
+        some = None if specs[name].tabular else chosen
         stores[name] = open_store(
             name, column, specs[name],
-            lambda n=name, m=most, some=some: raw_or_none(table, n, specs[n].kind, some, m),
+            lambda n=name, m=most, some=some: raw_or_none(table, n, specs[n].is_media, some, m),
             table, cache, config.data.rehash, some,
         )  # fmt: skip
     return stores
 
 
 def raw_or_none(
-    table: Table, name: str, kind: str, rows: np.ndarray | None, most: int | None
+    table: Table, name: str, media: bool, rows: np.ndarray | None, most: int | None
 ) -> Iterator[Cell]:
     """The raw cells of a column, None in place of those of other rows than these, if given."""
-    cells = raw_cells(table, name, kind, rows, most)
+    cells = raw_cells(table, name, media, rows, most)
     if rows is None:
         yield from cells
         return
@@ -280,8 +273,7 @@ def assemble(
             raise TableError(f"{table.source}: no usable rows in the {split} split: {why}")
     if "train" in rows:
         notes += never_present(config, stores, kept["train"])
-        notes += too_short(config, table.source, stores, kept["train"])
-        notes += unknown(config, stores, kept["train"])
+        notes += check_targets(config, table.source, stores, kept["train"])
     notes += duplicates(config, stores, kept)
     if "train" in rows:
         notes += repeated(config, stores, kept)
@@ -294,16 +286,21 @@ def assemble(
     return Data(table, columns, splits, notes, unlabelled, len(bad_rows))
 
 
+def check_targets(
+    config: Config, source: str, stores: dict[str, Store], train: np.ndarray
+) -> Iterator[str]:
+    for name, spec in config.targets.items():
+        if spec.traits.check_target:
+            check = spec.traits.part("check_target")
+            yield from check(name, spec, config.inputs, source, stores, train)
+
+
 def _no_label(config: Config) -> str:
     """How to say that an empty cell of labels says that none applies."""
-    labels = [
-        name
-        for name, spec in config.targets.items()
-        if isinstance(spec, LabelsTarget) and spec.empty == "unknown"
-    ]
-    if not labels:
-        return ""
-    return f" If an empty cell of {labels[0]!r} means that no label applies: empty: none."
+    for name, spec in config.targets.items():
+        if about := spec.about_empty():
+            return f" If an empty cell of {name!r} means {about}."
+    return ""
 
 
 def _bad_cells(policy: str, table: Table, stores: dict, bad: list, quarantine: Path | None) -> str:
@@ -331,7 +328,7 @@ def write_quarantine(
         writer.writerow(["row", "column", "path", "reason"])
         for row, name in bad:
             cell = next(table.cells(name, np.array([row])))
-            media = name in config.inputs and config.inputs[name].kind in MEDIA
+            media = name in config.inputs and config.inputs[name].is_media
             place = resolved(cell, table) if media else ""
             writer.writerow([row + 1, name, place, stores[name].reasons[row]])
 
@@ -357,7 +354,7 @@ def duplicates(config: Config, stores: dict[str, Store], rows: dict[str, np.ndar
     """Media that decode to exactly the same in train and in valid or test: scores flatter then."""
     notes = []
     for name, spec in config.inputs.items():
-        if spec.kind not in MEDIA:
+        if not spec.is_media:
             continue
         store = stores[name]
         digests = {k: store.digests[r[store.present[r]]] for k, r in rows.items()}

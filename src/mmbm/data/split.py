@@ -12,9 +12,8 @@ from mmbm.data.dates import CURE, NoDate, moments
 from mmbm.data.table import Table
 from mmbm.errors import BadCell, TableError
 from mmbm.kinds.category.column import name
-from mmbm.kinds.category.spec import CategoryTarget
 from mmbm.kinds.column import Cell
-from mmbm.specs.base import Spec
+from mmbm.specs.columns import TargetSpec
 
 NAMES = ("train", "valid", "test")
 SYNONYMS = {
@@ -39,7 +38,7 @@ class Splits(dict[str, np.ndarray]):
     notes: tuple[str, ...] = ()
 
 
-def split_rows(table: Table, spec: str | SplitSpec, targets: Mapping[str, Spec]) -> Splits:
+def split_rows(table: Table, spec: str | SplitSpec, targets: Mapping[str, TargetSpec]) -> Splits:
     """The rows of each split. `targets` says which category to keep in proportion (the first).
 
     Raises TableError: an unknown value in the split column, or too few rows or groups.
@@ -59,7 +58,7 @@ def split_rows(table: Table, spec: str | SplitSpec, targets: Mapping[str, Spec])
     return splits
 
 
-def fold_rows(table: Table, spec: SplitSpec, targets: Mapping[str, Spec]) -> np.ndarray:
+def fold_rows(table: Table, spec: SplitSpec, targets: Mapping[str, TargetSpec]) -> np.ndarray:
     """int64 [rows]: the fold of each row, 0 to folds-1; -1 for the test rows, which stay apart.
 
     Folds are stratified, or of whole groups, or consecutive stretches of time, as `spec` says.
@@ -87,7 +86,7 @@ def fold_rows(table: Table, spec: SplitSpec, targets: Mapping[str, Spec]) -> np.
 # ── the rules: each gives int8 [rows], an index into NAMES ───────────────────────────────────────
 
 
-def _by_column(table: Table, column: str, targets: Mapping[str, Spec]) -> Splits:
+def _by_column(table: Table, column: str, targets: Mapping[str, TargetSpec]) -> Splits:
     assigned = np.empty(table.rows, dtype=np.int8)
     for row, cell in enumerate(table.cells(column)):
         split = SYNONYMS.get(str(cell).strip().lower())
@@ -188,9 +187,9 @@ def _counts(rows: int, spec: SplitSpec) -> tuple[int, int]:
     return valid, test
 
 
-def _strata(table: Table, targets: Mapping[str, Spec]) -> np.ndarray:
+def _strata(table: Table, targets: Mapping[str, TargetSpec]) -> np.ndarray:
     """int64 [rows]: the class of each row in the first category target; 0 without such a target."""
-    target = next((n for n, spec in targets.items() if isinstance(spec, CategoryTarget)), None)
+    target = next((n for n, spec in targets.items() if spec.task == "multiclass"), None)
     if target is None:
         return np.zeros(table.rows, dtype=np.int64)
     return _codes(table, target)

@@ -27,7 +27,7 @@ from mmbm.kinds.category.column import CategoryColumn
 from mmbm.kinds.column import Arrays, Cell, Column, Storage
 from mmbm.kinds.labels.column import LabelsColumn
 from mmbm.kinds.text.column import TextColumn, plain_text
-from mmbm.specs.base import Spec
+from mmbm.specs.columns import ColumnSpec
 
 FORMAT = 2
 """Raised when the file's layout changes, so that an older one is not used."""
@@ -110,7 +110,7 @@ def _view(array: pa.Array, dtype: Any, extra: int = 0) -> np.ndarray:
 def open_store(
     name: str,
     column: Column,
-    spec: Spec,
+    spec: ColumnSpec,
     cells: Callable[[], Iterable[Cell]],
     table: Table,
     cache: Path,
@@ -133,7 +133,7 @@ def open_store(
     digest.update(json.dumps(known, sort_keys=True, default=str).encode())
     if chosen is not None:
         digest.update(chosen.tobytes())
-    if spec.kind in ("image", "audio"):  # type: ignore[attr-defined]
+    if spec.is_media:
         with stage(f"Looking which files of {name} changed"):
             for cell in cells():
                 digest.update(identity(cell, rehash))

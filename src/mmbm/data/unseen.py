@@ -118,7 +118,7 @@ def notes(
 def target_sentence(config: Config, name: str, found: Found, total: int, split: str) -> str:
     named = ", ".join(value[:60] for value in found.values[:NAMED])
     more = "…" if len(found.values) > NAMED else ""
-    what = "labels" if config.targets[name].kind == "labels" else "classes"
+    what = "labels" if config.targets[name].task == "multilabel" else "classes"
     verb = "have" if what == "labels" else "are of"
     rows = f"{split} rows" if split else "rows"
     least = config.targets[name].min_count  # type: ignore[attr-defined]

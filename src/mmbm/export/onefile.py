@@ -13,24 +13,6 @@ from mmbm.export.precision import lower, onnx, read
 from mmbm.export.verify import Moved, check
 from mmbm.inference.runners import GRAPHS, Named
 
-MEANS = {
-    "image": "pixels, row by row, of the picture resized as `spec` says",
-    "audio": "samples at spec.sample_rate hertz, one channel, full scale 32767, padded with zeros",
-    "text": "token ids of state.tokenizer (a tokenizer.json), padded with zeros",
-    "number": "the number in its own unit; its signed logarithm, sign(x)·log(1+|x|), with spec.log",
-    "category": "1, 2, … for state.values in order; 0 for any other value",
-    "labels": "1 where the row has the label, in the order of state.values",
-}
-ANSWERS = {
-    "category": "probability of each of `values`, in order",
-    "number": "the number in its own unit",
-    "labels": "probability that the row has each of `values`, in order",
-    "transcript": "probability of each of `values`, in order, at every place of the sound; the "
-    "first is CTC's blank, and where all are zero there is no sound any more",
-    "contrastive": "embeddings of length 1, one for each of `values`, in order; zeros where "
-    "it is absent",
-}
-
 
 def write(bundle: Bundle, file: Path, precision: str, bound: float, external: bool) -> Moved:
     """Write the graph beside its place, check it, and move it there; see `mmbm.export.export`."""
@@ -101,7 +83,7 @@ def meanings(bundle: Bundle) -> tuple[dict[str, Any], dict[str, Any]]:
     inputs = {
         name: {
             "kind": spec.kind,
-            "means": MEANS[spec.kind],
+            "means": spec.traits.input_means,
             "dtype": columns[name].storage.dtype,
             "shape": [
                 "batch",
@@ -116,7 +98,7 @@ def meanings(bundle: Bundle) -> tuple[dict[str, Any], dict[str, Any]]:
     outputs = {
         name: {
             "kind": spec.kind,
-            "means": ANSWERS[spec.kind],
+            "means": spec.traits.output_means,
             "values": bundle.values(name),
         }
         for name, spec in config.targets.items()

@@ -9,7 +9,7 @@ import numpy as np
 from mmbm.bundle import Bundle
 from mmbm.errors import BundleError
 from mmbm.inference.predictor import Decoded, batched, decode_row
-from mmbm.inference.runners import Named, Runner, flatten, units
+from mmbm.inference.runners import Named, Runner, difference, flatten, units
 
 TOLERANCES = {"float32": 1e-4, "float16": 0.01, "int8": 0.05}
 """How far an answer may move if not said otherwise: a probability, or a number in its standard
@@ -57,7 +57,7 @@ def check(bundle: Bundle, exported: Callable[[Named], Named], bound: float) -> M
         arrays = flatten(batched(bundle, batch), bundle.columns)
         ours, theirs = answers(bundle.runner, arrays), exported(arrays)
         for name, mine in ours.items():
-            moved = unit[name].farthest(mine, theirs[name])
+            moved = difference(unit[name], mine, theirs[name])
             if not moved <= bound:
                 raise BundleError(
                     f"The exported model moves {name!r} by {moved:.2g}, more than its tolerance "
@@ -70,7 +70,7 @@ def check(bundle: Bundle, exported: Callable[[Named], Named], bound: float) -> M
     before, after = answers(bundle.runner, arrays), exported(arrays)
     same = {}
     for name, answer in bundle.answers.items():
-        if bundle.config.targets[name].kind not in ("number", "contrastive"):
+        if bundle.config.targets[name].decides:
             pairs = zip(answer.rows(before[name]), answer.rows(after[name]))
             same[name] = float(np.mean([a["value"] == b["value"] for a, b in pairs]))
     return Moved(len(rows), count, bound, farthest, same)

@@ -14,7 +14,6 @@ from mmbm.config import Config
 from mmbm.data.batches import Rows
 from mmbm.inference.runners import Named, Runner, flatten
 from mmbm.kinds.column import Arrays, Columns
-from mmbm.specs.columns import MediaSpec
 
 BINS = 10
 FREQUENT = 20
@@ -39,7 +38,7 @@ def reference(
     rows to come are, from the mean embedding of the train split.
     """
     train, valid = sample(splits["train"]), sample(splits["valid"])
-    media = [name for name, spec in config.inputs.items() if isinstance(spec, MediaSpec)]
+    media = [name for name, spec in config.inputs.items() if not spec.tabular]
     learned: Reference = {}
     known = embeddings(runner, train, columns, media)
     held_out = embeddings(runner, valid, columns, media)
@@ -54,18 +53,20 @@ def reference(
             values = np.zeros(len(rows))
             present = rows.stores[name].present[rows.rows]
             values[present] = far
-        else:
+        elif spec.drift != "none":
             rows = splits["train"]
             values, _, present = rows.stores[name].gather(rows.rows)
             learned[name] = (
                 {"edges": deciles(values[present])}
-                if spec.kind == "number"
+                if spec.drift == "numbers"
                 else {
                     "frequent": frequent(
-                        columns[name].state["counts"], first=spec.kind == "category"
+                        columns[name].state["counts"], first=spec.encoding == "one_hot"
                     )
                 }
             )
+        else:
+            continue
         counts = count(learned[name], values, present)
         learned[name]["share"] = (counts / counts.sum()).tolist()
     return learned

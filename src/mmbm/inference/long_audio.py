@@ -81,7 +81,7 @@ def windowed(runner: Runner, config: Config) -> Runner:
     found = {
         name: Windows.of(spec)
         for name, spec in config.inputs.items()
-        if isinstance(spec, AudioSpec) and spec.windows
+        if getattr(spec, "windows", None)
     }
     return Windowed(runner, found, list(config.inputs)) if found else runner
 

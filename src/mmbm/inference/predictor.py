@@ -15,7 +15,7 @@ from mmbm.cells.values import single
 from mmbm.config import Config
 from mmbm.console import say
 from mmbm.data.overlap import choose_rows, known_rows, overlap_notes, row_digests
-from mmbm.data.prepare import MEDIA, Data, assemble, check_columns, decode
+from mmbm.data.prepare import Data, assemble, check_columns, decode
 from mmbm.data.reading import AS_TRAINED, Reading, open_as_trained
 from mmbm.data.split import NAMES, split_rows
 from mmbm.data.store import Store, decode_cell, parallel
@@ -174,7 +174,7 @@ def decode_row(bundle: Bundle, row: dict[str, Cell], root: Path | None) -> Decod
     cells: dict[str, np.ndarray | None] = {}
     for name, spec in bundle.config.inputs.items():
         cell: Any = single(row.get(name))
-        if spec.kind in MEDIA:
+        if spec.is_media:
             try:
                 cell = locate(cell, root, getattr(spec, "max_bytes", None))
             except BadCell as bad:

@@ -6,7 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from mmbm.layers.batch import Encoded, Tokens
-from mmbm.nn.model import Batch, Model
+from mmbm.nn.modalities import Batch
+from mmbm.nn.model import Model
 
 
 class Ensemble(nn.Module):

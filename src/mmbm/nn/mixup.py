@@ -14,7 +14,8 @@ from mmbm.kinds.image.frontend import span
 from mmbm.layers.batch import Field, Tokens
 
 if TYPE_CHECKING:
-    from mmbm.nn.model import Batch, Model
+    from mmbm.nn.modalities import Batch
+    from mmbm.nn.model import Model
 
 
 class Pairs(NamedTuple):

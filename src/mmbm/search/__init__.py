@@ -23,7 +23,6 @@ import pyarrow as pa
 from mmbm.bundle import Bundle, load
 from mmbm.config import Config
 from mmbm.console import say
-from mmbm.data.prepare import MEDIA
 from mmbm.data.reading import Reading, open_as_trained
 from mmbm.errors import BundleError, MissingExtra, MmbmError, TableError
 from mmbm.inference.predictor import decode_row, encode
@@ -217,7 +216,7 @@ class Index:
     def told(self) -> dict[str, str]:
         """The columns, and their fields, that a server may tell of: not where media are."""
         inputs = self.config.inputs
-        media = {name for name, spec in inputs.items() if spec.kind in MEDIA}
+        media = {name for name, spec in inputs.items() if spec.is_media}
         return {name: field for name, field in self.about.shown.items() if name not in media}
 
     def filters(self, served: bool) -> dict[str, pa.DataType]:

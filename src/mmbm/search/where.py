@@ -44,7 +44,7 @@ _TOKEN = re.compile(
 
 
 class Token(NamedTuple):
-    kind: str  # number, text, name, word, sign or end
+    type: str  # number, text, name, word, sign or end
     text: str
     place: int
 
@@ -92,7 +92,7 @@ class _Parser:
         name, kind = self.column()
         column = "`" + name + "`"
         token = self.tokens[self.next]
-        if token.kind == "sign" and token.text in COMPARE:
+        if token.type == "sign" and token.text in COMPARE:
             self.next += 1
             return f"({column} {COMPARE[token.text]} {self.value(name, kind)})"
         if self.word("is"):
@@ -123,7 +123,7 @@ class _Parser:
 
     def column(self) -> tuple[str, pa.DataType]:
         token = self.tokens[self.next]
-        if token.kind not in ("name", "word"):
+        if token.type not in ("name", "word"):
             raise self.wrong("a column is expected")
         self.next += 1
         folded = {field.lower(): field for field in self.fields}
@@ -143,12 +143,12 @@ class _Parser:
         token = self.tokens[self.next]
         self.next += 1
         word = token.text.lower()
-        if pa.types.is_boolean(kind) and token.kind == "word" and word in ("true", "false"):
+        if pa.types.is_boolean(kind) and token.type == "word" and word in ("true", "false"):
             return word.upper()
-        if pa.types.is_string(kind) and token.kind == "text":
+        if pa.types.is_string(kind) and token.type == "text":
             return token.text
         number = pa.types.is_integer(kind) or pa.types.is_floating(kind)
-        if number and token.kind == "number" and math.isfinite(float(token.text)):
+        if number and token.type == "number" and math.isfinite(float(token.text)):
             whole = re.fullmatch(r"[+-]?\d{1,18}", token.text)
             return str(int(token.text)) if whole else repr(float(token.text))
         self.next -= 1
@@ -174,25 +174,25 @@ class _Parser:
 
     def word(self, text: str) -> bool:
         token = self.tokens[self.next]
-        here = token.kind == "word" and token.text.lower() == text
+        here = token.type == "word" and token.text.lower() == text
         self.next += here
         return here
 
     def sign(self, text: str) -> bool:
         token = self.tokens[self.next]
-        here = token.kind == "sign" and token.text == text
+        here = token.type == "sign" and token.text == text
         self.next += here
         return here
 
     def expect(self, kind: str, text: str) -> None:
         token = self.tokens[self.next]
-        if token.kind != kind or (text and token.text.lower() != text):
+        if token.type != kind or (text and token.text.lower() != text):
             raise self.wrong(f"{text!r} is expected" if text else "the end is expected")
         self.next += 1
 
     def wrong(self, why: str) -> MmbmError:
         token = self.tokens[self.next]
-        at = f"at {self.where[token.place :][:40]!r}" if token.kind != "end" else "at the end"
+        at = f"at {self.where[token.place :][:40]!r}" if token.type != "end" else "at the end"
         return MmbmError(f"where: {why} ({at}). {GRAMMAR}")
 
 

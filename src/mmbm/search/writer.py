@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from mmbm.bundle import Bundle
 from mmbm.console import say
-from mmbm.data.prepare import MEDIA, resolved
+from mmbm.data.prepare import resolved
 from mmbm.data.store import parallel
 from mmbm.data.table import Table
 from mmbm.errors import BadCell, TableError
@@ -100,7 +100,7 @@ class Writer:
         self.bundle, self.table, self.about, self.shown = bundle, table, about, shown
         self.bad: list[tuple[int, str, str, str]] = []  # row, column, path, reason
         inputs = bundle.config.inputs
-        self.media = [column for column in about.indexed if inputs[column].kind in MEDIA]
+        self.media = [column for column in about.indexed if inputs[column].is_media]
         width = bundle.config.contrastive[about.target].width
         self.schema = pa.schema(
             [

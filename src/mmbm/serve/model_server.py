@@ -14,14 +14,12 @@ import numpy as np
 
 from mmbm.bundle import Bundle, load
 from mmbm.console import say
-from mmbm.data.prepare import MEDIA
 from mmbm.data.unseen import cell_sentence
 from mmbm.errors import MmbmError
 from mmbm.inference.drift import Drift
 from mmbm.inference.predictor import Decoded, answer_rows, batched, decode_row, pieces
 from mmbm.inference.runners import Named, flatten
 from mmbm.kinds import column as kinds
-from mmbm.kinds.audio.spec import AudioSpec
 from mmbm.kinds.column import Arrays, Cell
 from mmbm.kinds.transcript.answer import trimmed
 from mmbm.search import Found, Index
@@ -100,7 +98,7 @@ class Replica:
         self.thread = ThreadPoolExecutor(1, thread_name_prefix=f"run-{name}")
         self.batcher = Batcher(self._run, self.thread, limits.batch, limits.queue)
         self.small = Batcher(self._decode_all, pool, limits.batch, limits.queue)
-        self.media = [name for name, spec in bundle.config.inputs.items() if spec.kind in MEDIA]
+        self.media = [name for name, spec in bundle.config.inputs.items() if spec.is_media]
         self.longest = {
             name: spec.longest
             for name, spec in bundle.config.inputs.items()
@@ -246,7 +244,7 @@ class Replica:
 
     def _heard(self, encoded: Named) -> list[dict[str, np.ndarray]]:
         outputs = self.bundle.runner.run("answer", encoded)
-        said = [n for n, spec in self.bundle.config.targets.items() if spec.kind == "transcript"]
+        said = [n for n, spec in self.bundle.config.targets.items() if spec.transcribes]
         rows = zip(*(outputs[name] for name in said))
         return [{name: trimmed(p) for name, p in zip(said, row)} for row in rows]
 
@@ -341,7 +339,7 @@ def open_bundle(
         "max_seconds": limits.clip_seconds,
     }
     for name, spec in bundle.config.inputs.items():
-        spec = spec.whole() if isinstance(spec, AudioSpec) else spec
+        spec = spec.whole()
         lower = {
             key: min(bound, getattr(spec, key) or bound)
             for key, bound in bounds.items()

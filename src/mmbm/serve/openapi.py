@@ -223,9 +223,9 @@ def chat_example(replica: Replica) -> Schema:
     """An example row as a message: texts and pictures as its parts, all else by name."""
     row, parts = example_row(replica), []
     for name, spec in replica.bundle.config.inputs.items():
-        if spec.kind == "text" and isinstance(row[name], str):
+        if spec.traits.message == "text" and isinstance(row[name], str):
             parts.append({"type": "text", "text": row.pop(name)})
-        elif spec.kind == "image" and row[name] is not None:
+        elif spec.traits.message == "image_url" and row[name] is not None:
             parts.append({"type": "image_url", "image_url": {"url": row.pop(name)}})
     message = {"role": "user", "content": parts}
     return {"model": replica.name, "messages": [message], "row": row}

@@ -27,7 +27,6 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from mmbm.inference.long_audio import Cut, Windows
 from mmbm.inference.predictor import Decoded, as_columns
 from mmbm.kinds.audio.column import RATES
-from mmbm.kinds.audio.spec import AudioSpec
 from mmbm.kinds.transcript.answer import TranscriptAnswer
 from mmbm.serve import body
 from mmbm.serve.body import check
@@ -304,7 +303,7 @@ def heard(replica: Replica, column: str) -> dict[str, TranscriptAnswer]:
 def sounds(replica: Replica) -> list[str]:
     """The sounds that a transcript hears."""
     inputs = replica.bundle.config.inputs.items()
-    return [n for n, spec in inputs if isinstance(spec, AudioSpec) and heard(replica, n)]
+    return [n for n, spec in inputs if heard(replica, n)]
 
 
 def choose(replica: Replica, column: Any) -> str:

@@ -1,6 +1,6 @@
 """What specs of inputs and of targets share."""
 
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Literal, NamedTuple, Self
 
 from pydantic import PositiveInt, model_validator
 
@@ -9,10 +9,28 @@ from mmbm.registry import Kind
 from mmbm.specs.base import Positive, Spec
 
 
+class Counted(NamedTuple):
+    """Of a target whose column counts its values."""
+
+    what: str
+    where: str
+    first: int = 0
+    """The values before this one stand for nothing that was seen."""
+
+
+class Unit(NamedTuple):
+    std: float = 1.0
+    log: bool = False
+    generated: bool = False
+    """Of texts: 1 if a token is another one, else the difference of its probabilities."""
+
+
 class ColumnSpec(Spec):
     """Of a column, as input or as target."""
 
     kind: str
+    tabular: ClassVar[bool] = True
+    """Cheap to read; as inputs, columns of one `group` form one modality."""
 
     @property
     def traits(self) -> Kind:
@@ -32,7 +50,12 @@ class ColumnSpec(Spec):
 class InputSpec(ColumnSpec):
     """Of a table column; columns of one `group` form one modality."""
 
-    tabular: ClassVar[bool] = True
+    encoding: ClassVar[Literal["standardized", "one_hot", "as_is"]] = "as_is"
+    """What linear models and trees read of it: the number, an indicator for each value, or the
+    decoded vector."""
+    drift: ClassVar[Literal["numbers", "values", "none"]] = "none"
+    """How its cells are compared with those of training: by deciles, by the most frequent values
+    that its column counts, or not at all."""
     group: str = "table"
     """Number, category and labels inputs of one group form one modality."""
 
@@ -43,6 +66,11 @@ class MediaSpec(ColumnSpec):
     tabular: ClassVar[bool] = False
     has_seconds: ClassVar[bool] = False
     """Its cells last some time."""
+    augments: ClassVar[bool] = False
+    """Its decoded cells are changed at random while training."""
+    alike: ClassVar[Literal["decoded", "text"]] = "decoded"
+    """Two cells are the same if they decode to the same; or if their texts are the same, since
+    decoding joins what wasn't learned."""
     share_weights_with: str | None = None
     """Share all weights with this input (of the same kind and options)."""
     max_bytes: PositiveInt = 100_000_000
@@ -65,9 +93,34 @@ class TargetSpec(ColumnSpec):
     """Answers from all modalities together."""
     has_cells: ClassVar[bool] = True
     """Is a column of the table itself."""
+    counted: ClassVar[Counted | None] = None
+    """What its column's `counts` count."""
+    transcribes: ClassVar[bool] = False
+    """Is what is said in an audio input, `input`, place by place."""
+    shown_as: ClassVar[str] = "Label"
+    """The component of Gradio that shows its answer."""
+    decides: ClassVar[bool] = True
+    """Its answer is a choice, which an export gives alike or otherwise, and no quantity."""
     task: ClassVar[str] = ""
     """multiclass, regression or multilabel: what an ensemble of members learns. Empty where the
     network alone answers."""
+
+    @property
+    def reads(self) -> set[str]:
+        """The inputs that it can't do without."""
+        return set()
+
+    def lacks(self, state: dict[str, Any]) -> str:
+        """What the train split has none of, so that nothing can be learned; empty if it can."""
+        return ""
+
+    def about_empty(self) -> str:
+        """How to say that an empty cell means something, where it may; else empty."""
+        return ""
+
+    def unit(self, state: dict[str, Any]) -> Unit:
+        """What a difference of two of its outputs is measured in."""
+        return Unit()
 
     def quick(self) -> Self:
         """As it is answered while training: by the quickest search."""

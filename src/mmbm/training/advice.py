@@ -5,7 +5,6 @@ from typing import Any, NamedTuple
 from mmbm.config import Config
 from mmbm.inference.compare import beats_prior
 from mmbm.kinds.answer import Answer
-from mmbm.kinds.category.spec import CategoryTarget
 from mmbm.kinds.column import Columns
 
 MOST = 4
@@ -112,7 +111,7 @@ def tells_nothing(name: str, modality: str, metrics: Metrics) -> bool:
 def classes(name: str, config: Config, columns: Columns, judged: Metrics) -> list[Advice]:
     """Uneven classes, those of few rows, and the one that is found least."""
     spec = config.targets[name]
-    if not isinstance(spec, CategoryTarget):
+    if spec.task != "multiclass":
         return []
     state, scores, said = columns[name].state, judged["targets"][name], []
     counts = dict(zip(state["values"], state["counts"]))

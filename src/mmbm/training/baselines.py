@@ -8,9 +8,6 @@ from mmbm.config import Config
 from mmbm.console import say
 from mmbm.data.store import safe
 from mmbm.inference.evaluate import Report
-from mmbm.kinds.contrastive.spec import ContrastiveTarget
-from mmbm.kinds.transcript.spec import TranscriptTarget
-from mmbm.specs.columns import MediaSpec
 from mmbm.training import train
 from mmbm.training.run_folder import Run, finished
 
@@ -50,20 +47,11 @@ def alone(config: Config, columns: list[str]) -> Config:
     """The same config with only these inputs, and the targets that don't listen to others."""
     specs = {name: config.inputs[name] for name in columns}
     inputs = {
-        name: spec.model_copy(update={"share_weights_with": None})
-        if isinstance(spec, MediaSpec)
-        else spec
+        name: spec if spec.tabular else spec.model_copy(update={"share_weights_with": None})
         for name, spec in specs.items()
     }
-    targets = {name: spec for name, spec in config.targets.items() if reads(spec) <= set(inputs)}
+    targets = {name: spec for name, spec in config.targets.items() if spec.reads <= set(inputs)}
     train = config.train
     if train.monitor and train.monitor.rpartition(".")[0] not in targets:
         train = train.model_copy(update={"monitor": None})
     return config.model_copy(update={"inputs": inputs, "targets": targets, "train": train})
-
-
-def reads(spec: Any) -> set[str]:
-    """The inputs that a target can't do without."""
-    if isinstance(spec, ContrastiveTarget):
-        return set(spec.columns)
-    return {spec.input} if isinstance(spec, TranscriptTarget) else set()

@@ -12,7 +12,6 @@ from mmbm.data.batches import Rows
 from mmbm.data.prepare import Data
 from mmbm.inference.attributions import reported_subsets
 from mmbm.inference.runners import flatten
-from mmbm.specs.columns import MediaSpec
 
 READING = 0.25
 """Part of the time that reading cells may take; beyond, fewer rows are read."""
@@ -66,7 +65,7 @@ class Budget:
     def reserve(self, config: Config, data: Data, runner: Any) -> Data:
         """Keep time for writing the bundle, and leave only as many valid and test rows as can be
         measured in it."""
-        media = sum(isinstance(spec, MediaSpec) for spec in config.inputs.values())
+        media = sum(not spec.tabular for spec in config.inputs.values())
         work = EXPORT + EXPORT_COLUMN * len(config.columns) + EXPORT_MEDIA * media
         self.finishing = work * self.slowness()
         each = seconds_per_row(data, runner)

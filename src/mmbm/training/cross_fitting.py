@@ -19,7 +19,6 @@ from mmbm.data.prepare import Data
 from mmbm.inference.compare import better_than_prior
 from mmbm.inference.evaluate import Report, build_answers, collect, compared
 from mmbm.kinds.answer import intervals
-from mmbm.kinds.category.spec import CategoryTarget
 from mmbm.nn.answer_ensemble import FUSED_WEIGHT, PRIOR_WEIGHT, AnswerEnsemble, network_names
 from mmbm.nn.model import Model
 from mmbm.training import classical, selection
@@ -51,7 +50,11 @@ def resolved(config: Config, data: Data, start: Bundle | None) -> Config:
     and the decision of the class for a monitored metric of uneven classes."""
     name, _, metric = (config.train.monitor or "").rpartition(".")
     target = config.targets.get(name)
-    if isinstance(target, CategoryTarget) and metric in ("balanced_accuracy", "macro_f1"):
+    if (
+        target is not None
+        and target.task == "multiclass"
+        and metric in ("balanced_accuracy", "macro_f1")
+    ):
         balanced = target.model_copy(update={"decision": "balanced"})
         config = config.model_copy(update={"targets": {**config.targets, name: balanced}})
     few = may_cross(config, start) and len(pooled(data)) <= MANY

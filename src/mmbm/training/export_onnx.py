@@ -12,7 +12,7 @@ from mmbm.data.batches import Rows
 from mmbm.errors import BundleError
 from mmbm.inference.evaluate import flatten
 from mmbm.inference.generation import whole
-from mmbm.inference.runners import Runner, Unit
+from mmbm.inference.runners import Runner, Unit, difference
 from mmbm.inference.runners.onnx import OnnxRunner
 from mmbm.inference.runners.torch import TorchRunner, fields
 from mmbm.kinds.audio.column import AudioColumn, hop
@@ -21,7 +21,8 @@ from mmbm.kinds.text.head import TextHead
 from mmbm.layers.batch import Encoded, Tokens
 from mmbm.nn.ensemble import Ensemble
 from mmbm.nn.graph import Axes, to_onnx
-from mmbm.nn.model import Model, numbers_together
+from mmbm.nn.modalities import numbers_together
+from mmbm.nn.model import Model
 
 TOLERANCE = 1e-4
 """Largest difference of a probability (or of a number, in standard deviations) between the float32
@@ -182,7 +183,7 @@ def verify(
         arrays = flatten(rows.gather(positions).inputs, columns)
         ours, theirs = (_answers(runner, arrays) for runner in (torch_runner, onnx_runner))
         for name, mine in ours.items():
-            worst = np.maximum(worst, unit[name].farthest(mine, theirs[name]))  # keeps a NaN
+            worst = np.maximum(worst, difference(unit[name], mine, theirs[name]))  # keeps a NaN
     if not worst <= TOLERANCE:
         raise BundleError(
             f"The exported graphs move an answer by {worst:.2g}, more than {TOLERANCE:g}: they "

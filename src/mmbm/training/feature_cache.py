@@ -21,9 +21,9 @@ from mmbm.data.batches import Rows
 from mmbm.data.prepare import Data
 from mmbm.data.store import Decoded, Store, record, safe, save, usable
 from mmbm.kinds.column import Column, Storage
-from mmbm.kinds.image.spec import ImageAugment, ImageSpec
 from mmbm.layers.batch import Field
-from mmbm.nn.model import Modality, Model, SharedModality
+from mmbm.nn.modalities import Modality, SharedModality
+from mmbm.nn.model import Model
 from mmbm.nn.pretrained import Pretrained
 
 VERSION = 2
@@ -75,7 +75,7 @@ def frozen(model: Model) -> dict[str, Modality]:
 def augmented(config: Config, name: str) -> str | None:
     """What changes the input's cells at random."""
     spec, mixup = config.inputs[name], config.train.mixup
-    if isinstance(spec, ImageSpec) and spec.augment != ImageAugment():
+    if spec.augments:
         return "augment"
     return f"train.mixup: {mixup.kind}" if mixup and mixup.kind != "manifold" else None
 

@@ -15,7 +15,7 @@ from mmbm.bundle.writer import Media
 from mmbm.cells.media import read
 from mmbm.config import Config
 from mmbm.console import say
-from mmbm.data.prepare import MEDIA, Data, raw_cells
+from mmbm.data.prepare import Data, raw_cells
 from mmbm.data.store import Store, decode_cell, digest
 from mmbm.errors import BadCell
 from mmbm.inference.evaluate import collect
@@ -76,8 +76,8 @@ def as_prepared(config: Config, data: Data, row: int) -> dict[str, Cell | Media]
     cells: dict[str, Cell | Media] = {}
     stores = data.splits["valid"].stores
     for name, spec in config.inputs.items():
-        cell: Any = next(raw_cells(data.table, name, spec.kind, np.array([row])))
-        if spec.kind in MEDIA and cell is not None:
+        cell: Any = next(raw_cells(data.table, name, spec.is_media, np.array([row])))
+        if spec.is_media and cell is not None:
             store = stores[name]
             assert isinstance(store, Store)
             media = None if isinstance(cell, BadCell) else opened(cell, spec)

@@ -17,7 +17,8 @@ from torch import Tensor, nn
 
 from mmbm.kinds.contrastive.head import ContrastiveHead, Learned, everyones, gathered
 from mmbm.layers.batch import Field
-from mmbm.nn.model import Batch, Model
+from mmbm.nn.modalities import Batch
+from mmbm.nn.model import Model
 from mmbm.training.checkpoint import generators, restore_generators
 
 

@@ -31,7 +31,7 @@ def label(config: Config, data: Data, quick: Data, runner: Runner) -> Data:
     stores, sure = dict(train.stores), set(train.rows.tolist())
     for name, spec in config.targets.items():
         store = stores[name]
-        if spec.kind != "category" or not isinstance(store, Store):
+        if spec.task != "multiclass" or not isinstance(store, Store):
             continue
         probable = answers[name].max(1)  # [N]
         open_, taken = ~store.present[asked], probable >= threshold

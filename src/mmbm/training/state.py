@@ -22,7 +22,8 @@ from mmbm.inference.runners import Runner
 from mmbm.inference.runners.torch import TorchRunner
 from mmbm.kinds.column import Arrays, Columns
 from mmbm.layers.batch import Field
-from mmbm.nn.model import Batch, Model
+from mmbm.nn.modalities import Batch
+from mmbm.nn.model import Model
 from mmbm.training import checkpoint
 from mmbm.training.objective import Objective, backward
 from mmbm.training.run_folder import Run

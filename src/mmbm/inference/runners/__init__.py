@@ -9,14 +9,13 @@ a transcript [B, T, V] with zeros behind a row's last place; of a text what its 
 on one token at a time (see `mmbm.inference.generation`, which makes of it [B, T, 2]).
 """
 
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 import numpy as np
 
 from mmbm.config import Config
 from mmbm.kinds.column import Arrays, Columns
-from mmbm.kinds.number.spec import NumberTarget
-from mmbm.kinds.text.spec import TextTarget
+from mmbm.specs.columns import Unit
 
 Named = dict[str, np.ndarray]
 GRAPHS = ("encode", "answer")
@@ -37,30 +36,19 @@ def joined(parts: list[np.ndarray]) -> np.ndarray:
     return np.concatenate([lengthened(part, longest) for part in parts])
 
 
-class Unit(NamedTuple):
-    """What a difference of two answers is measured in: a number's spread in training, of the
-    logarithms with `log`; of probabilities and embeddings, themselves."""
-
-    std: float = 1.0
-    log: bool = False
-    written: bool = False
-    """Of texts: 1 if a token is another one, else the difference of its probabilities."""
-
-    def farthest(self, ours: np.ndarray, theirs: np.ndarray) -> float:
-        """The largest difference of two outputs of the same rows, in `std`."""
-        if self.written:
-            return min(1.0, farthest(ours, theirs))
-        if self.log:
-            ours, theirs = (np.sign(x) * np.log1p(np.abs(x)) for x in (ours, theirs))
-        return farthest(ours, theirs) / self.std
+def difference(unit: Unit, ours: np.ndarray, theirs: np.ndarray) -> float:
+    """The largest difference of two outputs of the same rows, in the target's unit."""
+    if unit.generated:
+        return min(1.0, farthest(ours, theirs))
+    if unit.log:
+        ours, theirs = (np.sign(x) * np.log1p(np.abs(x)) for x in (ours, theirs))
+    return farthest(ours, theirs) / unit.std
 
 
 def units(config: Config, columns: Columns) -> dict[str, Unit]:
     """The unit of each target."""
     return {
-        name: Unit(columns[name].state["std"], spec.log)
-        if isinstance(spec, NumberTarget)
-        else Unit(written=isinstance(spec, TextTarget))
+        name: spec.unit(columns[name].state if spec.has_cells else {})
         for name, spec in config.targets.items()
     }
 

@@ -7,7 +7,8 @@ from torch import Tensor
 from mmbm.inference.runners import Named
 from mmbm.layers.batch import Encoded, Field, Tokens
 from mmbm.nn.ensemble import Ensemble
-from mmbm.nn.model import Batch, Model
+from mmbm.nn.modalities import Batch
+from mmbm.nn.model import Model
 
 
 class TorchRunner:

@@ -9,4 +9,8 @@ KIND = Kind(
     raw_frontend="mmbm.kinds.audio.frontend:Wave",
     representation="mmbm.kinds.audio.representation:AudioRepresentation",
     media="audio/*",
+    message="input_audio",
+    check="mmbm.kinds.audio.check:odd_sounds",
+    input_means="samples at spec.sample_rate hertz, one channel, full scale 32767, padded with "
+    "zeros",
 )

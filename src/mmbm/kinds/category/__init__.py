@@ -9,4 +9,6 @@ KIND = Kind(
     frontend="mmbm.kinds.category.frontend:CategoryFrontend",
     head="mmbm.kinds.category.head:CategoryHead",
     answer="mmbm.kinds.category.answer:CategoryAnswer",
+    input_means="1, 2, … for state.values in order; 0 for any other value",
+    output_means="probability of each of `values`, in order",
 )

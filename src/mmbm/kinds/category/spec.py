@@ -1,15 +1,17 @@
 """Options of a category, as input and as target."""
 
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import PositiveInt
 
 from mmbm.specs.base import Fraction, Marks
-from mmbm.specs.columns import InputSpec, TargetSpec
+from mmbm.specs.columns import Counted, InputSpec, TargetSpec
 
 
 class CategorySpec(InputSpec):
     kind: Literal["category"] = "category"
+    drift: ClassVar = "values"
+    encoding: ClassVar = "one_hot"
     min_count: PositiveInt = 1
     """Values seen less often than this in the train split are grouped as one rare value."""
     max_values: PositiveInt = 10_000
@@ -21,6 +23,7 @@ class CategoryTarget(TargetSpec):
     """One class out of several: softmax cross-entropy."""
 
     kind: Literal["category"] = "category"
+    counted: ClassVar = Counted("classes", "train rows")
     task: ClassVar = "multiclass"
     class_weights: Literal["none", "balanced"] = "none"
     label_smoothing: Fraction = 0.0
@@ -32,3 +35,10 @@ class CategoryTarget(TargetSpec):
     missing: Marks = ()
     """Cells that mean that the class isn't known, besides empty ones: [nan, "NULL"]."""
     min_count: ClassVar[int] = 1
+
+    def lacks(self, state: dict[str, Any]) -> str:
+        values = state["values"]
+        if len(values) > 1:
+            return ""
+        seen = f"only {values[0]!r}" if values else "no value"
+        return f"{seen} in the train split; a category needs at least two classes to tell apart"

@@ -27,6 +27,8 @@ class ContrastiveTarget(TargetSpec):
     one space, where cells of one row lie close to one another."""
 
     kind: Literal["contrastive"] = "contrastive"
+    shown_as: ClassVar[str] = "Number"
+    decides: ClassVar[bool] = False
     columns: Annotated[list[str], Field(min_length=2)]
     """The image, audio and text inputs to align. It has no cells of its own."""
     width: PositiveInt = 128
@@ -48,3 +50,7 @@ class ContrastiveTarget(TargetSpec):
         if any("{}" not in t for t in self.zero_shot.templates) if self.zero_shot else False:
             raise ValueError("zero_shot.templates: each needs {} in the place of the name")
         return self
+
+    @property
+    def reads(self) -> set[str]:
+        return set(self.columns)

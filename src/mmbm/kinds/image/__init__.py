@@ -9,4 +9,6 @@ KIND = Kind(
     raw_frontend="mmbm.kinds.image.frontend:ImageFrontend",
     representation="mmbm.kinds.image.representation:ImageRepresentation",
     media="image/*",
+    message="image_url",
+    input_means="pixels, row by row, of the picture resized as `spec` says",
 )

@@ -41,3 +41,7 @@ class ImageSpec(MediaSpec):
     @property
     def width(self) -> int:
         return self.size if isinstance(self.size, int) else self.size[1]
+
+    @property
+    def augments(self) -> bool:
+        return self.augment != ImageAugment()

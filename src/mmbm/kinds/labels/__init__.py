@@ -9,4 +9,6 @@ KIND = Kind(
     frontend="mmbm.kinds.labels.frontend:LabelsFrontend",
     head="mmbm.kinds.labels.head:LabelsHead",
     answer="mmbm.kinds.labels.answer:LabelsAnswer",
+    input_means="1 where the row has the label, in the order of state.values",
+    output_means="probability that the row has each of `values`, in order",
 )

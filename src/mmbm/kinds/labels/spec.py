@@ -1,15 +1,16 @@
 """Options of labels, as input and as target."""
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, PositiveInt
 
 from mmbm.specs.base import Marks
-from mmbm.specs.columns import InputSpec, TargetSpec
+from mmbm.specs.columns import Counted, InputSpec, TargetSpec
 
 
 class LabelsSpec(InputSpec):
     kind: Literal["labels"] = "labels"
+    drift: ClassVar = "values"
     separator: Annotated[str, Field(min_length=1)] = ";"
     """Between labels in a cell that is one string; a list in a cell needs none."""
     format: Literal["separated", "list"] = "separated"
@@ -23,6 +24,8 @@ class LabelsTarget(TargetSpec):
     """Any number of labels: one binary cross-entropy each."""
 
     kind: Literal["labels"] = "labels"
+    shown_as: ClassVar[str] = "Textbox"
+    counted: ClassVar = Counted("classes", "train rows")
     task: ClassVar = "multilabel"
     separator: Annotated[str, Field(min_length=1)] = ";"
     format: Literal["separated", "list"] = "separated"
@@ -34,3 +37,9 @@ class LabelsTarget(TargetSpec):
     is not trained on; or none applies. An empty text or list in other formats says none."""
     min_count: PositiveInt = 1
     threshold: Annotated[float, Field(gt=0, lt=1)] = 0.5
+
+    def lacks(self, state: dict[str, Any]) -> str:
+        return "" if state["values"] else "no label in the train split"
+
+    def about_empty(self) -> str:
+        return "that no label applies: empty: none" if self.empty == "unknown" else ""

@@ -9,4 +9,7 @@ KIND = Kind(
     frontend="mmbm.kinds.number.frontend:NumberFrontend",
     head="mmbm.kinds.number.head:NumberHead",
     answer="mmbm.kinds.number.answer:NumberAnswer",
+    input_means="the number in its own unit; its signed logarithm, sign(x)·log(1+|x|), with "
+    "spec.log",
+    output_means="the number in its own unit",
 )

@@ -1,11 +1,11 @@
 """Options of a number, as input and as target, and of how numbers are written."""
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
 from mmbm.specs.base import Marks, Spec
-from mmbm.specs.columns import InputSpec, TargetSpec
+from mmbm.specs.columns import InputSpec, TargetSpec, Unit
 
 
 class WrittenSpec(Spec):
@@ -37,6 +37,8 @@ class WrittenSpec(Spec):
 
 class NumberSpec(WrittenSpec, InputSpec):
     kind: Literal["number"] = "number"
+    drift: ClassVar = "numbers"
+    encoding: ClassVar = "standardized"
     log: bool = False
     """Take sign(x)·log(1+|x|) first: for counts, prices and other long tails."""
     bins: Annotated[int, Field(ge=2, le=256)] = 16
@@ -47,7 +49,15 @@ class NumberTarget(TargetSpec, WrittenSpec):
     """A number, standardised inside, answered in its own unit."""
 
     kind: Literal["number"] = "number"
+    shown_as: ClassVar[str] = "Number"
+    decides: ClassVar[bool] = False
     task: ClassVar = "regression"
     loss: Literal["mse", "l1", "huber"] = "mse"
     log: bool = False
     bins: ClassVar[int] = 16
+
+    def lacks(self, state: dict[str, Any]) -> str:
+        return "" if state["count"] else "no number in the train split"
+
+    def unit(self, state: dict[str, Any]) -> Unit:
+        return Unit(state["std"], self.log)

@@ -11,4 +11,6 @@ KIND = Kind(
     representation="mmbm.kinds.text.representation:TextRepresentation",
     head="mmbm.kinds.text.head:TextHead",
     answer="mmbm.kinds.text.answer:TextAnswer",
+    message="text",
+    input_means="token ids of state.tokenizer (a tokenizer.json), padded with zeros",
 )

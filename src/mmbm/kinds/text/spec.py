@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 from pydantic import Field, PositiveInt, model_validator
 
 from mmbm.specs.base import Fraction, Marks, Outside, Positive, Size, Spec, union
-from mmbm.specs.columns import MediaSpec, TargetSpec
+from mmbm.specs.columns import MediaSpec, TargetSpec, Unit
 from mmbm.specs.encoders import EncoderSpec, RNNSpec
 
 TRAINED = ("bpe", "word", "ngram")
@@ -21,6 +21,7 @@ class TextAugment(Spec):
 
 class TextSpec(MediaSpec):
     kind: Literal["text"] = "text"
+    alike: ClassVar = "text"
     vocab_size: Annotated[int, Field(ge=300)] = 4000
     """Largest number of byte-level BPE tokens, trained on the train split."""
     max_tokens: PositiveInt = 128
@@ -140,6 +141,7 @@ class TextTarget(TargetSpec):
     language models read pictures (LLaVA, Liu et al. 2023)."""
 
     kind: Literal["text"] = "text"
+    shown_as: ClassVar[str] = "Textbox"
     vocab_size: Annotated[int, Field(ge=300)] = 1000
     """Largest number of byte-level BPE tokens, trained on the train split. A pretrained decoder has
     its own."""
@@ -173,3 +175,6 @@ class TextTarget(TargetSpec):
         if isinstance(self.decoder, PretrainedDecoderSpec) and other:
             raise ValueError("vocab_size: a pretrained decoder has its own; leave it out")
         return self
+
+    def unit(self, state: dict[str, Any]) -> Unit:
+        return Unit(generated=True)

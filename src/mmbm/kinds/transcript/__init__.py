@@ -7,4 +7,7 @@ KIND = Kind(
     column="mmbm.kinds.transcript.column:TranscriptColumn",
     head="mmbm.kinds.transcript.head:TranscriptHead",
     answer="mmbm.kinds.transcript.answer:TranscriptAnswer",
+    check_target="mmbm.kinds.transcript.check:check",
+    output_means="probability of each of `values`, in order, at every place of the sound; the "
+    "first is CTC's blank, and where all are zero there is no sound any more",
 )

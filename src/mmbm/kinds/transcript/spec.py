@@ -1,16 +1,20 @@
 """Options of a transcript target."""
 
-from typing import Annotated, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, PositiveInt, model_validator
 
-from mmbm.specs.columns import TargetSpec
+from mmbm.specs.columns import Counted, TargetSpec
 
 
 class TranscriptTarget(TargetSpec):
     """What is said in a sound: connectionist temporal classification (CTC, Graves et al. 2006)."""
 
     kind: Literal["transcript"] = "transcript"
+    shown_as: ClassVar[str] = "Textbox"
+    transcribes: ClassVar[bool] = True
+    # before it the blank, and what stands for unknown characters
+    counted: ClassVar = Counted("tokens", "occurrences in the train rows", first=2)
     input: str
     """The audio input that it listens to, alone."""
     tokenizer: Literal["char", "bpe"] = "char"
@@ -40,3 +44,10 @@ class TranscriptTarget(TargetSpec):
     def quick(self) -> Self:
         """Greedy, whatever it asks for."""
         return self.model_copy(update={"beam_size": 1, "ngram_order": 0})
+
+    @property
+    def reads(self) -> set[str]:
+        return {self.input}
+
+    def lacks(self, state: dict[str, Any]) -> str:
+        return "" if any(state["counts"]) else "no text in the train split"

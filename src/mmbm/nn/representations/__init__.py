@@ -11,7 +11,6 @@ graph, and is zero where the modality is absent.
 
 from mmbm.config import Config
 from mmbm.kinds.column import Columns
-from mmbm.kinds.number.spec import NumberSpec
 from mmbm.layers.representation import Representation
 from mmbm.nn.representations.pretrained import EmbeddingRepresentation
 from mmbm.nn.representations.table import BinsRepresentation, TableRepresentation
@@ -29,7 +28,7 @@ def build(config: Config, columns: Columns) -> dict[str, Representation]:
         spec = config.inputs[names[0]]
         if spec.tabular:
             built[f"{modality}.{FEATURES}"] = TableRepresentation(names, config, columns)
-            numbers = [n for n in names if isinstance(config.inputs[n], NumberSpec)]
+            numbers = [n for n in names if config.inputs[n].encoding == "standardized"]
             if 0 < len(numbers) <= BINNED:
                 built[f"{modality}.{BINS}"] = BinsRepresentation(numbers, columns)
             continue

@@ -6,9 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from mmbm.config import Config
-from mmbm.kinds.category.spec import CategorySpec
 from mmbm.kinds.column import Columns
-from mmbm.kinds.number.spec import NumberSpec
 from mmbm.layers.batch import Field
 from mmbm.layers.representation import FARTHEST, Representation
 
@@ -43,8 +41,8 @@ class TableRepresentation(Representation):
     def __init__(self, names: list[str], config: Config, columns: Columns):
         super().__init__()
         specs = {name: config.inputs[name] for name in names}
-        self.numbers = [n for n, spec in specs.items() if isinstance(spec, NumberSpec)]
-        self.categories = [n for n, spec in specs.items() if isinstance(spec, CategorySpec)]
+        self.numbers = [n for n, spec in specs.items() if spec.encoding == "standardized"]
+        self.categories = [n for n, spec in specs.items() if spec.encoding == "one_hot"]
         self.labels = [n for n in names if n not in (*self.numbers, *self.categories)]
         states = [columns[name].state for name in self.numbers]
         self.standard = Standard([s["mean"] for s in states], [s["std"] for s in states])

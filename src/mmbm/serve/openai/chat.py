@@ -93,30 +93,29 @@ def filled(replica: Replica, asked: Chat) -> Row:
     row = dict(check(asked.row, replica.bundle))
     inputs = replica.bundle.config.inputs
     free = {
-        kind: [name for name, spec in inputs.items() if spec.kind == kind and name not in row]
-        for kind in ("text", "image", "audio")
+        part: [n for n, spec in inputs.items() if spec.traits.message == part and n not in row]
+        for part in ("text", "image_url", "input_audio")
     }
     for part in content:
-        kind, cell = cell_of(part)
-        if not free[kind]:
+        sort, cell = part.type, cell_of(part)
+        if not free[sort]:
             takes = ", ".join(f"{name} ({spec.kind})" for name, spec in inputs.items())
-            why = f"a part of kind {kind} that no column is left for: {replica.name} takes {takes}"
+            why = f"a part of type {sort} that no column is left for: {replica.name} takes {takes}"
             cure = 'in this order; any column can be named instead: "row": {"COLUMN": value}'
             raise no("messages", f"{why}, {cure}", "parts")
-        row[free[kind].pop(0)] = cell
+        row[free[sort].pop(0)] = cell
     return row
 
 
-def cell_of(part: Text | Picture | Audio) -> tuple[str, str]:
-    """A part's kind of column, and its cell."""
+def cell_of(part: Text | Picture | Audio) -> str:
     if isinstance(part, Text):
-        return "text", part.text
+        return part.text
     if isinstance(part, Audio):
-        return "audio", part.input_audio.data
+        return part.input_audio.data
     if part.image_url.url[:5].lower() != "data:":
         why = "nothing that a request names is opened, so a URL won't do. Send the picture itself"
         raise no("image_url", f"{why}: data:image/png;base64,…", "url")
-    return "image", part.image_url.url
+    return part.image_url.url
 
 
 def spent(replica: Replica, answers: dict[str, Any]) -> int:

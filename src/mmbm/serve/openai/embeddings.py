@@ -18,7 +18,7 @@ async def embed(replica: Replica, asked: Embed, note: dict[str, Any], limits: Li
         raise no("model", f"{replica.name} has no target of kind contrastive to embed in")
     target, spec = next(iter(contrastive.items()))
     inputs = replica.bundle.config.inputs
-    texts = [name for name in spec.columns if inputs[name].kind == "text"]
+    texts = [name for name in spec.columns if inputs[name].traits.message == "text"]
     column = asked.column or next(iter(texts), None)
     if column not in spec.columns:
         raise no("column", f"one of {', '.join(spec.columns)}")

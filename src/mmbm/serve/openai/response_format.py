@@ -27,7 +27,7 @@ class Shape(NamedTuple):
     def of(cls, replica: Replica, asked: Chat) -> "Shape":
         """Raises a Refusal of what the model can't answer."""
         specs = replica.bundle.config.targets
-        targets = [name for name, spec in specs.items() if spec.kind != "contrastive"]
+        targets = [name for name, spec in specs.items() if spec.has_cells]
         if not targets:
             raise no("model", f"{replica.name} answers with embeddings: POST /v1/embeddings")
         for name, spec in replica.bundle.config.texts.items():
@@ -41,7 +41,7 @@ class Shape(NamedTuple):
         likely = (asked.top_logprobs or 0) if asked.logprobs else None
         if asked.top_logprobs is not None and likely is None:
             raise no("top_logprobs", "needs logprobs: true")
-        if likely is not None and (as_json or specs[targets[0]].kind != "category"):
+        if likely is not None and (as_json or specs[targets[0]].task != "multiclass"):
             raise no("logprobs", "are those of one category that is answered as text")
         return cls(replica, targets, as_json, likely)
 
@@ -58,7 +58,7 @@ class Shape(NamedTuple):
             return json.dumps(said, ensure_ascii=False)
         ((name, value),) = said.items()
         spec = self.replica.bundle.config.targets[name]
-        if spec.kind == "labels":
+        if spec.task == "multilabel":
             return spec.separator.join(map(text, value))
         return value if isinstance(value, str) else json.dumps(value)
 

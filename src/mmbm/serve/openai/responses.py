@@ -22,7 +22,7 @@ async def decoded(replica: Replica, row: Row) -> Decoded:
 def text_tokens(replica: Replica, row: Decoded) -> int:
     """What is read of a row's texts, by the tokenizers of their columns."""
     inputs = replica.bundle.config.inputs.items()
-    cells = (row.cells[name] for name, spec in inputs if spec.kind == "text")
+    cells = (row.cells[name] for name, spec in inputs if spec.traits.message == "text")
     return sum(len(cell) for cell in cells if cell is not None)
 
 

@@ -8,11 +8,8 @@ from mmbm.kinds.category.column import shown
 from mmbm.serve.limits import Refusal
 from mmbm.serve.openai.requests import no
 
-TYPES = {
-    "category": "string", "number": "number", "labels": "array", "transcript": "string",
-    "text": "string",
-}  # fmt: skip
-"""How each kind of target is answered in JSON."""
+TYPES = {"multiclass": "string", "regression": "number", "multilabel": "array"}
+"""How a target of each task is answered in JSON; any other as a string."""
 OF_CLASSES = {bool: "boolean", int: "integer", float: "number", str: "string"}
 """A category is answered in the type that its cells had."""
 NOTES = {"title", "description", "default", "examples"}
@@ -35,10 +32,12 @@ def schema_targets(bundle: Bundle, targets: list[str], schema: dict[str, Any]) -
     if schema.get("additionalProperties", True) is not True and not set(chosen) <= set(parts):
         raise unfit("what is answered is to be among the properties")
     for name, part in parts.items():
-        kind = bundle.config.targets[name].kind
-        classes = shown(bundle.columns[name].state) if kind in ("category", "labels") else None
+        task = bundle.config.targets[name].task
+        classes = (
+            shown(bundle.columns[name].state) if task in ("multiclass", "multilabel") else None
+        )
         of_class = OF_CLASSES[type(classes[0])] if classes else "string"
-        as_json = of_class if kind == "category" else TYPES[kind]
+        as_json = of_class if task == "multiclass" else TYPES.get(task, "string")
         promise(name, part, as_json, classes, defs, of_class)
     return chosen
 

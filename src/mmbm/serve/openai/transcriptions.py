@@ -60,7 +60,7 @@ async def transcribe(replica: Replica, asked: Transcribe, note: dict[str, Any]) 
 
 def transcript(replica: Replica, name: str | None) -> tuple[str, TranscriptTarget]:
     targets = replica.bundle.config.targets.items()
-    there = {n: spec for n, spec in targets if isinstance(spec, TranscriptTarget)}
+    there = {n: spec for n, spec in targets if spec.transcribes}
     if not there:
         raise no("model", f"{replica.name} has no target of kind transcript")
     if name is None and len(there) == 1:

@@ -85,11 +85,11 @@ def table(rows: list[dict[str, Any]], model: str, root: str) -> str:
 
 def shown(cell: Any, address: str) -> str:
     if isinstance(cell, Path):
-        kind = media_type(cell).partition("/")[0]
+        sort = media_type(cell).partition("/")[0]
         source = html.escape(address, quote=True)
-        if kind == "image":
+        if sort == "image":
             return f'<img src="{source}" alt="" loading="lazy">'
-        if kind in ("audio", "video"):
+        if sort in ("audio", "video"):
             return f'<audio controls preload="metadata" src="{source}"></audio>'
         return f'<a href="{source}" download>{html.escape(cell.name)}</a>'
     if cell is None:

@@ -16,13 +16,6 @@ from mmbm.serve.playground.words import WORDS, problem
 
 TOP = 6
 """Classes that are shown."""
-SHOWN_AS = {
-    "number": "Number",
-    "labels": "Textbox",
-    "transcript": "Textbox",
-    "text": "Textbox",
-    "contrastive": "Number",
-}
 """gradio's parts by kind of target; for others a Label."""
 
 
@@ -37,7 +30,7 @@ def panel(
     """One model: inputs to the left, answers to the right, rows to try below."""
     replica = replicas[model]
     columns, config = replica.bundle.columns, replica.bundle.config
-    names, kinds = list(config.inputs), [spec.kind for spec in config.targets.values()]
+    names = list(config.inputs)
     with gradio.Row():
         with gradio.Column():
             fields = [field(gradio, name, columns[name].describe()) for name in names]
@@ -52,8 +45,7 @@ def panel(
                 gradio.ClearButton([*fields, *given.values()], value=words("clear"))
         with gradio.Column():
             answers = [
-                getattr(gradio, SHOWN_AS.get(kind, "Label"))(label=name)
-                for name, kind in zip(config.targets, kinds)
+                getattr(gradio, spec.shown_as)(label=name) for name, spec in config.targets.items()
             ]
             bars = gradio.HTML(label=words("contributions"), show_label=True)
 
@@ -70,7 +62,7 @@ def panel(
                 raise Unreadable(said["error"], said["column"])
         except (MmbmError, Refusal) as error:
             raise problem(gradio, error, request) from error
-        shown = [shown_answer(said, name, kind) for name, kind in zip(config.targets, kinds)]
+        shown = [shown_answer(said, name, spec.task) for name, spec in config.targets.items()]
         return [*shown, contributions(said, list(config.targets))]
 
     for slider, box in [(one, given[name]) for name, one in zip(names, fields) if name in given]:
@@ -143,13 +135,13 @@ def as_field(cell: Any, column: Any, folder: Folder, model: str) -> Any:
     return float(np.sign(value) * np.expm1(np.abs(value)) if column.spec.log else value)
 
 
-def shown_answer(said: dict[str, Any], target: str, kind: str) -> Any:
+def shown_answer(said: dict[str, Any], target: str, task: str) -> Any:
     """For Label the most probable classes; labels as one text; a number, a transcript, a text, how
     alike a row's cells are, as it is."""
-    if kind in ("number", "transcript", "text", "contrastive"):
-        return said[target]
-    if kind == "labels":
+    if task == "multilabel":
         return "; ".join(map(text, said[target]))
+    if task != "multiclass":
+        return said[target]
     start = f"{target}.p."
     p = {key.removeprefix(start): v for key, v in said.items() if key.startswith(start)}
     return dict(sorted(p.items(), key=lambda pair: -pair[1])[:TOP])

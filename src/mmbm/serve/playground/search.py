@@ -9,7 +9,6 @@ from PIL import Image
 from mmbm.cells.media import read
 from mmbm.errors import BadCell, MmbmError
 from mmbm.kinds.image.column import DAMAGE, FORMATS
-from mmbm.kinds.image.spec import ImageSpec
 from mmbm.search import Found, Index
 from mmbm.serve.limits import Refusal
 from mmbm.serve.model_server import Replica
@@ -71,7 +70,7 @@ def page(gradio: Any, words: Any, replicas: dict[str, Replica], model: str, fold
 def picture_of(index: Index) -> str | None:
     """The column whose pictures are shown."""
     inputs = index.config.inputs
-    named = (n for n in index.about.indexed if isinstance(inputs[n], ImageSpec))
+    named = (n for n in index.about.indexed if inputs[n].traits.media == "image/*")
     return next(named, None)
 
 
@@ -81,7 +80,9 @@ def gallery(found: list[Found], index: Index) -> list[tuple[Image.Image, str]]:
     column, shown = picture_of(index), []
     if column is None:
         return []
-    texts = [name for name in index.about.indexed if index.config.inputs[name].kind == "text"]
+    texts = [
+        name for name in index.about.indexed if index.config.inputs[name].traits.message == "text"
+    ]
     for one in found:
         try:
             picture = small(Path(one.media.get(column, "")), index.config.inputs[column].max_bytes)  # type: ignore[union-attr]

@@ -1,10 +1,9 @@
 """Sounds that decode to nothing, or to little but full scale: what `mmbm check` tells of them."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
-
-from mmbm.data.batches import Prepared
 
 SILENT = 33
 """Of 32768: a sound whose loudest sample is fainter (by 60 dB) is silence."""
@@ -12,7 +11,7 @@ FULL, CLIPPED = 32767, 0.01
 """A sound with more than this part of its samples at full scale is cut off there."""
 
 
-def odd_sounds(name: str, store: Prepared, rows: np.ndarray) -> list[str]:
+def odd_sounds(name: str, store: Any, rows: np.ndarray) -> list[str]:
     """Sentences with how many there are, and the first row (1 is the first of the table)."""
     peaks, clipped = np.array(list(_levels(store, rows)), np.float64).reshape(-1, 2).T
     present = rows[store.present[rows]]
@@ -32,7 +31,7 @@ def odd_sounds(name: str, store: Prepared, rows: np.ndarray) -> list[str]:
     return notes
 
 
-def _levels(store: Prepared, rows: np.ndarray) -> Iterator[tuple[float, float]]:
+def _levels(store: Any, rows: np.ndarray) -> Iterator[tuple[float, float]]:
     """Of each sound that is present, its peak and the part of its samples at full scale."""
     for row in rows[store.present[rows]]:
         samples = np.abs(store.gather(np.array([row])).values[0].astype(np.int32))
