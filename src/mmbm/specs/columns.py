@@ -118,7 +118,7 @@ class TargetSpec(ColumnSpec):
         """How to say that an empty cell means something, where it may; else empty."""
         return ""
 
-    def unit(self, state: dict[str, Any]) -> Unit:
+    def output_unit(self, state: dict[str, Any]) -> Unit:
         """What a difference of two of its outputs is measured in."""
         return Unit()
 

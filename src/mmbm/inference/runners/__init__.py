@@ -48,7 +48,7 @@ def difference(unit: Unit, ours: np.ndarray, theirs: np.ndarray) -> float:
 def units(config: Config, columns: Columns) -> dict[str, Unit]:
     """The unit of each target."""
     return {
-        name: spec.unit(columns[name].state if spec.has_cells else {})
+        name: spec.output_unit(columns[name].state if spec.has_cells else {})
         for name, spec in config.targets.items()
     }
 

@@ -59,5 +59,5 @@ class NumberTarget(TargetSpec, WrittenSpec):
     def lacks(self, state: dict[str, Any]) -> str:
         return "" if state["count"] else "no number in the train split"
 
-    def unit(self, state: dict[str, Any]) -> Unit:
+    def output_unit(self, state: dict[str, Any]) -> Unit:
         return Unit(state["std"], self.log)

@@ -176,5 +176,5 @@ class TextTarget(TargetSpec):
             raise ValueError("vocab_size: a pretrained decoder has its own; leave it out")
         return self
 
-    def unit(self, state: dict[str, Any]) -> Unit:
+    def output_unit(self, state: dict[str, Any]) -> Unit:
         return Unit(generated=True)
