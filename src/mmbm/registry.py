@@ -45,6 +45,10 @@ class Kind:
     """`check(name, spec, inputs, stores, train)`: sentences before training."""
     media: str = ""
     """Media type of the files that its cells name or hold, image/* for example."""
+    infer_target: str = ""
+    """`infer` of a column that is to be answered."""
+    prompt: str = ""
+    """Asks a language model for it and reads the reply: a `mmbm.kinds.prompt.Prompt`."""
 
     def part(self, name: str) -> Any:
         """A part, imported. Raises LookupError if the kind has none."""

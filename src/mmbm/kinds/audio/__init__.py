@@ -9,4 +9,5 @@ KIND = Kind(
     raw_frontend="mmbm.kinds.audio.frontend:Wave",
     representation="mmbm.kinds.audio.representation:AudioRepresentation",
     media="audio/*",
+    infer="mmbm.kinds.audio.infer:infer",
 )

@@ -9,4 +9,7 @@ KIND = Kind(
     frontend="mmbm.kinds.category.frontend:CategoryFrontend",
     head="mmbm.kinds.category.head:CategoryHead",
     answer="mmbm.kinds.category.answer:CategoryAnswer",
+    infer="mmbm.kinds.category.infer:infer",
+    infer_target="mmbm.kinds.category.infer:infer_target",
+    prompt="mmbm.kinds.category.prompt:CategoryPrompt",
 )

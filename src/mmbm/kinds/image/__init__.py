@@ -9,4 +9,5 @@ KIND = Kind(
     raw_frontend="mmbm.kinds.image.frontend:ImageFrontend",
     representation="mmbm.kinds.image.representation:ImageRepresentation",
     media="image/*",
+    infer="mmbm.kinds.image.infer:infer",
 )

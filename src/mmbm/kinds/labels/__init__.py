@@ -9,4 +9,6 @@ KIND = Kind(
     frontend="mmbm.kinds.labels.frontend:LabelsFrontend",
     head="mmbm.kinds.labels.head:LabelsHead",
     answer="mmbm.kinds.labels.answer:LabelsAnswer",
+    infer="mmbm.kinds.labels.infer:infer",
+    infer_target="mmbm.kinds.labels.infer:infer_target",
 )

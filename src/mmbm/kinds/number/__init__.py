@@ -9,4 +9,7 @@ KIND = Kind(
     frontend="mmbm.kinds.number.frontend:NumberFrontend",
     head="mmbm.kinds.number.head:NumberHead",
     answer="mmbm.kinds.number.answer:NumberAnswer",
+    infer="mmbm.kinds.number.infer:infer",
+    infer_target="mmbm.kinds.number.infer:infer_target",
+    prompt="mmbm.kinds.number.prompt:NumberPrompt",
 )

@@ -11,4 +11,7 @@ KIND = Kind(
     representation="mmbm.kinds.text.representation:TextRepresentation",
     head="mmbm.kinds.text.head:TextHead",
     answer="mmbm.kinds.text.answer:TextAnswer",
+    infer="mmbm.kinds.text.infer:infer",
+    infer_target="mmbm.kinds.text.infer:infer_target",
+    prompt="mmbm.kinds.text.prompt:TextPrompt",
 )

@@ -7,4 +7,6 @@ KIND = Kind(
     column="mmbm.kinds.transcript.column:TranscriptColumn",
     head="mmbm.kinds.transcript.head:TranscriptHead",
     answer="mmbm.kinds.transcript.answer:TranscriptAnswer",
+    infer_target="mmbm.kinds.transcript.infer:infer_target",
+    prompt="mmbm.kinds.transcript.prompt:TranscriptPrompt",
 )
