@@ -46,7 +46,7 @@ def installed() -> dict[str, Weights]:
 def is_installed(package: str) -> bool:
     try:
         metadata.version(package)
-    except metadata.PackageNotColumnGuessError:
+    except metadata.PackageNotFoundError:
         return False
     return True
 

@@ -63,7 +63,7 @@ def prompt(kind: str) -> Prompt:
 
 def asked() -> list[str]:
     """Kinds that a language model can be asked for."""
-    return [name for name, kind in registry.kinds().items() if kind.prompt]
+    return sorted(name for name, kind in registry.kinds().items() if kind.prompt)
 
 
 def messages(
