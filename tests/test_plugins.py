@@ -81,7 +81,8 @@ def test_it_is_trained_evaluated_and_explained(trained, place, env):
     code = """
 import json, mmbm
 bundle = mmbm.load("run/bundle", verify=True)
-rows = bundle.predict([{"place": "1.5, 1.5"}, {"place": "-1.5, -1.5"}, {"place": "x"}, {}], explain=True)
+cells = [{"place": "1.5, 1.5"}, {"place": "-1.5, -1.5"}, {"place": "x"}, {}]
+rows = bundle.predict(cells, explain=True)
 print(json.dumps([rows, bundle.metrics["test"]]))
 """
     (inside, outside, bad, nothing), metrics = run(code, env, place)

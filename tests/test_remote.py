@@ -476,3 +476,8 @@ def test_what_cannot_be_compared_is_refused(odd, bundle, table, tmp_path):
         remote.compare(bundle, table, None, endpoint, target="tags")
     done = run("evaluate", bundle.path, "--compare", "odd", status=2)
     assert "--compare needs a TABLE and --base-url" in done.stderr
+
+
+def test_a_kind_that_no_model_can_be_asked_for_is_refused():
+    with pytest.raises(MmbmError, match=r"can't be asked for a labels: .* category, number, text"):
+        Question("Which?", "labels").text()

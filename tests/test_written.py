@@ -13,7 +13,7 @@ from PIL import Image
 from mmbm.config import Config
 from mmbm.data.table import open_table
 from mmbm.errors import TableError
-from mmbm.init import Found, Inferred, infer, report, to_yaml
+from mmbm.init import ColumnGuess, Inferred, infer, report, to_yaml
 from mmbm.kinds.column import build
 
 R = random.Random(3)
@@ -29,12 +29,12 @@ NOISE = column(lambda i: R.gauss(0, 1))
 LABEL = column(lambda i: R.choice("ny"))
 
 
-def as_input(cells: list, name: str = "x") -> Found:
+def as_input(cells: list, name: str = "x") -> ColumnGuess:
     inferred = infer(open_table({name: cells, "noise": NOISE, "label": LABEL}), ["label"])
     return inferred.inputs.get(name) or inferred.left_out[name]
 
 
-def as_target(cells: list) -> Found:
+def as_target(cells: list) -> ColumnGuess:
     return infer(open_table({"noise": NOISE, "x": cells}), ["x"]).targets["x"]
 
 

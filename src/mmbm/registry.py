@@ -52,6 +52,10 @@ class Kind:
     """What the numbers of its decoded cells are, for readers of an exported graph."""
     output_means: str = ""
     """What the numbers of its output are."""
+    infer_target: str = ""
+    """`infer` of a column that is to be answered."""
+    prompt: str = ""
+    """Asks a language model for it and reads the reply: a `mmbm.kinds.prompt.Prompt`."""
 
     def part(self, name: str) -> Any:
         """A part, imported. Raises LookupError if the kind has none."""

@@ -39,9 +39,6 @@ LEAST = 100
 SPLITS = ("train", "valid", "test")
 
 
-MEDIA = {"image", "audio"}
-
-
 class Data(NamedTuple):
     """Everything that training and evaluation need of a table."""
 

@@ -4,14 +4,13 @@ import re
 
 import numpy as np
 
-from mmbm.init.sample import Sample
+from mmbm.cells.names import counts_something, snake
+from mmbm.kinds.sample import Sample
 
 _WHO = re.compile(
     r"(^|_)(speaker|user|subject|patient|person|participant|contributor|session|driver|author|"
     r"block|customer|client|source_?clip|recording)(_?(id|no|nr|key|code|name))?$"
 )
-_COUNTED = re.compile(r"(^|_)(per|of|n|num|number|count|total|avg|mean|is|has|by|new|max|min)_")
-"""sessions_per_user counts, and is_patient answers: neither names anybody."""
 _ID = re.compile(r"(^|_)(id|ids|uuid|guid|key|hash|rowid|pk)$")
 _MAYBE_ID = re.compile(r"(^|_)(index|idx|no|nr|num|number|code|frame|row|serial)$")
 
@@ -25,11 +24,6 @@ def is_row_number(sample: Sample) -> bool:
     even = len(steps) > 0 and steps[0] != 0 and (steps == steps[0]).mean() >= 0.98
     gapless = sample.whole and numbers.max() - numbers.min() + 1 <= 1.02 * len(numbers)
     return bool(even or gapless)
-
-
-def snake(name: str) -> str:
-    """patientID and "Patient ID" -> patient_id."""
-    return re.sub(r"[\s.-]+", "_", re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name)).lower()
 
 
 def named_id(sample: Sample) -> bool:
@@ -46,11 +40,6 @@ def names_who(sample: Sample) -> bool:
     name = snake(sample.name)
     ids = sample.distinct > 2 and sample.repeats > 1
     return ids and bool(_WHO.search(name)) and not counts_something(name)
-
-
-def counts_something(name: str) -> bool:
-    """A name such as sessions_per_user, in lower case."""
-    return bool(_COUNTED.search(name))
 
 
 def named_key(sample: Sample) -> bool:

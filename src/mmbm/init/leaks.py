@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mmbm.init.sample import Sample
+from mmbm.kinds.sample import Sample
 
 NEARLY = 0.98
 """Right for so many of the held-out rows: nearly determined."""

@@ -9,9 +9,9 @@ import yaml
 
 from mmbm import files
 from mmbm.errors import ConfigError
-from mmbm.init.choose import Inferred
-from mmbm.init.found import Found, is_media
+from mmbm.init.inferred import Inferred
 from mmbm.init.pretrained import Weights
+from mmbm.kinds.guess import ColumnGuess
 
 MARK = "# init: "
 """Before the fingerprint of a config that nobody has edited since."""
@@ -82,8 +82,8 @@ def to_yaml(inferred: Inferred, config_path: Path) -> str:
     if inferred.warnings:
         lines += ["  # Look at:"]
         lines += [f"  # - {warning}" for warning in inferred.warnings]
-    if any(found.kind not in ("transcript", "contrastive") for found in inferred.targets.values()):
-        texts = any(found.kind == "text" for found in inferred.targets.values())
+    if any(found.target_spec.fuses for found in inferred.targets.values()):
+        texts = any(found.by_token for found in inferred.targets.values())
         few = "{kind: concat, dropout: 0.3}"
         fusion = "transformer" if texts else few if inferred.few else "concat"
         lines += ["", f"fusion: {fusion}"]
@@ -103,18 +103,18 @@ def _split(inferred: Inferred) -> list[str]:
     return lines + [f"  # {suggestion}." for suggestion in inferred.suggestions]
 
 
-def _columns(found: dict[str, Found]) -> list[str]:
+def _columns(found: dict[str, ColumnGuess]) -> list[str]:
     written = {f"  {_value(name)}: {_component(f)}": f.why for name, f in found.items()}
     width = min(60, max(len(line) for line in written))
     return [f"{line:<{width}}  # {why}" for line, why in written.items()]
 
 
-def _left_out(name: str, found: Found) -> str:
+def _left_out(name: str, found: ColumnGuess) -> str:
     back = f" To use it: {_value(name)}: {_component(found)}" if found.kind else ""
     return f"{name}: {found.why}.{back}"
 
 
-def _component(found: Found) -> str:
+def _component(found: ColumnGuess) -> str:
     return _value({"kind": found.kind, **found.options})
 
 
@@ -123,7 +123,7 @@ def _sharing(inferred: Inferred) -> list[str]:
     first: dict[str, str] = {}
     lines = []
     for name, found in inferred.inputs.items():
-        if not is_media(found) or "share_weights_with" in found.options:
+        if not found.may_share or "share_weights_with" in found.options:
             continue
         other = first.setdefault(_component(found), name)
         if other != name:

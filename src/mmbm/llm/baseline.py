@@ -12,7 +12,7 @@ from mmbm.inference.evaluate import collect, truths
 from mmbm.inference.predictor import measured
 from mmbm.kinds.answer import intervals
 from mmbm.llm.endpoint import Endpoint, read_reply
-from mmbm.llm.question import Question
+from mmbm.llm.question import Question, asked, prompt
 
 PROBABLE = {"auroc", "log_loss", "calibration_error"}
 """Metrics of probabilities, of which a text has none."""
@@ -52,8 +52,8 @@ def compare(
         replies = endpoint.ask(requests, len(numbers))
     said = [read_reply(question, reply) for reply in replies]
     errors = [why for _, why in said]
-    ours, theirs = own[whole][target], outputs(question, [value for value, _ in said])
-    known = np.array([e is None for e in errors]) | (question.kind != "number")
+    ours, theirs = own[whole][target], question.outputs([value for value, _ in said])
+    known = np.array([e is None for e in errors]) | question.prompt.without
     ours, theirs, truth = ours[known], theirs[known], truth[known]
     report = {
         "model": endpoint.model, "base_url": endpoint.base_url, "target": target,
@@ -70,7 +70,7 @@ def compare(
 
 
 def asked_of(bundle: Bundle, target: str | None, ask: str | None) -> tuple[str, Question]:
-    kinds = ("category", "number", "transcript", "text")
+    kinds = asked()
     targets = {n: spec.kind for n, spec in bundle.config.targets.items() if spec.kind in kinds}
     name = target or next(iter(targets), None)
     if name not in targets:
@@ -78,17 +78,6 @@ def asked_of(bundle: Bundle, target: str | None, ask: str | None) -> tuple[str, 
             f"A remote model is compared on a {', '.join(kinds)}; {bundle.path} has "
             f"{', '.join(targets) or 'none'}."
         )
-    kind = targets[name]
-    usual = "What is said?" if kind == "transcript" else f"What is the {name!r} of this?"
-    classes = tuple(bundle.values(name) or ()) if kind == "category" else ()
-    return name, Question(ask or usual, kind, classes)
-
-
-def outputs(question: Question, values: list[str | float | None]) -> np.ndarray:
-    """As an Answer reads its model's: of a category one-hot [N, C + 1], the last is no class."""
-    if question.kind == "category":
-        places = {name: i for i, name in enumerate(question.classes)}
-        return np.eye(len(places) + 1)[[places.get(v, len(places)) for v in values]]  # type: ignore
-    if question.kind == "number":
-        return np.array([np.nan if v is None else v for v in values], float)[:, None]
-    return np.array([v or "" for v in values], object)
+    how = prompt(targets[name])
+    classes = tuple(bundle.values(name) or ()) if how.closed else ()
+    return name, Question(ask or how.usual(name), targets[name], classes)

@@ -3,17 +3,19 @@
 import base64
 import io
 import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import soundfile
 from PIL import Image
 
+from mmbm import registry
 from mmbm.cells.media import locate, name_format, read
-from mmbm.data.prepare import MEDIA
 from mmbm.errors import BadCell
 from mmbm.kinds.category.column import name as name_of
 from mmbm.kinds.column import Cell
+from mmbm.kinds.prompt import tokens
 
 LARGEST = 20_000_000
 """Bytes of a picture or a sound that is sent."""
@@ -37,10 +39,11 @@ Part = tuple[dict[str, Any], Size]
 
 
 def part_of(kind: str, cell: Cell, root: Path | None, label: str) -> Part | None:
-    if kind in MEDIA:
+    if media := registry.kind(kind).media:
         where = locate(cell, root)
-        make = picture if kind == "image" else sound
-        return None if where is None else make(read(where, LARGEST))
+        if media not in PARTS:
+            raise BadCell(f"is a file of {media}, which no message carries")
+        return None if where is None else PARTS[media](read(where, LARGEST))
     if (text := written(cell)) is None:
         return None
     return {"type": "text", "text": label + text}, Size(tokens(label + text))
@@ -83,7 +86,5 @@ def sound(raw: bytes) -> Part:
     return {"type": "input_audio", "input_audio": data}, cost
 
 
-def tokens(text: str) -> int:
-    """Four letters, or a character of another script."""
-    plain = sum(map(str.isascii, text))
-    return len(text) - plain + -(-plain // 4)
+PARTS: dict[str, Callable[[bytes], Part]] = {"image/*": picture, "audio/*": sound}
+"""By media type."""

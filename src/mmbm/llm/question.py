@@ -1,21 +1,23 @@
 """What is asked of every row, and which answers there are: a row becomes messages."""
 
-import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from mmbm.data.prepare import MEDIA
+import numpy as np
+
+from mmbm import registry
 from mmbm.errors import BadCell, MmbmError
 from mmbm.kinds.column import Cell
-from mmbm.kinds.number import column as number
-from mmbm.llm.parts import Size, part_of, tokens
+from mmbm.kinds.prompt import Prompt, Value, tokens
+from mmbm.llm.parts import Size, part_of
 
 
 class Question(NamedTuple):
     """What is asked of every row, and which answers there are."""
 
     ask: str
-    kind: str  # category | number | transcript | text
+    kind: str  # one that has a prompt
     classes: tuple[str, ...] = ()
 
     @classmethod
@@ -28,33 +30,40 @@ class Question(NamedTuple):
             raise MmbmError(f"--classes {classes!r}: name at least two, with commas between.")
         return cls(ask, "category", names)
 
-    def text(self) -> str:
-        if self.kind == "category":
-            listed = json.dumps(self.classes, ensure_ascii=False)
-            return f"{self.ask}\nAnswer with one of these and nothing else: {listed}"
-        form = "one number and nothing else" if self.kind == "number" else "the words alone"
-        return f"{self.ask}\nAnswer with {form}."
+    @property
+    def prompt(self) -> Prompt:
+        """How its kind is asked for. Raises MmbmError: it can't be."""
+        return prompt(self.kind)
 
-    def read(self, said: str) -> str | float:
+    def text(self) -> str:
+        return f"{self.ask}\n{self.prompt.request(self.classes)}"
+
+    def read(self, said: str) -> Value:
         """The answer. Spaces, quotes and a full stop around it, and its case, don't count. Raises
         BadCell if it is none of those there are."""
-        whole = said.strip()
-        if self.kind in ("transcript", "text"):
-            return whole
-        bare = whole.strip(" \n\"'`*.。")
-        if self.kind == "number":
-            value = number.parse(bare)
-            if value is None:
-                raise BadCell("is no number")
-            return value
-        for fits in (lambda c: c in (whole, bare), lambda c: c.casefold() == bare.casefold()):
-            if len(found := [c for c in self.classes if fits(c)]) == 1:
-                return found[0]
-        raise BadCell("is none of the classes")
+        return self.prompt.read(said, self.classes)
 
     def length(self) -> int:
         """Tokens of an answer, about."""
-        return max(map(tokens, self.classes), default=5 if self.kind == "number" else 30)
+        return self.prompt.length(self.classes)
+
+    def outputs(self, values: Sequence[Value | None]) -> np.ndarray:
+        """As an Answer reads its model's."""
+        return self.prompt.outputs(values, self.classes)
+
+
+def prompt(kind: str) -> Prompt:
+    """Raises MmbmError: no language model can be asked for this kind."""
+    if not registry.kind(kind).prompt:
+        raise MmbmError(
+            f"A language model can't be asked for a {kind}: it is asked for a {', '.join(asked())}."
+        )
+    return registry.kind(kind).part("prompt")()
+
+
+def asked() -> list[str]:
+    """Kinds that a language model can be asked for."""
+    return sorted(name for name, kind in registry.kinds().items() if kind.prompt)
 
 
 def messages(
@@ -65,7 +74,7 @@ def messages(
 
     Raises BadCell of a medium that can't be read, and of a row in which there is nothing.
     """
-    several = sum(kind not in MEDIA for kind in kinds.values()) > 1
+    several = sum(not registry.kind(kind).media for kind in kinds.values()) > 1
     parts, size = [], Size(tokens(question.text()))
     for name, kind in kinds.items():
         try:

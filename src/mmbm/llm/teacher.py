@@ -15,8 +15,8 @@ from mmbm import files
 from mmbm.console import say
 from mmbm.data.table import Table, open_table
 from mmbm.errors import MmbmError, TableError
-from mmbm.init.kinds import look
-from mmbm.init.sample import Sample, sample_rows
+from mmbm.init.kinds import infer_kind
+from mmbm.kinds.sample import Sample, sample_rows
 from mmbm.llm.endpoint import Endpoint, Reply, read_reply
 from mmbm.llm.estimate import Estimate, estimate
 from mmbm.llm.parts import written
@@ -74,7 +74,7 @@ def shown(table: Table, column: str, show: list[str]) -> dict[str, str]:
     """The kinds of the columns that the model sees."""
     rows, kinds = sample_rows(table.rows), {}
     for name in show or [n for n in table.names if n not in (column, f"{column}.error")]:
-        found = look(Sample(table, name, rows))
+        found = infer_kind(Sample(table, name, rows))
         if found.kind or show:
             kinds[name] = found.kind or "text"
         else:

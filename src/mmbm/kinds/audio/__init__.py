@@ -13,4 +13,5 @@ KIND = Kind(
     check="mmbm.kinds.audio.check:odd_sounds",
     input_means="samples at spec.sample_rate hertz, one channel, full scale 32767, padded with "
     "zeros",
+    infer="mmbm.kinds.audio.infer:infer",
 )

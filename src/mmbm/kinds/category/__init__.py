@@ -11,4 +11,7 @@ KIND = Kind(
     answer="mmbm.kinds.category.answer:CategoryAnswer",
     input_means="1, 2, … for state.values in order; 0 for any other value",
     output_means="probability of each of `values`, in order",
+    infer="mmbm.kinds.category.infer:infer",
+    infer_target="mmbm.kinds.category.infer:infer_target",
+    prompt="mmbm.kinds.category.prompt:CategoryPrompt",
 )

@@ -11,4 +11,5 @@ KIND = Kind(
     media="image/*",
     message="image_url",
     input_means="pixels, row by row, of the picture resized as `spec` says",
+    infer="mmbm.kinds.image.infer:infer",
 )

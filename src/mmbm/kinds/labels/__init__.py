@@ -11,4 +11,6 @@ KIND = Kind(
     answer="mmbm.kinds.labels.answer:LabelsAnswer",
     input_means="1 where the row has the label, in the order of state.values",
     output_means="probability that the row has each of `values`, in order",
+    infer="mmbm.kinds.labels.infer:infer",
+    infer_target="mmbm.kinds.labels.infer:infer_target",
 )

@@ -12,4 +12,7 @@ KIND = Kind(
     input_means="the number in its own unit; its signed logarithm, sign(x)·log(1+|x|), with "
     "spec.log",
     output_means="the number in its own unit",
+    infer="mmbm.kinds.number.infer:infer",
+    infer_target="mmbm.kinds.number.infer:infer_target",
+    prompt="mmbm.kinds.number.prompt:NumberPrompt",
 )

@@ -13,4 +13,7 @@ KIND = Kind(
     answer="mmbm.kinds.text.answer:TextAnswer",
     message="text",
     input_means="token ids of state.tokenizer (a tokenizer.json), padded with zeros",
+    infer="mmbm.kinds.text.infer:infer",
+    infer_target="mmbm.kinds.text.infer:infer_target",
+    prompt="mmbm.kinds.text.prompt:TextPrompt",
 )

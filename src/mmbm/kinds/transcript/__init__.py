@@ -10,4 +10,6 @@ KIND = Kind(
     check_target="mmbm.kinds.transcript.check:check",
     output_means="probability of each of `values`, in order, at every place of the sound; the "
     "first is CTC's blank, and where all are zero there is no sound any more",
+    infer_target="mmbm.kinds.transcript.infer:infer_target",
+    prompt="mmbm.kinds.transcript.prompt:TranscriptPrompt",
 )

@@ -4,6 +4,7 @@ import numpy as np
 
 from mmbm.errors import BadCell
 from mmbm.kinds.column import Description, Storage
+from mmbm.kinds.guess import ColumnGuess
 
 NUMBER = r"[+-]?\d+(\.\d+)?"
 POINT = re.compile(rf"\s*{NUMBER}\s*,\s*{NUMBER}\s*")
@@ -53,8 +54,6 @@ class PointColumn:
 
 def infer(sample):
     """Points, if all values are written as some."""
-    from mmbm.init.found import ColumnGuess
-
     if sample.values and all(POINT.fullmatch(value) for value in sample.values):
         return ColumnGuess("point", f"points of a plane, such as {sample.values[0]}")
     return None

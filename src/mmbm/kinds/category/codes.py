@@ -1,13 +1,16 @@
-"""What the numbers of a column are like: a long tail, codes, a scale or numbered classes."""
+"""Whole numbers that name something: codes, and numbered classes rather than a scale."""
 
 import re
 from collections import Counter
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mmbm.init.dates import dates_as_numbers
-from mmbm.init.identifiers import counts_something, snake
-from mmbm.init.sample import Sample
+from mmbm.cells.dates import dates_as_numbers
+from mmbm.cells.names import counts_something, snake
+
+if TYPE_CHECKING:
+    from mmbm.kinds.sample import Sample
 
 CLASSES = 20
 """Whole numbers that count from 0 or 1 may be classes if they are at most so many."""
@@ -34,48 +37,13 @@ _SCALE = re.compile(
 )
 
 
-# ── long tails ───────────────────────────────────────────────────────────────────────────────────
-
-
-def long_tail(numbers: np.ndarray) -> str:
-    """How the logarithm (of a number below zero the signed one) straightens a long tail; empty if
-    it doesn't, or if there is none."""
-    if len(numbers) < 20 or np.ptp(numbers) == 0:
-        return ""
-    logs = np.sign(numbers) * np.log1p(np.abs(numbers))
-    before, after = _skewness(numbers), _skewness(logs)
-    far, most = np.quantile(np.abs(numbers), [0.5, 0.99])
-    if most < 3 * far:
-        return ""
-    below = numbers.min() < 0
-    if numbers.min() <= 0 and _in_two_heaps(logs):
-        return ""
-    straight = abs(before) > 1.5 and abs(after) < min(1.1, 0.5 * abs(before))
-    wide = not below and far > 0 and most > 20 * far
-    if not straight and not wide:
-        return ""
-    return f"a long tail (skewness {before:.1f}, of the logarithms {after:.1f})"
-
-
-def _skewness(numbers: np.ndarray) -> float:
-    middle = numbers - numbers.mean()
-    return float((middle**3).mean() / max(float(middle.std()) ** 3, 1e-300))
-
-
-def _in_two_heaps(logs: np.ndarray) -> bool:
-    """Zeros apart from the rest, or gains apart from losses: two points have a kurtosis of 1, equal
-    shares of all 1.8."""
-    middle = logs - logs.mean()
-    return bool((middle**4).mean() < 1.8 * (middle**2).mean() ** 2)
-
-
 # ── codes ────────────────────────────────────────────────────────────────────────────────────────
 
 
-def are_codes(sample: Sample) -> str:
+def are_codes(sample: "Sample") -> str:
     """Why whole numbers are codes, such as of zips and products, that measure nothing; empty if
     they aren't. By their values; the name is a hint where these leave it open."""
-    numbers = sample.numbers[np.isfinite(sample.numbers)]
+    numbers = sample.finite
     if not sample.is_whole or sample.written.options.keys() - {"missing"} or len(numbers) < 20:
         return ""
     values, counts = np.unique(numbers, return_counts=True)
@@ -136,6 +104,12 @@ def least_count(counts: Counter[str]) -> int:
 
 
 # ── scales and numbered classes ──────────────────────────────────────────────────────────────────
+
+
+def may_be_classes(sample: "Sample", different: int) -> bool:
+    """Whole numbers without a unit, each in four rows or more."""
+    unit = sample.written.options.get("unit")
+    return sample.is_whole and not unit and len(sample.finite) >= 4 * different
 
 
 def are_classes(name: str, values: np.ndarray, counts: np.ndarray) -> str:

@@ -1,16 +1,18 @@
-"""Labels: lists, or several of them in one string."""
+"""A column of labels: lists, or several of them in one string."""
 
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mmbm.cells.lists import is_list, items
 from mmbm.cells.values import describe, is_labels
 from mmbm.errors import BadCell
-from mmbm.init.found import MOSTLY, Found
-from mmbm.init.numbers import NEARLY
-from mmbm.init.sample import Sample
+from mmbm.kinds.guess import MOSTLY, ColumnGuess
+from mmbm.kinds.number.written import NEARLY
+
+if TYPE_CHECKING:
+    from mmbm.kinds.sample import Sample
 
 SEPARATORS = (";", "|", ",", "；", "，", "、", "/", "&", "+", "\n", "::", "#")
 SURE = (";", "|")
@@ -21,18 +23,14 @@ FEW, LONGEST = 500, 40
 """Labels in one string, and the characters of one: more are text."""
 
 
-def lists(sample: Sample) -> Found:
-    """Cells that are lists."""
-    cells = [cell for cell in sample.present if isinstance(cell, list)]
-    longest = max(cells, key=len)
-    if not all(is_labels(cell) for cell in cells) or _is_vector(cells):
-        return Found(None, f"its cells are no single values, the first is {describe(longest)}")
-    return labels(cells, {})
+def infer(sample: "Sample") -> ColumnGuess | None:
+    return lists(sample) if sample.part(list) >= MOSTLY else separated(sample)
 
 
-def with_empty(sample: Sample, found: Found) -> Found:
+def infer_target(sample: "Sample") -> ColumnGuess | None:
     """Labels to answer, with a note on what empty cells mean."""
-    if found.kind != "labels":
+    found = infer(sample)
+    if found is None or found.kind is None:
         return found
     unknown = sum(cell is None or cell != cell for cell in sample.cells)
     none = sum(cell in ("", []) for cell in sample.cells)
@@ -51,6 +49,16 @@ def with_empty(sample: Sample, found: Found) -> Found:
     return replace(found, why=why, notes=notes)
 
 
+def lists(sample: "Sample") -> ColumnGuess:
+    """Cells that are lists."""
+    cells = [cell for cell in sample.present if isinstance(cell, list)]
+    longest = max(cells, key=len)
+    if not all(is_labels(cell) for cell in cells) or _is_vector(cells):
+        why = f"its cells are no single values, the first is {describe(longest)}"
+        return ColumnGuess(None, why)
+    return labels(cells, {})
+
+
 def _is_vector(cells: Sequence[list]) -> bool:
     """Numbers by place: zeros and ones, or many different whole ones in lists of one length."""
     plain = all(isinstance(i, int | float) and not isinstance(i, bool) for c in cells for i in c)
@@ -61,7 +69,7 @@ def _is_vector(cells: Sequence[list]) -> bool:
     return different <= {0, 1} or (max(lengths) > 3 and len(different) > 2 * max(lengths))
 
 
-def separated(sample: Sample) -> Found | None:
+def separated(sample: "Sample") -> ColumnGuess | None:
     """Labels in one string, if a small vocabulary is combined in many ways."""
     texts = [cell for cell in sample.present if isinstance(cell, str)]
     if not texts:
@@ -98,7 +106,7 @@ def _combined(parts: list[list[str]]) -> bool:
     return sum(len(p) > 1 for p in places.values()) > 0.5 * len(places)
 
 
-def _written(texts: list[str]) -> Found | None:
+def _written(texts: list[str]) -> ColumnGuess | None:
     """Lists as Python or JSON write them."""
     rows, wrong = [], 0
     for text in texts:
@@ -108,10 +116,10 @@ def _written(texts: list[str]) -> Found | None:
             wrong += 1
     if wrong > (1 - NEARLY) * len(texts):
         if all(text.lstrip()[0] in "[{" and "{" in text for text in texts[:20] if is_list(text)):
-            return Found(None, f"JSON objects written as text, such as {texts[0][:40]}")
+            return ColumnGuess(None, f"JSON objects written as text, such as {texts[0][:40]}")
         return None
     if rows and all(_is_float(item) for row in rows for item in row) and _long(rows):
-        return Found(None, f"lists of {len(rows[0])} numbers written as text (an embedding?)")
+        return ColumnGuess(None, f"lists of {len(rows[0])} numbers written as text (an embedding?)")
     return labels(rows, {"format": "list"})
 
 
@@ -128,13 +136,13 @@ def _is_float(text: str) -> bool:
     return True
 
 
-def labels(rows: Sequence[list[Any]], options: dict[str, Any]) -> Found:
+def labels(rows: Sequence[list[Any]], options: dict[str, Any]) -> ColumnGuess:
     names = Counter(str(label) for row in rows for label in row)
     mean = names.total() / max(1, len(rows))
     if not names:
-        return Found(None, "lists that are all empty")
+        return ColumnGuess(None, "lists that are all empty")
     if all(sorted(map(str, row)) == sorted(map(str, rows[0])) for row in rows):
-        return Found(None, f"the same in every row: {', '.join(map(str, rows[0]))[:40]}")
+        return ColumnGuess(None, f"the same in every row: {', '.join(map(str, rows[0]))[:40]}")
     if len(names) > LABELS or (len(names) > 50 and len(names) > 0.8 * names.total()):
-        return Found(None, f"lists of {len(names)} different things, too many for labels")
-    return Found("labels", f"{len(names)} labels, {mean:.1f} in a row", options)
+        return ColumnGuess(None, f"lists of {len(names)} different things, too many for labels")
+    return ColumnGuess("labels", f"{len(names)} labels, {mean:.1f} in a row", options)

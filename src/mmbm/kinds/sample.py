@@ -3,17 +3,21 @@
 import copy
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mmbm.cells.media import is_encoded
 from mmbm.cells.notation import Notation
-from mmbm.data.table import Table
 from mmbm.errors import BadCell
-from mmbm.init import numbers
 from mmbm.kinds.category.column import name as name_of
 from mmbm.kinds.column import Cell
+from mmbm.kinds.number import written
 from mmbm.kinds.number.column import parse
+from mmbm.kinds.opened import Files, open_some
+
+if TYPE_CHECKING:
+    from mmbm.data.table import Table
 
 ROWS = 20_000
 """Enough to see a value that one row in a thousand has; read in about a second."""
@@ -28,7 +32,7 @@ LONGEST = 4000
 class Sample:
     """Cells of one column at `rows`; what is derived from them is made once, when asked for."""
 
-    def __init__(self, table: Table, name: str, rows: np.ndarray):
+    def __init__(self, table: "Table", name: str, rows: np.ndarray):
         if table.column(name).nbytes / table.rows > BIG_CELL:
             rows = rows[np.linspace(0, len(rows) - 1, min(len(rows), BIG_ROWS)).astype(int)]
         self.name = name
@@ -70,9 +74,9 @@ class Sample:
         return len(set(self.values))
 
     @cached_property
-    def written(self) -> numbers.Written:
+    def written(self) -> written.Written:
         """How its numbers are written, if it has any."""
-        return numbers.find(self.present)
+        return written.find(self.present)
 
     @cached_property
     def numbers(self) -> np.ndarray:
@@ -95,20 +99,33 @@ class Sample:
             isinstance(c, bool) or (isinstance(c, str) and _is_code(c.strip()))
             for c in self.present
         )
-        if not found or codes >= (1 - numbers.NEARLY) * found:
+        if not found or codes >= (1 - written.NEARLY) * found:
             return False
         others = sum(not isinstance(c, str | int | float) for c in self.present)
         wrong = (len(self.wrong) + others) / (found + len(self.wrong) + others)
-        if wrong <= 1 - numbers.NEARLY:
+        if wrong <= 1 - written.NEARLY:
             return True
         many = len(np.unique(self.numbers[np.isfinite(self.numbers)])) > MANY
-        return bool(wrong <= 1 - numbers.LARGELY and many)
+        return bool(wrong <= 1 - written.LARGELY and many)
 
     @cached_property
     def is_whole(self) -> bool:
         """All numbers are integers."""
-        finite = self.numbers[np.isfinite(self.numbers)]
-        return self.is_number and bool((finite == np.rint(finite)).all())
+        return self.is_number and bool((self.finite == np.rint(self.finite)).all())
+
+    @property
+    def finite(self) -> np.ndarray:
+        """Its numbers, without those that are none."""
+        return self.numbers[np.isfinite(self.numbers)]
+
+    @cached_property
+    def files(self) -> Files:
+        """What was found in some of the files that its cells name or hold."""
+        return open_some(self)
+
+    def part(self, *types: type) -> float:
+        """Of the cells that aren't blank, those of these types."""
+        return sum(isinstance(c, types) for c in self.present) / max(1, len(self.present))
 
     @property
     def repeats(self) -> float:

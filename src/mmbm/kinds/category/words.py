@@ -9,8 +9,8 @@ from typing import NamedTuple
 import yaml
 
 from mmbm.cells.spelling import all_truth, truth
-from mmbm.init.numbers import MARKS
 from mmbm.kinds.category.column import Spellings, joined_truths
+from mmbm.kinds.number.written import MARKS
 
 # Written by programs where there is nothing: nobody means them.
 MACHINE = frozenset(
