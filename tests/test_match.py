@@ -113,9 +113,9 @@ def test_a_row_with_one_cell_is_embedded_and_compared_with_nothing(bundle, table
     row = next(row for row in told if row["photo"])
     (answer,) = bundle.predict({"photo": row["photo"]}, root=table.parent, embeddings=True)
     assert answer["alike"] is None
-    assert "alike.embedding.en" not in answer
+    assert answer["alike.embedding.en"] is None
     (empty,) = bundle.predict({}, embeddings=True)
-    assert empty == {"alike": None, "error": None}
+    assert set(empty.values()) == {None}
 
 
 def test_an_embedding_does_not_depend_on_the_rows_other_cells(bundle, table, told):
@@ -146,6 +146,28 @@ def test_embeddings_are_written_to_files(bundle, table, told, tmp_path):
     assert json.loads(read["alike.embedding.en"]) == pytest.approx(expected)
     frame = pyarrow.parquet.read_table(tmp_path / "a.parquet").to_pylist()
     assert frame[0]["alike.embedding.en"] == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize("first", ["zh", "en", None])
+def test_embeddings_of_rows_with_absent_cells_are_written_to_files(bundle, told, tmp_path, first):
+    rows = [
+        {"en": "a red circle on the right"},
+        {"zh": next(row["zh"] for row in told if row["zh"])},
+        {},
+    ]
+    rows = sorted(rows, key=lambda row: next(iter(row), None) != first)
+    answers = bundle.predict(rows, embeddings=True)
+    for name in ("a.csv", "a.parquet"):
+        assert write_rows(iter(answers), tmp_path / name) == 0
+    with (tmp_path / "a.csv").open(encoding="utf-8") as file:
+        read = list(csv.DictReader(file))
+    frame = pyarrow.parquet.read_table(tmp_path / "a.parquet").to_pylist()
+    for i, answer in enumerate(answers):
+        for column in COLUMNS:
+            name = f"alike.embedding.{column}"
+            said = json.loads(read[i][name]) if read[i][name] else None
+            for z in (said, frame[i][name]):
+                assert z == (answer[name] and pytest.approx(answer[name], abs=1e-6))
 
 
 def test_golden_rows_hold_embeddings(bundle):

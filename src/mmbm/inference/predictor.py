@@ -69,8 +69,9 @@ def predict(
     abstain_below: below it, the answer is "not sure".
     explain: add `TARGET.attribution.MODALITY`, the exact Shapley value of each modality for the
         answer's probability (or the number), and `TARGET.attribution.prior`, which they start from.
-    embeddings: of a contrastive target, add `TARGET.embedding.COLUMN` for every column that
-        the row has. (Its `TARGET` is the mean cosine similarity of the row's own cells.)
+    embeddings: of a contrastive target, add `TARGET.embedding.COLUMN` for every column, None
+        where the row's cell is absent. (Its `TARGET` is the mean cosine similarity of the row's
+        own cells.)
     """
     if not 0 <= abstain_below <= 1:
         raise MmbmError(f"abstain_below is a probability, from 0 to 1 (given: {abstain_below}).")

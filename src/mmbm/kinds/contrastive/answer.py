@@ -33,13 +33,15 @@ class ContrastiveAnswer:
 
     def rows(self, output: np.ndarray) -> list[dict[str, Any]]:
         """`value` is the mean cosine similarity of the row's own cells, None where it has fewer
-        than two; `embeddings` those of its cells."""
+        than two; `embeddings` those of its cells, None where one is absent."""
         return [self._row(z) for z in output]
 
     def _row(self, z: np.ndarray) -> dict[str, Any]:  # [M, D]
         there = [i for i in range(len(z)) if z[i].any()]
         alike = [float(z[i] @ z[j]) for i, j in combinations(there, 2)]
-        embeddings = {name: z[i].tolist() for i, name in enumerate(self.columns) if i in there}
+        embeddings = {
+            name: z[i].tolist() if i in there else None for i, name in enumerate(self.columns)
+        }
         return {"value": float(np.mean(alike)) if alike else None, "embeddings": embeddings}
 
     def read(self, output: np.ndarray) -> np.ndarray:

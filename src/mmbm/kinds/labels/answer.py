@@ -18,10 +18,16 @@ class LabelsAnswer:
     def __init__(self, spec: LabelsTarget, column: Column):
         self.values = shown(column.state)
         self.names = [text(value) for value in self.values]
-        self.separator = spec.separator
+        self.separator, self.format = spec.separator, spec.format
         rows = max(column.state.get("rows", 0), 1)
         self.frequency = np.array(column.state.get("counts", []), float) / rows
         self.threshold = spec.threshold
+
+    @property
+    def joined_by(self) -> str | None:
+        """The text between labels in a csv; None where that would not read back: a list then."""
+        plain = self.format == "separated" and not any(self.separator in n for n in self.names)
+        return self.separator if plain else None
 
     def rows(self, output: np.ndarray) -> list[dict[str, Any]]:
         """`confidence` is how sure the least sure label is, said or not said."""
@@ -75,7 +81,7 @@ class LabelsAnswer:
         scores = 2 * np.cumsum(frequency[order]) / (np.arange(1, len(order) + 1) + frequency.sum())
         said = np.zeros(len(order))
         said[order[: int(scores.argmax()) + 1]] = 1.0
-        return ";".join(n for n, one in zip(self.names, said) if one), said
+        return self.separator.join(n for n, one in zip(self.names, said) if one), said
 
     def losses(self, output: np.ndarray, truth: np.ndarray) -> np.ndarray:
         """Mean negative log-likelihood of the labels of each row [N]."""
