@@ -16,6 +16,8 @@ class TargetSpec(Spec):
     """Its answer is mixed of the fused one and what each modality says alone."""
     has_cells: ClassVar[bool] = True
     """Is a column of the table itself."""
+    windowed: ClassVar[bool] = False
+    """Has a part in each window of a long recording, so that those of all can be joined."""
     task: ClassVar[str] = ""
     """multiclass, regression or multilabel: what an ensemble of members learns. Empty where the
     network alone answers."""
@@ -87,6 +89,7 @@ class TranscriptTarget(TargetSpec):
     """Weight of the language model's log-probability."""
     token_insertion_bonus: float = 1.0
     """Added to the log-score for every token, since a language model likes short texts."""
+    windowed: ClassVar[bool] = True
     fuses: ClassVar[bool] = False
     mixes: ClassVar[bool] = False
 
