@@ -52,6 +52,26 @@ def main() -> None:
         raise
 
 
+def show_version(asked: bool) -> None:
+    if asked:
+        from mmbm import __version__
+
+        print(f"mmbm {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=show_version, is_eager=True, help="Show the version and exit."
+        ),
+    ] = False,
+) -> None:
+    pass
+
+
 @app.command()
 def init(
     table: Annotated[
@@ -469,6 +489,18 @@ def package(
 
     write(load(bundle, verify=True), output, name, wheel)
     say(f"Wrote {output}. Next: docker compose -f {output / 'compose.yaml'} up --build")
+
+
+@app.command()
+def doctor(json_: Json = False) -> None:
+    """What is installed here, what is missing for which ability, and how to get it."""
+    from mmbm.doctor import examine, show
+
+    found = examine()
+    if json_:
+        print(json.dumps(found, ensure_ascii=False))
+    else:
+        show(found)
 
 
 @app.command()
