@@ -80,7 +80,7 @@ def test_a_second_prepare_decodes_nothing(folder, decoded):
 @pytest.mark.parametrize(
     "change",
     [{"inputs__photo__encoder": "transformer"}, {"inputs__photo__augment": "{flip: true}"},
-     {"train__epochs": 9}, {"train__batch": 4}, {"fusion": "gated"}],
+     {"train__epochs": 9}, {"train__batch_size": 4}, {"fusion": "gated"}],
     ids=str,
 )  # fmt: skip
 def test_settings_that_do_not_change_decoding_decode_nothing(folder, decoded, change):

@@ -51,6 +51,19 @@ def locate(cell: Any, root: Path | None, max_bytes: int | None = None) -> bytes 
     return paths.find(cell, root)
 
 
+def remote_url(cell: Any) -> str | None:
+    """The URL that `locate` would read for this cell, over the network or out of an archive; None
+    where it would read none."""
+    while isinstance(cell, dict | list | tuple):
+        if isinstance(cell, dict):
+            cell = cell.get("path") if cell.get("bytes") is None else None
+        else:
+            cell = cell[0] if len(cell) == 1 else None
+    if not isinstance(cell, str) or cell.strip()[:5].lower() == "data:":
+        return None
+    return cell.strip() if urls.is_remote(cell) else None
+
+
 def is_encoded(text: str) -> bool:
     """Base64 of an image or audio file, by how it begins; no path is that long."""
     return len(text) > 64 and bool(_ENCODED.match(text)) and " " not in text[:64]

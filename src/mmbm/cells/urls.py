@@ -45,6 +45,11 @@ def is_url(text: str) -> bool:
     return bool(_URL.match(text.strip().strip(paths.QUOTES)))
 
 
+def is_remote(text: str) -> bool:
+    """A URL of anything but a local file."""
+    return is_url(text) and not paths.tidy(text).lower().startswith(_LOCAL)
+
+
 def read(url: str, root: Path, max_bytes: int) -> bytes | Path:
     """At most `max_bytes` + 1 bytes, so that the caller sees what is too long; of a file: URL its
     path. A local file in the URL is relative to `root`. Raises BadCell."""

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mmbm import files
-from mmbm.cells.media import locate
+from mmbm.cells.media import locate, remote_url
 from mmbm.config import Config, LabelsTarget, MediaSpec
 from mmbm.console import heartbeat, stage
 from mmbm.data import unseen
@@ -324,18 +324,24 @@ def write_quarantine(
     """One line per cell that can't be decoded: row (1 is the first), column, path, reason."""
     if path is None:
         return
+    media = {name for name, spec in config.inputs.items() if spec.kind in MEDIA}
+    rows: dict[str, list[int]] = {}
+    for row, name in bad:
+        rows.setdefault(name, []).append(row)
+    cells = {name: table.cells(name, np.array(rows[name])) for name in rows.keys() & media}
     with files.written(path) as part, part.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(["row", "column", "path", "reason"])
         for row, name in bad:
-            cell = next(table.cells(name, np.array([row])))
-            media = name in config.inputs and config.inputs[name].kind in MEDIA
-            place = resolved(cell, table) if media else ""
+            place = resolved(next(cells[name]), table) if name in cells else ""
             writer.writerow([row + 1, name, place, stores[name].reasons[row]])
 
 
 def resolved(cell: Cell, table: Table) -> str:
-    """The path a media cell leads to; empty where the cell holds the data itself."""
+    """The path a media cell leads to; empty where the cell holds the data itself, or a URL, which
+    is not read for it."""
+    if remote_url(cell):
+        return ""
     try:
         place = locate(cell, table.root)
     except BadCell:
