@@ -91,7 +91,7 @@ def test_settings_that_do_not_change_decoding_decode_nothing(folder, decoded, ch
 
 @pytest.mark.parametrize(
     "change",
-    [{"inputs__photo__size": 10}, {"inputs__photo__channels": 1}, {"inputs__photo__fit": "pad"}],
+    [{"inputs__photo__size": 10}, {"inputs__photo__channels": 1}, {"inputs__photo__resize": "pad"}],
     ids=str,
 )
 def test_settings_that_change_decoding_decode_again(folder, decoded, change):

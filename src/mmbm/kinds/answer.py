@@ -14,6 +14,9 @@ from mmbm.registry import ANSWERS, find
 NOT_SURE = "not sure"
 """The answer whose confidence is too low."""
 
+DRAWS = 1000
+"""Bootstrap samples of an interval."""
+
 
 class Metric(NamedTuple):
     """A metric's name and which way is better."""
@@ -39,6 +42,11 @@ class Answer(Protocol):
 
     def read(self, output: np.ndarray) -> np.ndarray:
         """What is measured of an output [N, …]: all of it, or of a transcript the texts."""
+        ...
+
+    def decided(self, output: np.ndarray) -> np.ndarray:
+        """What `main_score` needs of an output as read, and no more: of many rows that is far
+        less. `main_score` takes it in its place."""
         ...
 
     def truth(self, target: Arrays) -> tuple[np.ndarray, np.ndarray]:
@@ -80,12 +88,16 @@ def sklearn_metrics() -> Any:
 
 def intervals(answer: Answer, output: np.ndarray, truth: np.ndarray) -> dict[str, list[float]]:
     """95 % bootstrap intervals (percentile method, Efron 1979) over the rows: `interval`, of the
-    main metric, and `METRIC_interval` of each in `also`."""
-    draws = np.random.default_rng(0).integers(0, len(truth), (1000, len(truth)))
-    named = {"interval": answer.main_score}
-    named |= {f"{name}_interval": metric for name, metric in answer.also.items()}
-    found = {}
-    for name, metric in named.items():
-        scores = [metric(output[rows], truth[rows]) for rows in draws]
-        found[name] = [float(x) for x in np.nanquantile(scores, [0.025, 0.975])]
-    return found
+    main metric, and `METRIC_interval` of each in `also`. One sample is in memory at a time."""
+    named = {"interval": (answer.main_score, answer.decided(output))}
+    named |= {f"{name}_interval": (metric, output) for name, metric in answer.also.items()}
+    scores: dict[str, list[float]] = {name: [] for name in named}
+    generator = np.random.default_rng(0)
+    for _ in range(DRAWS):
+        rows = generator.integers(0, len(truth), len(truth))
+        for name, (metric, measured) in named.items():
+            scores[name].append(metric(measured[rows], truth[rows]))
+    return {
+        name: [float(x) for x in np.nanquantile(some, [0.025, 0.975])]
+        for name, some in scores.items()
+    }

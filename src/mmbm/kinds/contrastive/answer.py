@@ -47,6 +47,9 @@ class ContrastiveAnswer:
     def read(self, output: np.ndarray) -> np.ndarray:
         return output
 
+    def decided(self, output: np.ndarray) -> np.ndarray:
+        return output
+
     def truth(self, target: Arrays) -> tuple[np.ndarray, np.ndarray]:
         return target.values, target.present  # [N, M] keys, 0 where a cell is absent
 

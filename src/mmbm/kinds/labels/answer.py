@@ -43,11 +43,14 @@ class LabelsAnswer:
     def read(self, output: np.ndarray) -> np.ndarray:
         return output
 
+    def decided(self, output: np.ndarray) -> np.ndarray:
+        return output if output.dtype == bool else output >= self.threshold
+
     def truth(self, target: Arrays) -> tuple[np.ndarray, np.ndarray]:
         return target.values.astype(np.int64), target.present
 
     def main_score(self, output: np.ndarray, truth: np.ndarray) -> float:
-        said = output >= self.threshold
+        said = self.decided(output)
         both = (said & (truth == 1)).sum()
         total = said.sum() + truth.sum()
         return float(2 * both / total) if total else 1.0

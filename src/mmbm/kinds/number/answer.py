@@ -24,6 +24,9 @@ class NumberAnswer:
     def read(self, output: np.ndarray) -> np.ndarray:
         return output
 
+    def decided(self, output: np.ndarray) -> np.ndarray:
+        return output
+
     def truth(self, target: Arrays) -> tuple[np.ndarray, np.ndarray]:
         return self._unit(target.values), target.present
 

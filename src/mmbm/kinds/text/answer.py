@@ -43,6 +43,9 @@ class TextAnswer:
         """The texts [N]: all that is measured."""
         return np.array([self.text(row) for row in output], object)
 
+    def decided(self, output: np.ndarray) -> np.ndarray:
+        return output
+
     def truth(self, target: Arrays) -> tuple[np.ndarray, np.ndarray]:
         rows = zip(target.values, target.lengths)
         texts = [self.column.text(ids[1 : length - 1].tolist()) for ids, length in rows]
