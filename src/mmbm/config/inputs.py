@@ -1,6 +1,6 @@
 """`inputs`: one spec per kind of column."""
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import BeforeValidator, Discriminator, Field, PositiveInt, Tag, model_validator
 
@@ -45,6 +45,7 @@ class TextAugment(Spec):
 
 
 class MediaSpec(Spec):
+    not_decoding: ClassVar = frozenset({"encoder", "augment", "share_weights_with"})
     share_weights_with: str | None = None
     """Share all weights with this input (of the same kind and options)."""
     max_bytes: PositiveInt = 100_000_000
@@ -98,6 +99,7 @@ class WindowsSpec(Spec):
 
 class AudioSpec(MediaSpec):
     kind: Literal["audio"] = "audio"
+    not_decoding: ClassVar = frozenset({"n_mels", "normalize"})
     sample_rate: PositiveInt = 16000
     """Samples per second after decoding."""
     gain: Positive = 1.0
@@ -200,6 +202,7 @@ class TextSpec(MediaSpec):
 
 class NumberSpec(WrittenSpec):
     kind: Literal["number"] = "number"
+    not_decoding: ClassVar = frozenset({"bins", "group"})
     log: bool = False
     """Take sign(x)·log(1+|x|) first: for counts, prices and other long tails."""
     bins: Annotated[int, Field(ge=2, le=256)] = 16
@@ -210,6 +213,7 @@ class NumberSpec(WrittenSpec):
 
 class CategorySpec(Spec):
     kind: Literal["category"] = "category"
+    not_decoding: ClassVar = frozenset({"group"})
     min_count: PositiveInt = 1
     """Values seen less often than this in the train split are grouped as one rare value."""
     max_values: PositiveInt = 10_000
@@ -220,6 +224,7 @@ class CategorySpec(Spec):
 
 class LabelsSpec(Spec):
     kind: Literal["labels"] = "labels"
+    not_decoding: ClassVar = frozenset({"group"})
     separator: Annotated[str, Field(min_length=1)] = ";"
     """Between labels in a cell that is one string; a list in a cell needs none."""
     format: Literal["separated", "list"] = "separated"

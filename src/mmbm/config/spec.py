@@ -1,6 +1,6 @@
 """What all options share: unknown keys are refused, and a kind may stand alone."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
@@ -24,6 +24,15 @@ Size = Literal["tiny", "small", "base"]
 
 class Spec(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+    not_decoding: ClassVar[frozenset[str]] = frozenset()
+    """Options of a column that don't change what its cells decode to, besides those that its
+    parents name. A change of any other option decodes the column anew."""
+
+    def decoding(self) -> dict[str, Any]:
+        """The options that change what a cell decodes to, as JSON has them."""
+        parents = type(self).__mro__
+        others = frozenset().union(*(vars(one).get("not_decoding", ()) for one in parents))
+        return {k: v for k, v in self.model_dump(mode="json").items() if k not in others}
 
     @model_validator(mode="before")
     @classmethod

@@ -8,6 +8,7 @@ from mmbm.config.spec import Fraction, Marks, Positive, Size, Spec, WrittenSpec,
 
 
 class TargetSpec(Spec):
+    not_decoding: ClassVar = frozenset({"weight"})
     weight: Positive = 1.0
     """This target's part of the training loss."""
     fuses: ClassVar[bool] = True
@@ -27,6 +28,7 @@ class CategoryTarget(TargetSpec):
     """One class out of several: softmax cross-entropy."""
 
     kind: Literal["category"] = "category"
+    not_decoding: ClassVar = frozenset({"class_weights", "label_smoothing", "decision"})
     task: ClassVar = "multiclass"
     class_weights: Literal["none", "balanced"] = "none"
     label_smoothing: Fraction = 0.0
@@ -44,6 +46,7 @@ class NumberTarget(TargetSpec, WrittenSpec):
     """A number, standardised inside, answered in its own unit."""
 
     kind: Literal["number"] = "number"
+    not_decoding: ClassVar = frozenset({"loss"})
     task: ClassVar = "regression"
     loss: Literal["mse", "l1", "huber"] = "mse"
     log: bool = False
@@ -54,6 +57,7 @@ class LabelsTarget(TargetSpec):
     """Any number of labels: one binary cross-entropy each."""
 
     kind: Literal["labels"] = "labels"
+    not_decoding: ClassVar = frozenset({"threshold"})
     task: ClassVar = "multilabel"
     separator: Annotated[str, Field(min_length=1)] = ";"
     format: Literal["separated", "list"] = "separated"
@@ -71,6 +75,9 @@ class TranscriptTarget(TargetSpec):
     """What is said in a sound: connectionist temporal classification (CTC, Graves et al. 2006)."""
 
     kind: Literal["transcript"] = "transcript"
+    not_decoding: ClassVar = frozenset(
+        {"input", "beam_size", "ngram_order", "lm_weight", "token_insertion_bonus"}
+    )
     input: str
     """The audio input that it listens to, alone."""
     tokenizer: Literal["char", "bpe"] = "char"
@@ -209,6 +216,7 @@ class TextTarget(TargetSpec):
     language models read pictures (LLaVA, Liu et al. 2023)."""
 
     kind: Literal["text"] = "text"
+    not_decoding: ClassVar = frozenset({"decoder", "beam_size", "temperature", "top_p", "seed"})
     vocab_size: Annotated[int, Field(ge=300)] = 1000
     """Largest number of byte-level BPE tokens, trained on the train split. A pretrained decoder has
     its own."""

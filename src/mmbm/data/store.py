@@ -31,14 +31,6 @@ from mmbm.kinds.text.column import TextColumn, plain_text
 
 FORMAT = 2
 """Raised when the file's layout changes, so that an older one is not used."""
-NOT_DECODING = {"encoder", "augment", "share_weights_with", "weight", "loss", "class_weights"} | {
-    "label_smoothing", "decision", "threshold", "group", "bins", "n_mels", "normalize",
-    "input", "beam_size", "ngram_order", "lm_weight", "token_insertion_bonus",
-    "decoder", "temperature", "top_p", "seed",
-}  # fmt: skip
-"""Options that don't change what a cell decodes to."""
-
-
 SMALL = 1 << 14
 """Bytes of a file that is read, not mapped: a wide table has more columns than a process may have
 open files (often 1024) or maps (65,530)."""
@@ -122,14 +114,8 @@ def open_store(
     chosen: the rows that `cells` gives, if not all; the others are as if absent.
     """
     digest = hashlib.blake2b(digest_size=10)
-    settings = {k: v for k, v in spec.model_dump(mode="json").items() if k not in NOT_DECODING}
-    settings["bins"] = None  # quantile bins are learned, not used to decode
-    state = {
-        k: v
-        for k, v in column.state.items()
-        if k not in ("edges", "counts", "shown", "rare", "ngrams", "pretrained")
-    }
-    known = [FORMAT, name, column.version, settings, state, table.rows]
+    state = {k: v for k, v in column.state.items() if k not in column.not_decoding}
+    known = [FORMAT, name, column.version, spec.decoding(), state, table.rows]
     digest.update(json.dumps(known, sort_keys=True, default=str).encode())
     if chosen is not None:
         digest.update(chosen.tobytes())

@@ -4,7 +4,7 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -36,6 +36,7 @@ class TranscriptColumn:
     """
 
     version = 1
+    not_decoding: ClassVar = frozenset({"counts", "ngrams"})
 
     def __init__(self, spec: TranscriptTarget, state: State | None = None):
         self.spec = spec
