@@ -9,7 +9,7 @@ import re
 import stat
 import urllib.parse
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from mmbm.cells import paths, urls
 from mmbm.cells import values as cells
@@ -20,6 +20,22 @@ MAX_BYTES = 100_000_000
 
 # How base64 of the usual formats begins: JPEG, PNG, GIF, RIFF (WAV, WebP), Ogg, FLAC, MP3, TIFF.
 _ENCODED = re.compile(r"/9j/|iVBORw0KGgo|R0lGOD|UklGR|T2dnU|ZkxhQ|SUQz|SUkqA|TU0AK")
+
+
+class Remote(NamedTuple):
+    """A media cell behind a URL, not read yet."""
+
+    url: str
+    root: Path  # that a local file in the URL is relative to
+    max_bytes: int
+
+    def read(self) -> bytes | Path:
+        """At most `max_bytes` + 1 of its bytes. Raises BadCell."""
+        return urls.read(self.url, self.root, self.max_bytes)
+
+    def identity(self) -> str:
+        """What tells it without reading it: the URL and, of an archive here, when that changed."""
+        return f"{self.url}|{urls.stamp(self.url, self.root)}"
 
 
 def locate(cell: Any, root: Path | None, max_bytes: int | None = None) -> bytes | Path | None:

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mmbm import files
-from mmbm.cells.media import locate, remote_url
+from mmbm.cells.media import MAX_BYTES, Remote, locate, remote_url
 from mmbm.config import Config, LabelsTarget, MediaSpec
 from mmbm.console import heartbeat, stage
 from mmbm.data import unseen
@@ -139,13 +139,16 @@ def check_columns(config: Config, table: Table) -> None:
 def raw_cells(
     table: Table, name: str, kind: str, rows: np.ndarray | None = None, most: int | None = None
 ) -> Iterator[Cell]:
-    """The cells of a column; those of media as bytes (of a URL no more than `most`) or paths.
-    Unreadable ones come as BadCell."""
+    """The cells of a column; those of media as bytes or paths, or as a URL to read no more than
+    `most` bytes of. Unreadable ones come as BadCell."""
     cells = table.cells(name, rows)
     if kind not in MEDIA:
         yield from cells
         return
     for cell in cells:
+        if url := remote_url(cell):
+            yield Remote(url, table.root, most or MAX_BYTES)  # type: ignore[misc]  # so do these
+            continue
         try:
             yield locate(cell, table.root, most)
         except BadCell as bad:
