@@ -314,6 +314,30 @@ def test_ranks_are_those_of_a_plain_sort_whatever_the_blocks(monkeypatch):
     np.testing.assert_array_equal(answer.ranks(z, keys), expected)
 
 
+def test_after_an_epoch_a_bounded_number_of_questions_is_ranked_among_all_cells(monkeypatch):
+    from mmbm.kinds.contrastive import answer as match
+
+    generator = np.random.default_rng(0)
+    z = generator.normal(size=(300, 2, 6))
+    keys = np.tile(np.arange(1, 301)[:, None], (1, 2))
+    spec = ContrastiveTarget(columns=["a", "b"])
+    expected = ContrastiveAnswer(spec).ranks(z, keys)
+    assert ContrastiveAnswer(spec, quick=True).ranks(z, keys).tolist() == expected.tolist()
+
+    monkeypatch.setattr(match, "QUICK", 50)
+    asked, compare = [], match._compare
+    monkeypatch.setattr(match, "_compare", lambda *a: asked.append(len(a[4])) or compare(*a))
+    quick = ContrastiveAnswer(spec, quick=True)
+    ranks = quick.ranks(z, keys)
+    assert sum(asked) == 2 * 2 * 50  # each pair's questions are compared twice
+    known = ~np.isnan(ranks)
+    assert known.sum(0).tolist() == [50, 50]
+    assert (ranks[known] == expected[known]).all()
+    pair = quick.score(ranks, keys)["pairs"]["a->b"]
+    assert (pair["questions"], pair["candidates"]) == (50, 300)
+    assert pair["chance"]["recall@1"] == pytest.approx(1 / 300)
+
+
 def test_a_space_in_which_everything_is_alike_finds_nothing():
     z = np.ones((20, 2, 4)) / 2
     keys = np.tile(np.arange(1, 21)[:, None], (1, 2))

@@ -65,7 +65,8 @@ class Answer(Protocol):
 
 
 def build(name: str, config: Config, columns: Columns, quick: bool = False) -> Answer:
-    """The answer of a target; `quick`, of a transcript by a greedy search, whatever it asks for."""
+    """The answer of a target; `quick`, of a transcript by a greedy search, whatever it asks for,
+    and of a contrastive target by some of its questions."""
     spec = config.targets[name]
     make = find(ANSWERS, spec.kind)
     if isinstance(spec, TranscriptTarget):  # it counts time in tokens of the sound it listens to
@@ -73,7 +74,7 @@ def build(name: str, config: Config, columns: Columns, quick: bool = False) -> A
             spec = spec.model_copy(update={"beam_size": 1, "ngram_order": 0})
         return make(spec, columns[name], seconds_per_token(config.sound_of(spec)))
     if isinstance(spec, ContrastiveTarget):  # it has no column of its own
-        return make(spec)
+        return make(spec, quick)
     return make(spec, columns[name])
 
 
