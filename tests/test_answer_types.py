@@ -1,5 +1,6 @@
 """Answers are given in the type and the spelling of the target's column."""
 
+import csv
 import json
 
 import numpy as np
@@ -70,6 +71,38 @@ def test_labels_are_answered_as_the_bools_or_ints_they_were(of, type_, tmp_path)
     write_rows(iter(rows), tmp_path / "o.csv")
     joined = ";".join(str(value).lower() for value in row["value"])
     assert (tmp_path / "o.csv").read_text().splitlines()[1] == f"{joined},"
+
+
+@pytest.mark.parametrize(
+    ("spec", "cells"),
+    [
+        (LabelsTarget(separator="|"), ["sun; sea|snow", "snow"]),
+        (LabelsTarget(separator=", "), ["sun, sea", "sea"]),
+        (LabelsTarget(format="list"), ["['a;b', 'c']", "['c']"]),
+    ],
+    ids=["separator", "two characters", "list"],
+)
+def test_labels_in_a_csv_read_back_by_the_options_of_their_target(spec, cells, tmp_path):
+    column = LabelsColumn(spec)
+    column.fit(cells)
+    answer = LabelsAnswer(spec, column)
+    expected = [column.decode(cell) for cell in cells]
+    answers = answer.rows(np.stack(expected).astype(float))
+    rows = [{"y": one["value"], "error": None} for one in answers]
+    write_rows(iter(rows), tmp_path / "o.csv", {"y": answer.joined_by})
+    with (tmp_path / "o.csv").open(encoding="utf-8", newline="") as file:
+        read = [row["y"] for row in csv.DictReader(file)]
+    assert [column.decode(cell).tolist() for cell in read] == [x.tolist() for x in expected]
+
+
+def test_a_label_that_holds_its_separator_is_written_in_a_json_list(tmp_path):
+    column = LabelsColumn(LabelsTarget())
+    column.fit([["a;b", "c"], ["c"]])  # lists, as of Parquet
+    separators = {"y": LabelsAnswer(LabelsTarget(), column).joined_by}
+    rows = [{"y": ["a;b", "c"], "error": None}, {"y": ["c"], "error": None}]
+    write_rows(iter(rows), tmp_path / "o.csv", separators)
+    with (tmp_path / "o.csv").open(encoding="utf-8", newline="") as file:
+        assert [json.loads(row["y"]) for row in csv.DictReader(file)] == [["a;b", "c"], ["c"]]
 
 
 def test_labels_of_text_and_of_mixed_types_are_text():

@@ -1,11 +1,14 @@
 """Searching and aligning, against every path there is."""
 
+import tracemalloc
+from collections import Counter
 from itertools import groupby, product
 
 import numpy as np
 import pytest
 
-from mmbm.kinds.transcript.column import ngrams
+from mmbm.config import TranscriptTarget
+from mmbm.kinds.transcript.column import TranscriptColumn, ngrams
 from mmbm.kinds.transcript.ctc import Greedy, PrefixBeam, align, greedy, prefix_beam
 from mmbm.kinds.transcript.ngram import NGram
 
@@ -159,3 +162,25 @@ def test_a_long_search_keeps_only_what_is_not_sure():
         one.feed(long(seed))
     assert max(map(len, one.beams)) < 60 < len(one.best())
     assert len(one.said) <= 8
+
+
+@pytest.mark.parametrize("tokenizer", ["char", "bpe"])
+def test_texts_are_learned_from_without_holding_them_as_python_objects(tokenizer):
+    def texts(count):
+        return (f"row number {i} says that {i % 7} is of {i % 11}" for i in range(count))
+
+    spec = TranscriptTarget(
+        input="speech", tokenizer=tokenizer, vocab_size=40, beam_size=2, ngram_order=2
+    )
+    column = TranscriptColumn(spec)
+    column.fit(texts(200))  # what is imported once
+    bytes_of = sum(len(text.encode()) for text in texts(20_000))
+    tracemalloc.start()
+    state = column.fit(texts(20_000))
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < 4 * bytes_of  # as strings and lists of ids 14 times
+    ids = [column.decode(text).tolist() for text in texts(20_000)]
+    counts = Counter(token for one in ids for token in one)
+    assert state["counts"] == [counts[i] for i in range(len(state["values"]))]
+    assert state["ngrams"] == ngrams(ids, 2)

@@ -1,7 +1,9 @@
 """Dates as people write them are put in order of time, or refused with their row."""
 
+import tracemalloc
 from datetime import UTC, date, datetime, timedelta
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -92,3 +94,24 @@ def test_whatever_cells_hold_they_are_read_or_refused(cells):
         assert len(read) == len(cells)
         return
     assert 0 <= refused < len(cells)
+
+
+@pytest.mark.parametrize("way", ["%Y-%m-%d", "%d/%m/%Y", "%d%m%Y", "number"])
+def test_a_column_of_dates_is_never_in_memory_as_python_objects(way):
+    rows = 20_000
+    days = [date(2000, 1, 1) + timedelta(days=i % 9000) for i in range(rows)]
+
+    class Column:
+        """What can be gone through again and again."""
+
+        def __iter__(self):
+            return (str(i) if way == "number" else day.strftime(way) for i, day in enumerate(days))
+
+    moments(list(Column())[:100])
+    tracemalloc.start()
+    values = moments(Column())
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert len(values) == rows
+    assert most < 60 * rows  # a Python string alone has 59 bytes and 8 in its list
+    assert (np.argsort(values[:9000], kind="stable") == np.arange(9000)).all()

@@ -1,5 +1,6 @@
 """Metrics agree with scikit-learn, intervals hold, subsets cost one run of `answer` each."""
 
+import tracemalloc
 from types import SimpleNamespace
 
 import numpy as np
@@ -7,9 +8,11 @@ import pytest
 from sklearn import metrics
 
 from mmbm.errors import MmbmError
+from mmbm.inference import evaluate as evaluating
 from mmbm.inference.attributions import all_subsets, reported_subsets
 from mmbm.inference.evaluate import warnings
-from mmbm.inference.predictor import predict
+from mmbm.inference.predictor import measured, predict
+from mmbm.inference.runners.torch import TorchRunner
 from mmbm.kinds import answer as kinds
 from mmbm.kinds.category.answer import CategoryAnswer, calibration_error
 from mmbm.kinds.category.spec import CategoryTarget
@@ -17,6 +20,7 @@ from mmbm.kinds.labels.answer import LabelsAnswer
 from mmbm.kinds.labels.spec import LabelsTarget
 from mmbm.kinds.number.answer import NumberAnswer
 from mmbm.kinds.number.spec import NumberTarget
+from mmbm.nn.model import Model
 
 
 def column(values):
@@ -145,3 +149,68 @@ def test_rows_left_out_of_an_evaluation_are_said(bundle, table, capsys):
     assert "1 cells in 1 rows can't be decoded and these rows are left" in capsys.readouterr().err
     bundle.evaluate(broken, split="valid")  # the row is in another split
     assert capsys.readouterr().err == ""
+
+
+# ── memory and time of many rows and modalities ──────────────────────────────────────────────────
+
+
+def test_an_interval_has_one_sample_of_the_rows_in_memory(category, monkeypatch):
+    answer, output, truth = category
+    draws = np.random.default_rng(0).integers(0, len(truth), (kinds.DRAWS, len(truth)))
+    scores = [answer.main_score(output[rows], truth[rows]) for rows in draws]
+    expected = np.quantile(scores, [0.025, 0.975])
+    assert kinds.intervals(answer, output, truth)["interval"] == pytest.approx(expected)
+
+    many, truths = np.tile(output, (400, 1)), np.tile(truth, 400)  # 200,000 rows
+    monkeypatch.setattr(kinds, "DRAWS", 50)  # together 80 MB
+    tracemalloc.start()
+    kinds.intervals(answer, many, truths)
+    assert tracemalloc.get_traced_memory()[1] < 20e6
+    tracemalloc.stop()
+
+
+def test_what_decides_is_measured_as_the_output_itself(category):
+    answer, output, truth = category
+    assert answer.decided(output).shape == (500,)
+    labels = LabelsAnswer(LabelsTarget(threshold=0.3), column(["a", "b", "c", "d"]))
+    hot = (np.random.default_rng(1).random((500, 4)) > 0.5).astype(np.int64)
+    for one, right in ((answer, truth), (labels, hot)):
+        small = one.decided(output)
+        assert small.nbytes < output.nbytes
+        assert one.main_score(small, right) == one.main_score(output, right)
+        assert (one.decided(small) == small).all()
+
+
+def test_of_most_subsets_of_modalities_one_decision_a_row_is_kept(bundle, table, monkeypatch):
+    kept, collect = {}, evaluating.collect
+    monkeypatch.setattr(
+        evaluating, "collect", lambda *a, **k: kept.update(collect(*a, **k)) or kept
+    )
+    assert bundle.evaluate(table) == bundle.metrics["test"]
+    shapes = {len(subset): named["label"].ndim for subset, named in kept.items()}
+    assert shapes == {1: 2, 2: 1, 3: 2, 4: 2}  # alone, pairs, all but one, all
+
+
+class Counting(TorchRunner):
+    answered = 0
+
+    def run(self, graph, arrays):
+        self.answered += graph == "answer"
+        return super().run(graph, arrays)
+
+
+def test_an_interval_in_training_needs_the_whole_model_only(bundle, table, monkeypatch):
+    fused, fuse = [], Model.fuse
+    monkeypatch.setattr(Model, "fuse", lambda *a: fused.append(1) or fuse(*a))
+    model = Model(bundle.config, bundle.columns)  # as a network in training: no mix is chosen yet
+    with measured(bundle, table, "test") as data:
+        rows = data.splits["test"]
+        batches = sum(1 for _ in rows.in_order(evaluating.rows_at_once(rows)))
+        runner = Counting(model)
+        quick = evaluating.evaluate(
+            runner, rows, bundle.config, bundle.columns, full=False, intervals=True
+        )
+        assert runner.answered == len(fused) == batches
+        full = evaluating.evaluate(runner, rows, bundle.config, bundle.columns)
+    assert quick["targets"] == full["targets"]
+    assert "interval" in quick["targets"]["label"]

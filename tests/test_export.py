@@ -18,7 +18,7 @@ from mmbm.errors import BundleError, MissingExtra, MmbmError
 from mmbm.export.onefile import Whole
 from mmbm.export.verify import TOLERANCES, batches, golden
 from mmbm.inference.predictor import batched
-from mmbm.inference.runners import flatten, units
+from mmbm.inference.runners import difference, flatten, units
 from mmbm.nn import graph
 
 VARIANTS = [
@@ -51,7 +51,7 @@ def test_an_exported_bundle_answers_as_its_origin_whatever_the_batch(variant, ex
         theirs = made.runner.run("answer", made.runner.run("encode", arrays))
         assert ours.keys() == theirs.keys()
         for name, answer in ours.items():
-            assert unit[name].farthest(answer, theirs[name]) <= bound, (label, name)
+            assert difference(unit[name], answer, theirs[name]) <= bound, (label, name)
         labels.append(label)
     assert len(labels) == len(set(labels)) + 3  # four golden rows alone, everything else once
 
@@ -267,7 +267,7 @@ def test_one_file_answers_as_the_bundle(bundle, tmp_path, precision, external):
     arrays = flatten(batched(bundle, golden(bundle)), bundle.columns)
     answers, (_, expected) = Whole(path).answers(arrays), bundle.golden()
     for name, unit in units(bundle.config, bundle.columns).items():
-        assert unit.farthest(answers[name], expected[name]) <= TOLERANCES[precision]
+        assert difference(unit, answers[name], expected[name]) <= TOLERANCES[precision]
     assert report["precision"] == precision
 
 

@@ -17,7 +17,7 @@ from mmbm.errors import BundleError
 from mmbm.export.litert import STEPS, SplitNumber, Unrolled, split
 from mmbm.export.verify import TOLERANCES, answers, batches, golden
 from mmbm.inference.predictor import batched
-from mmbm.inference.runners import flatten, units
+from mmbm.inference.runners import difference, flatten, units
 from mmbm.inference.runners.litert import padded
 from mmbm.kinds.number.frontend import NumberFrontend
 from mmbm.layers.batch import Field
@@ -82,7 +82,7 @@ def test_litert_answers_as_the_bundle_whatever_the_batch(bundles):
         arrays = flatten(batched(bundle, rows), bundle.columns)
         ours, theirs = answers(bundle.runner, arrays), answers(made.runner, arrays)
         for name, unit in units(bundle.config, bundle.columns).items():
-            moved = unit.farthest(ours[name], theirs[name])
+            moved = difference(unit, ours[name], theirs[name])
             assert moved <= TOLERANCES["float32"], (label, name)
 
 

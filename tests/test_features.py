@@ -12,10 +12,14 @@ from safetensors.torch import load_file, save_file
 import mmbm
 from mmbm.config import load as configfile
 from mmbm.data.prepare import prepare
+from mmbm.errors import TrainingError
 from mmbm.inference.runners import flatten
 from mmbm.inference.runners.torch import TorchRunner
 from mmbm.nn.model import Model
+from mmbm.training import checkpoint
 from mmbm.training import feature_cache as features
+from mmbm.training.run_folder import Run
+from mmbm.training.state import TrainState
 
 pytest.importorskip("transformers")
 KINDS = {"bert": "text", "vit": "image"}
@@ -132,3 +136,60 @@ def test_folds_share_features(table, tmp_path):
     made["data"]["split"] = {"folds": 2, "test": 0.2, "then": "all"}
     mmbm.train(made, run=tmp_path / "run")
     assert len(files(tmp_path / "prepared")) == 1
+
+
+def test_features_are_computed_on_the_device_that_training_asks_for(table, tmp_path, monkeypatch):
+    folder = backbones.make("vit", tmp_path / "model")
+    config = parsed(("vit", folder), table)
+    config = config.model_copy(update={"train": config.train.model_copy(update={"device": "cpu"})})
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)  # one that isn't asked for
+    ready(config, tmp_path)
+    assert files(tmp_path)
+
+
+@pytest.mark.parametrize("tune", ["frozen", "last:1", "lora"])
+def test_a_checkpoint_holds_what_is_trained_and_the_rest_comes_from_its_model(
+    table, tmp_path, tune
+):
+    folder = backbones.make("bert", tmp_path / "model")
+    config = parsed(("bert", folder), table, tune)
+
+    def begin() -> TrainState:
+        data = prepare(config, tmp_path / "cache")
+        torch.manual_seed(0)
+        model = Model(config, data.columns)
+        model.adapt()
+        run = Run(tmp_path / "run", config)
+        return TrainState(config, model, data.columns, data.splits["train"], run)
+
+    first = begin()
+    for batch in first.batches(0):
+        first.update(batch)
+    first.save("data")
+    tensors, _ = checkpoint.load(first.run.checkpoint)
+    kept = checkpoint.of("model", tensors)
+    frozen = {n for n, p in first.model.named_parameters() if not p.requires_grad}
+    assert frozen
+    assert not frozen & set(kept)
+    assert kept.keys() | first.fixed == first.model.state_dict().keys()
+
+    again = begin()
+    again.resume("data")
+    ours, theirs = again.model.state_dict(), first.model.state_dict()
+    assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+
+    other = begin()
+    with torch.no_grad():
+        other.model.get_parameter(min(frozen)).add_(1)
+    with pytest.raises(TrainingError, match=r"frozen weights .* aren't those that it began with"):
+        other.resume("data")
+    for state in (first, again, other):
+        state.run.close()
+
+
+def test_weights_of_two_names_are_in_a_checkpoint_twice(tmp_path):
+    weight = torch.arange(6.0).reshape(2, 3)
+    tensors = {"a": weight, "b": weight, "across": weight.T, "none": torch.empty(0)}
+    checkpoint.save(tmp_path / "c", tensors, {})
+    read, _ = checkpoint.load(tmp_path / "c")
+    assert all(torch.equal(read[name], tensor) for name, tensor in tensors.items())

@@ -113,9 +113,9 @@ def test_a_row_with_one_cell_is_embedded_and_compared_with_nothing(bundle, table
     row = next(row for row in told if row["photo"])
     (answer,) = bundle.predict({"photo": row["photo"]}, root=table.parent, embeddings=True)
     assert answer["alike"] is None
-    assert "alike.embedding.en" not in answer
+    assert answer["alike.embedding.en"] is None
     (empty,) = bundle.predict({}, embeddings=True)
-    assert empty == {"alike": None, "error": None}
+    assert set(empty.values()) == {None}
 
 
 def test_an_embedding_does_not_depend_on_the_rows_other_cells(bundle, table, told):
@@ -146,6 +146,28 @@ def test_embeddings_are_written_to_files(bundle, table, told, tmp_path):
     assert json.loads(read["alike.embedding.en"]) == pytest.approx(expected)
     frame = pyarrow.parquet.read_table(tmp_path / "a.parquet").to_pylist()
     assert frame[0]["alike.embedding.en"] == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize("first", ["zh", "en", None])
+def test_embeddings_of_rows_with_absent_cells_are_written_to_files(bundle, told, tmp_path, first):
+    rows = [
+        {"en": "a red circle on the right"},
+        {"zh": next(row["zh"] for row in told if row["zh"])},
+        {},
+    ]
+    rows = sorted(rows, key=lambda row: next(iter(row), None) != first)
+    answers = bundle.predict(rows, embeddings=True)
+    for name in ("a.csv", "a.parquet"):
+        assert write_rows(iter(answers), tmp_path / name) == 0
+    with (tmp_path / "a.csv").open(encoding="utf-8") as file:
+        read = list(csv.DictReader(file))
+    frame = pyarrow.parquet.read_table(tmp_path / "a.parquet").to_pylist()
+    for i, answer in enumerate(answers):
+        for column in COLUMNS:
+            name = f"alike.embedding.{column}"
+            said = json.loads(read[i][name]) if read[i][name] else None
+            for z in (said, frame[i][name]):
+                assert z == (answer[name] and pytest.approx(answer[name], abs=1e-6))
 
 
 def test_golden_rows_hold_embeddings(bundle):
@@ -290,6 +312,30 @@ def test_ranks_are_those_of_a_plain_sort_whatever_the_blocks(monkeypatch):
     monkeypatch.setattr(match, "QUESTIONS", 7)
     monkeypatch.setattr(match, "CANDIDATES", 9)
     np.testing.assert_array_equal(answer.ranks(z, keys), expected)
+
+
+def test_after_an_epoch_a_bounded_number_of_questions_is_ranked_among_all_cells(monkeypatch):
+    from mmbm.kinds.contrastive import answer as match
+
+    generator = np.random.default_rng(0)
+    z = generator.normal(size=(300, 2, 6))
+    keys = np.tile(np.arange(1, 301)[:, None], (1, 2))
+    spec = ContrastiveTarget(columns=["a", "b"])
+    expected = ContrastiveAnswer(spec).ranks(z, keys)
+    assert ContrastiveAnswer(spec, quick=True).ranks(z, keys).tolist() == expected.tolist()
+
+    monkeypatch.setattr(match, "QUICK", 50)
+    asked, compare = [], match._compare
+    monkeypatch.setattr(match, "_compare", lambda *a: asked.append(len(a[4])) or compare(*a))
+    quick = ContrastiveAnswer(spec, quick=True)
+    ranks = quick.ranks(z, keys)
+    assert sum(asked) == 2 * 2 * 50  # each pair's questions are compared twice
+    known = ~np.isnan(ranks)
+    assert known.sum(0).tolist() == [50, 50]
+    assert (ranks[known] == expected[known]).all()
+    pair = quick.score(ranks, keys)["pairs"]["a->b"]
+    assert (pair["questions"], pair["candidates"]) == (50, 300)
+    assert pair["chance"]["recall@1"] == pytest.approx(1 / 300)
 
 
 def test_a_space_in_which_everything_is_alike_finds_nothing():

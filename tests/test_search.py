@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 import mmbm
 from mmbm.errors import BundleError, MmbmError, TableError
+from mmbm.search import SAMPLE
 from mmbm.search.where import to_sql
 
 
@@ -62,7 +63,7 @@ def test_what_is_found_is_what_a_plain_comparison_finds(index, bundle, pictures,
     near = {
         i: float(np.dot(query, one["alike.embedding.zh"]))
         for i, one in enumerate(answers, 1)
-        if "alike.embedding.zh" in one
+        if one["alike.embedding.zh"]
     }
     found = index.search({"photo": rows[0]["photo"]}, 1000, of="zh", root=pictures.parent)
     assert {one.row for one in found} == set(near)  # a row without the cell isn't found
@@ -210,6 +211,24 @@ def test_an_approximate_index_finds_nearly_the_same(bundle, pictures, tmp_path, 
     assert again.search({"en": "a red cross on the left"}, 5, where="size > 4")
     with pytest.raises(MmbmError, match="begins at 256"):
         bundle.index(pandas.read_csv(pictures)[["en"]].head(20), tmp_path / "few", approximate=True)
+
+
+def test_measuring_an_approximate_index_reads_the_vectors_of_its_sample_only(
+    bundle, pictures, tmp_path, monkeypatch
+):
+    from lancedb.query import LanceEmptyQueryBuilder
+
+    made = bundle.index(pictures, tmp_path / "index", approximate=True)
+    read, to_arrow = [], LanceEmptyQueryBuilder.to_arrow
+    monkeypatch.setattr(
+        LanceEmptyQueryBuilder,
+        "to_arrow",
+        lambda *a, **k: read.append(to_arrow(*a, **k)) or read[-1],
+    )
+    made.recall()
+    vectors = [len(one) for one in read if any("vector" in name for name in one.column_names)]
+    assert vectors
+    assert max(vectors) <= SAMPLE < len(made)
 
 
 def test_it_searches_without_torch(index, bundle, pictures):

@@ -1,14 +1,17 @@
 """A prepared file holds exactly what decoding gave, cell by cell, and is whole or absent."""
 
 import csv
+from typing import ClassVar, get_args
 
 import numpy as np
 import pytest
 import tiny
 
+from mmbm.config import AnyTargetSpec, AudioSpec, InputSpec, NumberSpec, TranscriptTarget
 from mmbm.config import load as configfile
 from mmbm.data import store as stores
-from mmbm.data.store import Store, write
+from mmbm.data.store import Store, open_store, write
+from mmbm.data.table import open_table
 from mmbm.errors import BadCell
 from mmbm.kinds import column as kinds
 
@@ -120,3 +123,48 @@ def test_cells_are_read_only_a_little_ahead_of_decoding(monkeypatch):
     assert next(results) == 0
     assert len(taken) <= 6
     assert list(results) == [i * i for i in range(1, 100)]
+
+
+# ── the key of a prepared file ───────────────────────────────────────────────────────────────────
+
+SPECS = [
+    get_args(one)[0] for union in (InputSpec, AnyTargetSpec) for one in get_args(get_args(union)[0])
+]
+
+
+@pytest.mark.parametrize("spec", SPECS, ids=lambda spec: spec.__name__)
+def test_options_that_do_not_change_decoding_are_options(spec):
+    named = frozenset().union(*(vars(one).get("not_decoding", ()) for one in spec.__mro__))
+    assert named <= set(spec.model_fields)
+
+
+def test_a_kind_names_its_own_options_that_do_not_change_decoding():
+    class Sampled(AudioSpec):
+        """A kind whose `seed` and `order` choose what is read, and whose `shown` doesn't."""
+
+        seed: int = 0
+        order: int = 1
+        shown: int = 2
+        not_decoding: ClassVar = frozenset({"shown"})
+
+    assert {"seed", "order", "sample_rate", "seconds"} <= set(Sampled().decoding())
+    assert not {"shown", "encoder", "n_mels"} & set(Sampled().decoding())
+    spoken = TranscriptTarget(input="a", beam_size=16, ngram_order=3, weight=2.0)
+    assert spoken.decoding() == TranscriptTarget(input="b").decoding()
+    assert spoken.decoding() != TranscriptTarget(input="b", lowercase=True).decoding()
+
+
+@pytest.mark.parametrize(
+    ("change", "same"),
+    [({"bins": 8}, True), ({"group": "g"}, True), ({"log": True}, False), ({"unit": "kg"}, False)],
+    ids=str,
+)
+def test_a_change_of_an_option_decodes_anew_unless_its_kind_says_otherwise(tmp_path, change, same):
+    table = open_table({"x": [1.0, 2.0, 3.0]})
+    names = []
+    for spec in (NumberSpec(), NumberSpec(**change)):
+        column = kinds.build(spec)
+        column.fit([1.0, 2.0, 3.0])
+        cells = lambda: table.cells("x")  # noqa: E731
+        names.append(open_store("x", column, spec, cells, table, tmp_path).name)
+    assert (names[0] == names[1]) is same

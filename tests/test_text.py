@@ -20,7 +20,7 @@ from mmbm.errors import BadCell, BundleError, ConfigError, MmbmError, TableError
 from mmbm.export.verify import TOLERANCES, batches, golden
 from mmbm.inference.generation import State, Writing, beam, chooser
 from mmbm.inference.predictor import batched
-from mmbm.inference.runners import flatten, units
+from mmbm.inference.runners import difference, flatten, units
 from mmbm.kinds.text.answer import Pieces
 from mmbm.kinds.text.spec import TextTarget
 
@@ -165,7 +165,7 @@ def test_an_export_writes_the_same(bundle, tmp_path, to, precision):
             one.runner.run("answer", one.runner.run("encode", arrays))["answer"]
             for one in (bundle, made)
         )
-        assert unit.farthest(ours, theirs) <= TOLERANCES[precision], label
+        assert difference(unit, ours, theirs) <= TOLERANCES[precision], label
 
 
 @pytest.mark.parametrize(("to", "name"), [("litert", "out"), ("onnx", "model.onnx")])

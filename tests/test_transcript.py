@@ -260,9 +260,9 @@ def test_a_sound_too_short_for_its_text_is_told_before_training(table, tmp_path)
 
 
 def test_a_text_needs_a_token_more_for_every_repetition(tmp_path):
-    from mmbm.data.speech import needs
     from mmbm.data.store import Store, write
     from mmbm.kinds.column import build
+    from mmbm.kinds.transcript.check import needs
     from mmbm.kinds.transcript.spec import TranscriptTarget
 
     column = build(TranscriptTarget(input="speech"))

@@ -185,8 +185,21 @@ def test_windows_that_cannot_be_are_said_by_the_config(table, change, message):
         configfile.parse(made)
 
 
-def test_a_target_that_has_no_part_in_a_window_is_refused(table):
+@pytest.mark.parametrize(
+    "target",
+    [
+        {"kind": "category"},
+        {"kind": "number"},
+        {"kind": "labels"},
+        {"kind": "text"},
+        {"kind": "contrastive", "columns": ["speech", "note"]},
+    ],
+    ids=lambda target: target["kind"],
+)
+def test_a_target_that_has_no_part_in_a_window_is_refused(table, target):
     made = config(table)
-    made["targets"]["mood"] = {"kind": "category"}
-    with pytest.raises(ConfigError, match=r"inputs\.speech\.windows.*'mood' is a category"):
+    made["inputs"]["note"] = {"kind": "text"}
+    made["targets"]["other"] = target
+    said = rf"inputs\.speech\.windows.*'other' is of kind {target['kind']}"
+    with pytest.raises(ConfigError, match=said):
         configfile.parse(made)

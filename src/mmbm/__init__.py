@@ -33,6 +33,11 @@ _WHERE = {
 }
 
 
+def __dir__() -> list[str]:
+    """The public names too that are not imported yet: what a notebook completes."""
+    return sorted({*globals(), *__all__})
+
+
 def __getattr__(name: str):
     """Import a public name at its first use: `import mmbm` alone loads nothing heavy."""
     if name not in _WHERE:

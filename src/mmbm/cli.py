@@ -52,6 +52,26 @@ def main() -> None:
         raise
 
 
+def show_version(asked: bool) -> None:
+    if asked:
+        from mmbm import __version__
+
+        print(f"mmbm {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=show_version, is_eager=True, help="Show the version and exit."
+        ),
+    ] = False,
+) -> None:
+    pass
+
+
 @app.command()
 def init(
     table: Annotated[
@@ -284,7 +304,7 @@ def predict(
 ) -> None:
     """Answers: one row out for each row in, in order."""
     from mmbm.bundle import load
-    from mmbm.inference.output import Counted, parse_cells, write_rows
+    from mmbm.inference.output import Counted, label_separators, parse_cells, write_rows
     from mmbm.inference.predictor import predict as answer
 
     if (table is None) == (cell is None):
@@ -292,13 +312,14 @@ def predict(
     if table and output and output.exists() and output.samefile(table):
         raise typer.BadParameter(f"{output} is the table itself: choose another -o.")
     rows = parse_cells(cell) if cell else table
+    opened = load(bundle, verify=verify, runner=runner)
     answers = answer(
-        load(bundle, verify=verify, runner=runner), rows, root=root, encoding=encoding,
+        opened, rows, root=root, encoding=encoding,
         delimiter=delimiter, probabilities=probabilities, abstain_below=abstain_below,
         explain=explain, embeddings=embeddings, drop_input=drop_input or (),
     )  # fmt: skip
     counted = Counted(answers)
-    write_rows(counted, output)
+    write_rows(counted, output, label_separators(opened))
     if counted.failed:
         print(f"mmbm: {counted.sentence()}", file=sys.stderr)
     if counted.failed == counted.rows:
@@ -468,6 +489,18 @@ def package(
 
     write(load(bundle, verify=True), output, name, wheel)
     say(f"Wrote {output}. Next: docker compose -f {output / 'compose.yaml'} up --build")
+
+
+@app.command()
+def doctor(json_: Json = False) -> None:
+    """What is installed here, what is missing for which ability, and how to get it."""
+    from mmbm.doctor import examine, show
+
+    found = examine()
+    if json_:
+        print(json.dumps(found, ensure_ascii=False))
+    else:
+        show(found)
 
 
 @app.command()

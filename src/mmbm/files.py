@@ -103,6 +103,18 @@ def remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
+def size_of(path: Path) -> int:
+    """Bytes of a file, or of all files of a folder; 0 if there is none."""
+    if path.is_file():
+        return path.stat().st_size
+    total = 0
+    for folder, _, names in os.walk(path):
+        for name in names:
+            with contextlib.suppress(OSError):
+                total += os.lstat(os.path.join(folder, name)).st_size
+    return total
+
+
 def clean(folder: Path, locked: bool = False) -> None:
     """Remove what killed processes left half-written. What another one is writing stays, unless the
     folder is `locked` by this process: then nobody is."""

@@ -9,7 +9,7 @@ import re
 import stat
 import urllib.parse
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from mmbm.cells import paths, urls
 from mmbm.cells import values as cells
@@ -20,6 +20,22 @@ MAX_BYTES = 100_000_000
 
 # How base64 of the usual formats begins: JPEG, PNG, GIF, RIFF (WAV, WebP), Ogg, FLAC, MP3, TIFF.
 _ENCODED = re.compile(r"/9j/|iVBORw0KGgo|R0lGOD|UklGR|T2dnU|ZkxhQ|SUQz|SUkqA|TU0AK")
+
+
+class Remote(NamedTuple):
+    """A media cell behind a URL, not read yet."""
+
+    url: str
+    root: Path  # that a local file in the URL is relative to
+    max_bytes: int
+
+    def read(self) -> bytes | Path:
+        """At most `max_bytes` + 1 of its bytes. Raises BadCell."""
+        return urls.read(self.url, self.root, self.max_bytes)
+
+    def identity(self) -> str:
+        """What tells it without reading it: the URL and, of an archive here, when that changed."""
+        return f"{self.url}|{urls.stamp(self.url, self.root)}"
 
 
 def locate(cell: Any, root: Path | None, max_bytes: int | None = None) -> bytes | Path | None:
@@ -49,6 +65,19 @@ def locate(cell: Any, root: Path | None, max_bytes: int | None = None) -> bytes 
     if is_encoded(text):
         return _plain_base64(text)
     return paths.find(cell, root)
+
+
+def remote_url(cell: Any) -> str | None:
+    """The URL that `locate` would read for this cell, over the network or out of an archive; None
+    where it would read none."""
+    while isinstance(cell, dict | list | tuple):
+        if isinstance(cell, dict):
+            cell = cell.get("path") if cell.get("bytes") is None else None
+        else:
+            cell = cell[0] if len(cell) == 1 else None
+    if not isinstance(cell, str) or cell.strip()[:5].lower() == "data:":
+        return None
+    return cell.strip() if urls.is_remote(cell) else None
 
 
 def is_encoded(text: str) -> bool:

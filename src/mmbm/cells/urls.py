@@ -40,9 +40,17 @@ _CLIENTS = {
 }
 """Errors of the packages that fsspec speaks through, by the module that has them."""
 
+UNREAD = "is a URL"
+"""How the reason of a cell begins whose URL could not be read, which another time it may be."""
+
 
 def is_url(text: str) -> bool:
     return bool(_URL.match(text.strip().strip(paths.QUOTES)))
+
+
+def is_remote(text: str) -> bool:
+    """A URL of anything but a local file."""
+    return is_url(text) and not paths.tidy(text).lower().startswith(_LOCAL)
 
 
 def read(url: str, root: Path, max_bytes: int) -> bytes | Path:
@@ -86,6 +94,18 @@ def _anchored(url: str, root: Path) -> str:
     if place.exists() and not place.is_file():  # a pipe or a device may never end
         raise BadCell(f"is a URL whose {last!r} is not a regular file")
     return "::".join([*chain, str(place.absolute())])
+
+
+def stamp(url: str, root: Path) -> str:
+    """Of a URL into a local archive, the archive's size and time of change; empty of others."""
+    *chain, last = paths.tidy(url).split("::")
+    if not chain or (_URL.match(last) and not last.lower().startswith(_LOCAL)):
+        return ""
+    try:
+        status = (_local(last, root) if _URL.match(last) else paths.find(last, root)).stat()
+    except (BadCell, OSError, ValueError) as error:
+        return type(error).__name__
+    return f"{status.st_size}|{status.st_mtime_ns}"
 
 
 def _install(url: str) -> str:

@@ -231,11 +231,12 @@ class Config(Spec):
         for name, spec in self.inputs.items():
             if not isinstance(spec, AudioSpec) or spec.windows is None:
                 continue
-            if self.fuses:
-                fusing = next(k for k, target in self.targets.items() if target.fuses)
+            others = [n for n, target in self.targets.items() if not target.windowed]
+            if others:
                 raise ValueError(
                     f"inputs.{name}.windows: only a transcript has a part in each window, and "
-                    f"{fusing!r} is a {self.targets[fusing].kind}; leave windows or this target out"
+                    f"{others[0]!r} is of kind {self.targets[others[0]].kind}; leave windows or "
+                    "this target out"
                 )
             if not isinstance(getattr(spec.encoder, "stride", None), int):
                 raise ValueError(

@@ -64,7 +64,8 @@ class DataSpec(Spec):
     bad_cells: Literal["drop", "missing", "stop"] = "drop"
     """A cell that can't be decoded: drop its row, treat the cell as absent, or stop."""
     rehash: bool = False
-    """Recognise unchanged media by their bytes instead of path, size and time of change."""
+    """Recognise unchanged media by their bytes instead of path, size and time of change; of a URL,
+    which isn't read again otherwise, too."""
 
     @model_validator(mode="after")
     def _one_group(self):

@@ -5,8 +5,10 @@ ISO, 31/12/2024 or 12/31/2024 (decided by the whole column), 31.12.2024, 3 Jan 2
 """
 
 import re
-from collections.abc import Sequence
+from array import array
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime, timedelta, timezone
+from itertools import islice
 from typing import NamedTuple
 
 import numpy as np
@@ -51,47 +53,97 @@ class Parts(NamedTuple):
     seconds: float  # of the clock, less the offset of its zone
 
 
-def moments(cells: Sequence[Cell]) -> np.ndarray:
+class Open(NamedTuple):
+    """The dates of a column whose order of day and month is still to be found [K]."""
+
+    rows: np.ndarray
+    first: np.ndarray
+    second: np.ndarray
+    year: np.ndarray
+    seconds: np.ndarray
+
+
+class Style(NamedTuple):
+    """How all cells of a column are written, by what a first look at them says."""
+
+    rows: int
+    numbers: int
+    number: tuple[int, str]  # the first row that is a number, and what it says
+    other: tuple[int, str]  # the first that is none
+    compact: Callable[[str], str] | None  # of eight digits that are days, with dashes
+
+
+def moments(cells: Iterable[Cell]) -> np.ndarray:
     """float64 [rows] that sort as the dates do: seconds since 1970, or the numbers themselves.
+
+    cells: what can be gone through several times. No more than some numbers a row are kept of it.
 
     Raises NoDate: a cell that is empty or no date, numbers beside dates, or a column in which the
     day can't be told from the month.
     """
-    texts = [_text(row, cell) for row, cell in enumerate(cells)]
-    numbers = [_NUMBER.fullmatch(text) is not None for text in texts]
-    if all(_COMPACT.fullmatch(text) for text in texts):
-        texts = _separated(texts)
-        numbers = [_NUMBER.fullmatch(text) is not None for text in texts]
-    if all(numbers):
-        values = np.array([float(text) for text in texts])
-        if len(wild := np.flatnonzero(~np.isfinite(values))):
-            raise NoDate(int(wild[0]), f"says {texts[wild[0]][:40]!r}, which is no moment")
+    style = _style(cells)
+    if style.numbers == style.rows and style.compact is None:
+        values = np.empty(style.rows)
+        for row, text in _texts(cells):
+            values[row] = float(text)
+            if not np.isfinite(values[row]):
+                raise NoDate(row, f"says {text[:40]!r}, which is no moment")
         return values
-    if any(numbers):
-        few = numbers.count(True) <= numbers.count(False)
-        row = numbers.index(few)
-        others = "dates" if few else "numbers"
-        raise NoDate(row, f"says {texts[row][:40]!r}, but other rows have {others}")
-    read = [_date(row, text) for row, text in enumerate(texts)]
-    day_first = _day_first([p if isinstance(p, Parts) else None for p in read], texts)
-    return np.array(
-        [
-            _seconds(row, texts[row], part, day_first) if isinstance(part, Parts) else part
-            for row, part in enumerate(read)
-        ]
-    )
+    if style.numbers and style.compact is None:
+        few = style.numbers <= style.rows - style.numbers
+        (row, text), others = (style.number, "dates") if few else (style.other, "numbers")
+        raise NoDate(row, f"says {text[:40]!r}, but other rows have {others}")
+    values = np.empty(style.rows)
+    found = [array("q"), array("h"), array("h"), array("h"), array("d")]
+    for row, text in _texts(cells):
+        date = _date(row, style.compact(text) if style.compact else text)
+        if isinstance(date, Parts):
+            for kept, part in zip(found, (row, *date)):
+                kept.append(part)
+        else:
+            values[row] = date
+    if len(found[0]):
+        parts = Open(*(np.frombuffer(kept, kept.typecode) for kept in found))
+        values[parts.rows] = _seconds(parts, _day_first(parts, cells), cells)
+    return values
 
 
-def _separated(texts: list[str]) -> list[str]:
-    """Eight digits that are days, 20240131 or 31012024, with dashes; other numbers as they are."""
-    if all(1900 <= int(text[:4]) <= 2100 and 1 <= int(text[4:6]) <= 12 for text in texts):
-        return [f"{text[:4]}-{text[4:6]}-{text[6:]}" for text in texts]
-    if all(
-        1900 <= int(text[4:]) <= 2100 and 1 <= int(text[:2]) <= 31 and 1 <= int(text[2:4]) <= 31
-        for text in texts
-    ):
-        return [f"{text[:2]}/{text[2:4]}/{text[4:]}" for text in texts]
-    return texts
+def _texts(cells: Iterable[Cell]) -> Iterator[tuple[int, str]]:
+    for row, cell in enumerate(cells):
+        yield row, _text(row, cell)
+
+
+def _style(cells: Iterable[Cell]) -> Style:
+    rows = numbers = 0
+    number = other = (0, "")
+    compact = days = years = True
+    for row, text in _texts(cells):
+        rows += 1
+        if _NUMBER.fullmatch(text) is not None:
+            number = number if numbers else (row, text)
+            numbers += 1
+        elif rows - numbers == 1:
+            other = (row, text)
+        compact = compact and _COMPACT.fullmatch(text) is not None
+        if compact:
+            years = years and 1900 <= int(text[:4]) <= 2100 and 1 <= int(text[4:6]) <= 12
+            days = days and 1900 <= int(text[4:]) <= 2100 and (
+                1 <= int(text[:2]) <= 31 and 1 <= int(text[2:4]) <= 31
+            )  # fmt: skip
+    way = None
+    if compact and (years or days):
+        way = _year_first if years else _year_last
+    return Style(rows, numbers, number, other, way)
+
+
+def _year_first(text: str) -> str:
+    """20240131 with dashes."""
+    return f"{text[:4]}-{text[4:6]}-{text[6:]}"
+
+
+def _year_last(text: str) -> str:
+    """31012024, or 01312024."""
+    return f"{text[:2]}/{text[2:4]}/{text[4:]}"
 
 
 def _text(row: int, cell: Cell) -> str:
@@ -203,35 +255,50 @@ def _epoch(moment: datetime) -> float:
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
-def _day_first(read: Sequence[Parts | None], texts: Sequence[str]) -> bool:
+def _day_first(parts: Open, cells: Iterable[Cell]) -> bool:
     """Whether 03/04/2024 is in April: a number above 12 anywhere in the column says so."""
-    parts = [(row, part) for row, part in enumerate(read) if part is not None]
-    day = next((row for row, part in parts if part.first > 12), None)
-    month = next((row for row, part in parts if part.second > 12), None)
+    day, month = (_where(parts, part > 12) for part in (parts.first, parts.second))
     if day is not None and day == month:
-        raise NoDate(day, f"says {texts[day][:40]!r}, and there is no such day")
+        raise NoDate(day, f"says {_says(cells, day)[:40]!r}, and there is no such day")
     if day is not None and month is not None:
+        last, before = max(day, month), min(day, month)
         raise NoDate(
-            max(day, month),
-            f"says {texts[max(day, month)]!r}, but row {min(day, month) + 1} says "
-            f"{texts[min(day, month)]!r}: the day comes first in one and second in the other",
+            last,
+            f"says {_says(cells, last)!r}, but row {before + 1} says {_says(cells, before)!r}: the "
+            "day comes first in one and second in the other",
         )
-    if day is None and month is None and parts:
-        orders = [
-            np.argsort([_seconds(row, texts[row], part, way) for row, part in parts], kind="stable")
-            for way in (True, False)
-        ]
+    if day is None and month is None:
+        orders = [np.argsort(_seconds(parts, way, cells), kind="stable") for way in (True, False)]
         if (orders[0] != orders[1]).any():
-            row = next(row for row, part in parts if part.first != part.second)
+            row = _where(parts, parts.first != parts.second)
+            assert row is not None
             raise NoDate(
-                row, f"says {texts[row]!r}, and no row of the column tells its day from its month"
+                row,
+                f"says {_says(cells, row)!r}, and no row of the column tells its day from its "
+                "month",
             )
     return month is None
 
 
-def _seconds(row: int, text: str, part: Parts, day_first: bool) -> float:
-    day, month = (part.first, part.second) if day_first else (part.second, part.first)
-    try:
-        return _at(part.year, month, day) + part.seconds
-    except (ValueError, OverflowError) as error:
-        raise NoDate(row, f"says {text[:40]!r}, and there is no such day ({error})") from error
+def _where(parts: Open, which: np.ndarray) -> int | None:
+    """The first of these rows."""
+    places = np.flatnonzero(which)
+    return int(parts.rows[places[0]]) if len(places) else None
+
+
+def _says(cells: Iterable[Cell], row: int) -> str:
+    return _text(row, next(islice(cells, row, None)))
+
+
+def _seconds(parts: Open, day_first: bool, cells: Iterable[Cell]) -> np.ndarray:
+    """Seconds since 1970 [K]."""
+    days, months = (parts.first, parts.second) if day_first else (parts.second, parts.first)
+    found = np.empty(len(parts.rows))
+    for i, (year, month, day) in enumerate(zip(parts.year, months, days)):
+        try:
+            found[i] = _at(int(year), int(month), int(day)) + parts.seconds[i]
+        except (ValueError, OverflowError) as error:
+            row = int(parts.rows[i])
+            said = _says(cells, row)[:40]
+            raise NoDate(row, f"says {said!r}, and there is no such day ({error})") from error
+    return found

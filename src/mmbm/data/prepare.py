@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mmbm import files
-from mmbm.cells.media import locate
+from mmbm.cells.media import MAX_BYTES, Remote, locate, remote_url
 from mmbm.config import Config
 from mmbm.console import heartbeat, stage
 from mmbm.data import unseen
@@ -140,13 +140,16 @@ def check_columns(config: Config, table: Table) -> None:
 def raw_cells(
     table: Table, name: str, media: bool, rows: np.ndarray | None = None, most: int | None = None
 ) -> Iterator[Cell]:
-    """The cells of a column; those of media as bytes (of a URL no more than `most`) or paths.
-    Unreadable ones come as BadCell."""
+    """The cells of a column; those of media as bytes or paths, or as a URL to read no more than
+    `most` bytes of. Unreadable ones come as BadCell."""
     cells = table.cells(name, rows)
     if not media:
         yield from cells
         return
     for cell in cells:
+        if url := remote_url(cell):
+            yield Remote(url, table.root, most or MAX_BYTES)  # type: ignore[misc]  # so do these
+            continue
         try:
             yield locate(cell, table.root, most)
         except BadCell as bad:
@@ -320,18 +323,24 @@ def write_quarantine(
     """One line per cell that can't be decoded: row (1 is the first), column, path, reason."""
     if path is None:
         return
+    media = {name for name, spec in config.inputs.items() if spec.is_media}
+    rows: dict[str, list[int]] = {}
+    for row, name in bad:
+        rows.setdefault(name, []).append(row)
+    cells = {name: table.cells(name, np.array(rows[name])) for name in rows.keys() & media}
     with files.written(path) as part, part.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(["row", "column", "path", "reason"])
         for row, name in bad:
-            cell = next(table.cells(name, np.array([row])))
-            media = name in config.inputs and config.inputs[name].is_media
-            place = resolved(cell, table) if media else ""
+            place = resolved(next(cells[name]), table) if name in cells else ""
             writer.writerow([row + 1, name, place, stores[name].reasons[row]])
 
 
 def resolved(cell: Cell, table: Table) -> str:
-    """The path a media cell leads to; empty where the cell holds the data itself."""
+    """The path a media cell leads to; empty where the cell holds the data itself, or a URL, which
+    is not read for it."""
+    if remote_url(cell):
+        return ""
     try:
         place = locate(cell, table.root)
     except BadCell:

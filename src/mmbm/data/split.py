@@ -3,7 +3,7 @@
 Every rule is a pure function of the table, the spec and its seed; pure numpy.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 
@@ -250,10 +250,20 @@ def _share_groups(groups: np.ndarray, wanted: list[float], seed: int) -> np.ndar
     return part[inverse]
 
 
+class Cells:
+    """A column, to go through several times."""
+
+    def __init__(self, table: Table, column: str):
+        self.table, self.column = table, column
+
+    def __iter__(self) -> Iterator[Cell]:
+        return self.table.cells(self.column)
+
+
 def times(table: Table, column: str) -> np.ndarray:
     """float64 [rows] that sort as the moments do. Raises TableError that names the row."""
     try:
-        return moments(list(table.cells(column)))
+        return moments(Cells(table, column))
     except NoDate as error:
         where = f"{table.source}: row {error.row + 1}: the time column {column!r}"
         raise TableError(f"{where} {error.reason}. {CURE}") from error

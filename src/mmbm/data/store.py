@@ -12,6 +12,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,8 @@ import numpy as np
 import pyarrow as pa
 
 from mmbm import files
+from mmbm.cells.media import Remote
+from mmbm.cells.urls import UNREAD
 from mmbm.console import say, stage, track
 from mmbm.data.table import Table
 from mmbm.errors import BadCell
@@ -31,17 +34,17 @@ from mmbm.specs.columns import ColumnSpec
 
 FORMAT = 2
 """Raised when the file's layout changes, so that an older one is not used."""
-NOT_DECODING = {"encoder", "augment", "share_weights_with", "weight", "loss", "class_weights"} | {
-    "label_smoothing", "decision", "threshold", "group", "bins", "n_mels", "normalize",
-    "input", "beam_size", "ngram_order", "lm_weight", "token_insertion_bonus",
-    "decoder", "temperature", "top_p", "seed",
-}  # fmt: skip
-"""Options that don't change what a cell decodes to."""
-
-
+TOGETHER = 64
+"""Cells that are told from changed ones together."""
+DOWNLOADS = 16
+"""Threads that read URLs: they mostly wait."""
 SMALL = 1 << 14
 """Bytes of a file that is read, not mapped: a wide table has more columns than a process may have
 open files (often 1024) or maps (65,530)."""
+
+
+Decoded = tuple[np.ndarray | None, str | None]
+"""A cell's array, or why there is none; neither where it is absent."""
 
 
 class Store:
@@ -122,21 +125,17 @@ def open_store(
     chosen: the rows that `cells` gives, if not all; the others are as if absent.
     """
     digest = hashlib.blake2b(digest_size=10)
-    settings = {k: v for k, v in spec.model_dump(mode="json").items() if k not in NOT_DECODING}
-    settings["bins"] = None  # quantile bins are learned, not used to decode
-    state = {
-        k: v
-        for k, v in column.state.items()
-        if k not in ("edges", "counts", "shown", "rare", "ngrams", "pretrained")
-    }
-    known = [FORMAT, name, column.version, settings, state, table.rows]
+    state = {k: v for k, v in column.state.items() if k not in column.not_decoding}
+    known = [FORMAT, name, column.version, spec.decoding(), state, table.rows]
     digest.update(json.dumps(known, sort_keys=True, default=str).encode())
     if chosen is not None:
         digest.update(chosen.tobytes())
     if spec.is_media:
         with stage(f"Looking which files of {name} changed"):
-            for cell in cells():
-                digest.update(identity(cell, rehash))
+            parts = chunks(fetching(cells()) if rehash else cells(), TOGETHER)
+            tell = partial(told_by, rehash=rehash)
+            for one in parallel(tell, parts) if rehash else map(tell, parts):
+                digest.update(one)
     else:
         digest.update(table.digest.encode())
     path = cache / f"{safe(name)}-{digest.hexdigest()}.arrow"
@@ -144,7 +143,54 @@ def open_store(
         there = usable(path, name)
     if not there:
         write(path, column, cells(), table.rows, name)
-    return Store(path, column.storage)
+    store = Store(path, column.storage)
+    if there and (found := read_again(column, cells(), unread(store))):
+        say(f"{name}: {len(found)} URLs that could not be read before are read now.")
+        mend(path, store, found, name)
+        store = Store(path, column.storage)
+    if rows := unread(store):  # its name tells what it holds
+        content = hashlib.blake2b(json.dumps(rows).encode(), digest_size=6).hexdigest()
+        store.name = f"{store.name}-{content}"
+    return store
+
+
+def unread(store: Store) -> list[int]:
+    """The rows whose URL could not be read, though it may be now."""
+    return [row for row, reason in store.reasons.items() if reason.startswith(UNREAD)]
+
+
+def read_again(column: Column, cells: Iterable[Cell], rows: list[int]) -> dict[int, Decoded]:
+    """Those of the rows whose URL can be read this time."""
+    wanted = set(rows)
+    again = ((row, cell) for row, cell in enumerate(cells if rows else ()) if row in wanted)
+    found = dict(parallel(lambda one: (one[0], decode_cell(column, one[1])), again, DOWNLOADS))
+    return {r: one for r, one in found.items() if not (one[1] or "").startswith(UNREAD)}
+
+
+def mend(path: Path, store: Store, found: dict[int, Decoded], name: str) -> None:
+    """Write a prepared file again, with these rows in place of what it had."""
+    reader, storage = pa.ipc.open_file(pa.memory_map(str(path))), store.storage
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        for i in range(reader.num_record_batches):
+            batch, first = reader.get_batch(i), i * store.chunk
+            own = {row - first: one for row, one in found.items() if row // store.chunk == i}
+            yield replaced(batch, own, storage) if own else batch
+
+    save(path, storage, batches(), len(store.present), f"mend {name}")
+
+
+def replaced(batch: pa.RecordBatch, own: dict[int, Decoded], storage: Storage) -> pa.RecordBatch:
+    """The batch with other cells at these places."""
+    kept = batch["value"]
+    raws = [np.frombuffer(v.as_buffer(), np.uint8) if v.is_valid else None for v in kept]
+    reasons, digests = batch["reason"].to_pylist(), batch["digest"].to_numpy().copy()
+    for place, (value, reason) in own.items():
+        raw = None if value is None else np.ascontiguousarray(value).reshape(-1).view(np.uint8)
+        raws[place], reasons[place] = raw, reason
+        digests[place] = 0 if raw is None else int.from_bytes(digest(raw, b""), "little")
+    arrays = [as_binary(raws, kept.type), pa.array(reasons, pa.string()), pa.array(digests)]
+    return pa.record_batch(arrays, schema=schema(storage))
 
 
 def usable(path: Path, name: str) -> bool:
@@ -161,8 +207,16 @@ def safe(name: str) -> str:
     return "".join(c if c.isalnum() or c in "-_" else "_" for c in name)[:40]
 
 
-def identity(cell: Cell, rehash: bool) -> bytes:
-    """What tells an unchanged cell: path, size and time of change, or its bytes."""
+def told_by(cells: Iterable[Cell], rehash: bool) -> bytes:
+    return b"".join(identity(cell, rehash) for cell in cells)
+
+
+def identity(cell: Any, rehash: bool) -> bytes:
+    """What tells an unchanged cell: path, size and time of change, a URL, or its bytes."""
+    if isinstance(cell, Remote):
+        if not rehash:
+            return f"{cell.identity()}\n".encode(errors="surrogateescape")
+        cell = fetched(cell)
     if isinstance(cell, Path):
         if rehash and cell.is_file():
             with cell.open("rb") as file:
@@ -188,18 +242,32 @@ def write(path: Path, column: Column, cells: Iterable[Cell], rows: int, name: st
             storage,
             [told_apart(column, cell) for cell in some],
         ),
-        chunks(cells, chunk),
+        chunks(fetching(cells), chunk),
     )
     save(path, storage, batches, rows, f"decode {name}")
+
+
+def fetching(cells: Iterable[Cell]) -> Iterator[Cell]:
+    """The cells in order, those behind URLs read a little ahead and side by side."""
+    cells = iter(cells)
+    first = list(islice(cells, TOGETHER))
+    cells = chain(first, cells)
+    if any(isinstance(cell, Remote) for cell in first):
+        return parallel(fetched, cells, DOWNLOADS)
+    return cells
+
+
+def fetched(cell: Any) -> Any:
+    """A cell behind a URL as its bytes, or why they can't be read."""
+    try:
+        return cell.read() if isinstance(cell, Remote) else cell
+    except BadCell as bad:
+        return bad
 
 
 def item_size(storage: Storage) -> int:
     """Bytes of a cell, or of one place of a ragged one."""
     return np.dtype(storage.dtype).itemsize * int(np.prod(storage.shape, dtype=np.int64))
-
-
-Decoded = tuple[np.ndarray | None, str | None]
-"""A cell's array, or why there is none; neither where it is absent."""
 
 
 def save(
@@ -252,6 +320,7 @@ def parallel(work: Callable, items: Iterable, workers: int | None = None) -> Ite
 
 def decode_cell(column: Column, cell: Any) -> Decoded:
     """The decoded cell, or the reason why there is none."""
+    cell = fetched(cell)
     if isinstance(cell, BadCell):
         return None, cell.reason
     try:

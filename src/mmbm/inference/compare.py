@@ -23,6 +23,7 @@ def difference(
 ) -> Found:
     """Of the main metric, `value` and the `interval` of a paired bootstrap."""
     main = answer.main_score
+    ours, theirs = answer.decided(ours), answer.decided(theirs)
     generator = np.random.default_rng(0)
     gaps = []
     for _ in range(int(np.clip(DRAWN // len(truth), FEWEST, DRAWS))):

@@ -1,6 +1,8 @@
 """How good the answers are: one function for a model in training and for a bundle. No torch."""
 
 import math
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -22,6 +24,8 @@ BATCH = 128
 VALUES = 1 << 22
 """Of the images of a batch, beyond which fewer rows go together: encoders hold many times more."""
 Report = dict[str, Any]
+Read = Callable[[np.ndarray], np.ndarray]
+"""What is kept of a target's output."""
 
 
 def build_answers(config: Config, columns: Columns, quick: bool = False) -> dict[str, Answer]:
@@ -37,12 +41,12 @@ def collect(
     columns: Columns,
     subsets: list[Subset],
     graph: str = "answer",
-    read: dict[Subset, dict[str, Answer]] | None = None,
+    read: dict[Subset, dict[str, Read]] | None = None,
 ) -> dict[Subset, Named]:
     """Outputs for all rows, in their order, per subset of modalities. Encoders run once a row.
 
-    With `read`, what these answers read of them, and no others: of a long transcript that is far
-    less.
+    With `read`, what these functions make of the outputs of their targets, and no others: of a long
+    transcript that is far less.
     """
     parts: dict[Subset, list[Named]] = {subset: [] for subset in subsets}
     positions = []
@@ -53,7 +57,7 @@ def collect(
             if graph == "answer":
                 outputs = answer_with(runner, encoded, subset)
                 if read:
-                    outputs = {name: a.read(outputs[name]) for name, a in read[subset].items()}
+                    outputs = {name: make(outputs[name]) for name, make in read[subset].items()}
                 parts[subset].append(outputs)
             else:
                 parts[subset].append(runner.run(graph, encoded))
@@ -77,20 +81,32 @@ def truths(rows: Rows, answers: dict[str, Answer]) -> dict[str, tuple[np.ndarray
 
 
 def evaluate(
-    runner: Runner, rows: Rows, config: Config, columns: Columns, full: bool = True
+    runner: Runner,
+    rows: Rows,
+    config: Config,
+    columns: Columns,
+    full: bool = True,
+    intervals: bool = False,
 ) -> dict[str, Any]:
     """{"rows": N, "targets": {name: metrics and "interval"}, "subsets": {"a+b": {name: main}},
     "compared": {name: see `compared`}}.
 
     With `full=False` only the metrics of the whole model, and transcripts by a greedy search: what
-    training needs after each epoch.
+    training needs after each epoch; with `intervals`, those too.
     """
     answers = build_answers(config, columns, quick=not full)
     modalities = list(config.modalities())
     whole = tuple(modalities)
     parted = {name: a for name, a in answers.items() if name not in config.contrastive}
     subsets = reported_subsets(modalities) if full and parted else [whole]
-    read = {subset: answers if subset == whole else parted for subset in subsets}
+    paired = {whole, *each_alone(modalities).values(), *each_left_out(modalities).values()}
+    read: dict[Subset, dict[str, Read]] = {
+        subset: {
+            name: answer.read if subset in paired else partial(main_only, answer)
+            for name, answer in (answers if subset == whole else parted).items()
+        }
+        for subset in subsets
+    }
     outputs = collect(runner, rows, columns, subsets, read=read)
     known = truths(rows, answers)
     targets: dict[str, Any] = {}
@@ -103,7 +119,7 @@ def evaluate(
         if isinstance(answer, ContrastiveAnswer):
             output = answer.ranks(output, truth[has])
         targets[name] = {"rows": int(has.sum()), **answer.score(output, truth[has])}
-        if full:
+        if full or intervals:
             targets[name] |= kinds.intervals(answer, output, truth[has])
         if name in config.contrastive and full:
             classes = zero_shot(runner, rows, config, columns, name, outputs[whole][name])
@@ -133,6 +149,18 @@ def evaluate(
     return report
 
 
+def main_only(answer: Answer, output: np.ndarray) -> np.ndarray:
+    return answer.decided(answer.read(output))
+
+
+def each_alone(modalities: list[str]) -> dict[str, Subset]:
+    return {m: (m,) for m in modalities}
+
+
+def each_left_out(modalities: list[str]) -> dict[str, Subset]:
+    return {m: tuple(x for x in modalities if x != m) for m in modalities}
+
+
 def compared(
     answer: Answer, outputs: dict[Subset, np.ndarray], truth: np.ndarray, modalities: list[str]
 ) -> Report:
@@ -143,9 +171,10 @@ def compared(
     if isinstance(answer, CategoryAnswer) and (weak := answer.weakest(whole, truth)):
         report["weakest"] = weak
     if len(modalities) > 1:
-        alone = {m: (m,) for m in modalities}
-        without = {m: tuple(x for x in modalities if x != m) for m in modalities}
-        for key, subsets in (("alone", alone), ("without", without)):
+        for key, subsets in (
+            ("alone", each_alone(modalities)),
+            ("without", each_left_out(modalities)),
+        ):
             report[key] = {
                 m: subset_report(answer, whole, outputs[subset], truth)
                 for m, subset in subsets.items()

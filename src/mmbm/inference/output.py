@@ -3,7 +3,8 @@
 import csv
 import json
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
@@ -12,6 +13,7 @@ from mmbm.errors import MmbmError
 from mmbm.files import written
 from mmbm.kinds.answer import NOT_SURE
 from mmbm.kinds.category.column import text
+from mmbm.kinds.labels.answer import LabelsAnswer
 
 Row = dict[str, Any]
 CHUNK = 4096
@@ -82,8 +84,13 @@ class Counted:
         )
 
 
-def write_rows(rows: Iterable[Row], path: Path | None) -> int:
-    """Stream rows to a file by its ending, or as JSON lines to stdout. Returns rows with errors."""
+def write_rows(
+    rows: Iterable[Row], path: Path | None, separators: Mapping[str, str | None] | None = None
+) -> int:
+    """Stream rows to a file by its ending, or as JSON lines to stdout. Returns rows with errors.
+
+    separators: see `label_separators`.
+    """
     failed = 0
 
     def counted() -> Iterator[Row]:
@@ -95,12 +102,22 @@ def write_rows(rows: Iterable[Row], path: Path | None) -> int:
     if path is None:
         _jsonl(counted(), sys.stdout)
         return failed
-    writers = {".jsonl": _jsonl_file, ".csv": _csv_file, ".parquet": _parquet_file}
+    writers = {
+        ".jsonl": _jsonl_file,
+        ".csv": partial(_csv_file, separators=separators or {}),
+        ".parquet": _parquet_file,
+    }
     if path.suffix not in writers:
         raise MmbmError(f"{path}: answers are written as .csv, .jsonl or .parquet.")
     with written(path) as part:
         writers[path.suffix](counted(), part)
     return failed
+
+
+def label_separators(bundle: Bundle) -> dict[str, str | None]:
+    """Of each target of labels, the text between them in a csv; None: a JSON list."""
+    answers = bundle.answers.items()
+    return {name: answer.joined_by for name, answer in answers if isinstance(answer, LabelsAnswer)}
 
 
 def _jsonl(rows: Iterable[Row], file: IO[str]) -> None:
@@ -115,23 +132,27 @@ def _jsonl_file(rows: Iterable[Row], path: Path) -> None:
         _jsonl(rows, file)
 
 
-def _csv_file(rows: Iterable[Row], path: Path) -> None:
+def _csv_file(rows: Iterable[Row], path: Path, separators: Mapping[str, str | None]) -> None:
     """The header is that of the first answered row; rows before it have only an error."""
     with path.open("w", encoding="utf-8", newline="") as file:
         for row, header, first in _with_header(rows):
             writer = csv.DictWriter(file, header)
             if first:
                 writer.writeheader()
-            writer.writerow({k: csv_cell(v) for k, v in row.items()})
+            writer.writerow({k: csv_cell(v, separators.get(k, ";")) for k, v in row.items()})
 
 
-def csv_cell(value: Any) -> Any:
-    """Labels joined; the times of words and embeddings as JSON."""
+def csv_cell(value: Any, separator: str | None = ";") -> Any:
+    """Labels joined, or a JSON list where one of them holds the separator or there is none; the
+    times of words and embeddings as JSON."""
     if not isinstance(value, list):
         return value
-    if any(isinstance(item, dict | float) for item in value):
+    if separator is None or any(isinstance(item, dict | float) for item in value):
         return json.dumps(value, ensure_ascii=False)
-    return ";".join(map(text, value))
+    labels = [text(item) for item in value]
+    if any(separator in label for label in labels):
+        return json.dumps(labels, ensure_ascii=False)
+    return separator.join(labels)
 
 
 def _parquet_file(rows: Iterable[Row], path: Path) -> None:
@@ -182,6 +203,8 @@ def arrow_type(name: str, value: Any) -> Any:
     """Of a column whose first value this is; an empty list or None, of a silence, wouldn't tell."""
     import pyarrow as pa
 
+    if ".embedding." in name and not isinstance(value, float):  # may be absent from many rows
+        return pa.list_(pa.float32())
     if isinstance(value, list):
         word = pa.struct({"word": pa.string(), "start": pa.float64(), "end": pa.float64()})
         if any(isinstance(item, float) for item in value):

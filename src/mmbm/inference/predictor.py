@@ -3,6 +3,7 @@
 import contextlib
 import tempfile
 from collections.abc import Iterable, Iterator
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,10 +13,10 @@ import numpy as np
 from mmbm.bundle import Bundle
 from mmbm.cells.media import locate
 from mmbm.cells.values import single
-from mmbm.config import Config
+from mmbm.config import Config, SplitSpec
 from mmbm.console import say
-from mmbm.data.overlap import choose_rows, known_rows, overlap_notes, row_digests
-from mmbm.data.prepare import Data, assemble, check_columns, decode
+from mmbm.data.overlap import choose_rows, known_rows, members, overlap_notes, row_digests
+from mmbm.data.prepare import PROBED, Data, assemble, check_columns, decode
 from mmbm.data.reading import AS_TRAINED, Reading, open_as_trained
 from mmbm.data.split import NAMES, split_rows
 from mmbm.data.store import Store, decode_cell, parallel
@@ -69,8 +70,9 @@ def predict(
     abstain_below: below it, the answer is "not sure".
     explain: add `TARGET.attribution.MODALITY`, the exact Shapley value of each modality for the
         answer's probability (or the number), and `TARGET.attribution.prior`, which they start from.
-    embeddings: of a contrastive target, add `TARGET.embedding.COLUMN` for every column that
-        the row has. (Its `TARGET` is the mean cosine similarity of the row's own cells.)
+    embeddings: of a contrastive target, add `TARGET.embedding.COLUMN` for every column, None
+        where the row's cell is absent. (Its `TARGET` is the mean cosine similarity of the row's
+        own cells.)
     """
     if not 0 <= abstain_below <= 1:
         raise MmbmError(f"abstain_below is a probability, from 0 to 1 (given: {abstain_below}).")
@@ -278,8 +280,7 @@ def measured(
     with tempfile.TemporaryDirectory() as folder:
         cache = Path(folder)
         opened = _opened(config, table, cache, reading)
-        stores = decode(config, opened, bundle.columns, cache)
-        rows, notes = _rows(bundle, opened, stores, split)
+        stores, rows, notes = _chosen(bundle, opened, cache, split)
         data = assemble(config, opened, bundle.columns, stores, {"test": rows}, None)
         data = data._replace(notes=[*notes, *data.notes])
         if not len(data.splits["test"]):
@@ -302,27 +303,63 @@ def _opened(config: Config, table: Any, cache: Path | None, reading: Reading = A
     return opened
 
 
-def _rows(
-    bundle: Bundle, table: Table, stores: dict[str, Store], split: str | None
-) -> tuple[np.ndarray, list[str]]:
-    """Which rows of a table are measured, and what is to be said of that.
+def _chosen(
+    bundle: Bundle, table: Table, cache: Path, split: str | None
+) -> tuple[dict[str, Store], np.ndarray, list[str]]:
+    """What is decoded of a table, which of its rows are measured, and what is to be said of that.
 
     A split column divides every table that has it. Otherwise rows are known by what they hold: a
-    split by chance, group or time is of the training table, and would divide another one anew.
+    split by chance, group or time is of the training table, and would divide another one anew. No
+    more is decoded than that takes: of the training table itself only the rows of the split.
     """
-    rule, known = bundle.config.data.split, known_rows(bundle)
-    rows = np.arange(table.rows)
+    config, rule, known = bundle.config, bundle.config.data.split, known_rows(bundle)
+    read = partial(decode, config, table, bundle.columns, cache)
     if isinstance(rule, str) and rule in table.names and split is not None:
-        rows = split_rows(table, rule, bundle.config.targets)[split]
-    elif known is not None:
-        digests = row_digests(stores, bundle.config.columns)
+        rows = split_rows(table, rule, config.targets)[split]
+        stores = read(rows)
+        if known is None or split != "test":
+            return stores, rows, []
+        digests = row_digests(stores, config.columns)
+        return stores, rows, overlap_notes(table.source, rows, digests, known)
+    if known is not None and split is not None:
+        rows = _divided(config, table, split)
+        for some in (rows[:PROBED], rows) if len(rows) else ():
+            stores = read(some)
+            found = members(row_digests(stores, config.columns)[some], known[split])
+            if not found.any():  # another table
+                break
+        else:
+            if len(rows) and found.sum() == len(known[split]):
+                note = f"{len(rows)} of {table.rows} rows are {split} rows, as in training."
+                return stores, rows, [f"{table.source}: {note}"]
+    stores = read()
+    return stores, *_rows(table, stores, split, config, known)
+
+
+def _divided(config: Config, table: Table, split: str) -> np.ndarray:
+    """The rows of a split as training would divide this table; none where it can't."""
+    rule = config.data.split
+    if isinstance(rule, SplitSpec) and not rule.folds:
+        with contextlib.suppress(TableError):  # it has too few rows, or not the column of the rule
+            return split_rows(table, rule, config.targets)[split]
+    return np.empty(0, np.int64)
+
+
+def _rows(
+    table: Table,
+    stores: dict[str, Store],
+    split: str | None,
+    config: Config,
+    known: dict[str, np.ndarray] | None,
+) -> tuple[np.ndarray, list[str]]:
+    """Which rows of a table that is decoded whole are measured, and what is to be said of that."""
+    if known is not None:
+        digests = row_digests(stores, config.columns)
         return choose_rows(table.source, digests, known, split)
-    elif split is not None and not isinstance(rule, str):
-        return rows, [
-            f"{table.source}: the bundle doesn't know which rows it was trained on (an older mmbm "
-            f"wrote it): all {len(rows)} rows are measured."
-        ]
-    if known is None or split in ("train", "valid"):
+    rows = np.arange(table.rows)
+    if split is None or isinstance(config.data.split, str):
         return rows, []
-    digests = row_digests(stores, bundle.config.columns)
-    return rows, overlap_notes(table.source, rows, digests, known)
+    return rows, [
+        f"{table.source}: the bundle doesn't know which rows it was trained on (an older mmbm "
+        f"wrote it): all {len(rows)} rows are measured."
+    ]

@@ -12,6 +12,9 @@ from mmbm.specs.columns import ColumnSpec, TargetSpec
 NOT_SURE = "not sure"
 """The answer whose confidence is too low."""
 
+DRAWS = 1000
+"""Bootstrap samples of an interval."""
+
 
 class Metric(NamedTuple):
     """A metric's name and which way is better."""
@@ -29,8 +32,11 @@ class Answer(Protocol):
     also: dict[str, Callable[[np.ndarray, np.ndarray], float]]
     """Metrics besides the main one that have an interval, as functions of output and truth."""
 
-    def __init__(self, spec: Any, column: Any, inputs: Mapping[str, ColumnSpec]):
-        """column: the fitted one; None of a target without cells. inputs: of the config."""
+    def __init__(
+        self, spec: Any, column: Any, inputs: Mapping[str, ColumnSpec], quick: bool = False
+    ):
+        """column: the fitted one; None of a target without cells. inputs: of the config.
+        quick: see `build`."""
         ...
 
     def rows(self, output: np.ndarray) -> list[dict[str, Any]]:
@@ -39,6 +45,11 @@ class Answer(Protocol):
 
     def read(self, output: np.ndarray) -> np.ndarray:
         """What is measured of an output [N, …]: all of it, or of a transcript the texts."""
+        ...
+
+    def decided(self, output: np.ndarray) -> np.ndarray:
+        """What `main_score` needs of an output as read, and no more: of many rows that is far
+        less. `main_score` takes it in its place."""
         ...
 
     def truth(self, target: Arrays) -> tuple[np.ndarray, np.ndarray]:
@@ -59,8 +70,9 @@ class Answer(Protocol):
 def build(
     spec: TargetSpec, column: Column | None, inputs: Mapping[str, ColumnSpec], quick: bool = False
 ) -> Answer:
-    """The answer of a target; `quick`: see `TargetSpec.quick`."""
-    return spec.traits.part("answer")(spec.quick() if quick else spec, column, inputs)
+    """The answer of a target. quick: as while training, of a transcript by a greedy search whatever
+    it asks for, and of a contrastive target by some of its questions."""
+    return spec.traits.part("answer")(spec, column, inputs, quick)
 
 
 def sklearn_metrics() -> Any:
@@ -74,12 +86,16 @@ def sklearn_metrics() -> Any:
 
 def intervals(answer: Answer, output: np.ndarray, truth: np.ndarray) -> dict[str, list[float]]:
     """95 % bootstrap intervals (percentile method, Efron 1979) over the rows: `interval`, of the
-    main metric, and `METRIC_interval` of each in `also`."""
-    draws = np.random.default_rng(0).integers(0, len(truth), (1000, len(truth)))
-    named = {"interval": answer.main_score}
-    named |= {f"{name}_interval": metric for name, metric in answer.also.items()}
-    found = {}
-    for name, metric in named.items():
-        scores = [metric(output[rows], truth[rows]) for rows in draws]
-        found[name] = [float(x) for x in np.nanquantile(scores, [0.025, 0.975])]
-    return found
+    main metric, and `METRIC_interval` of each in `also`. One sample is in memory at a time."""
+    named = {"interval": (answer.main_score, answer.decided(output))}
+    named |= {f"{name}_interval": (metric, output) for name, metric in answer.also.items()}
+    scores: dict[str, list[float]] = {name: [] for name in named}
+    generator = np.random.default_rng(0)
+    for _ in range(DRAWS):
+        rows = generator.integers(0, len(truth), len(truth))
+        for name, (metric, measured) in named.items():
+            scores[name].append(metric(measured[rows], truth[rows]))
+    return {
+        name: [float(x) for x in np.nanquantile(some, [0.025, 0.975])]
+        for name, some in scores.items()
+    }

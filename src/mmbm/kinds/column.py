@@ -6,7 +6,7 @@ turns one cell into one array (`decode`). `storage` says how those look on disk 
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 import numpy as np
 
@@ -45,6 +45,8 @@ class Arrays(NamedTuple):
 class Column(Protocol):
     version: int
     """Raised when decoding changes, so that prepared data of an older version is not used."""
+    not_decoding: ClassVar[frozenset[str]]
+    """What of `state` doesn't change what a cell decodes to."""
     state: State
     storage: Storage
 

@@ -47,7 +47,9 @@ def compare(
         rows = Rows(rows.stores, rows.inputs, rows.targets, numbers)
         truth, _ = truths(rows, {target: answer})[target]
         whole = tuple(bundle.config.modalities())
-        own = collect(bundle.runner, rows, bundle.columns, [whole], read={whole: {target: answer}})
+        own = collect(
+            bundle.runner, rows, bundle.columns, [whole], read={whole: {target: answer.read}}
+        )
         requests = endpoint.requests(question, data.table, numbers, kinds)
         replies = endpoint.ask(requests, len(numbers))
     said = [read_reply(question, reply) for reply in replies]

@@ -263,9 +263,12 @@ class Index:
         hits, total = 0, 0
         for column in self.about.indexed:
             field = vector_of(self.about, column)
-            known = self.lance.search().select([field]).where(f"{field} is not null").to_arrow()
-            places = np.linspace(0, len(known) - 1, min(SAMPLE, len(known))).astype(int)
-            for query in known[field].take(places).to_pylist():
+            known = self.lance.search().select([ROW]).where(f"{field} is not null").to_arrow()
+            rows = np.sort(known[ROW].to_numpy())  # their numbers: no vector is read for it
+            places = np.linspace(0, len(rows) - 1, min(SAMPLE, len(rows))).astype(int)
+            named = ", ".join(map(str, rows[places].tolist()))
+            some = self.lance.search().select([field]).where(f"{ROW} in ({named or -1})")
+            for query in some.to_arrow()[field].to_pylist():
                 one = {column: np.array(query, np.float32)}
                 ours, best = (
                     [found.score for found in self.nearest(one, DEPTH, of=column, exact=exact)]

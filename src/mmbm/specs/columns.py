@@ -32,6 +32,16 @@ class ColumnSpec(Spec):
     tabular: ClassVar[bool] = True
     """Cheap to read; as inputs, columns of one `group` form one modality."""
 
+    not_decoding: ClassVar[frozenset[str]] = frozenset()
+    """Options that don't change what cells decode to, besides those that its parents name. A change
+    of any other option decodes the column anew."""
+
+    def decoding(self) -> dict[str, Any]:
+        """The options that change what a cell decodes to, as JSON has them."""
+        parents = type(self).__mro__
+        others = frozenset().union(*(vars(one).get("not_decoding", ()) for one in parents))
+        return {k: v for k, v in self.model_dump(mode="json").items() if k not in others}
+
     @property
     def traits(self) -> Kind:
         """What the product knows of its kind."""
@@ -50,6 +60,7 @@ class ColumnSpec(Spec):
 class InputSpec(ColumnSpec):
     """Of a table column; columns of one `group` form one modality."""
 
+    not_decoding: ClassVar = frozenset({"group"})
     encoding: ClassVar[Literal["standardized", "one_hot", "as_is"]] = "as_is"
     """What linear models and trees read of it: the number, an indicator for each value, or the
     decoded vector."""
@@ -64,6 +75,7 @@ class MediaSpec(ColumnSpec):
     """Of a column that is a modality of its own."""
 
     tabular: ClassVar[bool] = False
+    not_decoding: ClassVar = frozenset({"encoder", "augment", "share_weights_with"})
     has_seconds: ClassVar[bool] = False
     """Its cells last some time."""
     augments: ClassVar[bool] = False
@@ -93,6 +105,9 @@ class TargetSpec(ColumnSpec):
     """Answers from all modalities together."""
     has_cells: ClassVar[bool] = True
     """Is a column of the table itself."""
+    not_decoding: ClassVar = frozenset({"weight"})
+    windowed: ClassVar[bool] = False
+    """Has a part in each window of a long recording, so that those of all can be joined."""
     counted: ClassVar[Counted | None] = None
     """What its column's `counts` count."""
     transcribes: ClassVar[bool] = False
@@ -121,7 +136,3 @@ class TargetSpec(ColumnSpec):
     def output_unit(self, state: dict[str, Any]) -> Unit:
         """What a difference of two of its outputs is measured in."""
         return Unit()
-
-    def quick(self) -> Self:
-        """As it is answered while training: by the quickest search."""
-        return self

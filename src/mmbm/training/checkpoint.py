@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from mmbm import files
 from mmbm.errors import TrainingError
+from mmbm.nn.model import Model
 
 
 class Damaged(TrainingError):
@@ -35,11 +36,32 @@ Tensors = dict[str, Tensor]
 
 
 def save(path: Path, tensors: Tensors, meta: dict[str, Any]) -> None:
-    separate = {name: t.detach().cpu().contiguous().clone() for name, t in tensors.items()}
+    separate = on_host(tensors)
     text = json.dumps(meta)
     metadata = {"json": text, "digest": digest(separate, text)}
     with files.written(path) as part:
         save_file(separate, part, metadata=metadata)
+
+
+def on_host(tensors: Tensors) -> Tensors:
+    """Each in the memory of the host, by itself: copied only where it is on a device, or where two
+    names have one memory."""
+    found, taken = {}, set()
+    for name, tensor in tensors.items():
+        host = tensor.detach().cpu().contiguous()
+        memory = host.untyped_storage().data_ptr()
+        found[name] = host.clone() if memory in taken else host
+        taken.add(memory)
+    return found
+
+
+def fixed(model: Model) -> set[str]:
+    """The names of the weights that training doesn't change: the frozen ones of models that others
+    trained, which are read again from where they came."""
+    frozen = {
+        id(p) for part in model.pretrained() for p in part.parameters() if not p.requires_grad
+    }
+    return {name for name, p in model.state_dict(keep_vars=True).items() if id(p) in frozen}
 
 
 def load(path: Path) -> tuple[Tensors, dict[str, Any]]:
@@ -109,9 +131,9 @@ def restore_optimizer(optimizer: torch.optim.Optimizer, model: nn.Module, tensor
 
 
 def generators() -> Tensors:
-    """States of the random generators: the processor's, and each GPU's."""
+    """States of the random generators: the processor's, and each GPU's where one is used."""
     states = {"cpu": torch.get_rng_state()}
-    if torch.cuda.is_available():
+    if torch.cuda.is_initialized():
         states |= {f"cuda{i}": state for i, state in enumerate(torch.cuda.get_rng_state_all())}
     return states
 

@@ -25,6 +25,7 @@ from mmbm.layers.batch import Field
 from mmbm.nn.modalities import Modality, SharedModality
 from mmbm.nn.model import Model
 from mmbm.nn.pretrained import Pretrained
+from mmbm.training.state import device_of
 
 VERSION = 2
 """Raised when what an encoder computes changes, so that older features are not used."""
@@ -48,7 +49,8 @@ def precomputed(config: Config, model: Model, data: Data, cache: Path) -> Data:
         column.storage = Storage("float32", (modality.encoder.width,), ragged=True)
         path = cache / f"{safe(name)}-{key(modality, data.columns[name], store)}.arrow"
         if not usable(path, f"features of {name}"):
-            batches = (record(some, column.storage) for some in encode(modality, store))
+            device = device_of(config.train)
+            batches = (record(some, column.storage) for some in encode(modality, store, device))
             save(path, column.storage, batches, len(store.present), f"read {name}")
         features[name] = Store(path, column.storage)
     splits = {
@@ -91,11 +93,9 @@ def key(modality: Modality, column: Column, store: Store) -> str:
     return f"features-{digest.hexdigest()}"
 
 
-def encode(modality: Modality, store: Store) -> Iterator[list[Decoded]]:
+def encode(modality: Modality, store: Store, device: torch.device) -> Iterator[list[Decoded]]:
     """The features [T, E] of every cell in the order of the table, none where it is absent."""
-    training, device = modality.training, torch.device("cpu")
-    if torch.cuda.is_available():
-        device = torch.device("cuda")
+    training = modality.training
     modality.eval().to(device)
     try:
         for start in range(0, len(store.present), ROWS):

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mmbm.bundle.writer import Media
-from mmbm.cells.media import read
+from mmbm.cells.media import Remote, read
 from mmbm.config import Config
 from mmbm.console import say
 from mmbm.data.prepare import Data, raw_cells
@@ -76,7 +76,8 @@ def as_prepared(config: Config, data: Data, row: int) -> dict[str, Cell | Media]
     cells: dict[str, Cell | Media] = {}
     stores = data.splits["valid"].stores
     for name, spec in config.inputs.items():
-        cell: Any = next(raw_cells(data.table, name, spec.is_media, np.array([row])))
+        most = getattr(spec, "max_bytes", None)
+        cell: Any = next(raw_cells(data.table, name, spec.is_media, np.array([row]), most))
         if spec.is_media and cell is not None:
             store = stores[name]
             assert isinstance(store, Store)
@@ -88,8 +89,10 @@ def as_prepared(config: Config, data: Data, row: int) -> dict[str, Cell | Media]
     return cells
 
 
-def opened(cell: bytes | Path, spec: Any) -> Media | None:
+def opened(cell: bytes | Path | Remote, spec: Any) -> Media | None:
     try:
+        if isinstance(cell, Remote):
+            cell = cell.read()
         return Media(read(cell, spec.max_bytes), cell.suffix if isinstance(cell, Path) else "")
     except BadCell:  # gone, or emptied
         return None

@@ -3,6 +3,7 @@
 import math
 from collections import deque
 from collections.abc import Iterator
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -57,6 +58,7 @@ class TrainState:
         self.best: list[tuple[Score, int]] = []  # (score, epoch), best first
         self.last: list[int] = []  # the newest epochs
         self.finite = torch.ones((), dtype=torch.bool, device=self.accelerator.device)
+        self.fixed = checkpoint.fixed(model)
         self.loss_sum = torch.zeros((), device=self.accelerator.device)
         self.before: set[Path] = set()  # weights that the checkpoint before the last one wants
         self.recent: deque[np.ndarray] = deque(maxlen=spec.log_steps)
@@ -160,7 +162,7 @@ class TrainState:
     def keep(self, epoch: int, score: Score = (0.0, 0.0)) -> None:
         """Keep the epoch's weights while they may be chosen; stop if it got no better for long."""
         path = self._weights(epoch)
-        checkpoint.save(path, self.model.state_dict(), {"epoch": epoch, "score": score})
+        checkpoint.save(path, self.weights(), {"epoch": epoch, "score": score})
         if not self.best or score[0] > self.best[0][0][0]:  # ties aside
             self.improved = epoch
         patience = self.spec.patience
@@ -169,6 +171,21 @@ class TrainState:
             : self.spec.average_checkpoints
         ]
         self.last = [*self.last, epoch][-self.spec.average_checkpoints :]
+
+    def weights(self) -> checkpoint.Tensors:
+        """What of the model training changes."""
+        return {n: t for n, t in self.model.state_dict().items() if n not in self.fixed}
+
+    def load(self, weights: checkpoint.Tensors) -> None:
+        """Put back what `weights` gave; what is fixed stays as it is."""
+        own = self.model.state_dict()
+        self.model.load_state_dict({name: own[name] for name in self.fixed} | weights)
+
+    @cached_property
+    def origin(self) -> str:
+        """Tells the weights that are fixed from others."""
+        own = self.model.state_dict()
+        return checkpoint.digest(checkpoint.on_host({n: own[n] for n in self.fixed}), "")
 
     def _weights(self, epoch: int) -> Path:
         return self.run.folder / f"epoch-{epoch:04}.safetensors"
@@ -179,7 +196,7 @@ class TrainState:
         best = [epoch for _, epoch in self.best]
         for epochs in dict.fromkeys(tuple(sorted(e)) for e in (self.last, best, best[:1])):
             weights = (checkpoint.load(self._weights(epoch))[0] for epoch in epochs)
-            self.model.load_state_dict(checkpoint.average(weights))
+            self.load(checkpoint.average(weights))
             yield f"mean of epochs {', '.join(str(e + 1) for e in epochs)}"
 
     # ── going on ─────────────────────────────────────────────────────────────────────────────
@@ -188,7 +205,7 @@ class TrainState:
         if self.accelerator.is_main_process:
             optimizer = checkpoint.optimizer_tensors(self.optimizer.optimizer, self.model)
             tensors = (
-                checkpoint.under("model", self.model.state_dict())
+                checkpoint.under("model", self.weights())
                 | checkpoint.under("optimizer", optimizer)
                 | checkpoint.under("random", checkpoint.generators())
                 | {"loss_sum": self.loss_sum, "finite": self.finite}
@@ -203,6 +220,7 @@ class TrainState:
                 "total": self.total,
                 "recent": [rows.tolist() for rows in self.recent],
                 "data": data_key,
+                "fixed": self.origin,
                 "scaler": scaler.state_dict() if scaler else None,
                 "config": self.run.settings,
             }
@@ -248,7 +266,13 @@ class TrainState:
                 f"{self.run.folder} can't go on: its table, media or columns changed since it was "
                 "interrupted. Train without --resume (in Python: resume=False)."
             )
-        self.model.load_state_dict(checkpoint.of("model", tensors))
+        if meta.get("fixed", self.origin) != self.origin:
+            raise TrainingError(
+                f"{self.run.folder} can't go on: the frozen weights of its pretrained models "
+                "aren't those that it began with. Give the same models, and the same --from (in "
+                "Python: start=); or train without --resume (in Python: resume=False)."
+            )
+        self.load(checkpoint.of("model", tensors))
         checkpoint.restore_optimizer(
             self.optimizer.optimizer, self.model, checkpoint.of("optimizer", tensors)
         )
@@ -315,6 +339,13 @@ def check_device(spec: TrainSpec) -> None:
     on_cpu = spec.device == "cpu" or (spec.device == "auto" and not any(there.values()))
     if spec.precision == "float16" and on_cpu:
         raise ConfigError("train.precision: float16 needs a GPU; auto or bfloat16 run on a CPU.")
+
+
+def device_of(spec: TrainSpec) -> torch.device:
+    """Where to compute what is no training. Raises ConfigError, as `check_device`."""
+    check_device(spec)
+    there = "cuda" if torch.cuda.is_available() else "cpu"
+    return torch.device(there if spec.device == "auto" else spec.device)
 
 
 def precision(spec: TrainSpec) -> str:

@@ -141,6 +141,8 @@ def standard_error(config: Config, data: Data, state: TrainState) -> float:
     if metric != state.answers[target].main:
         return 0.0
     with stage("Scoring the valid split, with intervals"):
-        report = evaluate(state.runner(), data.splits["valid"], config, data.columns)
+        report = evaluate(
+            state.runner(), data.splits["valid"], config, data.columns, full=False, intervals=True
+        )
     low, high = report["targets"][target]["interval"]
     return (high - low) / (2 * 1.96)

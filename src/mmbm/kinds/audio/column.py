@@ -6,7 +6,7 @@ from collections.abc import Generator, Iterable
 from contextlib import closing, nullcontext
 from io import BytesIO
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, ClassVar
 
 import numpy as np
 import soundfile
@@ -71,6 +71,7 @@ class AudioColumn:
     """
 
     version = 2
+    not_decoding: ClassVar = frozenset({"pretrained"})
 
     def __init__(self, spec: AudioSpec, state: State | None = None):
         self.spec = spec

@@ -38,6 +38,7 @@ class WindowsSpec(Spec):
 
 class AudioSpec(MediaSpec):
     kind: Literal["audio"] = "audio"
+    not_decoding: ClassVar = frozenset({"n_mels", "normalize"})
     has_seconds: ClassVar[bool] = True
     sample_rate: PositiveInt = 16000
     """Samples per second after decoding."""

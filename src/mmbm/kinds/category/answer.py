@@ -26,7 +26,9 @@ class CategoryAnswer:
     )
     also: ClassVar = {}
 
-    def __init__(self, spec: CategoryTarget, column: Column, inputs: Any = None):
+    def __init__(
+        self, spec: CategoryTarget, column: Column, inputs: Any = None, quick: bool = False
+    ):
         self.values = shown(column.state)
         self.names = [text(value) for value in self.values]
         self.weighted = spec.class_weights == "balanced"
@@ -53,11 +55,14 @@ class CategoryAnswer:
     def read(self, output: np.ndarray) -> np.ndarray:
         return output
 
+    def decided(self, output: np.ndarray) -> np.ndarray:
+        return output if output.ndim == 1 else self.decide(output).astype(np.int32)
+
     def truth(self, target: Arrays) -> tuple[np.ndarray, np.ndarray]:
         return target.values.astype(np.int64) - 1, target.present  # the column's 0 is "unseen"
 
     def main_score(self, output: np.ndarray, truth: np.ndarray) -> float:
-        return float((self.decide(output) == truth).mean())
+        return float((self.decided(output) == truth).mean())
 
     def score(self, output: np.ndarray, truth: np.ndarray) -> dict[str, Any]:
         metrics = sklearn_metrics()

@@ -5,7 +5,7 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -93,6 +93,7 @@ class CategoryColumn:
     """
 
     version = 2
+    not_decoding: ClassVar = frozenset({"counts", "shown", "rare"})
 
     def __init__(self, spec: CategorySpec | CategoryTarget, state: State | None = None):
         self.spec = spec

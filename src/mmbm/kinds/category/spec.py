@@ -23,6 +23,7 @@ class CategoryTarget(TargetSpec):
     """One class out of several: softmax cross-entropy."""
 
     kind: Literal["category"] = "category"
+    not_decoding: ClassVar = frozenset({"class_weights", "label_smoothing", "decision"})
     counted: ClassVar = Counted("classes", "train rows")
     task: ClassVar = "multiclass"
     class_weights: Literal["none", "balanced"] = "none"

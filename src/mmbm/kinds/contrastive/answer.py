@@ -10,6 +10,9 @@ from mmbm.kinds.column import Arrays
 from mmbm.kinds.contrastive.spec import ContrastiveTarget
 
 DEPTHS = (1, 5, 10)
+QUICK = 4096
+"""Questions of a pair that are ranked after an epoch: all would take time that grows with the
+square of the rows. All cells are candidates."""
 QUESTIONS, CANDIDATES = 1024, 8192
 """Similarities that are there at once: memory doesn't grow with the square of the rows."""
 
@@ -27,22 +30,30 @@ class ContrastiveAnswer:
 
     also: ClassVar = {}
 
-    def __init__(self, spec: ContrastiveTarget, column: None = None, inputs: Any = None):
-        self.columns = spec.columns
+    def __init__(
+        self, spec: ContrastiveTarget, column: None = None, inputs: Any = None, quick: bool = False
+    ):
+        """quick: rank `QUICK` questions of a pair at most, drawn at random."""
+        self.columns, self.most = spec.columns, QUICK if quick else None
         self.pairs = list(permutations(range(len(spec.columns)), 2))
 
     def rows(self, output: np.ndarray) -> list[dict[str, Any]]:
         """`value` is the mean cosine similarity of the row's own cells, None where it has fewer
-        than two; `embeddings` those of its cells."""
+        than two; `embeddings` those of its cells, None where one is absent."""
         return [self._row(z) for z in output]
 
     def _row(self, z: np.ndarray) -> dict[str, Any]:  # [M, D]
         there = [i for i in range(len(z)) if z[i].any()]
         alike = [float(z[i] @ z[j]) for i, j in combinations(there, 2)]
-        embeddings = {name: z[i].tolist() for i, name in enumerate(self.columns) if i in there}
+        embeddings = {
+            name: z[i].tolist() if i in there else None for i, name in enumerate(self.columns)
+        }
         return {"value": float(np.mean(alike)) if alike else None, "embeddings": embeddings}
 
     def read(self, output: np.ndarray) -> np.ndarray:
+        return output
+
+    def decided(self, output: np.ndarray) -> np.ndarray:
         return output
 
     def truth(self, target: Arrays) -> tuple[np.ndarray, np.ndarray]:
@@ -55,7 +66,7 @@ class ContrastiveAnswer:
         columns [N, P]; nan where there is no question or nothing right. Cells of all rows answer;
         those of rows with the same cell in one of the two columns are as right as the row's own,
         and a wrong one that is as near as the right one stands before it."""
-        return np.stack([_ranks(output, truth, i, j) for i, j in self.pairs], 1)
+        return np.stack([_ranks(output, truth, i, j, self.most) for i, j in self.pairs], 1)
 
     def main_score(self, output: np.ndarray, truth: np.ndarray) -> float:
         """Recall at 1, mean over the ordered pairs; `output` are ranks."""
@@ -105,11 +116,13 @@ def mean_of(each: np.ndarray) -> float:
     return float(known.mean()) if len(known) else float("nan")
 
 
-def _ranks(z: np.ndarray, keys: np.ndarray, i: int, j: int) -> np.ndarray:
+def _ranks(z: np.ndarray, keys: np.ndarray, i: int, j: int, most: int | None = None) -> np.ndarray:
     """Rank of the first right cell of column j for the question in column i [N], block by block."""
     result = np.full(len(z), np.nan)
     there = np.flatnonzero(keys[:, j] > 0)
     asked = np.flatnonzero(keys[:, i] > 0)
+    if most is not None and len(asked) > most:
+        asked = np.sort(np.random.default_rng(0).choice(asked, most, replace=False))
     parts = [there[at : at + CANDIDATES] for at in range(0, len(there), CANDIDATES)]
     for at in range(0, len(asked), QUESTIONS):
         some = asked[at : at + QUESTIONS]

@@ -5,7 +5,7 @@ import zlib
 from collections.abc import Iterable
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
@@ -73,6 +73,7 @@ class ImageColumn:
     """
 
     version = 1
+    not_decoding: ClassVar = frozenset({"pretrained"})
 
     def __init__(self, spec: ImageSpec, state: State | None = None):
         self.spec = spec

@@ -15,13 +15,19 @@ class LabelsAnswer:
     metrics = (main, Metric("macro_f1", True), Metric("accuracy", True), Metric("auroc", True))
     also: ClassVar = {}
 
-    def __init__(self, spec: LabelsTarget, column: Column, inputs: Any = None):
+    def __init__(self, spec: LabelsTarget, column: Column, inputs: Any = None, quick: bool = False):
         self.values = shown(column.state)
         self.names = [text(value) for value in self.values]
-        self.separator = spec.separator
+        self.separator, self.format = spec.separator, spec.format
         rows = max(column.state.get("rows", 0), 1)
         self.frequency = np.array(column.state.get("counts", []), float) / rows
         self.threshold = spec.threshold
+
+    @property
+    def joined_by(self) -> str | None:
+        """The text between labels in a csv; None where that would not read back: a list then."""
+        plain = self.format == "separated" and not any(self.separator in n for n in self.names)
+        return self.separator if plain else None
 
     def rows(self, output: np.ndarray) -> list[dict[str, Any]]:
         """`confidence` is how sure the least sure label is, said or not said."""
@@ -37,11 +43,14 @@ class LabelsAnswer:
     def read(self, output: np.ndarray) -> np.ndarray:
         return output
 
+    def decided(self, output: np.ndarray) -> np.ndarray:
+        return output if output.dtype == bool else output >= self.threshold
+
     def truth(self, target: Arrays) -> tuple[np.ndarray, np.ndarray]:
         return target.values.astype(np.int64), target.present
 
     def main_score(self, output: np.ndarray, truth: np.ndarray) -> float:
-        said = output >= self.threshold
+        said = self.decided(output)
         both = (said & (truth == 1)).sum()
         total = said.sum() + truth.sum()
         return float(2 * both / total) if total else 1.0
@@ -75,7 +84,7 @@ class LabelsAnswer:
         scores = 2 * np.cumsum(frequency[order]) / (np.arange(1, len(order) + 1) + frequency.sum())
         said = np.zeros(len(order))
         said[order[: int(scores.argmax()) + 1]] = 1.0
-        return ";".join(n for n, one in zip(self.names, said) if one), said
+        return self.separator.join(n for n, one in zip(self.names, said) if one), said
 
     def losses(self, output: np.ndarray, truth: np.ndarray) -> np.ndarray:
         """Mean negative log-likelihood of the labels of each row [N]."""

@@ -3,7 +3,7 @@
 import math
 from collections import Counter
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -61,6 +61,7 @@ class LabelsColumn:
     """
 
     version = 1
+    not_decoding: ClassVar = frozenset({"counts", "shown"})
 
     def __init__(self, spec: LabelsSpec | LabelsTarget, state: State | None = None):
         self.spec = spec

@@ -24,6 +24,7 @@ class LabelsTarget(TargetSpec):
     """Any number of labels: one binary cross-entropy each."""
 
     kind: Literal["labels"] = "labels"
+    not_decoding: ClassVar = frozenset({"threshold"})
     shown_as: ClassVar[str] = "Textbox"
     counted: ClassVar = Counted("classes", "train rows")
     task: ClassVar = "multilabel"

@@ -14,7 +14,7 @@ class NumberAnswer:
     metrics = (main, Metric("mae", False), Metric("r2", True))
     also: ClassVar = {}
 
-    def __init__(self, spec: NumberTarget, column: Column, inputs: Any = None):
+    def __init__(self, spec: NumberTarget, column: Column, inputs: Any = None, quick: bool = False):
         self.log = spec.log
         self.mean = column.state.get("mean", 0.0) if column.state else 0.0
 
@@ -22,6 +22,9 @@ class NumberAnswer:
         return [{"value": float(x)} for x in output[:, 0]]
 
     def read(self, output: np.ndarray) -> np.ndarray:
+        return output
+
+    def decided(self, output: np.ndarray) -> np.ndarray:
         return output
 
     def truth(self, target: Arrays) -> tuple[np.ndarray, np.ndarray]:

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from itertools import islice
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -65,6 +65,7 @@ class NumberColumn:
     """
 
     version = 2
+    not_decoding: ClassVar = frozenset({"edges"})
 
     def __init__(self, spec: NumberSpec | NumberTarget, state: State | None = None):
         self.spec = spec

@@ -37,6 +37,7 @@ class WrittenSpec(Spec):
 
 class NumberSpec(WrittenSpec, InputSpec):
     kind: Literal["number"] = "number"
+    not_decoding: ClassVar = frozenset({"bins"})
     drift: ClassVar = "numbers"
     encoding: ClassVar = "standardized"
     log: bool = False
@@ -49,6 +50,7 @@ class NumberTarget(TargetSpec, WrittenSpec):
     """A number, standardised inside, answered in its own unit."""
 
     kind: Literal["number"] = "number"
+    not_decoding: ClassVar = frozenset({"loss"})
     shown_as: ClassVar[str] = "Number"
     decides: ClassVar[bool] = False
     task: ClassVar = "regression"

@@ -24,7 +24,9 @@ class TextAnswer:
     )
     also: ClassVar = {}
 
-    def __init__(self, spec: TextTarget, column: TextColumn, inputs: Any = None):
+    def __init__(
+        self, spec: TextTarget, column: TextColumn, inputs: Any = None, quick: bool = False
+    ):
         self.column = column
 
     def rows(self, output: np.ndarray) -> list[dict[str, Any]]:
@@ -42,6 +44,9 @@ class TextAnswer:
     def read(self, output: np.ndarray) -> np.ndarray:
         """The texts [N]: all that is measured."""
         return np.array([self.text(row) for row in output], object)
+
+    def decided(self, output: np.ndarray) -> np.ndarray:
+        return output
 
     def truth(self, target: Arrays) -> tuple[np.ndarray, np.ndarray]:
         rows = zip(target.values, target.lengths)

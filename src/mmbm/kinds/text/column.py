@@ -6,7 +6,7 @@ import unicodedata
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -61,6 +61,7 @@ class TextColumn:
     """
 
     version = 4
+    not_decoding: ClassVar = frozenset({"pretrained"})
 
     def __init__(self, spec: TextSpec | TextTarget, state: State | None = None):
         self.spec = spec

@@ -141,6 +141,7 @@ class TextTarget(TargetSpec):
     language models read pictures (LLaVA, Liu et al. 2023)."""
 
     kind: Literal["text"] = "text"
+    not_decoding: ClassVar = frozenset({"decoder", "beam_size", "temperature", "top_p", "seed"})
     shown_as: ClassVar[str] = "Textbox"
     vocab_size: Annotated[int, Field(ge=300)] = 1000
     """Largest number of byte-level BPE tokens, trained on the train split. A pretrained decoder has

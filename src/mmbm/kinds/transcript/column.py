@@ -2,9 +2,10 @@
 
 import re
 import unicodedata
+from array import array
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -36,6 +37,7 @@ class TranscriptColumn:
     """
 
     version = 1
+    not_decoding: ClassVar = frozenset({"counts", "ngrams"})
 
     def __init__(self, spec: TranscriptTarget, state: State | None = None):
         self.spec = spec
@@ -44,7 +46,7 @@ class TranscriptColumn:
 
     def fit(self, cells: Iterable[Cell]) -> State:
         """Collect the characters, or train BPE over them (Sennrich et al. 2016)."""
-        texts = list(self._texts(cells))
+        texts = Texts(self._texts(cells))
         state: State = {}
         if self.spec.tokenizer == "bpe":
             tokenizer = _train(texts, self.spec.vocab_size)
@@ -52,14 +54,14 @@ class TranscriptColumn:
             found = [piece.replace("▁", " ") for piece, _ in pieces[2:]]
             state["tokenizer"] = tokenizer.to_str()
         else:
-            found = sorted(set("".join(texts)))
+            found = sorted(set().union(*texts))
         if len(found) > MAX_TOKENS:
             raise ConfigError(f"more than {MAX_TOKENS} different characters: nobody says all that.")
         self._learn({"values": ["", REPLACEMENT, *found], **state})
-        ids = [self._encode(text) for text in texts]
-        counts = Counter(token for one in ids for token in one)
+        counts: Counter[int] = Counter()
+        grams = ngrams(self._counted(texts, counts), self.spec.ngram_order)
         self._learn({**self.state, "counts": [counts[i] for i in range(len(self.state["values"]))]})
-        self.state["ngrams"] = ngrams(ids, self.spec.ngram_order)
+        self.state["ngrams"] = grams
         return self.state
 
     def decode(self, cell: Cell) -> np.ndarray | None:
@@ -106,6 +108,13 @@ class TranscriptColumn:
             if text:
                 yield text
 
+    def _counted(self, texts: Iterable[str], counts: Counter[int]) -> Iterator[list[int]]:
+        """The ids of each text, counted on their way."""
+        for text in texts:
+            ids = self._encode(text)
+            counts.update(ids)
+            yield ids
+
     def _encode(self, text: str) -> list[int]:
         if self.spec.tokenizer == "char":
             return [self._index.get(character, UNKNOWN) for character in text]
@@ -117,10 +126,29 @@ class TranscriptColumn:
         return self._tokenizer.encode(text).ids
 
 
-def ngrams(texts: list[list[int]], order: int) -> dict[str, dict[str, int]]:
+class Texts:
+    """Many texts to go through several times, as bytes in one buffer: they have a fraction of the
+    size of Python's strings."""
+
+    def __init__(self, texts: Iterable[str]):
+        self._bytes, self._ends = bytearray(), array("q")
+        for text in texts:
+            self._bytes += text.encode()
+            self._ends.append(len(self._bytes))
+
+    def __iter__(self) -> Iterator[str]:
+        start = 0
+        for end in self._ends:
+            yield self._bytes[start:end].decode()
+            start = end
+
+
+def ngrams(texts: Iterable[list[int]], order: int) -> dict[str, dict[str, int]]:
     """How often each token follows each context of up to order - 1 tokens."""
     counts: dict[str, Counter[str]] = {}
-    for ids in texts if order else []:
+    for ids in texts:
+        if not order:
+            continue
         padded = [BLANK] * (order - 1) + ids + [BLANK]
         for place in range(order - 1, len(padded)):
             for length in range(order):
@@ -129,7 +157,7 @@ def ngrams(texts: list[list[int]], order: int) -> dict[str, dict[str, int]]:
     return {context: dict(followers) for context, followers in counts.items()}
 
 
-def _train(texts: list[str], vocab_size: int) -> "Tokenizer":
+def _train(texts: Iterable[str], vocab_size: int) -> "Tokenizer":
     """Pieces of words; the space before a word is part of its first piece."""
     from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 

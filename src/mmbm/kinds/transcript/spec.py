@@ -1,6 +1,6 @@
 """Options of a transcript target."""
 
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, PositiveInt, model_validator
 
@@ -11,6 +11,10 @@ class TranscriptTarget(TargetSpec):
     """What is said in a sound: connectionist temporal classification (CTC, Graves et al. 2006)."""
 
     kind: Literal["transcript"] = "transcript"
+    windowed: ClassVar[bool] = True
+    not_decoding: ClassVar = frozenset(
+        {"input", "beam_size", "ngram_order", "lm_weight", "token_insertion_bonus"}
+    )
     shown_as: ClassVar[str] = "Textbox"
     transcribes: ClassVar[bool] = True
     # before it the blank, and what stands for unknown characters
@@ -40,10 +44,6 @@ class TranscriptTarget(TargetSpec):
         if self.ngram_order and self.beam_size == 1:
             raise ValueError("a language model (ngram_order) needs a beam search: beam_size: 16")
         return self
-
-    def quick(self) -> Self:
-        """Greedy, whatever it asks for."""
-        return self.model_copy(update={"beam_size": 1, "ngram_order": 0})
 
     @property
     def reads(self) -> set[str]:
