@@ -1,0 +1,28 @@
+"""One command per verb, a file for each group of them; no logic. Answers go to stdout, everything
+else to stderr."""
+
+import sys
+from pathlib import Path
+
+# isort: off
+from mmbm.cli import tables, training, answers, serving, tools  # noqa: F401  # in the order of --help
+
+# isort: on
+from mmbm.cli.app import app
+from mmbm.errors import MmbmError
+from mmbm.files import cure
+
+
+def main() -> None:
+    try:
+        app()
+    except MmbmError as error:
+        print(f"mmbm: {error}", file=sys.stderr)
+        raise SystemExit(error.status) from None
+    except OSError as error:  # a disk that is full, a folder that may not be written
+        print(f"mmbm: {cure(error, Path.cwd())}", file=sys.stderr)
+        raise SystemExit(1) from None
+    except SystemExit as end:
+        if end.code == 130:  # typer's own answer to Ctrl-C is silent
+            print("mmbm: interrupted.", file=sys.stderr)
+        raise

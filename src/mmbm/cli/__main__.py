@@ -1,0 +1,3 @@
+from mmbm.cli import main
+
+main()
