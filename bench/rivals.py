@@ -43,7 +43,7 @@ def plain(path: str, port: int, processes: int) -> None:
     )  # fmt: skip
 
 
-class Rows:
+class Split:
     """LitServe's interface, as a mixin: its workers are spawned and must find the class by name."""
 
     path = ""
@@ -70,7 +70,7 @@ class Rows:
 if sys.argv[1:2] == ["litserve"] or __name__ != "__main__":
     import litserve
 
-    class API(Rows, litserve.LitAPI):
+    class API(Split, litserve.LitAPI):
         pass
 
 

@@ -5,8 +5,8 @@ from itertools import islice
 import numpy as np
 import pytest
 
-from mmbm.data.batches import Rows
-from mmbm.data.store import Store, write
+from mmbm.data.batches import Split
+from mmbm.data.store import ColumnStore, write
 from mmbm.kinds.number.column import NumberColumn
 from mmbm.kinds.number.spec import NumberSpec
 from mmbm.kinds.text.column import TextColumn
@@ -16,7 +16,7 @@ ROWS, BATCH = 203, 16
 
 
 @pytest.fixture(scope="module")
-def rows(tmp_path_factory) -> Rows:
+def rows(tmp_path_factory) -> Split:
     """Every second row of a table of two texts of very different lengths, and its row number."""
     folder = tmp_path_factory.mktemp("batches")
     generator = np.random.default_rng(0)
@@ -29,11 +29,11 @@ def rows(tmp_path_factory) -> Rows:
     for name, (column, values) in cells.items():
         column.fit(values)
         write(folder / f"{name}.arrow", column, values, len(values), name)
-        stores[name] = Store(folder / f"{name}.arrow", column.storage)
-    return Rows(stores, ["text"], ["number"], np.arange(0, 2 * ROWS, 2))
+        stores[name] = ColumnStore(folder / f"{name}.arrow", column.storage)
+    return Split(stores, ["text"], ["number"], np.arange(0, 2 * ROWS, 2))
 
 
-def order(rows: Rows, epoch: int, **options) -> list[list[int]]:
+def order(rows: Split, epoch: int, **options) -> list[list[int]]:
     return [b.rows.tolist() for b in rows.batches(7, epoch, BATCH, **options)]
 
 
@@ -64,7 +64,7 @@ def test_every_row_comes_within_a_few_epochs(rows):
 
 
 def test_a_split_smaller_than_a_batch_is_one_batch(rows):
-    few = Rows(rows.stores, rows.inputs, rows.targets, rows.rows[:5])
+    few = Split(rows.stores, rows.inputs, rows.targets, rows.rows[:5])
     (batch,) = few.batches(0, 0, BATCH)
     assert sorted(batch.rows.tolist()) == few.rows.tolist()
 
@@ -94,7 +94,7 @@ def test_similar_lengths_share_a_batch(rows):
 
 
 def test_two_texts_of_unlike_lengths_count_both(rows):
-    both = Rows(rows.stores, ["text", "said"], ["number"], rows.rows)
+    both = Split(rows.stores, ["text", "said"], ["number"], rows.rows)
     batches = list(both.batches(7, 0, BATCH))
     for name in both.inputs:
         bucketed = padding([batch.inputs[name] for batch in batches])
@@ -103,8 +103,8 @@ def test_two_texts_of_unlike_lengths_count_both(rows):
 
 def test_batches_are_not_alike_in_what_is_to_be_written(rows):
     """They would teach one kind of answer at a time."""
-    read = Rows(rows.stores, ["text"], ["number"], rows.rows)
-    write = Rows(rows.stores, ["text"], ["said"], rows.rows)
+    read = Split(rows.stores, ["text"], ["number"], rows.rows)
+    write = Split(rows.stores, ["text"], ["said"], rows.rows)
     assert order(write, 0) == order(read, 0)
 
 

@@ -209,14 +209,14 @@ def use(path: Path) -> None:
     from mmbm.serve import openapi
     from mmbm.serve.limits import Limits
     from mmbm.serve.metrics import Metrics
-    from mmbm.serve.model_server import Replica, open_bundle
+    from mmbm.serve.model_server import ModelServer, open_bundle
 
     bundle = mmbm.load(path, verify=True)
     bundle.evaluate()
     bundle.predict([{"remark": "red"}, {}], probabilities=True, explain=True)
     served = open_bundle(path, Limits(), 1)
     with foreign(path):
-        replica = Replica("x", served, Limits(), Metrics(), ThreadPoolExecutor(1))
+        replica = ModelServer("x", served, Limits(), Metrics(), ThreadPoolExecutor(1))
     json.dumps(openapi.document({"x": replica}), allow_nan=False)
 
 

@@ -111,7 +111,8 @@ def test_it_learns_to_answer_and_its_bundle_stands_alone(bundle, table):
     alone = [bundle.predict(row, root=table.parent)[0]["answer"] for row in asked]
     assert [answer["answer"] for answer in together] == alone
     assert (
-        "".join(bundle.write({**asked[0], "photo": table.parent / asked[0]["photo"]})) == alone[0]
+        "".join(bundle.generate_stream({**asked[0], "photo": table.parent / asked[0]["photo"]}))
+        == alone[0]
     )
 
 

@@ -22,7 +22,7 @@ from mmbm.kinds.audio.spec import AudioSpec
 from mmbm.kinds.image.column import ImageColumn
 from mmbm.kinds.image.spec import ImageSpec
 from mmbm.serve.body import parse
-from mmbm.serve.limits import Limits, Refusal
+from mmbm.serve.limits import Limits, RequestError
 from mmbm.serve.openai.requests import Chat, Embed, bounded, valid
 from mmbm.serve.origins import ORIGIN, Origins, address
 from mmbm.serve.playground.gate import Folder, own_files
@@ -36,7 +36,7 @@ VALUES = st.recursive(
 
 @given(st.binary(max_size=200) | VALUES.map(lambda x: json.dumps(x).encode()))
 def test_a_body_is_json_or_refused(content):
-    with contextlib.suppress(Refusal):
+    with contextlib.suppress(RequestError):
         parse(content)
 
 
@@ -53,7 +53,7 @@ BODIES = st.recursive(
 
 @given(BODIES, st.sampled_from([Chat, Embed]))
 def test_a_request_in_openais_shape_is_read_or_refused_by_the_field(body, kind):
-    with contextlib.suppress(Refusal):
+    with contextlib.suppress(RequestError):
         bounded(body)
         assert isinstance(valid(kind, body), kind)
 
@@ -81,7 +81,7 @@ def test_an_event_of_a_page_names_files_of_the_folder_or_is_refused(folder, even
     text = json.dumps(event).replace("{folder}", str(folder.path))
     try:
         passed = json.dumps(own_files(json.loads(text), folder))
-    except Refusal:
+    except RequestError:
         return
     for path in paths(json.loads(passed)):
         assert folder.holds(path)

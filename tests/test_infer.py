@@ -142,7 +142,7 @@ ZIPS = np.random.default_rng(2).choice(np.arange(10_000, 99_999), 40, replace=Fa
         ("zip", drawn(ZIPS)),
         ("anything", drawn(ZIPS)),  # the values alone say it
         ("productId", drawn(range(2, 1200, 17))),
-        ("Store", drawn(range(1, 31))),
+        ("ColumnStore", drawn(range(1, 31))),
         ("store_id", drawn(range(1, 31), even=True)),
         ("phone prefix", drawn([212, 305, 415, 646, 713, 917])),
     ],

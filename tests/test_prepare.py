@@ -9,7 +9,7 @@ import tiny
 from PIL import Image
 
 from mmbm.config import load as configfile
-from mmbm.data.batches import Rows
+from mmbm.data.batches import Split
 from mmbm.data.few import few_rows
 from mmbm.data.prepare import prepare
 from mmbm.errors import ConfigError, TableError
@@ -269,7 +269,7 @@ def test_an_empty_cell_of_labels_is_unknown_or_says_that_none_applies(folder, em
      ((80, 12, 9), True, True), ((80, 12, 0), False, False)],
 )  # fmt: skip
 def test_splits_of_very_few_rows_are_said_to_give_uncertain_scores(folder, sizes, pooled, said):
-    parts = {k: Rows({}, [], [], np.arange(n)) for k, n in zip(("train", "valid", "test"), sizes)}
+    parts = {k: Split({}, [], [], np.arange(n)) for k, n in zip(("train", "valid", "test"), sizes)}
     notes = few_rows(parts, pooled)
     assert len(notes) == said
     if said:

@@ -32,7 +32,7 @@ from starlette.routing import Route
 import mmbm
 from mmbm import llm as remote
 from mmbm.errors import BadCell, MmbmError
-from mmbm.llm import Endpoint, Question, messages
+from mmbm.llm import ChatClient, Question, messages
 
 COLOURS = Question("Which colour?", "category", ("red", "green", "blue"))
 
@@ -147,7 +147,7 @@ def texts(folder: Path, *rows: str) -> Path:
 
 def label(odd, table: Path, *options, question=COLOURS, **named):
     """Through the command line's own functions, into OUT beside the table."""
-    endpoint = Endpoint("odd", odd.url, cache=table.parent / "kept.sqlite", **named)
+    endpoint = ChatClient("odd", odd.url, cache=table.parent / "kept.sqlite", **named)
     out = table.parent / "out.csv"
     agreed = []
     done = remote.label(
@@ -306,7 +306,7 @@ def test_only_empty_cells_are_labelled_and_nothing_without_consent(odd, tmp_path
 def test_numbers_and_other_files(odd, tmp_path):
     table = texts(tmp_path, "3", "1,234.5", "many")
     for name in ("out.parquet", "out.jsonl"):
-        endpoint = Endpoint("odd", odd.url, cache=tmp_path / "kept.sqlite")
+        endpoint = ChatClient("odd", odd.url, cache=tmp_path / "kept.sqlite")
         question = Question.of("How many?", None)
         remote.label(
             table, "count", question, endpoint, tmp_path / name, lambda _: True, show=["said"]
@@ -345,7 +345,7 @@ def test_a_file_that_is_no_cache_is_not_written_over(odd, tmp_path):
 def test_an_endpoint_that_is_not_there_is_told_of(tmp_path, monkeypatch):
     monkeypatch.setattr(remote.endpoint, "RETRIES", 0)
     with pytest.raises(MmbmError, match=r"http://127.0.0.1:9/v1: Connection error"):
-        Endpoint("x", "http://127.0.0.1:9/v1", cache=tmp_path / "k").ask(
+        ChatClient("x", "http://127.0.0.1:9/v1", cache=tmp_path / "k").ask(
             [remote.Request({"model": "x", "messages": []}, remote.Size())], 1
         )
 
@@ -353,7 +353,7 @@ def test_an_endpoint_that_is_not_there_is_told_of(tmp_path, monkeypatch):
 def test_the_key_comes_from_the_environment_alone(monkeypatch):
     monkeypatch.delenv("OPENAI_API_KEY")
     with pytest.raises(MmbmError, match="Set OPENAI_API_KEY"):
-        Endpoint("x", "http://127.0.0.1:9/v1")
+        ChatClient("x", "http://127.0.0.1:9/v1")
 
 
 # ── messages ─────────────────────────────────────────────────────────────────────────────────────
@@ -426,7 +426,7 @@ def test_a_remote_model_is_measured_on_the_same_rows_as_the_bundle(served, one, 
 
 
 def test_an_answer_that_is_none_counts_as_wrong(odd, one, table, tmp_path):
-    endpoint = Endpoint("odd", odd.url, cache=tmp_path / "kept.sqlite")
+    endpoint = ChatClient("odd", odd.url, cache=tmp_path / "kept.sqlite")
     said = remote.compare(one, table, None, endpoint, ask="Which?", limit=10)
     assert said["unanswered"] == 10  # it repeats the remark
     assert "is none of the classes" in said["why"]
@@ -440,7 +440,7 @@ def test_numbers_and_transcripts_are_measured_too(odd, table, tmp_path):
     config["inputs"] = {"speed": {"kind": "number"}}
     config["targets"] = {"amount": {"kind": "number"}}
     bundle = mmbm.train(config, run=tmp_path / "run")
-    said = remote.compare(bundle, table, None, Endpoint("odd", odd.url, cache=tmp_path / "k"))
+    said = remote.compare(bundle, table, None, ChatClient("odd", odd.url, cache=tmp_path / "k"))
     with table.open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     errors = np.array([float(row["speed"]) - float(row["amount"]) for row in rows])
@@ -449,7 +449,7 @@ def test_numbers_and_transcripts_are_measured_too(odd, table, tmp_path):
     speech = spoken.make(tmp_path / "spoken", 128)
     listener = mmbm.train(spoken.config(speech, epochs=25), run=tmp_path / "speech")
     with serving(tmp_path / "served", listener.path) as server:
-        endpoint = Endpoint("speech", f"{server.url}/v1", cache=tmp_path / "k")
+        endpoint = ChatClient("speech", f"{server.url}/v1", cache=tmp_path / "k")
         said = remote.compare(listener, speech, None, endpoint)
     assert said["metrics"] == said["bundle"]
     assert said["metrics"]["wer"] < 0.9
@@ -463,7 +463,7 @@ def test_texts_are_measured_too(tmp_path):
     del config["inputs"]["number"]
     writer = mmbm.train(config, run=tmp_path / "run")
     with serving(tmp_path / "served", "--model", f"writer={writer.path}") as server:
-        endpoint = Endpoint("writer", f"{server.url}/v1", cache=tmp_path / "k")
+        endpoint = ChatClient("writer", f"{server.url}/v1", cache=tmp_path / "k")
         said = remote.compare(writer, table, None, endpoint)
     assert (said["rows"], said["unanswered"]) == (96, 0)
     assert said["metrics"] == said["bundle"]
@@ -471,7 +471,7 @@ def test_texts_are_measured_too(tmp_path):
 
 
 def test_what_cannot_be_compared_is_refused(odd, bundle, table, tmp_path):
-    endpoint = Endpoint("odd", odd.url, cache=tmp_path / "k")
+    endpoint = ChatClient("odd", odd.url, cache=tmp_path / "k")
     with pytest.raises(MmbmError, match=r"compared on a category, .* has label, amount"):
         remote.compare(bundle, table, None, endpoint, target="tags")
     done = run("evaluate", bundle.path, "--compare", "odd", status=2)

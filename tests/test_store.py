@@ -10,7 +10,7 @@ import tiny
 from mmbm.config import AnyTargetSpec, AudioSpec, InputSpec, NumberSpec, TranscriptTarget
 from mmbm.config import load as configfile
 from mmbm.data import store as stores
-from mmbm.data.store import Store, open_store, write
+from mmbm.data.store import ColumnStore, open_store, write
 from mmbm.data.table import open_table
 from mmbm.errors import BadCell
 from mmbm.kinds import column as kinds
@@ -44,7 +44,7 @@ def case(request, columns, tmp_path):
     """A column, its cells, and the file they were written to."""
     column, cells = columns[request.param]
     write(tmp_path / "c.arrow", column, iter(cells), len(cells), request.param)
-    return column, cells, Store(tmp_path / "c.arrow", column.storage)
+    return column, cells, ColumnStore(tmp_path / "c.arrow", column.storage)
 
 
 def test_a_row_is_what_its_cell_decodes_to(case):
@@ -85,7 +85,7 @@ def test_equal_cells_have_equal_digests_and_others_differ(columns, tmp_path):
     column, cells = columns["photo"]
     twice = [*cells[1:5], *cells[1:5]]
     write(tmp_path / "c.arrow", column, twice, 8, "photo")
-    digests = Store(tmp_path / "c.arrow", column.storage).digests
+    digests = ColumnStore(tmp_path / "c.arrow", column.storage).digests
     assert digests[:4].tolist() == digests[4:].tolist()
     assert len(set(digests.tolist())) == 4
 
@@ -93,7 +93,7 @@ def test_equal_cells_have_equal_digests_and_others_differ(columns, tmp_path):
 def test_a_column_without_any_value_can_be_read(columns, tmp_path):
     for name, (column, _) in columns.items():
         write(tmp_path / f"{name}.arrow", column, [None] * 3, 3, name)
-        batch = Store(tmp_path / f"{name}.arrow", column.storage).gather(np.arange(3))
+        batch = ColumnStore(tmp_path / f"{name}.arrow", column.storage).gather(np.arange(3))
         assert not batch.present.any()
         assert batch.lengths.tolist() == [1, 1, 1]
 

@@ -18,7 +18,7 @@ from mmbm.bundle.writer import seal
 from mmbm.config import load as configfile
 from mmbm.errors import BadCell, BundleError, ConfigError, MmbmError, TableError
 from mmbm.export.verify import TOLERANCES, batches, golden
-from mmbm.inference.generation import State, Writing, beam, chooser
+from mmbm.inference.generation import State, TextGenerator, beam, chooser
 from mmbm.inference.predictor import batched
 from mmbm.inference.runners import difference, flatten, units
 from mmbm.kinds.text.answer import Pieces
@@ -80,12 +80,14 @@ def test_padding_and_neighbours_change_no_text(bundle, table, rows):
 def test_a_text_can_be_read_while_it_is_written(bundle, table, rows):
     for row in rows[:8]:
         (whole,) = bundle.predict(asked(row), root=table.parent)
-        pieces = list(bundle.write({**asked(row), "photo": str(table.parent / row["photo"])}))
+        pieces = list(
+            bundle.generate_stream({**asked(row), "photo": str(table.parent / row["photo"])})
+        )
         assert "".join(pieces) == whole["answer"]
         assert len(pieces) > 1
         assert "\ufffd" not in "".join(pieces)
     with pytest.raises(MmbmError, match="'reply' is no text to write; there are: answer"):
-        list(bundle.write({}, "reply"))
+        list(bundle.generate_stream({}, "reply"))
 
 
 def test_a_character_of_several_tokens_comes_as_one_piece(bundle):
@@ -208,7 +210,7 @@ def test_drawn_texts_are_the_same_in_any_batch_and_others_with_another_seed(bund
 
         encoded = encode(bundle, [decode_row(bundle, cell, None) for cell in cells])
         return bundle.answers["answer"].read(
-            Writing(runner, texts).run("answer", encoded)["answer"]
+            TextGenerator(runner, texts).run("answer", encoded)["answer"]
         )
 
     together = draw(7, rows[:4])
@@ -248,7 +250,7 @@ def test_a_beam_finds_what_greedy_misses():
 
     def best(width):
         spec = TextTarget(beam_size=width, max_tokens=6)
-        return beam(Writing(runner, {"t": spec}), "t", start).tokens
+        return beam(TextGenerator(runner, {"t": spec}), "t", start).tokens
 
     assert best(2) == [3, 4, 0]
     assert best(1) != best(2)
@@ -258,7 +260,7 @@ def test_a_text_ends_at_max_tokens_if_nothing_ends_it():
     runner = Bigrams(np.full((5, 5), 1e-9) + np.eye(5)[[2, 2, 2, 2, 2]])
     outputs = {"t.cache": np.zeros((2, 1, 2, 1, 1, 1), np.float32), "t.read": np.ones((2, 1), bool)}
     spec = TextTarget(max_tokens=3)
-    places = list(Writing(runner, {"t": spec}).write("t", outputs))
+    places = list(TextGenerator(runner, {"t": spec}).write("t", outputs))
     assert [place.tokens.tolist() for place in places] == [[2, 2]] * 4
 
 

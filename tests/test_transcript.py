@@ -260,7 +260,7 @@ def test_a_sound_too_short_for_its_text_is_told_before_training(table, tmp_path)
 
 
 def test_a_text_needs_a_token_more_for_every_repetition(tmp_path):
-    from mmbm.data.store import Store, write
+    from mmbm.data.store import ColumnStore, write
     from mmbm.kinds.column import build
     from mmbm.kinds.transcript.check import needs
     from mmbm.kinds.transcript.spec import TranscriptTarget
@@ -268,7 +268,7 @@ def test_a_text_needs_a_token_more_for_every_repetition(tmp_path):
     column = build(TranscriptTarget(input="speech"))
     column.fit(["abb", "aaab"])
     write(tmp_path / "x.arrow", column, iter(["abb", "aaab", None, "a"]), 4, "x")
-    store = Store(tmp_path / "x.arrow", column.storage)
+    store = ColumnStore(tmp_path / "x.arrow", column.storage)
     assert needs(store, np.arange(4)).tolist() == [4, 6, 1, 1]
 
 

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from mmbm.serve.batcher import Batcher
-from mmbm.serve.limits import Refusal
+from mmbm.serve.limits import RequestError
 
 
 class Model:
@@ -79,7 +79,7 @@ def test_one_long_row_does_not_pad_the_others():
 def test_a_full_queue_turns_away_and_a_patient_row_waits():
     async def story(batcher, model):
         tasks = await submit(batcher, "running") + await submit(batcher, *"ab")
-        with pytest.raises(Refusal) as refusal:
+        with pytest.raises(RequestError) as refusal:
             await batcher.submit("c")
         assert (refusal.value.status, refusal.value.retry_after) == (429, 1)
         patient = asyncio.create_task(batcher.submit("p", patient=True))

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import pytest
 
 from mmbm.serve.body import Spool
-from mmbm.serve.limits import Refusal
+from mmbm.serve.limits import RequestError
 
 MEGABYTE = 1_000_000
 
@@ -42,5 +42,5 @@ def test_the_time_of_a_line_grows_with_its_length_and_not_with_its_square():
 
 
 def test_a_line_that_is_too_long_is_refused_before_all_of_it_came():
-    with pytest.raises(Refusal, match="more than 100000 bytes"):
+    with pytest.raises(RequestError, match="more than 100000 bytes"):
         lines_of([b"x" * 1000] * 1000, longest=100_000)

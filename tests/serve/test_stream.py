@@ -15,7 +15,7 @@ from websockets.sync.client import connect
 
 import mmbm
 from mmbm.errors import MmbmError
-from mmbm.serve.limits import Limits, Refusal
+from mmbm.serve.limits import Limits, RequestError
 from mmbm.serve.streaming import Session
 
 TOKEN = "a-token-of-this-test"
@@ -257,7 +257,7 @@ def test_what_was_refused_is_looked_at_although_nobody_can_be_told():
     printed = []
 
     async def read() -> None:
-        raise Refusal(415, "After the first message come samples.", reason="message")
+        raise RequestError(415, "After the first message come samples.", reason="message")
 
     async def hang_up() -> None:
         asyncio.get_running_loop().set_exception_handler(lambda _, context: printed.append(context))

@@ -28,7 +28,7 @@ from mmbm.bundle.manifest import LONG, MANIFEST, Files, parse_json, sha256
 from mmbm.config import Config
 from mmbm.config import load as configfile
 from mmbm.errors import BadCell, BundleError
-from mmbm.inference.generation import whole
+from mmbm.inference.generation import wrap_runner
 from mmbm.inference.runners import Runner, difference, flatten, units
 from mmbm.kinds import column as kinds
 from mmbm.kinds.answer import Answer
@@ -90,7 +90,7 @@ class Bundle:
         if self._runner is None:
             make = find(RUNNERS[self.runs_on])
             with foreign(self.path):
-                self._runner = whole(make(self.path / "graphs", self.threads), self.config)
+                self._runner = wrap_runner(make(self.path / "graphs", self.threads), self.config)
                 self._try(self._runner)
         assert self._runner is not None
         return self._runner
@@ -125,11 +125,12 @@ class Bundle:
 
         return list(predict(self, rows, **options))
 
-    def write(self, row: dict[str, Cell], target: str | None = None) -> Iterator[str]:
-        """A row's text in pieces, while it is written: see `predict.write`."""
-        from mmbm.inference.predictor import write
+    def generate_stream(self, row: dict[str, Cell], target: str | None = None) -> Iterator[str]:
+        """A row's text in pieces, while it is written: see
+        `mmbm.inference.predictor.generate_stream`."""
+        from mmbm.inference.predictor import generate_stream
 
-        return write(self, row, target)
+        return generate_stream(self, row, target)
 
     def evaluate(
         self, table: Any = None, split: str | None = "test", **reading: Any

@@ -53,7 +53,7 @@ def evaluate(
     if compare and base_url:
         from mmbm import llm as remote
 
-        endpoint = remote.Endpoint(compare, base_url, concurrency, cache)
+        endpoint = remote.ChatClient(compare, base_url, concurrency, cache)
         metrics["compare"] = remote.compare(
             opened, table, part, endpoint, ask=ask, target=target, limit=limit
         )

@@ -128,7 +128,7 @@ def label(
         return yes or typer.confirm("Ask?", err=True)
 
     question = remote.Question.of(ask, classes)
-    endpoint = remote.Endpoint(model, base_url, concurrency, cache)
+    endpoint = remote.ChatClient(model, base_url, concurrency, cache)
     done = remote.label(
         table, column, question, endpoint, output, agree, show=show or (), limit=limit
     )

@@ -8,15 +8,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mmbm.data.positive_groups import Keys
-from mmbm.data.store import Store
+from mmbm.data.positive_groups import PositiveGroups
+from mmbm.data.store import ColumnStore
 from mmbm.kinds.column import Arrays
 
 
-class Guessed:
+class PseudoLabels:
     """A target's store, with classes that a model guessed where its cells are absent."""
 
-    def __init__(self, store: Store, guesses: dict[int, int]):
+    def __init__(self, store: ColumnStore, guesses: dict[int, int]):
         """guesses: row of the table -> class."""
         self.store, self.guesses, self.reasons = store, guesses, store.reasons
         content = hashlib.blake2b(json.dumps(guesses).encode(), digest_size=10).hexdigest()
@@ -31,7 +31,7 @@ class Guessed:
         return Arrays(values, lengths, self.present[rows])
 
 
-Prepared = Store | Keys | Guessed
+Prepared = ColumnStore | PositiveGroups | PseudoLabels
 """A column of prepared cells, what a contrastive target has instead, or what self-training
 makes of a target."""
 
@@ -48,7 +48,7 @@ class NumpyBatch(NamedTuple):
     rows: np.ndarray  # [B] row numbers in the table
 
 
-class Rows:
+class Split:
     """The prepared rows of one split."""
 
     def __init__(
@@ -74,7 +74,9 @@ class Rows:
     def lengths(self) -> np.ndarray:
         """Of each sound and text that is read [K, N], as parts of its longest one."""
         stores = (self.stores[name] for name in self.inputs)
-        ragged = [s.lengths[self.rows] for s in stores if isinstance(s, Store) and s.storage.ragged]
+        ragged = [
+            s.lengths[self.rows] for s in stores if isinstance(s, ColumnStore) and s.storage.ragged
+        ]
         parts = [x / x.max(initial=1) for x in ragged]
         return np.array(parts).reshape(len(parts), len(self))
 
@@ -86,7 +88,7 @@ class Rows:
         """Every row once, similar lengths together: (positions, batch)."""
         order = np.argsort(self.length(), kind="stable")
         stores = (self.stores[name] for name in self.inputs)
-        lengths = [s.lengths[self.rows[order]] for s in stores if isinstance(s, Store)]
+        lengths = [s.lengths[self.rows[order]] for s in stores if isinstance(s, ColumnStore)]
         longest = np.sum(lengths, axis=0)
         start = 0
         while start < len(order):

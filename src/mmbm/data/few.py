@@ -1,6 +1,6 @@
 """Splits of so few rows that scores on them are uncertain."""
 
-from mmbm.data.batches import Rows
+from mmbm.data.batches import Split
 
 LEAST = 50
 """Labelled train and valid rows below which scores are uncertain, whatever is done with them."""
@@ -8,7 +8,7 @@ HELD = 10
 """Rows of a split below which its scores are."""
 
 
-def few_rows(splits: dict[str, Rows], pooled: bool) -> list[str]:
+def few_rows(splits: dict[str, Split], pooled: bool) -> list[str]:
     """A sentence where scores will be uncertain. pooled: train and valid rows are divided into
     folds, so that the size of valid alone doesn't count."""
     sizes = {split: len(rows) for split, rows in splits.items()}

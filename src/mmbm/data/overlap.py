@@ -11,7 +11,7 @@ import numpy as np
 from safetensors.numpy import load_file
 
 from mmbm.config import Config
-from mmbm.data.store import Store
+from mmbm.data.store import ColumnStore
 
 if TYPE_CHECKING:
     from mmbm.bundle import Bundle
@@ -29,7 +29,7 @@ def row_digests(stores: Mapping[str, Any], names: Iterable[str]) -> np.ndarray:
     digest: np.ndarray | None = None
     for name in sorted(names):
         store = stores[name]
-        if isinstance(store, Store):
+        if isinstance(store, ColumnStore):
             before = np.zeros_like(store.digests) if digest is None else digest
             digest = _mixed(before * _MIX[0] + _ODD ^ store.digests)
     return np.empty(0, np.uint64) if digest is None else digest

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from mmbm.config import Config
-from mmbm.data.store import Store
+from mmbm.data.store import ColumnStore
 from mmbm.data.table import Table
 from mmbm.errors import BadCell
 from mmbm.kinds.category.column import name as name_of
@@ -28,8 +28,9 @@ class Classes(NamedTuple):
     of_row: np.ndarray  # int64 [rows]; -1 where the cell is empty
 
 
-class Keys:
-    """Of a contrastive target, what a `Store` is of a column with cells: 8 bytes for each cell."""
+class PositiveGroups:
+    """Of a contrastive target, what a `ColumnStore` is of a column with cells: 8 bytes for each
+    cell."""
 
     def __init__(self, name: str, values: np.ndarray, classes: Classes | None = None):
         self.name, self.values, self.classes = name, values, classes  # values int64 [rows, M]
@@ -40,7 +41,9 @@ class Keys:
         return Arrays(self.values[rows], np.ones(len(rows), np.int64), self.present[rows])
 
 
-def match_keys(config: Config, table: Table, stores: dict[str, Store]) -> dict[str, Keys]:
+def match_keys(
+    config: Config, table: Table, stores: dict[str, ColumnStore]
+) -> dict[str, PositiveGroups]:
     """The keys of every contrastive target of the config."""
     return {
         name: _keys(name, spec, config, table, stores) for name, spec in config.contrastive.items()
@@ -48,8 +51,8 @@ def match_keys(config: Config, table: Table, stores: dict[str, Store]) -> dict[s
 
 
 def _keys(
-    name: str, spec: ContrastiveTarget, config: Config, table: Table, stores: dict[str, Store]
-) -> Keys:
+    name: str, spec: ContrastiveTarget, config: Config, table: Table, stores: dict[str, ColumnStore]
+) -> PositiveGroups:
     columns = []
     for column in spec.columns:
         store = stores[column]
@@ -60,7 +63,7 @@ def _keys(
         columns.append(np.where(store.present, numbers, 0))
     made_of = ",".join(stores[column].name for column in spec.columns)
     classes = _classes(spec.zero_shot, table) if spec.zero_shot else None
-    return Keys(f"{name}={made_of}", np.stack(columns, 1).astype(np.int64), classes)
+    return PositiveGroups(f"{name}={made_of}", np.stack(columns, 1).astype(np.int64), classes)
 
 
 def _numbers(texts: Iterable[str | None]) -> np.ndarray:

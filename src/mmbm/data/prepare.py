@@ -20,11 +20,11 @@ from mmbm.cells.media import MAX_BYTES, Remote, locate, remote_url
 from mmbm.config import Config
 from mmbm.console import heartbeat, stage
 from mmbm.data import unseen
-from mmbm.data.batches import Prepared, Rows
+from mmbm.data.batches import Prepared, Split
 from mmbm.data.overlap import repeated
 from mmbm.data.positive_groups import match_keys
 from mmbm.data.split import split_rows
-from mmbm.data.store import Store, decode_cell, open_store
+from mmbm.data.store import ColumnStore, decode_cell, open_store
 from mmbm.data.table import Table, open_table
 from mmbm.errors import BadCell, ConfigError, TableError
 from mmbm.kinds import column as kinds
@@ -44,7 +44,7 @@ class Data(NamedTuple):
 
     table: Table
     columns: Columns
-    splits: dict[str, Rows]
+    splits: dict[str, Split]
     notes: list[str]  # what the user should know: rows left out, duplicates across splits
     unlabelled: np.ndarray = np.empty(0, np.int64)  # train rows without any target
     bad_rows: int = 0  # with cells that can't be decoded
@@ -205,7 +205,7 @@ def _check_target(table: Table, name: str, spec: TargetSpec, column: Column) -> 
 
 def decode(
     config: Config, table: Table, columns: Columns, cache: Path, chosen: np.ndarray | None = None
-) -> dict[str, Store]:
+) -> dict[str, ColumnStore]:
     """Decode every cell once; a column whose files and settings are unchanged is read back. Of
     pictures, sounds and texts only those of the chosen rows, if given: others count as absent."""
     specs = config.columns
@@ -239,7 +239,7 @@ def assemble(
     config: Config,
     table: Table,
     columns: Columns,
-    stores: dict[str, Store],
+    stores: dict[str, ColumnStore],
     rows: dict[str, np.ndarray],
     quarantine: Path | None,
 ) -> Data:
@@ -282,12 +282,12 @@ def assemble(
         config, table, columns, stores, held if "train" in rows else {"": kept["test"]}
     )
     inputs, targets = list(config.inputs), list(config.targets)
-    splits = {split: Rows(prepared, inputs, targets, r) for split, r in kept.items()}
+    splits = {split: Split(prepared, inputs, targets, r) for split, r in kept.items()}
     return Data(table, columns, splits, notes, unlabelled, len(bad_rows))
 
 
 def check_targets(
-    config: Config, source: str, stores: dict[str, Store], train: np.ndarray
+    config: Config, source: str, stores: dict[str, ColumnStore], train: np.ndarray
 ) -> Iterator[str]:
     for name, spec in config.targets.items():
         if spec.traits.check_target:
@@ -318,7 +318,7 @@ def _bad_cells(policy: str, table: Table, stores: dict, bad: list, quarantine: P
 
 
 def write_quarantine(
-    path: Path | None, config: Config, table: Table, stores: dict[str, Store], bad: list
+    path: Path | None, config: Config, table: Table, stores: dict[str, ColumnStore], bad: list
 ) -> None:
     """One line per cell that can't be decoded: row (1 is the first), column, path, reason."""
     if path is None:
@@ -348,7 +348,7 @@ def resolved(cell: Cell, table: Table) -> str:
     return str(place) if isinstance(place, Path) else ""
 
 
-def never_present(config: Config, stores: dict[str, Store], train: np.ndarray) -> list[str]:
+def never_present(config: Config, stores: dict[str, ColumnStore], train: np.ndarray) -> list[str]:
     return [
         f"{name!r} is absent from every train row: nothing can be learned from it."
         for name in config.inputs
@@ -356,7 +356,9 @@ def never_present(config: Config, stores: dict[str, Store], train: np.ndarray) -
     ]
 
 
-def duplicates(config: Config, stores: dict[str, Store], rows: dict[str, np.ndarray]) -> list[str]:
+def duplicates(
+    config: Config, stores: dict[str, ColumnStore], rows: dict[str, np.ndarray]
+) -> list[str]:
     """Media that decode to exactly the same in train and in valid or test: scores flatter then."""
     notes = []
     for name, spec in config.inputs.items():

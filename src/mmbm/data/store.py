@@ -47,7 +47,7 @@ Decoded = tuple[np.ndarray | None, str | None]
 """A cell's array, or why there is none; neither where it is absent."""
 
 
-class Store:
+class ColumnStore:
     """Random access to the decoded cells of a column, without reading them into memory."""
 
     def __init__(self, path: Path, storage: Storage):
@@ -119,7 +119,7 @@ def open_store(
     cache: Path,
     rehash: bool = False,
     chosen: np.ndarray | None = None,
-) -> Store:
+) -> ColumnStore:
     """The column's prepared file; made now if there is none of just these cells and settings.
 
     chosen: the rows that `cells` gives, if not all; the others are as if absent.
@@ -143,18 +143,18 @@ def open_store(
         there = usable(path, name)
     if not there:
         write(path, column, cells(), table.rows, name)
-    store = Store(path, column.storage)
+    store = ColumnStore(path, column.storage)
     if there and (found := read_again(column, cells(), unread(store))):
         say(f"{name}: {len(found)} URLs that could not be read before are read now.")
         mend(path, store, found, name)
-        store = Store(path, column.storage)
+        store = ColumnStore(path, column.storage)
     if rows := unread(store):  # its name tells what it holds
         content = hashlib.blake2b(json.dumps(rows).encode(), digest_size=6).hexdigest()
         store.name = f"{store.name}-{content}"
     return store
 
 
-def unread(store: Store) -> list[int]:
+def unread(store: ColumnStore) -> list[int]:
     """The rows whose URL could not be read, though it may be now."""
     return [row for row, reason in store.reasons.items() if reason.startswith(UNREAD)]
 
@@ -167,7 +167,7 @@ def read_again(column: Column, cells: Iterable[Cell], rows: list[int]) -> dict[i
     return {r: one for r, one in found.items() if not (one[1] or "").startswith(UNREAD)}
 
 
-def mend(path: Path, store: Store, found: dict[int, Decoded], name: str) -> None:
+def mend(path: Path, store: ColumnStore, found: dict[int, Decoded], name: str) -> None:
     """Write a prepared file again, with these rows in place of what it had."""
     reader, storage = pa.ipc.open_file(pa.memory_map(str(path))), store.storage
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from mmbm.config import Config
-from mmbm.data.store import Store
+from mmbm.data.store import ColumnStore
 from mmbm.data.table import Table
 from mmbm.errors import BadCell
 from mmbm.kinds.category.column import CategoryColumn
@@ -90,7 +90,7 @@ def notes(
     config: Config,
     table: Table,
     columns: Columns,
-    stores: dict[str, Store],
+    stores: dict[str, ColumnStore],
     rows: dict[str, np.ndarray],
 ) -> list[str]:
     """Sentences on the rows of valid and test: unseen values of inputs, unseen classes of
@@ -131,7 +131,11 @@ def target_sentence(config: Config, name: str, found: Found, total: int, split: 
 
 
 def look(
-    name: str, column: CategoryColumn | LabelsColumn, table: Table, store: Store, rows: np.ndarray
+    name: str,
+    column: CategoryColumn | LabelsColumn,
+    table: Table,
+    store: ColumnStore,
+    rows: np.ndarray,
 ) -> Found | None:
     if isinstance(column, CategoryColumn):  # prepared as 0: no cell needs to be read twice
         rows = rows[store.gather(rows).values == 0]

@@ -15,7 +15,7 @@ from mmbm.bundle import Bundle, load
 from mmbm.bundle.manifest import MANIFEST
 from mmbm.bundle.writer import seal
 from mmbm.errors import BundleError, MmbmError
-from mmbm.export.verify import TOLERANCES, Moved, answers, check
+from mmbm.export.verify import TOLERANCES, ParityReport, answers, check
 from mmbm.inference.runners import units
 from mmbm.registry import EXPORTS, find
 
@@ -175,7 +175,7 @@ def describe(folder: Path, bundle: Bundle, report: Report) -> None:
 def sentences(report: Report) -> list[str]:
     """What an export moved, in plain words."""
     said = [f"Made for {report['to']} in {report['precision']} from bundle {report['from']}."]
-    said += Moved.sentences(report)
+    said += ParityReport.sentences(report)
     for name, changes in report.get("table", {}).get("targets", {}).items():
         for metric, (before, after) in changes.items():
             if before is not None and after is not None:

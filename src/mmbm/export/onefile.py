@@ -10,11 +10,11 @@ import numpy as np
 
 from mmbm.bundle import Bundle
 from mmbm.export.precision import lower, onnx, read
-from mmbm.export.verify import Moved, check
+from mmbm.export.verify import ParityReport, check
 from mmbm.inference.runners import GRAPHS, Named
 
 
-def write(bundle: Bundle, file: Path, precision: str, bound: float, external: bool) -> Moved:
+def write(bundle: Bundle, file: Path, precision: str, bound: float, external: bool) -> ParityReport:
     """Write the graph beside its place, check it, and move it there; see `mmbm.export.export`."""
     model = merged(bundle, precision)
     document(model, bundle)

@@ -18,7 +18,7 @@ ODD, LARGE = 17, 64  # rows
 
 
 @dataclass
-class Moved:
+class ParityReport:
     """The farthest that each target's answer moved, in what its tolerance is measured in."""
 
     rows: int
@@ -47,7 +47,7 @@ class Moved:
         return said
 
 
-def check(bundle: Bundle, exported: Callable[[Named], Named], bound: float) -> Moved:
+def check(bundle: Bundle, exported: Callable[[Named], Named], bound: float) -> ParityReport:
     """Answer the same batches by the bundle and by what was exported. Raises BundleError if an
     answer moves farther than `bound`, or if there are no golden rows to run."""
     rows, unit = golden(bundle), units(bundle.config, bundle.columns)
@@ -73,7 +73,7 @@ def check(bundle: Bundle, exported: Callable[[Named], Named], bound: float) -> M
         if bundle.config.targets[name].decides:
             pairs = zip(answer.rows(before[name]), answer.rows(after[name]))
             same[name] = float(np.mean([a["value"] == b["value"] for a, b in pairs]))
-    return Moved(len(rows), count, bound, farthest, same)
+    return ParityReport(len(rows), count, bound, farthest, same)
 
 
 def answers(runner: Runner, arrays: Named) -> Named:

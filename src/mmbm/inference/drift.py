@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from mmbm.config import Config
-from mmbm.data.batches import Rows
+from mmbm.data.batches import Split
 from mmbm.inference.runners import Named, Runner, flatten
 from mmbm.kinds.column import Arrays, Columns
 
@@ -30,7 +30,7 @@ Reference = dict[str, dict[str, Any]]
 
 
 def reference(
-    config: Config, columns: Columns, splits: dict[str, Rows], runner: Runner
+    config: Config, columns: Columns, splits: dict[str, Split], runner: Runner
 ) -> Reference:
     """What `Drift` compares with, by input, as plain JSON.
 
@@ -135,13 +135,13 @@ def frequent(counts: list[int], first: bool) -> list[int]:
     return [int(i) + first for i in np.argsort(counts)[::-1][:FREQUENT]]
 
 
-def sample(rows: Rows) -> Rows:
+def sample(rows: Split) -> Split:
     chosen = np.linspace(0, len(rows) - 1, min(SAMPLE, len(rows))).astype(int)
-    return Rows(rows.stores, rows.inputs, rows.targets, rows.rows[chosen])
+    return Split(rows.stores, rows.inputs, rows.targets, rows.rows[chosen])
 
 
 def embeddings(
-    runner: Runner, rows: Rows, columns: Columns, names: list[str]
+    runner: Runner, rows: Split, columns: Columns, names: list[str]
 ) -> dict[str, np.ndarray]:
     """Of the rows, in their order, that have the input [N, D]."""
     found: dict[str, np.ndarray] = {name: np.empty((0, 0)) for name in names}

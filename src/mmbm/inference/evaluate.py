@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from mmbm.config import Config
-from mmbm.data.batches import Rows
-from mmbm.data.store import Store
+from mmbm.data.batches import Split
+from mmbm.data.store import ColumnStore
 from mmbm.inference.attributions import Subset, answer_with, reported_subsets
 from mmbm.inference.compare import beats_prior, prior_report, subset_report
 from mmbm.inference.runners import Named, Runner, flatten, joined
@@ -37,7 +37,7 @@ def build_answers(config: Config, columns: Columns, quick: bool = False) -> dict
 
 def collect(
     runner: Runner,
-    rows: Rows,
+    rows: Split,
     columns: Columns,
     subsets: list[Subset],
     graph: str = "answer",
@@ -68,21 +68,21 @@ def collect(
     }
 
 
-def rows_at_once(rows: Rows) -> int:
+def rows_at_once(rows: Split) -> int:
     """Rows of a batch: fewer where images are large."""
     stores = [rows.stores[name] for name in rows.inputs]
-    sizes = [math.prod(s.storage.shape) for s in stores if isinstance(s, Store)]
+    sizes = [math.prod(s.storage.shape) for s in stores if isinstance(s, ColumnStore)]
     return min(BATCH, max(1, VALUES // max(1, sum(sizes))))
 
 
-def truths(rows: Rows, answers: dict[str, Answer]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+def truths(rows: Split, answers: dict[str, Answer]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Per target the right answers and which rows have one."""
     return {name: a.truth(rows.stores[name].gather(rows.rows)) for name, a in answers.items()}
 
 
 def evaluate(
     runner: Runner,
-    rows: Rows,
+    rows: Split,
     config: Config,
     columns: Columns,
     full: bool = True,

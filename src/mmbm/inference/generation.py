@@ -39,17 +39,17 @@ class State(NamedTuple):
         return State(*(part[rows] for part in self))
 
 
-def whole(runner: Runner, config: Config, quick: bool = False) -> Runner:
+def wrap_runner(runner: Runner, config: Config, quick: bool = False) -> Runner:
     """The runner with what lies outside the graphs: long sounds by windows, texts written;
     `quick`, by the likeliest token, whatever the config asks for."""
     runner, texts = windowed(runner, config), config.texts
     if quick:
         greedy = {"beam_size": 1, "temperature": 0.0}
         texts = {name: spec.model_copy(update=greedy) for name, spec in texts.items()}
-    return Writing(runner, texts) if texts else runner
+    return TextGenerator(runner, texts) if texts else runner
 
 
-class Writing:
+class TextGenerator:
     """A runner whose `answer` gives, of each text, tokens and their probabilities [B, T, 2] up to
     the end token (id 0), zeros behind it."""
 
@@ -60,8 +60,8 @@ class Writing:
         outputs = self.runner.run(graph, arrays)
         if graph == "answer":
             for name, spec in self.texts.items():
-                outputs[name] = (beams if spec.beam_size > 1 else written)(self, name, outputs)
-                del outputs[f"{name}.cache"], outputs[f"{name}.read"]
+                outputs[name] = (beam_search if spec.beam_size > 1 else written)(self, name,
+                outputs) del outputs[f"{name}.cache"], outputs[f"{name}.read"]
         return outputs
 
     def places(self, name: str, arrays: Named) -> Iterator[Place]:
@@ -93,7 +93,7 @@ class Writing:
         return softmax(out["logits"]), State(state.token, out["grown"], known)
 
 
-def written(writing: Writing, name: str, outputs: Named) -> np.ndarray:
+def written(writing: TextGenerator, name: str, outputs: Named) -> np.ndarray:
     """[B, T, 2]"""
     places = list(writing.write(name, outputs))
     texts = np.zeros((len(places[0].rows), len(places), 2), np.float32)
@@ -120,7 +120,7 @@ def chooser(spec: TextTarget) -> Choose:
     return draw
 
 
-class Draft(NamedTuple):
+class Hypothesis(NamedTuple):
     """A text of a beam."""
 
     tokens: list[int]
@@ -136,7 +136,7 @@ class Draft(NamedTuple):
         return self.tokens[-1:] == [END_ID]
 
 
-def beams(writing: Writing, name: str, outputs: Named) -> np.ndarray:
+def beam_search(writing: TextGenerator, name: str, outputs: Named) -> np.ndarray:
     """Beam search, row by row [B, T, 2]: texts are compared by their log-probability per token."""
     spec, start = writing.texts[name], writing.start(name, outputs)
     best = [beam(writing, name, start.take(np.array([row]))) for row in range(len(start.token))]
@@ -147,15 +147,15 @@ def beams(writing: Writing, name: str, outputs: Named) -> np.ndarray:
     return texts
 
 
-def beam(writing: Writing, name: str, state: State) -> Draft:
+def beam(writing: TextGenerator, name: str, state: State) -> Hypothesis:
     spec = writing.texts[name]
-    drafts, done = [Draft([], [])], []
+    drafts, done = [Hypothesis([], [])], []
     for place in range(spec.max_tokens + 1):
         p, state = writing.step(name, state, place)
         width = min(spec.beam_size, p.shape[1])
         likeliest = np.argsort(-p, 1, kind="stable")[:, :width]
         longer = [
-            (Draft([*draft.tokens, int(token)], [*draft.p, float(p[i, token])]), i)
+            (Hypothesis([*draft.tokens, int(token)], [*draft.p, float(p[i, token])]), i)
             for i, draft in enumerate(drafts)
             for token in likeliest[i]
         ]

@@ -19,12 +19,12 @@ from mmbm.data.overlap import choose_rows, known_rows, members, overlap_notes, r
 from mmbm.data.prepare import PROBED, Data, assemble, check_columns, decode
 from mmbm.data.reading import AS_TRAINED, Reading, open_as_trained
 from mmbm.data.split import NAMES, split_rows
-from mmbm.data.store import Store, decode_cell, parallel
+from mmbm.data.store import ColumnStore, decode_cell, parallel
 from mmbm.data.table import Table
 from mmbm.data.unseen import Tally, unseen
 from mmbm.errors import BadCell, BundleError, MmbmError, TableError
 from mmbm.inference.attributions import contributions
-from mmbm.inference.generation import Writing
+from mmbm.inference.generation import TextGenerator
 from mmbm.inference.runners import Named, flatten
 from mmbm.kinds.answer import NOT_SURE, Answer
 from mmbm.kinds.column import Arrays, Cell, collate
@@ -97,7 +97,7 @@ def predict(
         say(f"Note: {sentence}")
 
 
-def write(
+def generate_stream(
     bundle: Bundle, row: dict[str, Cell], target: str | None = None, root: str | Path | None = None
 ) -> Iterator[str]:
     """The text of a row, piece by piece while it is written; together they are what `predict` says.
@@ -121,7 +121,7 @@ def pieces(bundle: Bundle, name: str, encoded: Named) -> Iterator[str]:
     """The text `name` of one encoded row, as it is written. A beam search tells only the end."""
     column, runner = bundle.columns[name], bundle.runner
     assert isinstance(column, TextColumn)
-    assert isinstance(runner, Writing)
+    assert isinstance(runner, TextGenerator)
     if runner.texts[name].beam_size > 1:
         (said,) = bundle.answers[name].rows(runner.run("answer", encoded)[name])
         yield said["value"]
@@ -305,7 +305,7 @@ def _opened(config: Config, table: Any, cache: Path | None, reading: Reading = A
 
 def _chosen(
     bundle: Bundle, table: Table, cache: Path, split: str | None
-) -> tuple[dict[str, Store], np.ndarray, list[str]]:
+) -> tuple[dict[str, ColumnStore], np.ndarray, list[str]]:
     """What is decoded of a table, which of its rows are measured, and what is to be said of that.
 
     A split column divides every table that has it. Otherwise rows are known by what they hold: a
@@ -347,7 +347,7 @@ def _divided(config: Config, table: Table, split: str) -> np.ndarray:
 
 def _rows(
     table: Table,
-    stores: dict[str, Store],
+    stores: dict[str, ColumnStore],
     split: str | None,
     config: Config,
     known: dict[str, np.ndarray] | None,

@@ -5,20 +5,20 @@ from typing import Any
 import numpy as np
 
 from mmbm.config import Config
-from mmbm.data.batches import Rows
-from mmbm.data.positive_groups import Keys
+from mmbm.data.batches import Split
+from mmbm.data.positive_groups import PositiveGroups
 from mmbm.inference.runners import Runner, flatten
 from mmbm.kinds.column import Columns, collate
 
 
 def zero_shot(
-    runner: Runner, rows: Rows, config: Config, columns: Columns, target: str, z: np.ndarray
+    runner: Runner, rows: Split, config: Config, columns: Columns, target: str, z: np.ndarray
 ) -> dict[str, Any] | None:
     """Accuracy of a contrastive target's `zero_shot` over the rows that have a class and a cell [N,
     M, D]; None if it names none. `chance` is that of a guess, `most` that of the most frequent
     class."""
     spec, keys = config.contrastive[target], rows.stores[target]
-    if spec.zero_shot is None or not isinstance(keys, Keys) or keys.classes is None:
+    if spec.zero_shot is None or not isinstance(keys, PositiveGroups) or keys.classes is None:
         return None
     names, of_row = keys.classes
     of, by = (

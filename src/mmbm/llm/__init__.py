@@ -6,12 +6,12 @@ Needs `pip install "mmbm[remote]"`. The key is OPENAI_API_KEY of the environment
 """
 
 from mmbm.llm.baseline import compare
-from mmbm.llm.endpoint import Endpoint, Request
+from mmbm.llm.endpoint import ChatClient, Request
 from mmbm.llm.estimate import Estimate
 from mmbm.llm.parts import Size
 from mmbm.llm.question import Question, messages
 from mmbm.llm.teacher import label, told
 
 __all__ = [
-    "Endpoint", "Estimate", "Question", "Request", "Size", "compare", "label", "messages", "told",
+    "ChatClient", "Estimate", "Question", "Request", "Size", "compare", "label", "messages", "told",
 ]  # fmt: skip

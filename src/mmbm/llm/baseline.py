@@ -5,13 +5,13 @@ from typing import Any
 import numpy as np
 
 from mmbm.bundle import Bundle
-from mmbm.data.batches import Rows
+from mmbm.data.batches import Split
 from mmbm.errors import MmbmError
 from mmbm.inference.compare import difference
 from mmbm.inference.evaluate import collect, truths
 from mmbm.inference.predictor import measured
 from mmbm.kinds.answer import intervals
-from mmbm.llm.endpoint import Endpoint, read_reply
+from mmbm.llm.endpoint import ChatClient, read_reply
 from mmbm.llm.question import Question, asked, prompt
 
 PROBABLE = {"auroc", "log_loss", "calibration_error"}
@@ -22,7 +22,7 @@ def compare(
     bundle: Bundle,
     table: Any,
     split: str | None,
-    endpoint: Endpoint,
+    endpoint: ChatClient,
     *,
     ask: str | None = None,
     target: str | None = None,
@@ -44,7 +44,7 @@ def compare(
         numbers = rows.rows[has]
         if limit < len(numbers):
             numbers = np.sort(np.random.default_rng(0).choice(numbers, limit, replace=False))
-        rows = Rows(rows.stores, rows.inputs, rows.targets, numbers)
+        rows = Split(rows.stores, rows.inputs, rows.targets, numbers)
         truth, _ = truths(rows, {target: answer})[target]
         whole = tuple(bundle.config.modalities())
         own = collect(

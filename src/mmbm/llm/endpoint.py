@@ -37,7 +37,7 @@ class Reply(NamedTuple):
     tokens_out: int
 
 
-class Endpoint:
+class ChatClient:
     """A model at a URL."""
 
     def __init__(self, model: str, base_url: str, concurrency: int = 4, cache: Path | None = None):
@@ -53,7 +53,7 @@ class Endpoint:
             )
         self.model, self.base_url, self.concurrency = model, base_url, concurrency
         self.client = openai.OpenAI(base_url=base_url, api_key=key, max_retries=RETRIES)
-        self.kept = Kept(cache or KEPT)
+        self.kept = ResponseCache(cache or KEPT)
 
     def requests(
         self, question: Question, table: Table, rows: np.ndarray, kinds: dict[str, str]
@@ -118,7 +118,7 @@ def reply_of(said: Any) -> Reply | BadCell:
     return Reply(content, *counts)
 
 
-class Kept:
+class ResponseCache:
     """Answers by the hash of what was asked, in one SQLite file: written one by one, so whatever
     ends a run, none is asked for twice."""
 

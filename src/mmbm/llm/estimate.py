@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from mmbm.errors import BadCell
-from mmbm.llm.endpoint import Endpoint, Request
+from mmbm.llm.endpoint import ChatClient, Request
 from mmbm.llm.parts import Size
 from mmbm.llm.question import Question
 
@@ -15,7 +15,7 @@ class Estimate(NamedTuple):
     size: Size
     answers: int  # tokens
 
-    def text(self, endpoint: Endpoint, price: tuple[float, float] | None) -> str:
+    def text(self, endpoint: ChatClient, price: tuple[float, float] | None) -> str:
         """price: of a million tokens read, and written."""
         size, asked = self.size, self.rows - self.kept
         said = (
@@ -31,7 +31,7 @@ class Estimate(NamedTuple):
 
 
 def estimate(
-    endpoint: Endpoint, question: Question, requests: Iterable[Request | BadCell]
+    endpoint: ChatClient, question: Question, requests: Iterable[Request | BadCell]
 ) -> Estimate:
     rows = kept = asked = 0
     size = Size()

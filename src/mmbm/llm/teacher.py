@@ -17,7 +17,7 @@ from mmbm.data.table import Table, open_table
 from mmbm.errors import MmbmError, TableError
 from mmbm.init.kinds import infer_kind
 from mmbm.kinds.sample import Sample, sample_rows
-from mmbm.llm.endpoint import Endpoint, Reply, read_reply
+from mmbm.llm.endpoint import ChatClient, Reply, read_reply
 from mmbm.llm.estimate import Estimate, estimate
 from mmbm.llm.parts import written
 from mmbm.llm.question import Question
@@ -27,7 +27,7 @@ def label(
     table: Any,
     column: str,
     question: Question,
-    endpoint: Endpoint,
+    endpoint: ChatClient,
     output: Path,
     agree: Callable[[Estimate], bool],
     *,

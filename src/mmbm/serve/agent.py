@@ -21,7 +21,7 @@ from mmbm.errors import ConfigError, MmbmError
 from mmbm.kinds.column import Cell
 from mmbm.registry import find
 from mmbm.search import Found
-from mmbm.serve.model_server import Replica, Unreadable, Wish
+from mmbm.serve.model_server import ModelServer, ResponseOptions, Unreadable
 
 
 class Turn(NamedTuple):
@@ -38,12 +38,12 @@ class Turn(NamedTuple):
 class Models:
     """The models that are served, in the batches and with the limits of all requests."""
 
-    def __init__(self, replicas: Mapping[str, Replica]):
+    def __init__(self, replicas: Mapping[str, ModelServer]):
         self.replicas = replicas
 
     async def answer(self, model: str, row: dict[str, Cell]) -> dict[str, Any]:
         """A row as `mmbm predict` answers it, probabilities too. Raises Unreadable."""
-        said = await self.replica(model).answer(row, Wish())
+        said = await self.replica(model).answer(row, ResponseOptions())
         if said["error"] is not None:
             raise Unreadable(said["error"], said["column"])
         return said
@@ -64,7 +64,7 @@ class Models:
             )
         return await replica.search(row, k, of, where)
 
-    def replica(self, model: str) -> Replica:
+    def replica(self, model: str) -> ModelServer:
         if model not in self.replicas:
             names = ", ".join(self.replicas)
             raise MmbmError(f"The agent asks a model {model!r}; there are {names}.")
@@ -74,7 +74,7 @@ class Models:
 class Agent:
     """One that is served."""
 
-    def __init__(self, name: str, kind: str, replicas: Mapping[str, Replica]):
+    def __init__(self, name: str, kind: str, replicas: Mapping[str, ModelServer]):
         """kind: package.module:Class, made without arguments. Raises ConfigError."""
         made = find(kind)
         if not isinstance(made, type):

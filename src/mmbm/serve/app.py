@@ -21,14 +21,14 @@ from mmbm.search import Found
 from mmbm.serve import openai, openapi
 from mmbm.serve.agent import Agent
 from mmbm.serve.body import PARQUET, Row, Spool, jsonl_rows, media_type, read_rows, table_rows
-from mmbm.serve.limits import Limits, Refusal, deadline
+from mmbm.serve.limits import Limits, RequestError, deadline
 from mmbm.serve.metrics import Metrics
 from mmbm.serve.middleware import or_gone, refuse
-from mmbm.serve.model_server import Replica, Unreadable, Wish, together, weight
+from mmbm.serve.model_server import ModelServer, ResponseOptions, Unreadable, together, weight
 from mmbm.serve.playground import PATH
 from mmbm.serve.streaming import endpoint
 
-Replicas = dict[str, Replica]
+Replicas = dict[str, ModelServer]
 AHEAD = 2
 """Times as large as a request may be are the rows of a batch that are under way."""
 
@@ -86,7 +86,7 @@ def create(
     routes += openai.routes(replicas, limits, agents)
     routes.append(Mount(PATH, playground))
     errors: Any = {
-        Refusal: on_refusal(metrics),
+        RequestError: on_refusal(metrics),
         HTTPException: on_http,
         ClientDisconnect: on_gone,
         500: on_crash,
@@ -129,7 +129,7 @@ def handlers(replicas: Replicas, name: str, prefix: str, limits: Limits) -> tupl
         if not single:
             return JSONResponse({**head, "answers": answers})
         if answers[0]["error"] is not None:
-            raise Refusal(
+            raise RequestError(
                 422, f"{answers[0]['error']}.", reason="bad_cell", column=answers[0]["column"]
             )
         return JSONResponse({**head, "answer": answers[0]})
@@ -144,7 +144,7 @@ def handlers(replicas: Replicas, name: str, prefix: str, limits: Limits) -> tupl
             stack.push_async_callback(spool.close)
             head = await spool.start(len(PARQUET))
             if not head:
-                raise Refusal(
+                raise RequestError(
                     400, "The body is empty (0 bytes): send JSON lines or a Parquet file.",
                     reason="empty",
                 )  # fmt: skip
@@ -164,13 +164,13 @@ def handlers(replicas: Replicas, name: str, prefix: str, limits: Limits) -> tupl
 
         async def look(rows: list[Row], single: bool) -> list[Found]:
             if not single:
-                raise Refusal(422, "A search is by one row.", reason="row")
+                raise RequestError(422, "A search is by one row.", reason="row")
             try:
                 return await replica.search(rows[0], **wish)
             except Unreadable as bad:
-                raise Refusal(422, str(bad), reason="bad_cell", column=bad.column) from bad
+                raise RequestError(422, str(bad), reason="bad_cell", column=bad.column) from bad
             except MmbmError as wrong:
-                raise Refusal(422, str(wrong), reason="search") from wrong
+                raise RequestError(422, str(wrong), reason="search") from wrong
 
         found, _ = await in_time(request, replica, limits, look)
         if found is None:
@@ -191,10 +191,10 @@ def plain(cells: dict[str, Any]) -> dict[str, Any]:
 
 
 async def in_time(
-    request: Request, replica: Replica, limits: Limits, work: Callable[[list[Row], bool], Any]
+    request: Request, replica: ModelServer, limits: Limits, work: Callable[[list[Row], bool], Any]
 ) -> tuple[Any, bool]:
     """What `work` makes of the body's rows, and whether it was one row; None if nobody waits any
-    more. Raises a Refusal after the deadline."""
+    more. Raises a RequestError after the deadline."""
     async with deadline(limits):
         start = time.perf_counter()
         rows, single = await read_rows(request, replica.bundle, limits)
@@ -208,16 +208,16 @@ def search_wishes(request: Request) -> dict[str, Any]:
     said = dict(request.query_params)
     k, of, where = said.pop("k", "10"), said.pop("of", None), said.pop("where", None)
     if not (k.isascii() and k.isdigit() and len(k) < 9):
-        raise Refusal(422, f"k is a number of rows, not {k[:40]!r}.", reason="parameter")
+        raise RequestError(422, f"k is a number of rows, not {k[:40]!r}.", reason="parameter")
     if said:
-        raise Refusal(
+        raise RequestError(
             422, f"There is no option {min(said)[:40]!r}: k, of and where are all.",
             reason="parameter",
         )  # fmt: skip
     return {"k": int(k), "of": of, "where": where or None}
 
 
-def wishes(request: Request) -> Wish:
+def wishes(request: Request) -> ResponseOptions:
     """The options of a query: `probabilities` (given unless false) and `explain`."""
     said = dict(request.query_params)
     chosen = {
@@ -226,13 +226,15 @@ def wishes(request: Request) -> Wish:
     }
     for name, value in chosen.items():
         if value not in ("true", "false"):
-            raise Refusal(422, f"{name} is true or false, not {value[:40]!r}.", reason="parameter")
+            raise RequestError(
+                422, f"{name} is true or false, not {value[:40]!r}.", reason="parameter"
+            )
     if said:
-        raise Refusal(
+        raise RequestError(
             422, f"There is no option {min(said)[:40]!r}: probabilities and explain are all.",
             reason="parameter",
         )  # fmt: skip
-    return Wish(**{name: value == "true" for name, value in chosen.items()})
+    return ResponseOptions(**{name: value == "true" for name, value in chosen.items()})
 
 
 class Lines(StreamingResponse):
@@ -247,16 +249,16 @@ class Lines(StreamingResponse):
         await super().listen_for_disconnect(receive)
 
 
-async def answer_all(replica: Replica, rows: list[Row], wish: Wish) -> list[dict]:
+async def answer_all(replica: ModelServer, rows: list[Row], wish: ResponseOptions) -> list[dict]:
     if len(rows) == 1:
         return [await replica.answer(rows[0], wish)]
     return await together(replica.answer(row, wish) for row in rows)
 
 
 async def answer_stream(
-    replica: Replica,
-    rows: AsyncIterator[Row | Refusal],
-    wish: Wish,
+    replica: ModelServer,
+    rows: AsyncIterator[Row | RequestError],
+    wish: ResponseOptions,
     limits: Limits,
     note: dict[str, Any],
 ) -> AsyncIterator[bytes]:
@@ -267,7 +269,7 @@ async def answer_stream(
 
     async def read() -> None:
         async for row in rows:
-            size = 0 if isinstance(row, Refusal) else weight(row, room.most)
+            size = 0 if isinstance(row, RequestError) else weight(row, room.most)
             await room.take(size)
             underway.put_nowait((asyncio.create_task(one(replica, row, wish)), size))
 
@@ -280,7 +282,7 @@ async def answer_stream(
             yield await task[0]
             room.give(task[1])
         reader.result()
-    except Refusal as refusal:  # the rows before it were answered
+    except RequestError as refusal:  # the rows before it were answered
         if not note["rows"]:
             raise
         yield line({"error": refusal.message, "row": note["rows"] + 1})
@@ -312,8 +314,8 @@ class Room:
         self._changed.set()
 
 
-async def one(replica: Replica, row: Row | Refusal, wish: Wish) -> bytes:
-    if isinstance(row, Refusal):
+async def one(replica: ModelServer, row: Row | RequestError, wish: ResponseOptions) -> bytes:
+    if isinstance(row, RequestError):
         return line({"error": row.message, "row": row.row})
     return line(await replica.answer(row, wish, patient=True))
 
@@ -344,7 +346,7 @@ def on_refusal(metrics: Metrics):
 
 async def on_http(request: Request, error: Any) -> Response:
     """No such route, a method that isn't allowed, a form that can't be parsed."""
-    refusal = Refusal(error.status_code, str(error.detail), reason="http")
+    refusal = RequestError(error.status_code, str(error.detail), reason="http")
     answer = refuse(refusal, request.scope)
     answer.headers.update(error.headers or {})
     return answer
@@ -356,5 +358,5 @@ async def on_gone(request: Request, error: Any) -> Response:
 
 async def on_crash(request: Request, error: Any) -> Response:
     """A defect: the log has its trace under the request's id, the answer has not."""
-    refusal = Refusal(500, "Something broke; the log knows more.", reason="internal")
+    refusal = RequestError(500, "Something broke; the log knows more.", reason="internal")
     return refuse(refusal, request.scope)

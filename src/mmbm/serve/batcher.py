@@ -32,8 +32,8 @@ class Batcher:
         self._room = asyncio.Event()
 
     async def submit(self, item: Any, size: float = 0.0, patient: bool = False) -> Any:
-        """The item's result. Raises a Refusal if too many wait, unless `patient`: then it waits for
-        room. A caller that is cancelled takes its row out of the queue."""
+        """The item's result. Raises a RequestError if too many wait, unless `patient`: then it
+        waits for room. A caller that is cancelled takes its row out of the queue."""
         while len(self.waiting) >= self.queue:
             if not patient:
                 raise overloaded()

@@ -15,7 +15,7 @@ from mmbm.bundle import Bundle
 from mmbm.errors import TableError
 from mmbm.inference.predictor import known_inputs
 from mmbm.kinds.column import Cell
-from mmbm.serve.limits import Limits, Refusal
+from mmbm.serve.limits import Limits, RequestError
 from mmbm.serve.parquet import parquet_rows
 
 Row = dict[str, Cell]
@@ -33,7 +33,7 @@ async def read_rows(request: Request, bundle: Bundle, limits: Limits) -> tuple[l
     body = await read_json(request, "application/json or multipart/form-data")
     if isinstance(body, dict) and set(body) == {"rows"} and isinstance(body["rows"], list):
         if len(body["rows"]) > limits.rows:
-            raise Refusal(
+            raise RequestError(
                 413, f"{len(body['rows'])} rows, more than {limits.rows}: use /predict/batch.",
                 reason="too_many_rows",
             )  # fmt: skip
@@ -46,26 +46,26 @@ def media_type(request: Request) -> str:
 
 
 async def read_json(request: Request, takes: str = "application/json") -> Any:
-    """The body. Raises a Refusal that says what the route `takes`."""
+    """The body. Raises a RequestError that says what the route `takes`."""
     media = media_type(request)
     if media != "application/json":  # without a type, a page of any origin may send it unasked
         named = media or "of no content type"
-        raise Refusal(415, f"The body is {named}; send {takes}.", reason="media_type")
+        raise RequestError(415, f"The body is {named}; send {takes}.", reason="media_type")
     return parse(await request.body())
 
 
 def parse(text: bytes) -> Any:
-    """JSON of a bounded number of values. Raises a Refusal."""
+    """JSON of a bounded number of values. Raises a RequestError."""
     values = sum(map(text.count, (b",", b":", b"[", b"{")))
     if values > MOST_VALUES:
-        raise Refusal(
+        raise RequestError(
             413, f"The body has more than {MOST_VALUES} values of JSON.", reason="too_large"
         )
     try:
         return json.loads(text, object_pairs_hook=once)
     except (ValueError, RecursionError) as error:  # UnicodeDecodeError is a ValueError
         why = str(error)[:200].split("; use sys.")[0]  # of Python's own limit of digits
-        raise Refusal(400, f"The body is not JSON: {why}.", reason="json") from error
+        raise RequestError(400, f"The body is not JSON: {why}.", reason="json") from error
 
 
 def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -74,35 +74,37 @@ def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(made) < len(pairs):
         seen: set[str] = set()
         key = next(key for key, _ in pairs if key in seen or seen.add(key))
-        raise Refusal(
+        raise RequestError(
             400, f"The key {key[:80]!r} stands twice in one object of the body.", reason="json"
         )
     return made
 
 
 def check(row: Any, bundle: Bundle, number: int | None = None) -> Row:
-    """A row names only columns that the bundle knows. Raises a Refusal."""
+    """A row names only columns that the bundle knows. Raises a RequestError."""
     if not isinstance(row, dict):
-        raise Refusal(
+        raise RequestError(
             422, f"A row is an object of columns, not a {type(row).__name__}.", row=number,
             reason="row",
         )  # fmt: skip
     if len(row) > FIELDS + len(bundle.config.columns):
-        raise Refusal(
+        raise RequestError(
             422, f"A row has {len(row)} columns, {FIELDS} more than the model.", row=number,
             reason="unknown_column",
         )  # fmt: skip
     try:
         return known_inputs(row, bundle)
     except TableError as error:
-        raise Refusal(422, str(error), row=number, reason="unknown_column") from error
+        raise RequestError(422, str(error), row=number, reason="unknown_column") from error
 
 
 async def form_row(request: Request, limits: Limits) -> Row:
     row: Row = {}
     for name, cell in await form_cells(request, limits):
         if name in row:
-            raise Refusal(422, f"{name}: is given twice.", column=name, reason="duplicate_column")
+            raise RequestError(
+                422, f"{name}: is given twice.", column=name, reason="duplicate_column"
+            )
         row[name] = cell
     return row
 
@@ -110,7 +112,9 @@ async def form_row(request: Request, limits: Limits) -> Row:
 async def form_cells(request: Request, limits: Limits) -> list[tuple[str, bytes | str]]:
     """A form's parts with their names: a file as bytes, a plain field as text."""
     if media_type(request) != "multipart/form-data":
-        raise Refusal(415, "The body is no form; send multipart/form-data.", reason="media_type")
+        raise RequestError(
+            415, "The body is no form; send multipart/form-data.", reason="media_type"
+        )
     parser = Form(
         request.headers, request.stream(), max_files=FIELDS, max_fields=FIELDS,
         max_part_size=int(limits.megabytes * 1e6),
@@ -118,11 +122,13 @@ async def form_cells(request: Request, limits: Limits) -> list[tuple[str, bytes 
     try:
         form = await parser.parse()
     except MultiPartException as error:
-        raise Refusal(400, f"The form can't be read: {error.message}", reason="form") from error
+        raise RequestError(
+            400, f"The form can't be read: {error.message}", reason="form"
+        ) from error
     async with contextlib.AsyncExitStack() as stack:
         stack.push_async_callback(form.close)
         if not parser.ended:
-            raise Refusal(
+            raise RequestError(
                 400, "The form is cut off: its last boundary is missing. Send it again.",
                 reason="form",
             )  # fmt: skip
@@ -179,7 +185,7 @@ class Spool:
         return self.file
 
     async def lines(self, longest: int) -> AsyncIterator[bytes]:
-        """Line by line as they come. Raises a Refusal at one that is longer than `longest`."""
+        """Line by line as they come. Raises a RequestError at one that is longer than `longest`."""
         place, parts, held = 0, [], 0  # parts of a line whose end hasn't come
         while True:
             part = self._read(place, 1 << 16)
@@ -188,7 +194,9 @@ class Spool:
             parts.append(first)
             held += len(first)
             if held > longest:
-                raise Refusal(413, f"A line has more than {longest} bytes.", reason="too_large")
+                raise RequestError(
+                    413, f"A line has more than {longest} bytes.", reason="too_large"
+                )
             for line in rest:
                 yield b"".join(parts)
                 parts, held = [line], len(line)
@@ -212,13 +220,15 @@ class Spool:
 
     async def close(self) -> None:
         self.filling.cancel()
-        with contextlib.suppress(asyncio.CancelledError, Refusal):
+        with contextlib.suppress(asyncio.CancelledError, RequestError):
             await self.filling
         self.file.close()
 
 
-async def jsonl_rows(spool: Spool, bundle: Bundle, limits: Limits) -> AsyncIterator[Row | Refusal]:
-    """The rows of a JSONL body; a line that is no row comes as the Refusal that says why."""
+async def jsonl_rows(
+    spool: Spool, bundle: Bundle, limits: Limits
+) -> AsyncIterator[Row | RequestError]:
+    """The rows of a JSONL body; a line that is no row comes as the RequestError that says why."""
     number = 0
     async for line in spool.lines(int(limits.megabytes * 1e6)):
         if not line.strip():
@@ -226,12 +236,14 @@ async def jsonl_rows(spool: Spool, bundle: Bundle, limits: Limits) -> AsyncItera
         number += 1
         try:
             yield check(parse(line), bundle, number)
-        except Refusal as refusal:
+        except RequestError as refusal:
             refusal.row = number
             yield refusal
 
 
-async def table_rows(spool: Spool, bundle: Bundle, limits: Limits) -> AsyncIterator[Row | Refusal]:
+async def table_rows(
+    spool: Spool, bundle: Bundle, limits: Limits
+) -> AsyncIterator[Row | RequestError]:
     """The rows of a Parquet body. Columns that the bundle doesn't know are not read."""
     async for row in parquet_rows(await spool.whole(), list(bundle.config.inputs), limits):
         yield row

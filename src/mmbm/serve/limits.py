@@ -41,7 +41,7 @@ class Limits(NamedTuple):
     """Rows that run together."""
 
 
-class Refusal(Exception):
+class RequestError(Exception):
     """An answer with a status of 4xx or 503, and why."""
 
     def __init__(
@@ -74,17 +74,17 @@ class Refusal(Exception):
 
 @contextlib.asynccontextmanager
 async def deadline(limits: Limits) -> AsyncIterator[None]:
-    """Raises a Refusal if what is inside takes longer than a request may."""
+    """Raises a RequestError if what is inside takes longer than a request may."""
     try:
         async with asyncio.timeout(limits.deadline):
             yield
     except TimeoutError:
-        raise Refusal(
+        raise RequestError(
             503, f"No answer within {limits.deadline:g} s.", reason="deadline", retry_after=1
         ) from None
 
 
-def overloaded() -> Refusal:
-    return Refusal(
+def overloaded() -> RequestError:
+    return RequestError(
         429, "Too many rows are waiting. Try again shortly.", reason="queue_full", retry_after=1
     )

@@ -14,7 +14,7 @@ from typing import Any, TextIO
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from mmbm.serve.limits import OPENAI, Limits, Refusal
+from mmbm.serve.limits import OPENAI, Limits, RequestError
 from mmbm.serve.metrics import Metrics
 from mmbm.serve.origins import Origins
 from mmbm.serve.pace import Body, Pace, TooSlow
@@ -106,7 +106,7 @@ class Guard:
         total = limits.batch_deadline if batch else UPLOADS * limits.deadline
         return Body(receive, headers, most, total, limits)
 
-    def _refusal(self, scope: Scope, headers: dict[bytes, bytes]) -> Refusal | None:
+    def _refusal(self, scope: Scope, headers: dict[bytes, bytes]) -> RequestError | None:
         free = scope["mmbm"]["path"].startswith(OPEN)
         if not free:
             asked = self.origins.refusal(scope.get("method", "WEBSOCKET"), headers)
@@ -116,13 +116,15 @@ class Guard:
             sent = headers.get(b"authorization", b"")
             scheme, _, given = sent.partition(b" ")
             if not (hmac.compare_digest(given, self.token) and scheme.lower() == b"bearer"):
-                return Refusal(401, "A bearer token is needed, and this is not it.", reason="token")
+                return RequestError(
+                    401, "A bearer token is needed, and this is not it.", reason="token"
+                )
         if self.active > self.limits.requests and not free:
-            return Refusal(
+            return RequestError(
                 503, "Too many requests are under way.", reason="too_many_requests", retry_after=1
             )
         if self.streams > self.limits.streams and scope["type"] == "websocket":
-            return Refusal(
+            return RequestError(
                 503, f"{self.limits.streams} clients stream already.", reason="too_many_streams",
                 retry_after=5,
             )  # fmt: skip
@@ -189,7 +191,7 @@ def nothing() -> None:
     """Without a connection to cut."""
 
 
-def refuse(refusal: Refusal, scope: Scope) -> JSONResponse:
+def refuse(refusal: RequestError, scope: Scope) -> JSONResponse:
     headers = {}
     if refusal.retry_after:
         headers["retry-after"] = str(refusal.retry_after)

@@ -45,7 +45,7 @@ class Unreadable(MmbmError):
         self.column = column
 
 
-class Wish(NamedTuple):
+class ResponseOptions(NamedTuple):
     """What an answer is to hold besides the answer."""
 
     probabilities: bool = True
@@ -53,7 +53,7 @@ class Wish(NamedTuple):
     embeddings: bool = False
 
 
-PLAIN = Wish()
+PLAIN = ResponseOptions()
 NOBODY = Decoded({}, None)
 """For a row that nobody waits for any more."""
 
@@ -71,13 +71,13 @@ class Job:
     """A decoded row on its way through the batcher."""
 
     row: Decoded
-    wish: Wish
+    wish: ResponseOptions
     since: float  # when it began to wait
     listen: bool = False
     """A part of a stream, no row of its own: what its tokens say is asked for."""
 
 
-class Replica:
+class ModelServer:
     """One version of one model. A reload makes another; the rows of this one are answered by it."""
 
     def __init__(
@@ -113,7 +113,7 @@ class Replica:
     async def answer(
         self,
         row: dict[str, Cell],
-        wish: Wish,
+        wish: ResponseOptions,
         patient: bool = False,
     ) -> dict[str, Any]:
         """One row as `mmbm predict` answers it; `error` and `column` if it can't be read; `unseen`
@@ -141,7 +141,7 @@ class Replica:
         return decoded
 
     async def submit(
-        self, decoded: Decoded, wish: Wish = PLAIN, patient: bool = False
+        self, decoded: Decoded, wish: ResponseOptions = PLAIN, patient: bool = False
     ) -> dict[str, Any]:
         job = Job(decoded, wish, time.perf_counter())
         return await self.batcher.submit(job, self.size(decoded), patient)
@@ -177,7 +177,7 @@ class Replica:
         filter or a column that there isn't."""
         assert self.index is not None
         target = self.index.about.target
-        said = await self.answer(row, Wish(probabilities=False, embeddings=True))
+        said = await self.answer(row, ResponseOptions(probabilities=False, embeddings=True))
         if said["error"] is not None:
             raise Unreadable(said["error"], said["column"])
         named = {name: said.get(f"{target}.embedding.{name}") for name in self.index.about.columns}
@@ -235,7 +235,7 @@ class Replica:
             self.stage["run"].observe(took)
         return results
 
-    def _answered(self, encoded: Named, wish: Wish) -> list[dict[str, Any]]:
+    def _answered(self, encoded: Named, wish: ResponseOptions) -> list[dict[str, Any]]:
         rows = answer_rows(
             self.bundle, self.answers, encoded, wish.probabilities, 0.0, wish.explain,
             wish.embeddings,

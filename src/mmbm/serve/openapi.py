@@ -12,7 +12,7 @@ from PIL import Image
 from mmbm import __version__
 from mmbm.kinds.column import Cell
 from mmbm.search import MOST
-from mmbm.serve.model_server import Replica
+from mmbm.serve.model_server import ModelServer
 from mmbm.serve.openai.requests import Chat, Embed, Transcribe
 
 SMALL = 8000
@@ -36,7 +36,7 @@ def prefixes(names: Iterable[str]) -> list[tuple[str, str]]:
     return [("", names[0]), *((f"/models/{name}", name) for name in names)]
 
 
-def document(replicas: dict[str, Replica], root: str = "") -> Schema:
+def document(replicas: dict[str, ModelServer], root: str = "") -> Schema:
     """OpenAPI 3.1 (spec.openapis.org): a path for each model, with its own columns."""
     paths: Schema = {
         path: {"get": {"summary": text, "responses": {"200": said(text, kind)}}}
@@ -61,7 +61,7 @@ def document(replicas: dict[str, Replica], root: str = "") -> Schema:
     }
 
 
-def predict(replica: Replica) -> Schema:
+def predict(replica: ModelServer) -> Schema:
     row, example = schema(replica), example_row(replica)
     rows = {
         "type": "object",
@@ -90,7 +90,7 @@ def predict(replica: Replica) -> Schema:
     }
 
 
-def search(replica: Replica) -> Schema:
+def search(replica: ModelServer) -> Schema:
     index = replica.index
     assert index is not None
     columns = set(index.about.columns)
@@ -154,7 +154,7 @@ def search(replica: Replica) -> Schema:
     }
 
 
-def batch(replica: Replica) -> Schema:
+def batch(replica: ModelServer) -> Schema:
     lines = {"type": "string", "description": "A row as JSON on each line."}
     file = {"type": "string", "format": "binary"}
     return {
@@ -177,7 +177,7 @@ def batch(replica: Replica) -> Schema:
 STATUSES = (400, 401, 403, 404, 408, 413, 415, 429, 503)
 
 
-def as_openai(replicas: dict[str, Replica], schemas: Schema) -> Schema:
+def as_openai(replicas: dict[str, ModelServer], schemas: Schema) -> Schema:
     """The paths of OpenAI's interface; what their bodies are made of is added to `schemas`."""
     text = {"type": ["string", "null"]}
     error = {"message": {"type": "string"}, "type": {"type": "string"}, "param": text, "code": text}
@@ -219,7 +219,7 @@ def as_openai(replicas: dict[str, Replica], schemas: Schema) -> Schema:
     }  # fmt: skip
 
 
-def chat_example(replica: Replica) -> Schema:
+def chat_example(replica: ModelServer) -> Schema:
     """An example row as a message: texts and pictures as its parts, all else by name."""
     row, parts = example_row(replica), []
     for name, spec in replica.bundle.config.inputs.items():
@@ -246,7 +246,7 @@ def said(text: str, kind: str = "application/json", schema: Schema | None = None
     return {"description": text, "content": {kind: {"schema": schema or {}}}}
 
 
-def schema(replica: Replica) -> dict[str, Any]:
+def schema(replica: ModelServer) -> dict[str, Any]:
     """A row: every input may be left out."""
     columns = replica.bundle.columns
     cells = {
@@ -256,7 +256,7 @@ def schema(replica: Replica) -> dict[str, Any]:
     return {"type": "object", "properties": cells, "additionalProperties": False}
 
 
-def form(replica: Replica) -> dict[str, Any]:
+def form(replica: ModelServer) -> dict[str, Any]:
     parts: dict[str, Any] = {}
     for name in replica.bundle.config.inputs:
         described = replica.bundle.columns[name].describe()
@@ -311,7 +311,7 @@ def refusals(*statuses: int) -> dict[str, Any]:
 # ── examples ─────────────────────────────────────────────────────────────────────────────────────
 
 
-def example_row(replica: Replica) -> dict[str, Any]:
+def example_row(replica: ModelServer) -> dict[str, Any]:
     """A golden row as JSON, made cells in place of large ones."""
     rows, _ = replica.bundle.golden()
     golden = rows[0] if rows else {}

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from mmbm.errors import ConfigError
-from mmbm.serve.limits import Refusal
+from mmbm.serve.limits import RequestError
 
 ANY = "*"
 ORIGIN = re.compile(r"https?://[A-Za-z0-9._\[\]:-]+")
@@ -48,19 +48,19 @@ class Origins(NamedTuple):
                 )
         return cls(frozenset(h.lower() for h in hosts), frozenset(o.lower() for o in cors))
 
-    def refusal(self, method: str, headers: dict[bytes, bytes]) -> Refusal | None:
+    def refusal(self, method: str, headers: dict[bytes, bytes]) -> RequestError | None:
         """Why a request is not answered; None if it may be. `headers` by lower-case name."""
         here = address(headers.get(b"host", b"").decode("latin-1"))
         if here is None or not self.knows(here.host):
             name = here.host[:100] if here else "nothing"
-            return Refusal(
+            return RequestError(
                 403, f"This server is asked as {name!r}, and is not known by that name. Start it "
                 "with --allow-host NAME if that is right.", reason="host",
             )  # fmt: skip
         origin = headers.get(b"origin")
         if origin is not None:
             if not self.may(origin.decode("latin-1").lower(), here):
-                return Refusal(
+                return RequestError(
                     403, "Pages of another origin may not ask this server. Start it with "
                     "--cors ORIGIN if they should.", reason="origin",
                 )  # fmt: skip
@@ -68,7 +68,7 @@ class Origins(NamedTuple):
         site = headers.get(b"sec-fetch-site", b"none")
         opened = method == "GET" and headers.get(b"sec-fetch-mode") == b"navigate"
         if site not in (b"none", b"same-origin") and not opened:
-            return Refusal(403, "Pages of another origin may not load this.", reason="origin")
+            return RequestError(403, "Pages of another origin may not load this.", reason="origin")
         return None
 
     def knows(self, host: str) -> bool:

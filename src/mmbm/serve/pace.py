@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from starlette.types import Message, Receive
 
-from mmbm.serve.limits import Limits, Refusal
+from mmbm.serve.limits import Limits, RequestError
 
 T = TypeVar("T")
 
@@ -62,7 +62,7 @@ class Body:
         try:
             message = await self.pace.wait(self.receive())
         except TimeoutError:
-            raise Refusal(
+            raise RequestError(
                 408, "The body stopped coming, or comes too slowly.", reason="slow_body"
             ) from None
         if message["type"] == "http.request":
@@ -71,8 +71,12 @@ class Body:
             if self.pace.size > self.most:
                 raise self._too_large()
         if time.monotonic() > self.end:
-            raise Refusal(408, f"The body is not whole after {self.total:g} s.", reason="slow_body")
+            raise RequestError(
+                408, f"The body is not whole after {self.total:g} s.", reason="slow_body"
+            )
         return message
 
-    def _too_large(self) -> Refusal:
-        return Refusal(413, f"The body has more than {self.most / 1e6:g} MB.", reason="too_large")
+    def _too_large(self) -> RequestError:
+        return RequestError(
+            413, f"The body has more than {self.most / 1e6:g} MB.", reason="too_large"
+        )

@@ -19,7 +19,7 @@ from typing import Any, BinaryIO
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from mmbm.serve.limits import Limits, Refusal
+from mmbm.serve.limits import Limits, RequestError
 
 MEMORY = 400 << 20
 """Bytes of a child, of which about 100 million are Python and Arrow themselves."""
@@ -39,9 +39,9 @@ _turn = asyncio.Semaphore(CHILDREN)
 
 async def parquet_rows(
     file: BinaryIO, known: list[str], limits: Limits
-) -> AsyncIterator[dict[str, Any] | Refusal]:
+) -> AsyncIterator[dict[str, Any] | RequestError]:
     """The rows, as {column: cell} of the `known` columns that there are; of a row with a cell that
-    is too large, the Refusal. Raises a Refusal of what is no Parquet file."""
+    is too large, the RequestError. Raises a RequestError of what is no Parquet file."""
     loop = asyncio.get_running_loop()
     async with _turn:
         child = await loop.run_in_executor(None, start, file, known, limits)
@@ -55,7 +55,7 @@ async def parquet_rows(
                     yield (
                         row
                         if wrong is None
-                        else Refusal(413, wrong, reason="too_large", row=number)
+                        else RequestError(413, wrong, reason="too_large", row=number)
                     )
             await loop.run_in_executor(None, finish, child)
         finally:
@@ -82,14 +82,14 @@ def batches_of(child: subprocess.Popen) -> Iterator[pa.RecordBatch]:
 
 
 def finish(child: subprocess.Popen) -> None:
-    """Raises a Refusal if the child could not read the file to its end."""
+    """Raises a RequestError if the child could not read the file to its end."""
     _, said = child.communicate()
     if child.returncode == 0:
         return
     why = f"it needs more than {MEMORY >> 20} MB when it is expanded"
     if child.returncode == REFUSED:
         why = said.decode(errors="replace").strip()[:300]
-    raise Refusal(
+    raise RequestError(
         400, f"The body is not a Parquet file that can be read here: {why}.", reason="parquet"
     )
 

@@ -85,7 +85,7 @@ class Service:
         from mmbm.serve.app import create
         from mmbm.serve.metrics import Metrics
         from mmbm.serve.middleware import Guard
-        from mmbm.serve.model_server import Replica, open_bundle
+        from mmbm.serve.model_server import ModelServer, open_bundle
         from mmbm.serve.playground import OFF, SEVERAL, Playground
 
         disable_created_metrics()  # a second series for each, of when it began
@@ -94,11 +94,11 @@ class Service:
         pool = ThreadPoolExecutor(share, thread_name_prefix="decode")
         threads = self.threads or max(1, share - 1)  # one core reads requests and decodes
 
-        def replica(name: str) -> Replica:
+        def replica(name: str) -> ModelServer:
             bundle = open_bundle(self.models[name], self.limits, threads, self.runner)
             index = load_index(self.indexes[name], bundle) if name in self.indexes else None
             with foreign(bundle.path):
-                return Replica(name, bundle, self.limits, metrics, pool, index)
+                return ModelServer(name, bundle, self.limits, metrics, pool, index)
 
         replicas = {name: replica(name) for name in self.models}
         for name, one in replicas.items():

@@ -30,10 +30,10 @@ from mmbm.kinds.audio.column import RATES
 from mmbm.kinds.transcript.answer import TranscriptAnswer
 from mmbm.serve import body
 from mmbm.serve.body import check
-from mmbm.serve.limits import Limits, Refusal
+from mmbm.serve.limits import Limits, RequestError
 from mmbm.serve.metrics import Metrics
 from mmbm.serve.middleware import refuse
-from mmbm.serve.model_server import Replica
+from mmbm.serve.model_server import ModelServer
 
 EVERY = (0.1, 0.5, 60.0)
 """Seconds of sound from one partial answer to the next: least, usual, most."""
@@ -43,10 +43,10 @@ CODES = {400: 1007, 401: 1008, 408: 1008, 413: 1009, 415: 1003, 422: 1007, 429: 
 """What a WebSocket is closed with (RFC 6455, 7.4.1), by the status that a request would get."""
 
 
-class Listener:
+class StreamingSession:
     """The sound of one stream, and what is heard of it so far."""
 
-    def __init__(self, replica: Replica, column: str, rate: int):
+    def __init__(self, replica: ModelServer, column: str, rate: int):
         spec: Any = replica.bundle.config.inputs[column]
         self.replica, self.column, self.rate = replica, column, rate
         self.windows = Windows.of(spec)
@@ -74,15 +74,16 @@ class Listener:
         return self._wave
 
     def add(self, pcm: bytes, last: bool = False) -> None:
-        """More samples. Raises a Refusal of half a sample, and beyond the longest recording."""
+        """More samples. Raises a RequestError of half a sample, and beyond the longest
+        recording."""
         if len(pcm) % 2:
-            raise Refusal(
+            raise RequestError(
                 422, f"{len(pcm)} bytes are no whole number of 16-bit samples.", reason="samples"
             )
         wave = np.frombuffer(pcm, "<i2")
         self.given += len(wave)
         if self.seconds > self.most:
-            raise Refusal(
+            raise RequestError(
                 413, f"The sound is longer than {self.most:g} s, the longest for this model.",
                 reason="too_long", column=self.column,
             )  # fmt: skip
@@ -142,13 +143,16 @@ class Listener:
 class Session:
     """One client from its first message to the last answer."""
 
-    def __init__(self, socket: WebSocket, replica: Replica, limits: Limits, head: dict[str, Any]):
+    def __init__(
+        self, socket: WebSocket, replica: ModelServer, limits: Limits, head: dict[str, Any]
+    ):
         self.socket, self.replica, self.limits, self.head = socket, replica, limits, head
         self.due = asyncio.Event()  # enough came for another answer, or all
         self.start, self.size = time.monotonic(), 0  # bytes of sound that came
 
     async def run(self) -> float:
-        """Seconds of sound. Raises a Refusal, or WebSocketDisconnect when the client goes away."""
+        """Seconds of sound. Raises a RequestError, or WebSocketDisconnect when the client goes
+        away."""
         listener, others, every = await self.begin()
         reading = self.watched(self.read(listener, every))
         try:
@@ -162,7 +166,7 @@ class Session:
             async with asyncio.timeout(self.limits.deadline):
                 answer = await listener.finish(others)
         except TimeoutError:
-            raise Refusal(
+            raise RequestError(
                 503, f"No answer within {self.limits.deadline:g} s.", reason="deadline"
             ) from None
         finally:
@@ -183,29 +187,31 @@ class Session:
         task.add_done_callback(over)
         return task
 
-    async def begin(self) -> tuple[Listener, Decoded, float]:
+    async def begin(self) -> tuple[StreamingSession, Decoded, float]:
         """The first message: {"rate"} and, if need be, "column", "cells" and "every"."""
         wish = parse((await self.receive()).get("text"))
         unknown = sorted(set(wish) - {"rate", "column", "cells", "every"})
         if unknown:
-            raise Refusal(
+            raise RequestError(
                 422, f"There is no option {unknown[0][:40]!r}: rate, column, cells, every are all.",
                 reason="parameter",
             )  # fmt: skip
         rate = number("rate", wish.get("rate"), RATES)
         if rate != int(rate):
-            raise Refusal(422, "rate: a whole number of samples a second.", reason="parameter")
+            raise RequestError(422, "rate: a whole number of samples a second.", reason="parameter")
         every = number("every", wish.get("every", EVERY[1]), (EVERY[0], EVERY[2]))
         column = choose(self.replica, wish.get("column"))
         cells = check(wish.get("cells", {}), self.replica.bundle)
         if column in cells:
-            raise Refusal(422, f"{column!r} is what is streamed.", column=column, reason="cells")
+            raise RequestError(
+                422, f"{column!r} is what is streamed.", column=column, reason="cells"
+            )
         others = await self.replica.decode(cells)
         if others.error is not None:
-            raise Refusal(422, f"{others.error}.", column=others.column, reason="bad_cell")
-        return Listener(self.replica, column, int(rate)), others, every
+            raise RequestError(422, f"{others.error}.", column=others.column, reason="bad_cell")
+        return StreamingSession(self.replica, column, int(rate)), others, every
 
-    async def read(self, listener: Listener, every: float) -> None:
+    async def read(self, listener: StreamingSession, every: float) -> None:
         """Samples until the client says that it is at the end."""
         answered = 0.0
         while True:
@@ -213,14 +219,14 @@ class Session:
             if (pcm := message.get("bytes")) is None:
                 if parse(message.get("text")) == {"end": True}:
                     return
-                raise Refusal(
+                raise RequestError(
                     415, 'After the first message come samples, then {"end": true}.',
                     reason="message",
                 )  # fmt: skip
             listener.add(pcm)
             self.size += len(pcm)
             if time.monotonic() - self.start > self.limits.deadline + self.size / self.limits.rate:
-                raise Refusal(
+                raise RequestError(
                     408, f"Fewer than {self.limits.rate:g} bytes of sound come a second.",
                     reason="slow_body",
                 )  # fmt: skip
@@ -228,11 +234,11 @@ class Session:
                 answered = listener.seconds
                 self.due.set()
 
-    async def tell_so_far(self, listener: Listener) -> None:
+    async def tell_so_far(self, listener: StreamingSession) -> None:
         await listener.advance()
         try:
             found = await listener.so_far()
-        except Refusal:  # the model is busy: the next partial answer says more anyway
+        except RequestError:  # the model is busy: the next partial answer says more anyway
             return
         await self.send({**told(listener, False), **found})
 
@@ -242,7 +248,9 @@ class Session:
                 message = await self.socket.receive()
         except TimeoutError:
             seconds = self.limits.deadline
-            raise Refusal(408, f"Nothing came for {seconds:g} s.", reason="slow_body") from None
+            raise RequestError(
+                408, f"Nothing came for {seconds:g} s.", reason="slow_body"
+            ) from None
         if message["type"] == "websocket.disconnect":
             raise WebSocketDisconnect(message.get("code", 1005))
         return dict(message)
@@ -253,7 +261,7 @@ class Session:
 
 
 def endpoint(
-    replicas: dict[str, Replica], name: str, prefix: str, limits: Limits, metrics: Metrics
+    replicas: dict[str, ModelServer], name: str, prefix: str, limits: Limits, metrics: Metrics
 ):
     """The WebSocket of one model."""
 
@@ -261,7 +269,9 @@ def endpoint(
         replica, note = replicas[name], socket.scope["mmbm"]
         note |= {"route": f"{prefix}/stream", "model": name}
         if not sounds(replica):
-            refusal = Refusal(404, f"{name} has no transcript to stream.", reason="no_transcript")
+            refusal = RequestError(
+                404, f"{name} has no transcript to stream.", reason="no_transcript"
+            )
             await refuse(refusal, socket.scope)(socket.scope, socket.receive, socket.send)
             return
         await socket.accept()
@@ -272,7 +282,7 @@ def endpoint(
             note["status"] = 200
             metrics.streamed.labels(name).inc(note["seconds"])
             await socket.close(1000)
-        except Refusal as refusal:
+        except RequestError as refusal:
             note["status"] = refusal.status
             metrics.rejected.labels(refusal.reason).inc()
             with contextlib.suppress(WebSocketDisconnect, TimeoutError):
@@ -287,11 +297,11 @@ def endpoint(
     return stream
 
 
-def told(listener: Listener, final: bool) -> dict[str, Any]:
+def told(listener: StreamingSession, final: bool) -> dict[str, Any]:
     return {"seconds": round(listener.seconds, 3), "final": final}
 
 
-def heard(replica: Replica, column: str) -> dict[str, TranscriptAnswer]:
+def heard(replica: ModelServer, column: str) -> dict[str, TranscriptAnswer]:
     """The transcripts of a sound."""
     return {
         name: answer
@@ -300,28 +310,30 @@ def heard(replica: Replica, column: str) -> dict[str, TranscriptAnswer]:
     }
 
 
-def sounds(replica: Replica) -> list[str]:
+def sounds(replica: ModelServer) -> list[str]:
     """The sounds that a transcript hears."""
     inputs = replica.bundle.config.inputs.items()
     return [n for n, spec in inputs if heard(replica, n)]
 
 
-def choose(replica: Replica, column: Any) -> str:
+def choose(replica: ModelServer, column: Any) -> str:
     there = sounds(replica)
     if column is None and len(there) == 1:
         return there[0]
     if column not in there:
         asked = "name one" if column is None else f"there is no {str(column)[:40]!r}"
-        raise Refusal(422, f"column: {asked}; sounds: {', '.join(there)}.", reason="parameter")
+        raise RequestError(422, f"column: {asked}; sounds: {', '.join(there)}.", reason="parameter")
     return column
 
 
 def parse(text: str | None) -> dict[str, Any]:
     if text is None:
-        raise Refusal(415, 'The first message is JSON: {"rate": 16000}.', reason="message")
+        raise RequestError(415, 'The first message is JSON: {"rate": 16000}.', reason="message")
     found = body.parse(text.encode(errors="surrogatepass"))
     if not isinstance(found, dict):
-        raise Refusal(422, f"A message is an object, not {str(found)[:40]!r}.", reason="message")
+        raise RequestError(
+            422, f"A message is an object, not {str(found)[:40]!r}.", reason="message"
+        )
     return found
 
 
@@ -329,7 +341,7 @@ def number(name: str, value: Any, bounds: tuple[float, float]) -> float:
     low, high = bounds
     if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
         said = "is needed" if value is None else f"not {str(value)[:40]}"
-        raise Refusal(
+        raise RequestError(
             422, f"{name}: a number from {low:g} to {high:g}, {said}.", reason="parameter"
         )
     return value

@@ -8,7 +8,7 @@ import numpy as np
 
 from mmbm.config import Config
 from mmbm.console import say
-from mmbm.data.batches import Rows
+from mmbm.data.batches import Split
 from mmbm.data.prepare import Data
 from mmbm.inference.attributions import reported_subsets
 from mmbm.inference.runners import flatten
@@ -93,8 +93,8 @@ def seconds_per_row(data: Data, runner: Any) -> float:
     return took / min(32, len(rows))
 
 
-def fewer(rows: Rows, part: float) -> Rows:
+def fewer(rows: Split, part: float) -> Split:
     """This part of them, drawn at random, the same ones each time."""
     count = max(1, int(part * len(rows)))
     kept = np.sort(np.random.default_rng(0).permutation(rows.rows)[:count])
-    return Rows(rows.stores, rows.inputs, rows.targets, kept)
+    return Split(rows.stores, rows.inputs, rows.targets, kept)

@@ -14,7 +14,7 @@ import torch
 from mmbm.bundle import Bundle
 from mmbm.config import Config, MemberName, SplitSpec
 from mmbm.console import say, stage
-from mmbm.data.batches import Rows
+from mmbm.data.batches import Split
 from mmbm.data.prepare import Data
 from mmbm.inference.compare import better_than_prior
 from mmbm.inference.evaluate import Report, build_answers, collect, compared
@@ -228,8 +228,8 @@ def together(parts: list[Judged]) -> Judged:
 def divided(data: Data, train: np.ndarray, valid: np.ndarray) -> Data:
     old = data.splits["train"]
     splits = {
-        "train": Rows(old.stores, old.inputs, old.targets, train),
-        "valid": Rows(old.stores, old.inputs, old.targets, valid),
+        "train": Split(old.stores, old.inputs, old.targets, train),
+        "valid": Split(old.stores, old.inputs, old.targets, valid),
     }
     return data._replace(splits={**data.splits, **splits})
 

@@ -8,10 +8,10 @@ import torch
 from torch import Tensor, nn
 
 from mmbm.config import Config
-from mmbm.data.batches import Rows
+from mmbm.data.batches import Split
 from mmbm.errors import BundleError
 from mmbm.inference.evaluate import flatten
-from mmbm.inference.generation import whole
+from mmbm.inference.generation import wrap_runner
 from mmbm.inference.runners import Runner, Unit, difference
 from mmbm.inference.runners.onnx import OnnxRunner
 from mmbm.inference.runners.torch import TorchRunner, fields
@@ -160,7 +160,7 @@ def verify(
     config: Config,
     columns: Columns,
     folder: Path,
-    rows: Rows,
+    rows: Split,
     unit: dict[str, Unit],
 ) -> float:
     """Largest difference between torch and the files: alone and in an odd batch, short and long.
@@ -169,7 +169,7 @@ def verify(
     """
     device = next(model.parameters()).device
     pair = TorchRunner(model, device), OnnxRunner(folder)
-    torch_runner, onnx_runner = (whole(runner, config) for runner in pair)
+    torch_runner, onnx_runner = (wrap_runner(runner, config) for runner in pair)
     order = np.argsort(rows.length(), kind="stable")
     batches = [
         order[:1],

@@ -17,9 +17,9 @@ import torch
 
 from mmbm.config import Config
 from mmbm.console import say
-from mmbm.data.batches import Rows
+from mmbm.data.batches import Split
 from mmbm.data.prepare import Data
-from mmbm.data.store import Decoded, Store, record, safe, save, usable
+from mmbm.data.store import ColumnStore, Decoded, record, safe, save, usable
 from mmbm.kinds.column import Column, Storage
 from mmbm.layers.batch import Field
 from mmbm.nn.modalities import Modality, SharedModality
@@ -44,7 +44,7 @@ def precomputed(config: Config, model: Model, data: Data, cache: Path) -> Data:
             )
             continue
         store = data.splits["train"].stores[name]
-        assert isinstance(store, Store)
+        assert isinstance(store, ColumnStore)
         columns[name] = column = copy.copy(columns[name])
         column.storage = Storage("float32", (modality.encoder.width,), ragged=True)
         path = cache / f"{safe(name)}-{key(modality, data.columns[name], store)}.arrow"
@@ -52,9 +52,9 @@ def precomputed(config: Config, model: Model, data: Data, cache: Path) -> Data:
             device = device_of(config.train)
             batches = (record(some, column.storage) for some in encode(modality, store, device))
             save(path, column.storage, batches, len(store.present), f"read {name}")
-        features[name] = Store(path, column.storage)
+        features[name] = ColumnStore(path, column.storage)
     splits = {
-        split: Rows({**rows.stores, **features}, rows.inputs, rows.targets, rows.rows)
+        split: Split({**rows.stores, **features}, rows.inputs, rows.targets, rows.rows)
         for split, rows in data.splits.items()
     }
     return data._replace(columns=columns, splits=splits)
@@ -82,7 +82,7 @@ def augmented(config: Config, name: str) -> str | None:
     return f"train.mixup: {mixup.kind}" if mixup and mixup.kind != "manifold" else None
 
 
-def key(modality: Modality, column: Column, store: Store) -> str:
+def key(modality: Modality, column: Column, store: ColumnStore) -> str:
     """Of all that the features depend on."""
     spec = modality.encoder.spec.model_dump(exclude={"model", "rank", "downstream"})
     known = [VERSION, store.name, spec, column.state["pretrained"]]
@@ -93,7 +93,7 @@ def key(modality: Modality, column: Column, store: Store) -> str:
     return f"features-{digest.hexdigest()}"
 
 
-def encode(modality: Modality, store: Store, device: torch.device) -> Iterator[list[Decoded]]:
+def encode(modality: Modality, store: ColumnStore, device: torch.device) -> Iterator[list[Decoded]]:
     """The features [T, E] of every cell in the order of the table, none where it is absent."""
     training = modality.training
     modality.eval().to(device)

@@ -15,7 +15,7 @@ from mmbm.data.overlap import trained_rows
 from mmbm.data.prepare import Data
 from mmbm.inference.drift import reference
 from mmbm.inference.evaluate import Report, evaluate
-from mmbm.inference.generation import whole
+from mmbm.inference.generation import wrap_runner
 from mmbm.inference.runners import units
 from mmbm.inference.runners.onnx import OnnxRunner
 from mmbm.inference.runners.torch import TorchRunner
@@ -53,7 +53,7 @@ def write(
             return final_metrics(config, data, folder / "graphs", baselines, compared)
 
     tolerance = {name: TOLERANCE * unit.std for name, unit in measured.items()}
-    runner = whole(TorchRunner(model, next(model.parameters()).device), config)
+    runner = wrap_runner(TorchRunner(model, next(model.parameters()).device), config)
     with stage("Answering golden rows and those of the drift reference"):
         answers = golden.answers(config, data, runner)
         read = quick or data
@@ -71,7 +71,7 @@ def final_metrics(
 ) -> Report:
     """Measured on the exported graphs; `compared` stands for valid, where its rows were trained
     on."""
-    runner = whole(OnnxRunner(graphs), config)
+    runner = wrap_runner(OnnxRunner(graphs), config)
     measured = ("test",) if TRAINED & set(compared or {}) else ("valid", "test")
     metrics = {
         split: evaluate(runner, data.splits[split], config, data.columns)

@@ -16,7 +16,7 @@ from mmbm.cells.media import Remote, read
 from mmbm.config import Config
 from mmbm.console import say
 from mmbm.data.prepare import Data, raw_cells
-from mmbm.data.store import Store, decode_cell, digest
+from mmbm.data.store import ColumnStore, decode_cell, digest
 from mmbm.errors import BadCell
 from mmbm.inference.evaluate import collect
 from mmbm.inference.runners import Named, Runner
@@ -80,7 +80,7 @@ def as_prepared(config: Config, data: Data, row: int) -> dict[str, Cell | Media]
         cell: Any = next(raw_cells(data.table, name, spec.is_media, np.array([row]), most))
         if spec.is_media and cell is not None:
             store = stores[name]
-            assert isinstance(store, Store)
+            assert isinstance(store, ColumnStore)
             media = None if isinstance(cell, BadCell) else opened(cell, spec)
             if media is None or not same(data.columns[name], media.data, store.digests[row]):
                 return None

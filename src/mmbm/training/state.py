@@ -15,10 +15,10 @@ from torch import Tensor
 
 from mmbm.config import Config, TrainSpec
 from mmbm.console import say
-from mmbm.data.batches import NumpyBatch, Rows
+from mmbm.data.batches import NumpyBatch, Split
 from mmbm.errors import ConfigError, TrainingError
 from mmbm.inference.evaluate import build_answers
-from mmbm.inference.generation import whole
+from mmbm.inference.generation import wrap_runner
 from mmbm.inference.runners import Runner
 from mmbm.inference.runners.torch import TorchRunner
 from mmbm.kinds.column import Arrays, Columns
@@ -34,7 +34,7 @@ Score = tuple[float, float]
 
 
 class TrainState:
-    def __init__(self, config: Config, model: Model, columns: Columns, rows: Rows, run: Run):
+    def __init__(self, config: Config, model: Model, columns: Columns, rows: Split, run: Run):
         spec = config.train
         self.config, self.spec, self.run = config, spec, run
         self.rows, self.model = rows, model
@@ -130,7 +130,9 @@ class TrainState:
     # ── after an epoch ───────────────────────────────────────────────────────────────────────
 
     def runner(self) -> Runner:
-        return whole(TorchRunner(self.model, self.accelerator.device), self.config, quick=True)
+        return wrap_runner(
+            TorchRunner(self.model, self.accelerator.device), self.config, quick=True
+        )
 
     def score(self, report: dict[str, Any]) -> Score:
         """The monitored metric of a report, larger is better; its target's loss, of a transcript

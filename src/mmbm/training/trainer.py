@@ -12,7 +12,7 @@ from mmbm.console import say, stage
 from mmbm.data.prepare import Data
 from mmbm.errors import Interrupted
 from mmbm.inference.evaluate import Report, evaluate
-from mmbm.inference.generation import whole
+from mmbm.inference.generation import wrap_runner
 from mmbm.inference.restore import start_from
 from mmbm.inference.runners.torch import TorchRunner
 from mmbm.nn.model import Model
@@ -96,7 +96,7 @@ class Pace:
 
 
 def valid_scores(config: Config, data: Data, model: Model) -> Report:
-    runner = whole(TorchRunner(model, next(model.parameters()).device), config, quick=True)
+    runner = wrap_runner(TorchRunner(model, next(model.parameters()).device), config, quick=True)
     with stage("Scoring the valid split"):
         return evaluate(runner, data.splits["valid"], config, data.columns, full=False)
 

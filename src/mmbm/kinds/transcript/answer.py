@@ -62,9 +62,9 @@ class TranscriptAnswer:
         hearing.feed(p)
         return hearing.finish()
 
-    def hearing(self) -> "Hearing":
+    def hearing(self) -> "StreamingDecoder":
         """A sound that comes in parts."""
-        return Hearing(self)
+        return StreamingDecoder(self)
 
     def search(self) -> Search:
         spec = self.spec
@@ -140,7 +140,7 @@ class TranscriptAnswer:
         return float(np.exp(align(p, self._search(q))[0]))
 
 
-class Hearing:
+class StreamingDecoder:
     """One sound in parts: what is said so far, and at the end when.
 
     Words are placed `TOGETHER` places at a time, so that an hour costs sixty times a minute, and

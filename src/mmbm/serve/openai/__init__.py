@@ -21,7 +21,7 @@ from starlette.routing import Route
 from mmbm.serve.agent import Agent
 from mmbm.serve.limits import Limits, deadline
 from mmbm.serve.middleware import or_gone
-from mmbm.serve.model_server import Replica
+from mmbm.serve.model_server import ModelServer
 from mmbm.serve.openai.agent_chat import talk
 from mmbm.serve.openai.chat import complete
 from mmbm.serve.openai.embeddings import embed
@@ -30,15 +30,15 @@ from mmbm.serve.openai.transcriptions import transcribe
 
 
 def routes(
-    replicas: dict[str, Replica], limits: Limits, agents: Mapping[str, Agent]
+    replicas: dict[str, ModelServer], limits: Limits, agents: Mapping[str, Agent]
 ) -> list[Route]:
-    def named(name: str) -> Replica | Agent:
+    def named(name: str) -> ModelServer | Agent:
         if found := replicas.get(name) or agents.get(name):
             return found
         why = f"there is no {name[:100]!r}; models: {', '.join([*replicas, *agents])}"
         raise no("model", why, "model_not_found", 404)
 
-    async def chat(model: Replica | Agent, asked: Chat, note: dict[str, Any]) -> Response:
+    async def chat(model: ModelServer | Agent, asked: Chat, note: dict[str, Any]) -> Response:
         if isinstance(model, Agent):
             return await talk(model, asked, note)
         return await complete(model, asked, note, limits)
@@ -74,7 +74,7 @@ def routes(
     ]
 
 
-def model_object(model: Replica | Agent) -> dict[str, Any]:
+def model_object(model: ModelServer | Agent) -> dict[str, Any]:
     """As OpenAI lists a model, and what it takes and answers besides."""
     about = {"model": model.name} if isinstance(model, Agent) else model.describe()
     return {

@@ -9,7 +9,7 @@ from starlette.responses import JSONResponse, Response
 
 from mmbm.errors import MmbmError
 from mmbm.serve.agent import Agent, Turn, begun
-from mmbm.serve.limits import Refusal
+from mmbm.serve.limits import RequestError
 from mmbm.serve.openai.chat import cell_of, chunks, completion
 from mmbm.serve.openai.requests import Asked, Chat, Text, no, parted, valid
 from mmbm.serve.openai.responses import events
@@ -37,16 +37,16 @@ async def talk(agent: Agent, asked: Chat, note: dict[str, Any]) -> Response:
 
 
 async def spoken(agent: Agent, talk: list[Turn]) -> AsyncIterator[str]:
-    """What it says, in pieces. Raises a Refusal where a model has no answer for it."""
+    """What it says, in pieces. Raises a RequestError where a model has no answer for it."""
     try:
         async for piece in agent.say(talk):
             yield piece
     except MmbmError as wrong:
-        raise Refusal(422, str(wrong), reason="agent") from wrong
+        raise RequestError(422, str(wrong), reason="agent") from wrong
 
 
 def turns(asked: Chat) -> list[Turn]:
-    """The messages, in order. Raises a Refusal of a part that can't be read."""
+    """The messages, in order. Raises a RequestError of a part that can't be read."""
     if asked.messages[-1].role != "user":
         raise no("messages", "the last one is the user's")
     found = []

@@ -8,14 +8,16 @@ from starlette.responses import JSONResponse, Response
 
 from mmbm.kinds.text.column import TextColumn
 from mmbm.serve.body import Row, check
-from mmbm.serve.limits import Limits, Refusal
-from mmbm.serve.model_server import Replica, Wish
+from mmbm.serve.limits import Limits, RequestError
+from mmbm.serve.model_server import ModelServer, ResponseOptions
 from mmbm.serve.openai.requests import Asked, Audio, Chat, Picture, Text, no, valid
 from mmbm.serve.openai.response_format import Shape
 from mmbm.serve.openai.responses import decoded, events, text_tokens
 
 
-async def complete(replica: Replica, asked: Chat, note: dict[str, Any], limits: Limits) -> Response:
+async def complete(
+    replica: ModelServer, asked: Chat, note: dict[str, Any], limits: Limits
+) -> Response:
     form = Shape.of(replica, asked)
     note["rows"] = 1
     row = await decoded(replica, filled(replica, asked))
@@ -35,11 +37,11 @@ async def complete(replica: Replica, asked: Chat, note: dict[str, Any], limits: 
     if asked.stream and form.written:
         if replica.writing >= limits.streams:
             why = f"{limits.streams} texts are streamed already."
-            raise Refusal(503, why, reason="too_many_streams", retry_after=5)
+            raise RequestError(503, why, reason="too_many_streams", retry_after=5)
         parts = replica.write(row, form.written)
         used = (lambda text: usage({form.written: text})) if shown else None
         return events(chunks(head, parts, used), end=True)
-    answer = await replica.submit(row, Wish(probabilities=form.likely is not None))
+    answer = await replica.submit(row, ResponseOptions(probabilities=form.likely is not None))
     text, likely = form.text(answer), form.logprobs(answer)
     cost = usage({name: answer[name] for name in form.targets})
     if asked.stream:
@@ -83,9 +85,9 @@ async def chunks(
         yield {**head, "object": "chat.completion.chunk", "choices": [], "usage": usage(text)}
 
 
-def filled(replica: Replica, asked: Chat) -> Row:
+def filled(replica: ModelServer, asked: Chat) -> Row:
     """The row: the cells that `row` names, and each part of the last user message in the next
-    column of its kind. Raises a Refusal of a part that has none."""
+    column of its kind. Raises a RequestError of a part that has none."""
     last = next((i for i, m in reversed([*enumerate(asked.messages)]) if m.role == "user"), None)
     if last is None:
         raise no("messages", "none is the user's")
@@ -118,7 +120,7 @@ def cell_of(part: Text | Picture | Audio) -> str:
     return part.image_url.url
 
 
-def spent(replica: Replica, answers: dict[str, Any]) -> int:
+def spent(replica: ModelServer, answers: dict[str, Any]) -> int:
     """Tokens of the answers: a class, a number or labels come at once, as one."""
     total = 0
     for name, value in answers.items():

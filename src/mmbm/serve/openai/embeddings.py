@@ -7,12 +7,14 @@ import numpy as np
 from starlette.responses import JSONResponse, Response
 
 from mmbm.serve.limits import Limits
-from mmbm.serve.model_server import Replica, Wish, together
+from mmbm.serve.model_server import ModelServer, ResponseOptions, together
 from mmbm.serve.openai.requests import Embed, no
 from mmbm.serve.openai.responses import decoded, text_tokens
 
 
-async def embed(replica: Replica, asked: Embed, note: dict[str, Any], limits: Limits) -> Response:
+async def embed(
+    replica: ModelServer, asked: Embed, note: dict[str, Any], limits: Limits
+) -> Response:
     contrastive = replica.bundle.config.contrastive
     if not contrastive:
         raise no("model", f"{replica.name} has no target of kind contrastive to embed in")
@@ -28,7 +30,7 @@ async def embed(replica: Replica, asked: Embed, note: dict[str, Any], limits: Li
     if len(asked.input) > limits.rows:
         raise no("input", f"are more than {limits.rows} at once", "too_many_rows", 413)
     rows = await together(decoded(replica, {column: cell}) for cell in asked.input)
-    wish = Wish(probabilities=False, embeddings=True)
+    wish = ResponseOptions(probabilities=False, embeddings=True)
     answers = await together(replica.submit(row, wish) for row in rows)
     found = []
     for i, answer in enumerate(answers):

@@ -6,7 +6,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from starlette.requests import Request
 
 from mmbm.serve.body import form_cells, read_json
-from mmbm.serve.limits import Limits, Refusal
+from mmbm.serve.limits import Limits, RequestError
 
 LONGEST = 2048
 """Members of a list or an object: messages of a talk, texts to embed, cells of a row."""
@@ -166,13 +166,13 @@ async def form_body(request: Request, limits: Limits) -> Transcribe:
 
 
 def bounded(body: Any) -> None:
-    """Raises a Refusal of a list or an object that no request needs: each of its members would be
-    checked, and what is wrong with it kept, before the first is told."""
+    """Raises a RequestError of a list or an object that no request needs: each of its members
+    would be checked, and what is wrong with it kept, before the first is told."""
     waiting = [body]
     while waiting:
         value = waiting.pop()
         if isinstance(value, list | dict) and len(value) > LONGEST:
-            raise Refusal(
+            raise RequestError(
                 413, f"A list or an object of the body has more than {LONGEST} members.",
                 reason="too_large",
             )  # fmt: skip
@@ -183,7 +183,7 @@ def bounded(body: Any) -> None:
 
 
 def valid(kind: type[BaseModel], body: Any, where: str = "") -> Any:
-    """The body as `kind`. Raises a Refusal that names the first field that won't do."""
+    """The body as `kind`. Raises a RequestError that names the first field that won't do."""
     try:
         return kind.model_validate(body)
     except ValidationError as error:
@@ -195,7 +195,7 @@ def valid(kind: type[BaseModel], body: Any, where: str = "") -> Any:
         raise no(field, why) from error
 
 
-def no(field: str, why: str, reason: str = "parameter", status: int = 422) -> Refusal:
+def no(field: str, why: str, reason: str = "parameter", status: int = 422) -> RequestError:
     """What is wrong with a field; half a surrogate pair of a request is no part of an answer."""
     field, why = (x[:1000].encode(errors="backslashreplace").decode() for x in (field, why))
-    return Refusal(status, f"{field}: {why}.", reason=reason, column=field)
+    return RequestError(status, f"{field}: {why}.", reason=reason, column=field)

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from mmbm.kinds.category.column import text
 from mmbm.kinds.text.spec import TextTarget
-from mmbm.serve.model_server import Replica
+from mmbm.serve.model_server import ModelServer
 from mmbm.serve.openai.requests import Chat, Format, no
 from mmbm.serve.openai.schemas import schema_targets, unfit
 
@@ -17,15 +17,15 @@ LEAST = -9999.0
 class Shape(NamedTuple):
     """What the assistant's message is to hold."""
 
-    replica: Replica
+    replica: ModelServer
     targets: list[str]
     json: bool
     likely: int | None
     """Classes beside the chosen one whose probabilities are told; None: of none."""
 
     @classmethod
-    def of(cls, replica: Replica, asked: Chat) -> "Shape":
-        """Raises a Refusal of what the model can't answer."""
+    def of(cls, replica: ModelServer, asked: Chat) -> "Shape":
+        """Raises a RequestError of what the model can't answer."""
         specs = replica.bundle.config.targets
         targets = [name for name, spec in specs.items() if spec.has_cells]
         if not targets:
@@ -76,7 +76,7 @@ class Shape(NamedTuple):
 
 
 def as_configured(asked: Chat, name: str, spec: TextTarget) -> None:
-    """Raises a Refusal where a text is to be written otherwise than its config says."""
+    """Raises a RequestError where a text is to be written otherwise than its config says."""
     drawn = {"top_p": spec.top_p, "seed": spec.seed} if spec.temperature else {}
     own = {"temperature": spec.temperature, "presence_penalty": 0, "frequency_penalty": 0, **drawn}
     for field, value in own.items():

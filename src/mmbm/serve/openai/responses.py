@@ -8,18 +8,18 @@ from starlette.responses import Response, StreamingResponse
 
 from mmbm.inference.predictor import Decoded
 from mmbm.serve.body import Row
-from mmbm.serve.limits import Refusal
-from mmbm.serve.model_server import Replica
+from mmbm.serve.limits import RequestError
+from mmbm.serve.model_server import ModelServer
 
 
-async def decoded(replica: Replica, row: Row) -> Decoded:
+async def decoded(replica: ModelServer, row: Row) -> Decoded:
     found = await replica.decode(row)
     if found.error is not None:
-        raise Refusal(422, f"{found.error}.", reason="bad_cell", column=found.column)
+        raise RequestError(422, f"{found.error}.", reason="bad_cell", column=found.column)
     return found
 
 
-def text_tokens(replica: Replica, row: Decoded) -> int:
+def text_tokens(replica: ModelServer, row: Decoded) -> int:
     """What is read of a row's texts, by the tokenizers of their columns."""
     inputs = replica.bundle.config.inputs.items()
     cells = (row.cells[name] for name, spec in inputs if spec.traits.message == "text")
@@ -27,14 +27,14 @@ def text_tokens(replica: Replica, row: Decoded) -> int:
 
 
 def events(messages: AsyncIterator[dict[str, Any]], end: bool) -> Response:
-    """Server-sent events (html.spec.whatwg.org). A Refusal in the middle is the last of them, which
-    OpenAI's clients raise."""
+    """Server-sent events (html.spec.whatwg.org). A RequestError in the middle is the last of them,
+    which OpenAI's clients raise."""
 
     async def lines() -> AsyncIterator[bytes]:
         try:
             async for message in messages:
                 yield event(message)
-        except Refusal as wrong:
+        except RequestError as wrong:
             yield event(wrong.as_openai()[1])
             return
         if end:

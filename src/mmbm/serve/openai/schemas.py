@@ -5,7 +5,7 @@ from typing import Any
 
 from mmbm.bundle import Bundle
 from mmbm.kinds.category.column import shown
-from mmbm.serve.limits import Refusal
+from mmbm.serve.limits import RequestError
 from mmbm.serve.openai.requests import no
 
 TYPES = {"multiclass": "string", "regression": "number", "multilabel": "array"}
@@ -17,8 +17,8 @@ NOTES = {"title", "description", "default", "examples"}
 
 
 def schema_targets(bundle: Bundle, targets: list[str], schema: dict[str, Any]) -> list[str]:
-    """The targets that a schema asks for, all if it names none. Raises a Refusal if some answer of
-    the model would not be valid by it."""
+    """The targets that a schema asks for, all if it names none. Raises a RequestError if some
+    answer of the model would not be valid by it."""
     words = {"type", "properties", "required", "additionalProperties", "$defs"}
     known(schema, words, "object", "the schema")
     parts, needed = schema.get("properties", {}), schema.get("required", [])
@@ -45,8 +45,8 @@ def schema_targets(bundle: Bundle, targets: list[str], schema: dict[str, Any]) -
 def promise(
     name: str, part: Any, kind: str, classes: Sequence[Any] | None, defs: dict, item: str = "string"
 ) -> None:
-    """Raises a Refusal if not every answer is valid by a property; `classes` are all there are, and
-    those of a list are each an `item`."""
+    """Raises a RequestError if not every answer is valid by a property; `classes` are all there
+    are, and those of a list are each an `item`."""
     if isinstance(part, dict) and "$ref" in part:  # pydantic writes enums so
         named = str(part["$ref"])
         part = defs.get(named.removeprefix("#/$defs/"))
@@ -79,5 +79,5 @@ def same(one: Any, other: Any) -> bool:
     return one == other and isinstance(one, bool) == isinstance(other, bool)
 
 
-def unfit(why: str) -> Refusal:
+def unfit(why: str) -> RequestError:
     return no("response_format", f"json_schema: {why}", "json_schema")

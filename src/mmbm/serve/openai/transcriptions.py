@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from mmbm.kinds.transcript.spec import TranscriptTarget
-from mmbm.serve.model_server import Replica, Wish
+from mmbm.serve.model_server import ModelServer, ResponseOptions
 from mmbm.serve.openai.requests import Transcribe, no
 from mmbm.serve.openai.responses import decoded, events
 
@@ -22,11 +22,11 @@ class Cue(NamedTuple):
     text: str
 
 
-async def transcribe(replica: Replica, asked: Transcribe, note: dict[str, Any]) -> Response:
+async def transcribe(replica: ModelServer, asked: Transcribe, note: dict[str, Any]) -> Response:
     target, spec = transcript(replica, asked.target)
     note["rows"] = 1
     row = await decoded(replica, {spec.input: asked.file})
-    answer = await replica.submit(row, Wish(probabilities=False))
+    answer = await replica.submit(row, ResponseOptions(probabilities=False))
     text, times = answer[target] or "", answer.get(f"{target}.times")
     sound: Any = replica.bundle.config.inputs[spec.input]
     wave = row.cells[spec.input]
@@ -58,7 +58,7 @@ async def transcribe(replica: Replica, asked: Transcribe, note: dict[str, Any]) 
     return JSONResponse(body)
 
 
-def transcript(replica: Replica, name: str | None) -> tuple[str, TranscriptTarget]:
+def transcript(replica: ModelServer, name: str | None) -> tuple[str, TranscriptTarget]:
     targets = replica.bundle.config.targets.items()
     there = {n: spec for n, spec in targets if spec.transcribes}
     if not there:

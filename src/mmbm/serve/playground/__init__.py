@@ -21,8 +21,8 @@ from starlette.responses import HTMLResponse, PlainTextResponse
 from starlette.types import Receive, Scope, Send
 
 from mmbm.serve.agent import Agent
-from mmbm.serve.limits import Limits, Refusal
-from mmbm.serve.model_server import Replica
+from mmbm.serve.limits import Limits, RequestError
+from mmbm.serve.model_server import ModelServer
 from mmbm.serve.playground import examples, gate
 from mmbm.serve.playground.words import WORDS
 
@@ -47,7 +47,7 @@ class Playground:
 
     def __init__(
         self,
-        replicas: dict[str, Replica],
+        replicas: dict[str, ModelServer],
         agents: Mapping[str, Agent],
         limits: Limits,
         root: str = "",
@@ -68,7 +68,7 @@ class Playground:
             await answer(scope, receive, send)
             return
         if self.pages >= self.limits.pages:
-            raise Refusal(
+            raise RequestError(
                 503, "Too many pages of the playground are open.", reason="too_many_pages",
                 retry_after=5,
             )  # fmt: skip

@@ -9,7 +9,7 @@ from PIL import Image, UnidentifiedImageError
 from mmbm.errors import MmbmError
 from mmbm.kinds.image.column import DAMAGE, FORMATS
 from mmbm.serve.agent import Agent, Turn
-from mmbm.serve.limits import Refusal
+from mmbm.serve.limits import RequestError
 from mmbm.serve.playground.gate import Folder
 from mmbm.serve.playground.words import problem
 
@@ -27,7 +27,7 @@ def conversation(gradio: Any, words: Any, agent: Agent, folder: Folder) -> None:
             async for piece in agent.say([*before, now]):
                 said += piece
                 yield said
-        except (MmbmError, Refusal) as error:
+        except (MmbmError, RequestError) as error:
             raise problem(gradio, error, request) from error
 
     box = gradio.MultimodalTextbox(

@@ -15,7 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import FileResponse, Response
 
 from mmbm.cells.media import name_format
-from mmbm.serve.model_server import Replica
+from mmbm.serve.model_server import ModelServer
 
 ROUTE = "/examples/"
 LONGEST = 200
@@ -55,7 +55,7 @@ TYPES = {
 """Of files that browsers show or play, by what their first bytes say; others are only offered."""
 
 
-def examples(replica: Replica) -> list[dict[str, Any]]:
+def examples(replica: ModelServer) -> list[dict[str, Any]]:
     """The golden rows: plain cells as they are, media as files of the bundle."""
     bundle = replica.bundle
 
@@ -103,7 +103,7 @@ def media_type(file: Path) -> str:
         return TYPES.get(name_format(opened.read(512)) or "", "application/octet-stream")
 
 
-def media(replicas: Mapping[str, Replica], route: str) -> Response:
+def media(replicas: Mapping[str, ModelServer], route: str) -> Response:
     """The file of MODEL/ROW/COLUMN. Raises HTTPException of what there isn't."""
     model, _, rest = route.removeprefix(ROUTE).partition("/")
     row, _, column = rest.partition("/")

@@ -23,7 +23,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from mmbm.errors import MmbmError
 from mmbm.files import written
 from mmbm.serve.body import parse
-from mmbm.serve.limits import Limits, Refusal
+from mmbm.serve.limits import Limits, RequestError
 
 API = "/gradio_api"
 PAGES = re.compile(
@@ -123,7 +123,7 @@ async def passed(
     app: ASGIApp, folder: Folder, route: str, scope: Scope, receive: Receive, send: Send
 ) -> None:
     """Hand a request for `route`, its path below the playground's, to Gradio if it may. Raises a
-    Refusal of a file that it may not name."""
+    RequestError of a file that it may not name."""
     method = scope["method"]
     if method in ("GET", "HEAD"):
         if not (PAGES.fullmatch(route) or named_file(folder, route)):
@@ -133,7 +133,7 @@ async def passed(
     folder.make()
     if route.rstrip("/") == UPLOAD:
         if await asyncio.to_thread(folder.full):
-            raise Refusal(
+            raise RequestError(
                 503, "The playground holds too many files; they go after an hour.",
                 reason="uploads_full", retry_after=600,
             )  # fmt: skip
@@ -163,15 +163,17 @@ async def checked(folder: Folder, scope: Scope, receive: Receive) -> tuple[Recei
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
-            raise Refusal(400, "The client went away.", reason="gone")
+            raise RequestError(400, "The client went away.", reason="gone")
         body += message.get("body", b"")
         if len(body) > MOST_EVENT:
-            raise Refusal(413, f"An event has more than {MOST_EVENT} bytes.", reason="too_large")
+            raise RequestError(
+                413, f"An event has more than {MOST_EVENT} bytes.", reason="too_large"
+            )
         if not message.get("more_body", False):
             break
     event = own_files(parse(bytes(body)) if body else {}, folder)
     if scope["path"].endswith(EVENTS) and not is_event(event, folder.events):
-        raise Refusal(422, "There is no such event of a page.", reason="event")
+        raise RequestError(422, "There is no such event of a page.", reason="event")
     text = json.dumps(event).encode()
     headers = [(k, v) for k, v in scope["headers"] if k != b"content-length"]
     scope = {**scope, "headers": [*headers, (b"content-length", str(len(text)).encode())]}
@@ -198,7 +200,7 @@ def is_event(event: Any, known: dict[int, int]) -> bool:
 
 
 def own_files(value: Any, folder: Folder) -> Any:
-    """The same JSON, but files without their URL. Raises a Refusal of a file of elsewhere."""
+    """The same JSON, but files without their URL. Raises a RequestError of a file of elsewhere."""
     if isinstance(value, list):
         return [own_files(one, folder) for one in value]
     if not isinstance(value, dict):
@@ -206,7 +208,7 @@ def own_files(value: Any, folder: Folder) -> Any:
     path = value.get("path")
     if path is not None and not folder.holds(path):
         if not folder.held(path):
-            raise Refusal(422, "A file is named that was not uploaded here.", reason="file")
+            raise RequestError(422, "A file is named that was not uploaded here.", reason="file")
         value = {**value, "path": folder.write(GONE, PIXEL)}
     files = path is not None or "meta" in value
     return {k: own_files(v, folder) for k, v in value.items() if not (files and k == "url")}

@@ -8,8 +8,8 @@ import numpy as np
 
 from mmbm.errors import MmbmError
 from mmbm.kinds.category.column import text
-from mmbm.serve.limits import Refusal
-from mmbm.serve.model_server import Replica, Unreadable, Wish
+from mmbm.serve.limits import RequestError
+from mmbm.serve.model_server import ModelServer, ResponseOptions, Unreadable
 from mmbm.serve.playground.examples import ON_LOAD, examples, table
 from mmbm.serve.playground.gate import Folder
 from mmbm.serve.playground.words import WORDS, problem
@@ -22,7 +22,7 @@ TOP = 6
 def panel(
     gradio: Any,
     words: Any,
-    replicas: dict[str, Replica],
+    replicas: dict[str, ModelServer],
     model: str,
     folder: Folder,
     root: str,
@@ -57,10 +57,10 @@ def panel(
                 for name in names
                 if values.get(f"{name}/given", True)
             }
-            said = await replicas[model].answer(row, Wish(explain=True))
+            said = await replicas[model].answer(row, ResponseOptions(explain=True))
             if said["error"] is not None:
                 raise Unreadable(said["error"], said["column"])
-        except (MmbmError, Refusal) as error:
+        except (MmbmError, RequestError) as error:
             raise problem(gradio, error, request) from error
         shown = [shown_answer(said, name, spec.task) for name, spec in config.targets.items()]
         return [*shown, contributions(said, list(config.targets))]

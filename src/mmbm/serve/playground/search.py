@@ -10,8 +10,8 @@ from mmbm.cells.media import read
 from mmbm.errors import BadCell, MmbmError
 from mmbm.kinds.image.column import DAMAGE, FORMATS
 from mmbm.search import Found, Index
-from mmbm.serve.limits import Refusal
-from mmbm.serve.model_server import Replica
+from mmbm.serve.limits import RequestError
+from mmbm.serve.model_server import ModelServer
 from mmbm.serve.playground.gate import Folder
 from mmbm.serve.playground.panel import cell_of, field
 from mmbm.serve.playground.words import problem
@@ -25,7 +25,9 @@ CAPTION = 40
 """Letters."""
 
 
-def page(gradio: Any, words: Any, replicas: dict[str, Replica], model: str, folder: Folder) -> None:
+def page(
+    gradio: Any, words: Any, replicas: dict[str, ModelServer], model: str, folder: Folder
+) -> None:
     """Fields of the contrastive target's columns to the left, what is found to the right."""
     index = replicas[model].index
     assert index is not None
@@ -59,7 +61,7 @@ def page(gradio: Any, words: Any, replicas: dict[str, Replica], model: str, fold
                 for name, cell in zip(names, cells)
             }
             found = await replicas[model].search(row, int(number), column, condition or None)
-        except (MmbmError, Refusal) as error:
+        except (MmbmError, RequestError) as error:
             raise problem(gradio, error, request) from error
         table = [[one.row, round(one.score, 4), *one.cells.values()] for one in found]
         return [gallery(found, index), table]
