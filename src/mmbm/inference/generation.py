@@ -60,8 +60,9 @@ class TextGenerator:
         outputs = self.runner.run(graph, arrays)
         if graph == "answer":
             for name, spec in self.texts.items():
-                outputs[name] = (beam_search if spec.beam_size > 1 else written)(self, name,
-                outputs) del outputs[f"{name}.cache"], outputs[f"{name}.read"]
+                generate = beam_search if spec.beam_size > 1 else written
+                outputs[name] = generate(self, name, outputs)
+                del outputs[f"{name}.cache"], outputs[f"{name}.read"]
         return outputs
 
     def places(self, name: str, arrays: Named) -> Iterator[Place]:
