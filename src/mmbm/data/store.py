@@ -51,7 +51,7 @@ class Store:
     """Random access to the decoded cells of a column, without reading them into memory."""
 
     def __init__(self, path: Path, storage: Storage):
-        self.name = path.stem
+        self.name, self.path = path.stem, path
         self.storage = storage
         small = path.stat().st_size <= SMALL
         self._map = pa.py_buffer(path.read_bytes()) if small else pa.memory_map(str(path))
