@@ -1,7 +1,7 @@
 """The prepared files beside the runs: which there are, which runs use them, and clearing them.
 
     runs/prepared/  DIGEST.arrow            a table's copy
-                    COLUMN-DIGEST.arrow     a column's decoded cells
+                    COLUMN-DIGEST.arrow     a column's decoded cells (.rows: where each is)
                     COLUMN-features-….arrow what a frozen encoder makes of them
     runs/NAME/      prepared.json           the names of those that the run has used
 
@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 
 from mmbm import files
+from mmbm.data.store import ENDING
 from mmbm.errors import MmbmError
 
 FOLDER = "prepared"
@@ -84,7 +85,8 @@ def entries(runs: Path) -> list[Entry]:
         with contextlib.suppress(FileNotFoundError):  # another process clears it
             status = path.stat()
             runs_of = sorted(users.get(path.name, ()))
-            found.append(Entry(path, what(path), status.st_size, status.st_mtime, runs_of))
+            size = status.st_size + files.size_of(path.with_name(path.name + ENDING))
+            found.append(Entry(path, what(path), size, status.st_mtime, runs_of))
     return sorted(found, key=lambda one: -one.bytes)
 
 
@@ -119,8 +121,8 @@ def clear(runs: Path, unused: bool = False) -> Cleared:
         if starting or set(entry.runs) & busy:
             kept.append(entry)
         elif not unused or not entry.runs:
-            entry.path.unlink(missing_ok=True)
-            entry.path.with_name(entry.path.name + files.SUM).unlink(missing_ok=True)
+            for ending in ("", files.SUM, ENDING, ENDING + files.SUM):
+                entry.path.with_name(entry.path.name + ending).unlink(missing_ok=True)
             removed.append(entry)
     files.clean(runs / FOLDER)
     return Cleared(removed, kept)
