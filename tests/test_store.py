@@ -1,6 +1,7 @@
 """A prepared file holds exactly what decoding gave, cell by cell, and is whole or absent."""
 
 import csv
+import tracemalloc
 from typing import ClassVar, get_args
 
 import numpy as np
@@ -14,6 +15,7 @@ from mmbm.data.store import ColumnStore, open_store, write
 from mmbm.data.table import open_table
 from mmbm.errors import BadCell
 from mmbm.kinds import column as kinds
+from mmbm.kinds.column import Storage
 
 KINDS = ("photo", "speech", "remark", "speed", "place", "label", "tags", "amount")
 
@@ -123,6 +125,70 @@ def test_cells_are_read_only_a_little_ahead_of_decoding(monkeypatch):
     assert next(results) == 0
     assert len(taken) <= 6
     assert list(results) == [i * i for i in range(1, 100)]
+
+
+# ── a large ragged column ────────────────────────────────────────────────────────────────────────
+
+TOKENS = Storage("int32", (), ragged=True)
+MANY = 20_000
+
+
+def save_tokens(path, seed=0, rows=MANY):
+    """Ids of tokens, of which some cells are absent, empty and bad."""
+    generator = np.random.default_rng(seed)
+    cells = [
+        (None, "is bad") if i % 1000 == 7 else
+        (None if i % 10 == 3 else generator.integers(0, 99, i % 6).astype(np.int32), None)
+        for i in range(rows)
+    ]  # fmt: skip
+    batches = [stores.record(cells[at : at + 32], TOKENS) for at in range(0, rows, 32)]
+    stores.save(path, TOKENS, batches, rows, "tokens")
+    return cells
+
+
+def check(store, cells):
+    order = np.random.default_rng(1).permutation(len(cells))
+    for rows in np.array_split(order, 100):
+        values, lengths, present = store.gather(rows)
+        for i, row in enumerate(rows):
+            value = cells[row][0]
+            assert present[i] == (value is not None)
+            assert lengths[i] == (1 if value is None else len(value))
+            assert value is None or values[i, : lengths[i]].tolist() == value.tolist()
+    assert store.reasons == {row: reason for row, (_, reason) in enumerate(cells) if reason}
+
+
+def test_a_large_ragged_column_is_opened_without_its_rows_in_memory(tmp_path):
+    cells = save_tokens(tmp_path / "t.arrow")
+    first = ColumnStore(tmp_path / "t.arrow", TOKENS)
+    tracemalloc.start()
+    again = ColumnStore(tmp_path / "t.arrow", TOKENS)
+    held = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    assert held < 2 * MANY  # bytes; 87 a row where batches, offsets and lengths are held
+    for store in (first, again):
+        check(store, cells)
+    assert (first.digests == again.digests).all()
+    assert again.present.dtype == bool
+
+
+def test_an_index_is_that_of_its_file(tmp_path):
+    path, beside = tmp_path / "t.arrow", tmp_path / "t.arrow.rows"
+    save_tokens(path)
+    ColumnStore(path, TOKENS)
+    cells = save_tokens(path, seed=1)  # another file in its place
+    check(ColumnStore(path, TOKENS), cells)
+    damaged = bytearray(beside.read_bytes())
+    damaged[len(damaged) // 2] ^= 1
+    beside.write_bytes(damaged)
+    check(ColumnStore(path, TOKENS), cells)
+    assert beside.read_bytes() != damaged
+
+
+def test_a_small_column_has_no_file_beside_it(tmp_path):
+    cells = save_tokens(tmp_path / "t.arrow", rows=500)
+    check(ColumnStore(tmp_path / "t.arrow", TOKENS), cells)
+    assert not (tmp_path / "t.arrow.rows").exists()
 
 
 # ── the key of a prepared file ───────────────────────────────────────────────────────────────────

@@ -206,6 +206,14 @@ def sound(path: Path) -> bool:
         return False
 
 
+def sum_of(path: Path) -> str | None:
+    """The checksum that a file was sealed with; None without one."""
+    try:
+        return path.with_name(path.name + SUM).read_text(encoding="utf-8")
+    except (FileNotFoundError, UnicodeDecodeError):
+        return None
+
+
 def _checksum(path: Path) -> str:
     """Size and CRC-32, which finds every burst of up to 32 wrong bits."""
     crc = 0

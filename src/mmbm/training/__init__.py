@@ -58,6 +58,7 @@ def train(
     data = prepare(
         config, run.cache, run.quarantine, states, table=table, few=few, seconds=budget.reading
     )
+    run.use(data)
     config = resolved(config, data, start)
     for note in [*data.notes, *few_rows(data.splits, crossed(config, data))]:
         say(note)

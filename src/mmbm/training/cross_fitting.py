@@ -261,6 +261,7 @@ def cross_fit(config: Config, data: Data, run: Run, budget: Budget) -> Finished:
     torch.manual_seed(config.train.seed)
     model = Model(plain, data.columns)
     quick = precomputed(plain, model, data, run.cache)
+    run.use(quick)
     fold_of = classical.assign(config, data, rows)
     judged = classical.fit(plain, model, data, quick, rows, fold_of, budget.end)
     if config.network:

@@ -1,6 +1,6 @@
 """A run's folder: where it logs, checkpoints and leaves its bundle. And who may stop it.
 
-runs/NAME/  config.yaml · log.jsonl · events.* (TensorBoard) · quarantine.csv · lock
+runs/NAME/  config.yaml · log.jsonl · events.* (TensorBoard) · quarantine.csv · lock · prepared.json
             checkpoint.safetensors, and the one before it · epoch-N.safetensors · bundle/
 """
 
@@ -21,13 +21,14 @@ from mmbm import files
 from mmbm.config import Config
 from mmbm.config import load as configfile
 from mmbm.console import say
+from mmbm.data import cache as prepared
+from mmbm.data.cache import LOCK
 from mmbm.errors import ConfigError, TrainingError
 from mmbm.files import Lock
 from mmbm.training import checkpoint
 
 CHECKPOINT = "checkpoint.safetensors"
 PREVIOUS = "checkpoint-before.safetensors"
-LOCK = "lock"
 SHOWN = 5
 """Settings that differ, of which a message tells."""
 
@@ -41,7 +42,7 @@ class Run:
         self.checkpoint = folder / CHECKPOINT
         self.previous = folder / PREVIOUS
         self.quarantine = folder / "quarantine.csv"
-        self.cache = cache or folder.parent / "prepared"
+        self.cache = cache or folder.parent / prepared.FOLDER
         self.settings = configfile.dump(config)
         self.stop = False
         self._saved = time.monotonic()
@@ -97,6 +98,10 @@ class Run:
         self._log.flush()
         for name, value in flat(values):
             self.events.add_scalar(name, value, step)
+
+    def use(self, data: Any) -> None:
+        """Write down which prepared files the run needs: `mmbm cache` tells of it."""
+        prepared.record(self.folder, self.cache, prepared.names_of(data))
 
     @property
     def events(self) -> Any:

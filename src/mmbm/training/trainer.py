@@ -47,7 +47,9 @@ def learn(
     if start:
         start_from(model, start, data.columns)
     model.inject_lora()
+    run.use(data)
     data = precomputed(config, model, data, run.cache)
+    run.use(data)
     state = TrainState(config, model, data.columns, data.splits["train"], run)
     state.resume(data_key(data))
 
