@@ -2,20 +2,23 @@
 
 import csv
 import tracemalloc
-from typing import ClassVar, get_args
+from typing import ClassVar
 
 import numpy as np
 import pytest
 import tiny
 
-from mmbm.config import AnyTargetSpec, AudioSpec, InputSpec, NumberSpec, TranscriptTarget
 from mmbm.config import load as configfile
 from mmbm.data import store as stores
 from mmbm.data.store import ColumnStore, open_store, write
 from mmbm.data.table import open_table
 from mmbm.errors import BadCell
 from mmbm.kinds import column as kinds
+from mmbm.kinds.audio.spec import AudioSpec
 from mmbm.kinds.column import Storage
+from mmbm.kinds.number.spec import NumberSpec
+from mmbm.kinds.transcript.spec import TranscriptTarget
+from mmbm.registry import kinds as all_kinds
 
 KINDS = ("photo", "speech", "remark", "speed", "place", "label", "tags", "amount")
 
@@ -194,7 +197,10 @@ def test_a_small_column_has_no_file_beside_it(tmp_path):
 # ── the key of a prepared file ───────────────────────────────────────────────────────────────────
 
 SPECS = [
-    get_args(one)[0] for union in (InputSpec, AnyTargetSpec) for one in get_args(get_args(union)[0])
+    kind.part(use)
+    for kind in all_kinds().values()
+    for use in ("input", "target")
+    if getattr(kind, use)
 ]
 
 

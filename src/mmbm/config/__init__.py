@@ -19,6 +19,7 @@ from mmbm.kinds.number.spec import NumberSpec, NumberTarget
 from mmbm.kinds.text.spec import PretrainedDecoderSpec, ScratchDecoderSpec, TextSpec, TextTarget
 from mmbm.kinds.transcript.spec import TranscriptTarget
 from mmbm.registry import kinds
+from mmbm.specs.choices import AnyFusionSpec
 from mmbm.specs.columns import MediaSpec
 from mmbm.specs.encoders import (
     BagSpec,
@@ -34,7 +35,6 @@ from mmbm.specs.encoders import (
 )
 from mmbm.specs.fusion import (
     MODALITY_DROPOUT,
-    AnyFusionSpec,
     BottleneckSpec,
     ConcatSpec,
     GatedSpec,

@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import ConfigDict, Field, PositiveInt, model_validator
 
-from mmbm.registry import options
 from mmbm.specs.base import Fraction, Outside, Positive, Size, Spec, union
 
 
@@ -239,9 +238,3 @@ class OwnSpec(Encoder):
     @property
     def options(self) -> dict[str, Any]:
         return dict(self.model_extra or {})
-
-
-if TYPE_CHECKING:
-    EncoderSpec = Encoder
-else:
-    EncoderSpec = union({**options("mmbm.encoders"), "own": OwnSpec})

@@ -1,11 +1,10 @@
 """`fusion`: tokens of every modality -> one vector per row."""
 
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from pydantic import PositiveInt
 
-from mmbm.registry import options
-from mmbm.specs.base import Fraction, Spec, union
+from mmbm.specs.base import Fraction, Spec
 
 MODALITY_DROPOUT = 0.2
 
@@ -67,9 +66,3 @@ class LowRankSpec(FusionSpec):
     kind: Literal["lowrank"] = "lowrank"
     module: ClassVar[str] = "mmbm.nn.fusion.lowrank:LowRank"
     rank: PositiveInt = 8
-
-
-if TYPE_CHECKING:
-    AnyFusionSpec = FusionSpec
-else:
-    AnyFusionSpec = union(options("mmbm.fusions"))

@@ -5,8 +5,9 @@ from typing import Annotated, ClassVar, Literal, Self
 from pydantic import Field, PositiveInt, model_validator
 
 from mmbm.specs.base import Fraction, Positive, Spec
+from mmbm.specs.choices import EncoderSpec
 from mmbm.specs.columns import MediaSpec
-from mmbm.specs.encoders import CNNSpec, EncoderSpec
+from mmbm.specs.encoders import CNNSpec
 
 
 class AudioAugment(Spec):

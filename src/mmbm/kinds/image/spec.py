@@ -5,8 +5,9 @@ from typing import Annotated, Literal
 from pydantic import Field, PositiveInt
 
 from mmbm.specs.base import Fraction, Spec
+from mmbm.specs.choices import EncoderSpec
 from mmbm.specs.columns import MediaSpec
-from mmbm.specs.encoders import CNNSpec, EncoderSpec
+from mmbm.specs.encoders import CNNSpec
 
 
 class ImageAugment(Spec):

@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 from pydantic import Field, PositiveInt, model_validator
 
 from mmbm.specs.base import Fraction, Marks, Outside, Positive, Size, Spec, union
+from mmbm.specs.choices import EncoderSpec
 from mmbm.specs.columns import MediaSpec, TargetSpec, Unit
-from mmbm.specs.encoders import EncoderSpec, RNNSpec
+from mmbm.specs.encoders import RNNSpec
 
 TRAINED = ("bpe", "word", "ngram")
 """Tokenizers of texts that are trained on the train split; any other is the path of one."""
