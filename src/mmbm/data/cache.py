@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 
 from mmbm import files
-from mmbm.data.store import ENDING
+from mmbm.data.index import ENDING
 from mmbm.errors import MmbmError
 
 FOLDER = "prepared"
