@@ -158,7 +158,7 @@ def test_a_checkpoint_holds_what_is_trained_and_the_rest_comes_from_its_model(
         data = prepare(config, tmp_path / "cache")
         torch.manual_seed(0)
         model = Model(config, data.columns)
-        model.adapt()
+        model.inject_lora()
         run = Run(tmp_path / "run", config)
         return TrainState(config, model, data.columns, data.splits["train"], run)
 

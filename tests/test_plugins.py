@@ -113,8 +113,8 @@ def test_a_server_answers_it_and_the_playground_has_a_field_for_it(trained, plac
             lambda: re.search(r"at (http://\S+)/predict", (place / "serve.txt").read_text())
         )[1]
         until(lambda: answered(httpx, f"{url}/health/ready"))
-        told = httpx.post(f"{url}/predict", json={"place": "1.5, 1.5"}).json()
-        assert told["inside"] == "yes"
+        told = httpx.post(f"{url}/predict", json={"rows": [{"place": "1.5, 1.5"}]}).json()
+        assert told["answers"][0]["inside"] == "yes"
         assert "place" in httpx.get(f"{url}/openapi.json").text
         page = until(lambda: answered(httpx, f"{url}/playground/config"), 90)
         assert '"label":"place"' in page.text.replace(" ", "")

@@ -35,7 +35,7 @@ ABILITIES = {
     "demo": "Make the demo's data",
 }
 """Of each extra of pyproject.toml, what it is for; of the base install first."""
-GROUPS = {"all", "assistant", "dev", "home"}
+GROUPS = {"all", "assistant", "dev", "docs", "home"}
 """Extras that are of no ability of their own."""
 _REQUIREMENT = re.compile(
     r"(?P<name>[\w.-]+)\s*(\[(?P<extras>[^]]*)\])?\s*\(?(?P<bounds>[^;)]*)\)?\s*(;(?P<when>.*))?"

@@ -184,7 +184,7 @@ def test_a_stream_ends_as_the_protocol_says(served):
 def test_a_text_is_told_while_it_is_written(client, writer, served):
     row = {"question": "How many?", "number": "two"}
     (expected,) = writer.predict(row)
-    pieces = list(writer.write(row))
+    pieces = list(writer.generate_stream(row))
     assert len(pieces) > 2
     named = {"extra_body": {"row": {"number": "two"}}}
     said = ask(client, "writer", text("How many?"), temperature=0, max_tokens=100, **named)
@@ -327,10 +327,10 @@ def test_a_part_that_is_no_cell_is_refused_with_the_reason(client, part, words):
 
 
 def test_a_part_too_many_is_refused_with_what_the_model_takes(client, parts):
-    with pytest.raises(openai.BadRequestError, match=r"kind text .* takes photo \(image\), speech"):
+    with pytest.raises(openai.BadRequestError, match=r"type text .* takes photo \(image\), speech"):
         ask(client, "one", *parts, text("and one more"))
     with pytest.raises(
-        openai.BadRequestError, match=r"kind image .* speech takes speech \(audio\)"
+        openai.BadRequestError, match=r"type image_url .* speech takes speech \(audio\)"
     ):
         ask(client, "speech", parts[1])
     with pytest.raises(openai.BadRequestError, match="kind text"):  # its only column is named

@@ -53,9 +53,9 @@ def turns(asked: Chat) -> list[Turn]:
     for i, message in enumerate(asked.messages):
         body, where = message.model_dump(), f"messages.{i}."
         kind = Asked if message.role == "user" else Said
-        parts = [cell_of(part) for part in valid(kind, body, where).content]
-        of = {kind: tuple(cell for k, cell in parts if k == kind) for kind, _ in parts}
+        parts = [(part.type, cell_of(part)) for part in valid(kind, body, where).content]
+        of = {sort: tuple(cell for s, cell in parts if s == sort) for sort, _ in parts}
         role = "system" if message.role == "developer" else message.role
         text = "\n".join(of.get("text", ()))
-        found.append(Turn(role, text, of.get("image", ()), of.get("audio", ())))
+        found.append(Turn(role, text, of.get("image_url", ()), of.get("input_audio", ())))
     return found

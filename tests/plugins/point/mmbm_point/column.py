@@ -14,6 +14,7 @@ class PointColumn:
     """A cell "x, y" -> float64 [2]. State: `mean` and `std` of each coordinate."""
 
     version = 1
+    not_decoding = frozenset()
 
     def __init__(self, spec, state=None):
         self.spec, self.state = spec, state or {}
