@@ -333,7 +333,7 @@ def test_a_part_too_many_is_refused_with_what_the_model_takes(client, parts):
         openai.BadRequestError, match=r"type image_url .* speech takes speech \(audio\)"
     ):
         ask(client, "speech", parts[1])
-    with pytest.raises(openai.BadRequestError, match="kind text"):  # its only column is named
+    with pytest.raises(openai.BadRequestError, match="type text"):  # its only column is named
         ask(client, "one", text("red"), extra_body={"row": {"remark": "blue"}})
 
 
