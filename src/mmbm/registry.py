@@ -33,7 +33,7 @@ class Kind:
     """Decoded cells -> fixed features for linear models and trees, of a kind that is a modality of
     its own."""
     head: str = ""
-    """Fused vector -> answer and loss: see `mmbm.nn.target`."""
+    """Fused vector -> answer and loss: see `mmbm.layers.target`."""
     answer: str = ""
     """Output -> value, probabilities and metrics: a `mmbm.kinds.answer.Answer`."""
     infer: str = ""
