@@ -1,4 +1,4 @@
-"""A user's own encoder, as docs/own-encoder.md describes it."""
+"""A user's own encoder, as docs/custom-encoders.md describes it."""
 
 import torch
 from torch import nn

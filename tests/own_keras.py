@@ -1,4 +1,4 @@
-"""Keras models as encoders, as docs/own-encoder.md describes them."""
+"""Keras models as encoders, as docs/custom-encoders.md describes them."""
 
 from typing import Any
 

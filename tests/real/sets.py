@@ -35,7 +35,7 @@ DIGITS = (
     "inputs.audio.augment={noise_snr: 12, vtlp: 0.1}",
     "inputs.audio.encoder={kind: cnn, size: tiny, dropout: 0.2}",
 )
-"""Four people's voices: see docs/speech.md."""
+"""Four people's voices: see docs/speech-recognition.md."""
 
 
 WHISPER = "models/whisper"
@@ -43,7 +43,7 @@ WHISPER = "models/whisper"
 
 
 def whisper(fill: float) -> tuple[str, ...]:
-    """Frozen, with a GRU behind it: see docs/speech.md."""
+    """Frozen, with a GRU behind it: see docs/speech-recognition.md."""
     behind = "{kind: rnn, width: 96, layers: 1, dropout: 0.3}"
     return (
         "inputs.audio.sample_rate=16000",
