@@ -99,7 +99,7 @@ def training(count: int, seed: int) -> dict[str, Any]:
         return rounds
 
 
-def serving(bundle: mmbm.Bundle, table: Path, fuzzed: int, requested: int) -> dict[str, Any]:
+def serving(bundle: mmbm.Model, table: Path, fuzzed: int, requested: int) -> dict[str, Any]:
     made, _ = requests(bundle, table, 200)
     with (
         tempfile.TemporaryDirectory() as folder,

@@ -18,9 +18,9 @@ from made import picture, sentence, sound
 from side_by_side import Ratio, options, show, speed
 
 import mmbm
-from mmbm.bundle import Bundle
+from mmbm.api import Model
 from mmbm.inference import predictor as predict
-from mmbm.inference.predictor import CHUNK, Decoded, answer_rows, batched, decode_row
+from mmbm.inference.predict import CHUNK, Decoded, answer_rows, batched, decode_row
 from mmbm.inference.runners import flatten
 
 FIRST = "import mmbm, sys; mmbm.load({path!r}).predict({row!r}); assert 'torch' not in sys.modules"
@@ -39,7 +39,7 @@ def make(folder: Path, rows: int) -> list[dict]:
     return made
 
 
-def train(folder: Path, rows: list[dict]) -> Bundle:
+def train(folder: Path, rows: list[dict]) -> Model:
     """One epoch: what it answers doesn't matter here, how fast it does."""
     config = {
         "data": {"split": {"valid": 0.2, "test": 0.0}},
@@ -72,7 +72,7 @@ def python(code: str) -> str:
     return subprocess.run([sys.executable, "-c", code], check=True, stdout=-1, text=True).stdout
 
 
-def batches(bundle: Bundle, rows: list[dict], turns: int) -> list[Ratio]:
+def batches(bundle: Model, rows: list[dict], turns: int) -> list[Ratio]:
     answers = bundle.answers
     parts = [rows[i : i + CHUNK] for i in range(0, len(rows), CHUNK)]
     decoded = [[decode_row(bundle, row, Path()) for row in part] for part in parts]
@@ -108,7 +108,7 @@ def batches(bundle: Bundle, rows: list[dict], turns: int) -> list[Ratio]:
     return [graphs, whole]
 
 
-def together(bundle: Bundle, part: list[Decoded]) -> dict[str, np.ndarray]:
+def together(bundle: Model, part: list[Decoded]) -> dict[str, np.ndarray]:
     return flatten(batched(bundle, part), bundle.columns)
 
 

@@ -10,13 +10,13 @@ import sys
 from typing import Annotated
 
 import mmbm
-from mmbm.bundle import Bundle
-from mmbm.inference.predictor import Decoded, answer_rows, decode_row, encode
+from mmbm.api import Model
+from mmbm.inference.predict import Decoded, answer_rows, decode_row, encode
 
 THREADS = 2
 
 
-def answer(bundle: Bundle, rows: list[Decoded]) -> list[dict]:
+def answer(bundle: Model, rows: list[Decoded]) -> list[dict]:
     return answer_rows(bundle, bundle.answers, encode(bundle, rows), True, 0.0, False)
 
 

@@ -25,7 +25,7 @@ from typing import Any, NamedTuple
 from side_by_side import Ratio, options, show
 
 import mmbm
-from mmbm.inference.predictor import answer_rows, decode_row, encode
+from mmbm.inference.predict import answer_rows, decode_row, encode
 
 HERE = Path(__file__).parent
 RIVALS = (("plain", 1, 1.5), ("plain", 2, 1.5), ("litserve", 2, 1.2))

@@ -13,7 +13,7 @@ from mmbm.training.run_folder import Run
 
 def assert_resumes(
     config: dict[str, Any], folder: Path, monkeypatch, steps: int, inside: str = "stopped"
-) -> mmbm.Bundle:
+) -> mmbm.Model:
     """Train in one go, and once more with a stop after so many steps of the run `inside`; both end
     with the same weights, bit for bit. The first one's bundle."""
     whole = mmbm.train(config, run=folder / "whole")

@@ -199,7 +199,7 @@ def test_a_network_that_helps_is_trained_on_all_rows_and_mixed_with_the_others(t
     assert bundle.metrics["test"]["targets"]["same"]["accuracy"] > 0.9
     mmbm.load(bundle.path, verify=True)
     restored = mmbm.load(bundle.path)
-    from mmbm.inference.predictor import decode_row, encode
+    from mmbm.inference.predict import decode_row, encode
     from mmbm.inference.restore import restore
     from mmbm.inference.runners.torch import TorchRunner
 

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 
 from mmbm.inference.drift import ENOUGH, Drift
-from mmbm.inference.predictor import batched, decode_row
+from mmbm.inference.predict import batched, decode_row
 from mmbm.inference.runners import flatten
 
 
 def told(bundle, rows: list[dict]) -> dict[str, float]:
-    drift = Drift(bundle.reference)
+    drift = Drift(bundle.bundle.reference)
     decoded = [decode_row(bundle, row, bundle.path) for row in rows]
     for start in range(0, len(decoded), 32):
         batch = batched(bundle, decoded[start : start + 32])

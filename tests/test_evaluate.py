@@ -11,7 +11,7 @@ from mmbm.errors import MmbmError
 from mmbm.inference import evaluate as evaluating
 from mmbm.inference.attributions import all_subsets, reported_subsets
 from mmbm.inference.evaluate import warnings
-from mmbm.inference.predictor import measured, predict
+from mmbm.inference.predict import measured, predict
 from mmbm.inference.runners.torch import TorchRunner
 from mmbm.kinds import answer as kinds
 from mmbm.kinds.category.answer import CategoryAnswer, calibration_error

@@ -17,7 +17,7 @@ from mmbm.bundle.manifest import MANIFEST
 from mmbm.errors import BundleError, MissingExtra, MmbmError
 from mmbm.export.onefile import Whole
 from mmbm.export.verify import TOLERANCES, batches, golden
-from mmbm.inference.predictor import batched
+from mmbm.inference.predict import batched
 from mmbm.inference.runners import difference, flatten, units
 from mmbm.nn import graph
 
@@ -265,7 +265,7 @@ def test_one_file_answers_as_the_bundle(bundle, tmp_path, precision, external):
     assert sorted(file.name for file in tmp_path.iterdir()) == names
     onnx.checker.check_model(str(path), full_check=True)
     arrays = flatten(batched(bundle, golden(bundle)), bundle.columns)
-    answers, (_, expected) = Whole(path).answers(arrays), bundle.golden()
+    answers, (_, expected) = Whole(path).answers(arrays), bundle.bundle.golden()
     for name, unit in units(bundle.config, bundle.columns).items():
         assert difference(unit, answers[name], expected[name]) <= TOLERANCES[precision]
     assert report["precision"] == precision

@@ -16,7 +16,7 @@ import mmbm
 from mmbm.errors import BundleError
 from mmbm.export.litert import STEPS, SplitNumber, Unrolled, split
 from mmbm.export.verify import TOLERANCES, answers, batches, golden
-from mmbm.inference.predictor import batched
+from mmbm.inference.predict import batched
 from mmbm.inference.runners import difference, flatten, units
 from mmbm.inference.runners.litert import padded
 from mmbm.kinds.number.frontend import NumberFrontend

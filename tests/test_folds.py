@@ -6,7 +6,7 @@ import tiny
 
 import mmbm
 from mmbm.errors import ConfigError
-from mmbm.inference.predictor import decode_row, encode, raw_answers
+from mmbm.inference.predict import decode_row, encode, raw_answers
 from mmbm.inference.restore import restore
 from mmbm.inference.runners.torch import TorchRunner
 

@@ -17,7 +17,7 @@ from mmbm.data.prepare import prepare
 from mmbm.errors import ConfigError, Interrupted, TableError
 from mmbm.export.verify import TOLERANCES, batches, golden
 from mmbm.inference.output import write_rows
-from mmbm.inference.predictor import batched
+from mmbm.inference.predict import batched
 from mmbm.inference.runners import farthest, flatten
 from mmbm.kinds.contrastive.answer import ContrastiveAnswer
 from mmbm.kinds.contrastive.spec import ContrastiveTarget
@@ -172,7 +172,7 @@ def test_embeddings_of_rows_with_absent_cells_are_written_to_files(bundle, told,
 
 def test_golden_rows_hold_embeddings(bundle):
     assert bundle.verify() == 4
-    _, expected = bundle.golden()
+    _, expected = bundle.bundle.golden()
     assert expected["alike"].shape == (4, 3, 16)
     card = (bundle.path / "README.md").read_text()
     assert "photo → en" in card

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from mmbm.inference.predictor import decode_row, encode
+from mmbm.inference.predict import decode_row, encode
 from mmbm.inference.runners.torch import TorchRunner
 from mmbm.nn.answer_ensemble import PRIOR_WEIGHT
 from mmbm.training.selection import LEAST, Truth, choose, mix

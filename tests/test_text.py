@@ -19,7 +19,7 @@ from mmbm.config import load as configfile
 from mmbm.errors import BadCell, BundleError, ConfigError, MmbmError, TableError
 from mmbm.export.verify import TOLERANCES, batches, golden
 from mmbm.inference.generation import State, TextGenerator, beam, chooser
-from mmbm.inference.predictor import batched
+from mmbm.inference.predict import batched
 from mmbm.inference.runners import difference, flatten, units
 from mmbm.kinds.text.answer import Pieces
 from mmbm.kinds.text.spec import TextTarget
@@ -121,7 +121,7 @@ def test_golden_texts_are_verified_word_by_word(bundle, tmp_path):
     answers = load_file(copy / "golden/answers.safetensors")
     answers["answer"][0, 0, 0] += 1
     save_file(answers, copy / "golden/answers.safetensors")
-    tolerance = bundle.manifest["tolerance"]
+    tolerance = bundle.bundle.manifest["tolerance"]
     (copy / MANIFEST).unlink()
     seal(copy, bundle.config, tolerance)
     with pytest.raises(BundleError, match=r"'answer' moved by 1, tolerance"):
@@ -206,7 +206,7 @@ def test_drawn_texts_are_the_same_in_any_batch_and_others_with_another_seed(bund
         cells = [
             {**asked(row), "photo": (table.parent / row["photo"]).read_bytes()} for row in some
         ]
-        from mmbm.inference.predictor import decode_row, encode
+        from mmbm.inference.predict import decode_row, encode
 
         encoded = encode(bundle, [decode_row(bundle, cell, None) for cell in cells])
         return bundle.answers["answer"].read(

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 import mmbm
-from mmbm.bundle import load
+from mmbm.api import load
 from mmbm.config import load as configfile
 from mmbm.errors import BundleError, ConfigError, TrainingError
 from mmbm.inference.restore import check_start, restore

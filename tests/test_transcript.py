@@ -19,7 +19,7 @@ from mmbm.config import load as configfile
 from mmbm.errors import BundleError, ConfigError, TableError
 from mmbm.export.verify import TOLERANCES, batches, golden
 from mmbm.inference.output import write_rows
-from mmbm.inference.predictor import batched
+from mmbm.inference.predict import batched
 from mmbm.inference.runners import farthest, flatten
 
 
@@ -114,7 +114,7 @@ def test_padding_and_neighbours_change_no_answer(bundle, table, told):
 
 def test_golden_rows_of_different_lengths_are_verified(bundle, tmp_path):
     assert bundle.verify() == 4
-    _, expected = bundle.golden()
+    _, expected = bundle.bundle.golden()
     assert expected["words"].ndim == 3
     assert len({int((row.sum(-1) > 0.5).sum()) for row in expected["words"]}) > 1
     copy = shutil.copytree(bundle.path, tmp_path / "bundle")

@@ -10,7 +10,7 @@ import soundfile
 import spoken
 
 import mmbm
-from mmbm.bundle import Bundle
+from mmbm.api import Model
 from mmbm.config import load as configfile
 from mmbm.errors import ConfigError
 from mmbm.inference.long_audio import Windows
@@ -33,7 +33,7 @@ def table(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def bundle(table, tmp_path_factory) -> Bundle:
+def bundle(table, tmp_path_factory) -> Model:
     return mmbm.train(config(table, epochs=25), run=tmp_path_factory.mktemp("runs") / "long")
 
 

@@ -192,7 +192,7 @@ def milliseconds(outcomes: list[Outcome]) -> dict[str, tuple[float, float]]:
     return {k: (float(np.median(v)), float(np.quantile(v, 0.95))) for k, v in stages.items()}
 
 
-def all_three(bundle: mmbm.Bundle, folder: Path) -> dict[str, float]:
+def all_three(bundle: mmbm.Model, folder: Path) -> dict[str, float]:
     """Modalities -> share of the test rows, cut as in training, with all three targets right."""
     with (folder / "data.csv").open(encoding="utf-8") as file:
         test = [row for row in csv.DictReader(file) if row["split"] == "test"]

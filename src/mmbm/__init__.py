@@ -1,16 +1,15 @@
 """From a table of pictures, sounds, sentences and numbers to one trusted multimodal model.
 
 import mmbm
-bundle = mmbm.train("config.yaml")
-bundle.predict({"photo": "p.jpg", "remark": "…"})
+model = mmbm.train("config.yaml")
+model.predict({"photo": "p.jpg", "remark": "…"})
 mmbm.load("runs/config/bundle").predict("new.csv")
 """
 
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from mmbm.api import train
-    from mmbm.bundle import Bundle, load
+    from mmbm.api import Model, load, train
     from mmbm.client import Client
     from mmbm.errors import MmbmError
     from mmbm.search import Index, load_index
@@ -18,17 +17,17 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 __all__ = [
-    "Bundle", "Client", "Index", "MmbmError", "__version__", "load", "load_index", "serve", "train",
+    "Client", "Index", "MmbmError", "Model", "__version__", "load", "load_index", "serve", "train",
 ]  # fmt: skip
 
 _WHERE = {
     "train": "mmbm.api",
     "serve": "mmbm.serve.start",
     "Client": "mmbm.client",
-    "load": "mmbm.bundle",
+    "load": "mmbm.api",
     "load_index": "mmbm.search",
     "Index": "mmbm.search",
-    "Bundle": "mmbm.bundle",
+    "Model": "mmbm.api",
     "MmbmError": "mmbm.errors",
 }
 

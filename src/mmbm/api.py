@@ -1,4 +1,4 @@
-"""The verbs that train, in Python."""
+"""The Python interface: `train`, and `Model`, a bundle with all that it can do."""
 
 import os
 from collections.abc import Iterable, Iterator
@@ -10,10 +10,29 @@ from mmbm import files
 from mmbm.config import Config, SplitSpec
 from mmbm.config import load as configfile
 from mmbm.errors import ConfigError, MissingExtra, TrainingError
+from mmbm.inference.predictor import Predictor
 
 if TYPE_CHECKING:
-    from mmbm.bundle import Bundle
     from mmbm.integrations.weights import Imported
+
+
+class Model(Predictor):
+    """A bundle: it predicts, is measured, searched and exported."""
+
+    def index(self, table: Any, output: str | Path, **options: Any) -> Any:
+        """Embed a table's rows, to search them: see `mmbm.search.index`."""
+        from mmbm.search import index
+
+        return index(self, table, output, **options)
+
+    def export(self, to: str, output: str | Path | None = None, **options: Any) -> Any:
+        """The same model for another runtime, verified: see `mmbm.export.export`."""
+        from mmbm.export import export
+
+        return export(self, to, output, **options)
+
+
+load = Model.open
 
 
 def train(
@@ -26,7 +45,7 @@ def train(
     start: "str | Path | None" = None,
     baselines: bool = False,
     allow: Iterable[str] = (),
-) -> "Bundle":
+) -> Model:
     """Train and return the bundle. `config` is a YAML path, the same as a dict, or a Config.
 
     table: a table in memory, used instead of the file that the config names.
@@ -41,26 +60,23 @@ def train(
         import torch  # noqa: F401
     except ModuleNotFoundError as error:
         raise MissingExtra("Training", "train") from error
-    from mmbm.bundle import load
-
     parsed, name = read(config, table, overrides)
     folder = Path(run) if run else Path("runs") / name
     opened = load(start, allow=allow) if start else None
     with explained(folder):
-        return begun(parsed, folder, resume, opened, baselines, table)
+        return Model(begun(parsed, folder, resume, opened, baselines, table).bundle)
 
 
 def begun(
     parsed: Config,
     folder: Path,
     resume: bool,
-    opened: "Bundle | None",
+    opened: Predictor | None,
     baselines: bool,
     table: Any,
-) -> "Bundle":
+) -> Predictor:
     """Cross-validation, a run with baselines, or a run."""
     from mmbm import training
-    from mmbm.bundle import load
     from mmbm.console import say
     from mmbm.training import folds
     from mmbm.training.baselines import train_with_baselines

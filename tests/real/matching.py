@@ -56,7 +56,7 @@ Written by `tests/real/matching.py`.
 """
 
 
-def train(seed: int) -> mmbm.Bundle:
+def train(seed: int) -> mmbm.Model:
     """`mmbm init --contrastive …` and `mmbm train`."""
     RUNS.mkdir(parents=True, exist_ok=True)
     config, run = RUNS / "emoji.yaml", RUNS / f"seed{seed}-{int(time.time())}"
@@ -88,7 +88,7 @@ def keys(some: list[dict[str, str]], columns: tuple[str, str]) -> np.ndarray:
     )
 
 
-def frozen(bundle: mmbm.Bundle, model: MiniLM) -> dict[str, dict[str, float]]:
+def frozen(bundle: mmbm.Model, model: MiniLM) -> dict[str, dict[str, float]]:
     """Recall of the frozen encoder, by pair."""
     splits = {split: rows(split) for split in ("train", "valid", "test")}
     z = {
@@ -111,7 +111,7 @@ def frozen(bundle: mmbm.Bundle, model: MiniLM) -> dict[str, dict[str, float]]:
     return scores
 
 
-def embeddings(bundle: mmbm.Bundle, some: list[dict[str, str]]) -> np.ndarray:
+def embeddings(bundle: mmbm.Model, some: list[dict[str, str]]) -> np.ndarray:
     """Of our pictures [N, D]."""
     cells = [{"image": row["image"]} for row in some]
     answers = bundle.predict(cells, root=TABLE.parent, embeddings=True)

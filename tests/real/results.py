@@ -17,7 +17,7 @@ import whisper
 from sets import DATA, TASKS, WHISPER, Task
 
 import mmbm
-from mmbm.bundle import Bundle
+from mmbm.api import Model
 
 ROOT = Path(__file__).parents[2]
 RUNS = ROOT / "runs" / "results"
@@ -70,7 +70,7 @@ def measure(name: str, task: Task) -> dict[str, Any]:
     }
 
 
-def train(name: str, task: Task, inputs: tuple[str, ...], seed: int) -> Bundle:
+def train(name: str, task: Task, inputs: tuple[str, ...], seed: int) -> Model:
     """`mmbm init` and `mmbm train` with these inputs."""
     config, run = RUNS / f"{name}.yaml", RUNS / f"{name}-seed{seed}-{int(time.time())}"
     if any(WHISPER in setting for setting in task.settings):
@@ -95,7 +95,7 @@ def command(*arguments: str) -> None:
     subprocess.run(run, check=True, stdout=subprocess.DEVNULL)
 
 
-def correct(bundle: Bundle, task: Task) -> np.ndarray:
+def correct(bundle: Model, task: Task) -> np.ndarray:
     """Which test rows are answered right. [N] bool"""
     with (DATA / task.folder / "data.csv").open(encoding="utf-8-sig", newline="") as file:
         rows = [row for row in csv.DictReader(file) if row["split"] == "test"]

@@ -88,7 +88,7 @@ def kind(question: str) -> str:
     return next(found, "which shape")
 
 
-def by_kind(bundle: mmbm.Bundle, table: Path) -> dict[str, float]:
+def by_kind(bundle: mmbm.Model, table: Path) -> dict[str, float]:
     rows = read(table, "test")
     asked = [{name: row[name] for name in ("scene", "question")} for row in rows]
     said = bundle.predict(asked, root=table.parent)

@@ -30,7 +30,7 @@ CONFIG = {
 }
 
 
-def rates(bundle: mmbm.Bundle, table: Path) -> dict[str, float]:
+def rates(bundle: mmbm.Model, table: Path) -> dict[str, float]:
     """On the test rows of each language, its rate of errors."""
     with table.open(encoding="utf-8") as file:
         rows = [row for row in csv.DictReader(file) if row["split"] == "test"]

@@ -102,13 +102,13 @@ def test_a_click_on_an_example_fills_the_form_and_is_answered(
         lambda: run("return document.querySelector('#examples-tiny audio').duration > 0"),
     )
     row.find_element("css selector", "img").click()
-    expected = bundle.predict(bundle.golden()[0], probabilities=True)[1]
+    expected = bundle.predict(bundle.bundle.golden()[0], probabilities=True)[1]
     label = lambda: css("[data-testid=label-output-value]")  # noqa: E731
     found(browser, lambda: label() and label()[0].text == expected["label"])
     shown = "return [...document.querySelectorAll('[data-testid=image] img, .image-frame img')]"
     found(browser, lambda: run(f"{shown}.some(one => one.naturalWidth > 0)"))
     texts = run("return [...document.querySelectorAll('textarea')].map(one => one.value)")
-    assert bundle.golden()[0][1]["remark"] in texts
+    assert bundle.bundle.golden()[0][1]["remark"] in texts
     css("#ask-tiny")[0].click()  # and once more by the button
     found(browser, lambda: label() and label()[0].text == expected["label"])
     browser.save_screenshot(str(tmp_path / f"examples-{width}.png"))

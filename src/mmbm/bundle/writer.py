@@ -36,11 +36,13 @@ def save(
     reference: dict[str, Any],
     tolerance: dict[str, float],
     card: Callable[[dict[str, Any]], str],
+    check: Callable[[Path], Any],
 ) -> None:
     """Write a bundle beside its place, answer its golden rows as its server will, then move it
     there: it is whole and verified, or absent.
 
-    `fill(folder)` writes weights and graphs and returns the metrics; `card(metrics)` is the card.
+    `fill(folder)` writes weights and graphs and returns the metrics; `card(metrics)` is the card;
+    `check(folder)` raises BundleError if the golden rows are answered otherwise.
     """
     portable = config.model_copy(
         update={
@@ -49,8 +51,6 @@ def save(
             )
         }
     )
-    from mmbm.bundle import load
-
     with files.written_folder(path) as part:
         (part / "golden").mkdir()
         _text(part / "config.yaml", configfile.dump(_without_files(portable)))
@@ -62,7 +62,7 @@ def save(
         _text(part / "metrics.json", json.dumps(metrics, indent=1, ensure_ascii=False))
         _text(part / "README.md", card(metrics))
         seal(part, config, tolerance)
-        load(part, verify=True)
+        check(part)
 
 
 def seal(folder: Path, config: Config, tolerance: dict[str, float], **more: Any) -> None:

@@ -43,7 +43,7 @@ def evaluate(
     json_: Json = False,
 ) -> None:
     """Metrics with intervals, and the main metric for every subset of modalities."""
-    from mmbm.bundle import load
+    from mmbm.inference.predictor import load
 
     if compare and (table is None or base_url is None):
         raise typer.BadParameter("--compare needs a TABLE and --base-url.")
@@ -80,9 +80,9 @@ def predict(
     runner: Runner = None,
 ) -> None:
     """Answers: one row out for each row in, in order."""
-    from mmbm.bundle import load
     from mmbm.inference.output import Counted, label_separators, parse_cells, write_rows
-    from mmbm.inference.predictor import predict as answer
+    from mmbm.inference.predict import predict as answer
+    from mmbm.inference.predictor import load
 
     if (table is None) == (cell is None):
         raise typer.BadParameter("Give a table or cells (--cell photo=p.jpg), one of the two.")
@@ -117,7 +117,7 @@ def index(
     approximate: Annotated[bool, typer.Option(help="A graph, for very many rows.")] = False,
 ) -> None:
     """Embed a table's rows, to search them: mmbm search INDEX."""
-    from mmbm.bundle import load
+    from mmbm.inference.predictor import load
     from mmbm.search import index as build
 
     made = build(load(bundle, verify=True), table, output, target=target, root=root,

@@ -99,7 +99,7 @@ def export(
     json_: Json = False,
 ) -> None:
     """The model for another runtime, checked against the bundle, or nothing if answers move."""
-    from mmbm.bundle import load
+    from mmbm.api import load
 
     made = load(bundle, allow=allow or ()).export(
         to, output, precision=precision, tolerance=tolerance, table=table,
@@ -116,9 +116,9 @@ def package(
     wheel: Annotated[Path | None, typer.Option(help="A wheel of mmbm to install.")] = None,
 ) -> None:
     """A folder to build a container of: Dockerfile, compose file, Kubernetes manifests."""
-    from mmbm.bundle import load
     from mmbm.console import say
     from mmbm.export.package import package as write
+    from mmbm.inference.predictor import load
 
     write(load(bundle, verify=True), output, name, wheel)
     say(f"Wrote {output}. Next: docker compose -f {output / 'compose.yaml'} up --build")

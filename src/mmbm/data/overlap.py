@@ -5,19 +5,13 @@ of one table agree, and a bundle keeps none of the cells themselves.
 """
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
-from safetensors.numpy import load_file
 
 from mmbm.config import Config
 from mmbm.data.store import ColumnStore
 
-if TYPE_CHECKING:
-    from mmbm.bundle import Bundle
-
-FILE = "rows.safetensors"
-"""Of a bundle: for each split the digests of its rows, sorted uint64."""
 SPLITS = ("train", "valid", "test")
 
 _ODD = np.uint64(0x9E3779B97F4A7C15)  # 2^64 / golden ratio: splitmix64 (Steele et al. 2014)
@@ -47,19 +41,6 @@ def trained_rows(config: Config, splits: Mapping[str, Any]) -> dict[str, np.ndar
     stores = splits["train"].stores
     digests = row_digests(stores, config.columns)
     return {split: np.sort(digests[rows.rows]) for split, rows in splits.items()}
-
-
-def known_rows(bundle: "Bundle") -> dict[str, np.ndarray] | None:
-    """The rows that a bundle was made from; None if it was written before these were kept."""
-    from mmbm.bundle import foreign
-
-    if FILE not in bundle.files:
-        return None
-    with foreign(bundle.path):
-        known = load_file(bundle.files.path(FILE))
-        if any(rows.ndim != 1 or rows.dtype != np.uint64 for rows in known.values()):
-            raise ValueError(f"{FILE} holds no digests")
-    return known
 
 
 def members(digests: np.ndarray, known: np.ndarray) -> np.ndarray:

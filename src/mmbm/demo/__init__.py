@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import mmbm
-from mmbm.bundle import Bundle
 from mmbm.console import say
 from mmbm.demo.dataset import WORDS, Row, make
 from mmbm.demo.speech import language_of
@@ -23,7 +22,7 @@ TARGET = "answer"
 class Outcome(NamedTuple):
     folder: Path
     rows: list[Row]
-    bundle: Bundle
+    bundle: mmbm.Model
     report: dict[str, Any]  # of the test split, as `evaluate` gives it
     seconds: float  # for all of it: data, training, evaluation, export
 

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from mmbm import files
-from mmbm.bundle import Bundle, load
 from mmbm.bundle.manifest import MANIFEST
 from mmbm.bundle.writer import seal
 from mmbm.errors import BundleError, MmbmError
 from mmbm.export.verify import TOLERANCES, ParityReport, answers, check
+from mmbm.inference.predictor import Predictor, load
 from mmbm.inference.runners import units
 from mmbm.registry import EXPORTS, find
 
@@ -38,7 +38,7 @@ class Exported(NamedTuple):
 
 
 def export(
-    bundle: Bundle,
+    bundle: Predictor,
     to: str,
     output: str | Path | None = None,
     *,
@@ -95,7 +95,7 @@ def export(
     return Exported(output, report)
 
 
-def check_asked(bundle: Bundle, to: str, precision: str) -> None:
+def check_asked(bundle: Predictor, to: str, precision: str) -> None:
     if to not in EXPORTS:
         raise MmbmError(f"There is no format {to!r}; formats: {', '.join(EXPORTS)}.")
     if precision not in PRECISIONS[to]:
@@ -106,12 +106,12 @@ def check_asked(bundle: Bundle, to: str, precision: str) -> None:
             f"{bundle.path}: {name!r} is written token by token with a cache that grows, and "
             "LiteRT's graphs have fixed sizes. Serve the bundle as it is, or export --to openvino."
         )
-    if "runner" in bundle.manifest:
+    if "runner" in bundle.bundle.manifest:
         raise BundleError(f"{bundle.path} was itself exported: export the bundle it was made from.")
 
 
 def write_bundle(
-    bundle: Bundle,
+    bundle: Predictor,
     to: str,
     output: Path,
     precision: str,
@@ -125,7 +125,7 @@ def write_bundle(
     if output.resolve() == bundle.path.resolve():
         raise MmbmError(f"{output} is the bundle itself: choose another folder.")
     with files.written_folder(output) as part:
-        bundle.files.copy(part, lambda name: name.startswith(("graphs/", "weights.")))
+        bundle.bundle.files.copy(part, lambda name: name.startswith(("graphs/", "weights.")))
         (part / "graphs").mkdir()
         find(EXPORTS[to])(bundle, part / "graphs", precision)
         measured = units(bundle.config, bundle.columns)
@@ -141,7 +141,7 @@ def write_bundle(
     return report
 
 
-def compare(bundle: Bundle, made: Bundle, table: Any, split: str | None) -> Report:
+def compare(bundle: Predictor, made: Predictor, table: Any, split: str | None) -> Report:
     """Metrics on a table before and after, if one is given."""
     if table is None:
         return {}
@@ -154,7 +154,7 @@ def compare(bundle: Bundle, made: Bundle, table: Any, split: str | None) -> Repo
     return {"table": {"rows": after["rows"], "split": split, "targets": changes, "after": after}}
 
 
-def describe(folder: Path, bundle: Bundle, report: Report) -> None:
+def describe(folder: Path, bundle: Predictor, report: Report) -> None:
     """Metrics and card say what was measured on what. In a lower precision the metrics of the
     bundle it was made from are another model's: `evaluate` doesn't show them as this one's."""
     metrics = dict(bundle.metrics)

@@ -15,8 +15,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from mmbm.bundle import Bundle
 from mmbm.errors import BundleError, MissingExtra
+from mmbm.inference.predictor import Predictor
 from mmbm.inference.restore import restore
 from mmbm.inference.runners.litert import FACTS, Facts, signature
 from mmbm.kinds.number.frontend import FARTHEST, NumberFrontend
@@ -35,13 +35,13 @@ STEPS = 128
 is a recurrence there are fewer sizes: the converter takes seconds for a hundred steps."""
 
 
-def convert(bundle: Bundle, folder: Path, precision: str) -> None:
+def convert(bundle: Predictor, folder: Path, precision: str) -> None:
     """One file for each graph, and what the runner must know of them."""
     try:
         import litert_torch  # type: ignore[import-not-found]
     except ModuleNotFoundError as error:
         raise MissingExtra("Export to litert", "litert") from error
-    model = restore(bundle)
+    model = restore(bundle.bundle)
     check_texts(bundle, model)
     recurrent = any(isinstance(module, Recurrence) for module in model.modules())
     batches, parts = (BATCHES[:1], PARTS[1:]) if recurrent else (BATCHES, PARTS)
@@ -75,7 +75,7 @@ def convert(bundle: Bundle, folder: Path, precision: str) -> None:
     (folder / FACTS).write_text(json.dumps(facts), encoding="utf-8")
 
 
-def lengths(bundle: Bundle, parts: tuple[int, ...]) -> list[dict[str, int]]:
+def lengths(bundle: Predictor, parts: tuple[int, ...]) -> list[dict[str, int]]:
     """The sizes of sounds and texts that there are graphs for, smallest first."""
     most = {
         name: spec.longest
@@ -85,7 +85,7 @@ def lengths(bundle: Bundle, parts: tuple[int, ...]) -> list[dict[str, int]]:
     return [{n: math.ceil(m / part) for n, m in most.items()} for part in (parts if most else (1,))]
 
 
-def example(bundle: Bundle, size: dict[str, int], batch: int) -> dict[str, Tensor]:
+def example(bundle: Predictor, size: dict[str, int], batch: int) -> dict[str, Tensor]:
     """A batch of absent cells, of the right types and shapes, to trace with."""
     args: dict[str, Tensor] = {}
     for name in (column for columns in bundle.config.modalities().values() for column in columns):
@@ -98,7 +98,7 @@ def example(bundle: Bundle, size: dict[str, int], batch: int) -> dict[str, Tenso
     return args
 
 
-def check_texts(bundle: Bundle, model: Any) -> None:
+def check_texts(bundle: Predictor, model: Any) -> None:
     """Raises BundleError where classical members read a text."""
     for name, part in model.representations.items():
         if isinstance(part, TextRepresentation):
@@ -109,7 +109,7 @@ def check_texts(bundle: Bundle, model: Any) -> None:
             )
 
 
-def check_steps(bundle: Bundle, model: Any, encode: nn.Module, args: dict[str, Tensor]) -> None:
+def check_steps(bundle: Predictor, model: Any, encode: nn.Module, args: dict[str, Tensor]) -> None:
     """Raises BundleError if a recurrence is too long to be unrolled."""
     parts = encode(*args.values())
     for i, name in enumerate(model.modalities if model.network else ()):

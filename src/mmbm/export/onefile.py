@@ -8,13 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from mmbm.bundle import Bundle
 from mmbm.export.precision import lower, onnx, read
 from mmbm.export.verify import ParityReport, check
+from mmbm.inference.predictor import Predictor
 from mmbm.inference.runners import GRAPHS, Named
 
 
-def write(bundle: Bundle, file: Path, precision: str, bound: float, external: bool) -> ParityReport:
+def write(
+    bundle: Predictor, file: Path, precision: str, bound: float, external: bool
+) -> ParityReport:
     """Write the graph beside its place, check it, and move it there; see `mmbm.export.export`."""
     model = merged(bundle, precision)
     document(model, bundle)
@@ -32,7 +34,7 @@ def write(bundle: Bundle, file: Path, precision: str, bound: float, external: bo
     return moved
 
 
-def merged(bundle: Bundle, precision: str) -> Any:
+def merged(bundle: Predictor, precision: str) -> Any:
     """`encode` and then `answer`; inputs and outputs keep their names."""
     encode, answer = (
         lower(read(bundle.path / "graphs" / f"{graph}.onnx"), precision) for graph in GRAPHS
@@ -58,7 +60,7 @@ def merged(bundle: Bundle, precision: str) -> Any:
     return model
 
 
-def document(model: Any, bundle: Bundle) -> None:
+def document(model: Any, bundle: Predictor) -> None:
     """Say in the file what goes in and what comes out."""
     inputs, outputs = meanings(bundle)
     for value in model.graph.input:
@@ -78,7 +80,7 @@ def document(model: Any, bundle: Bundle) -> None:
     model.doc_string = f"{', '.join(inputs)} -> {', '.join(outputs)}; see mmbm.inputs, mmbm.outputs"
 
 
-def meanings(bundle: Bundle) -> tuple[dict[str, Any], dict[str, Any]]:
+def meanings(bundle: Predictor) -> tuple[dict[str, Any], dict[str, Any]]:
     config, columns = bundle.config, bundle.columns
     inputs = {
         name: {

@@ -2,13 +2,13 @@
 
 from pathlib import Path
 
-from mmbm.bundle import Bundle
 from mmbm.errors import MissingExtra
+from mmbm.inference.predictor import Predictor
 from mmbm.inference.runners import graphs
 from mmbm.inference.runners.openvino import SINK
 
 
-def convert(bundle: Bundle, folder: Path, precision: str) -> None:
+def convert(bundle: Predictor, folder: Path, precision: str) -> None:
     """`float16` halves the weights on disk; they are computed with in float32."""
     try:
         import openvino

@@ -8,15 +8,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from mmbm.bundle import Bundle
 from mmbm.errors import BundleError, MissingExtra
+from mmbm.inference.predictor import Predictor
 from mmbm.inference.runners import graphs
 
 SCOPES = "pkg.torch.onnx.name_scopes"
 """Metadata that torch's exporter leaves at a node: the modules it comes from."""
 
 
-def convert(bundle: Bundle, folder: Path, precision: str) -> None:
+def convert(bundle: Predictor, folder: Path, precision: str) -> None:
     for graph in graphs(bundle.config):
         name = f"{graph}.onnx"
         external = (bundle.path / "graphs" / f"{name}.data").exists()  # more than a protobuf holds

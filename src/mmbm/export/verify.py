@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from mmbm.bundle import Bundle
 from mmbm.errors import BundleError
-from mmbm.inference.predictor import Decoded, batched, decode_row
+from mmbm.inference.predict import Decoded, batched, decode_row
+from mmbm.inference.predictor import Predictor
 from mmbm.inference.runners import Named, Runner, difference, flatten, units
 
 TOLERANCES = {"float32": 1e-4, "float16": 0.01, "int8": 0.05}
@@ -47,7 +47,7 @@ class ParityReport:
         return said
 
 
-def check(bundle: Bundle, exported: Callable[[Named], Named], bound: float) -> ParityReport:
+def check(bundle: Predictor, exported: Callable[[Named], Named], bound: float) -> ParityReport:
     """Answer the same batches by the bundle and by what was exported. Raises BundleError if an
     answer moves farther than `bound`, or if there are no golden rows to run."""
     rows, unit = golden(bundle), units(bundle.config, bundle.columns)
@@ -80,8 +80,8 @@ def answers(runner: Runner, arrays: Named) -> Named:
     return runner.run("answer", runner.run("encode", arrays))
 
 
-def golden(bundle: Bundle) -> list[Decoded]:
-    rows, _ = bundle.golden()
+def golden(bundle: Predictor) -> list[Decoded]:
+    rows, _ = bundle.bundle.golden()
     decoded = [decode_row(bundle, row, None) for row in rows]
     for row in decoded:
         if row.error:
@@ -94,7 +94,7 @@ def golden(bundle: Bundle) -> list[Decoded]:
     return decoded
 
 
-def batches(bundle: Bundle, rows: list[Decoded]) -> Iterator[tuple[str, list[Decoded]]]:
+def batches(bundle: Predictor, rows: list[Decoded]) -> Iterator[tuple[str, list[Decoded]]]:
     """The golden rows alone and together, short and long, whole and with parts absent."""
     for row in rows:
         yield "for one row", [row]

@@ -8,9 +8,9 @@ from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
-from mmbm.bundle import Bundle
 from mmbm.errors import MmbmError
 from mmbm.files import written
+from mmbm.inference.predictor import Predictor
 from mmbm.kinds.answer import NOT_SURE
 from mmbm.kinds.category.column import text
 from mmbm.kinds.labels.answer import LabelsAnswer
@@ -114,7 +114,7 @@ def write_rows(
     return failed
 
 
-def label_separators(bundle: Bundle) -> dict[str, str | None]:
+def label_separators(bundle: Predictor) -> dict[str, str | None]:
     """Of each target of labels, the text between them in a csv; None: a JSON list."""
     answers = bundle.answers.items()
     return {name: answer.joined_by for name, answer in answers if isinstance(answer, LabelsAnswer)}
@@ -253,7 +253,7 @@ def print_pairs(console: Any, scores: Row) -> None:
         )
 
 
-def print_metrics(report: Row, bundle: Bundle) -> None:
+def print_metrics(report: Row, bundle: Predictor) -> None:
     from rich.console import Console
     from rich.table import Table
 

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 from torch import Tensor, nn
 
-from mmbm.bundle import Bundle
 from mmbm.errors import BundleError, MmbmError
-from mmbm.inference.predictor import batched, decode_row
+from mmbm.inference.predict import batched, decode_row
+from mmbm.inference.predictor import Predictor
 from mmbm.inference.restore import restore
 from mmbm.inference.runners import flatten
 from mmbm.inference.runners.torch import fields
@@ -48,9 +48,9 @@ class Layer(keras.layers.Layer):
     `mmbm.load` wasn't told to allow.
     """
 
-    def __init__(self, bundle: Bundle, trainable: bool = False, **options: Any):
+    def __init__(self, bundle: Predictor, trainable: bool = False, **options: Any):
         super().__init__(trainable=trainable, **options)
-        net = restore(bundle)
+        net = restore(bundle.bundle)
         if not isinstance(net, Model) or net.fusion is None:
             raise BundleError(f"{bundle.path} has no one fused vector of a row.")
         for weight in net.parameters():
@@ -66,7 +66,7 @@ class Layer(keras.layers.Layer):
 
 
 def arrays(
-    bundle: Bundle, rows: list[dict[str, Cell]], root: str | Path | None = None
+    bundle: Predictor, rows: list[dict[str, Cell]], root: str | Path | None = None
 ) -> dict[str, np.ndarray]:
     """Rows as a Layer reads them: of every input its values, which rows have it, and how long they
     are. Raises MmbmError at a cell that can't be read."""

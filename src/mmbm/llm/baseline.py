@@ -4,12 +4,12 @@ from typing import Any
 
 import numpy as np
 
-from mmbm.bundle import Bundle
 from mmbm.data.batches import Split
 from mmbm.errors import MmbmError
 from mmbm.inference.compare import difference
 from mmbm.inference.evaluate import collect, truths
-from mmbm.inference.predictor import measured
+from mmbm.inference.predict import measured
+from mmbm.inference.predictor import Predictor
 from mmbm.kinds.answer import intervals
 from mmbm.llm.endpoint import ChatClient, read_reply
 from mmbm.llm.question import Question, asked, prompt
@@ -19,7 +19,7 @@ PROBABLE = {"auroc", "log_loss", "calibration_error"}
 
 
 def compare(
-    bundle: Bundle,
+    bundle: Predictor,
     table: Any,
     split: str | None,
     endpoint: ChatClient,
@@ -71,7 +71,7 @@ def compare(
     return report
 
 
-def asked_of(bundle: Bundle, target: str | None, ask: str | None) -> tuple[str, Question]:
+def asked_of(bundle: Predictor, target: str | None, ask: str | None) -> tuple[str, Question]:
     kinds = asked()
     targets = {n: spec.kind for n, spec in bundle.config.targets.items() if spec.kind in kinds}
     name = target or next(iter(targets), None)

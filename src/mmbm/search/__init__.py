@@ -20,12 +20,12 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from mmbm.bundle import Bundle, load
 from mmbm.config import Config
 from mmbm.console import say
 from mmbm.data.reading import Reading, open_as_trained
 from mmbm.errors import BundleError, MissingExtra, MmbmError, TableError
-from mmbm.inference.predictor import decode_row, encode
+from mmbm.inference.predict import decode_row, encode
+from mmbm.inference.predictor import Predictor, load
 from mmbm.kinds.column import Cell
 from mmbm.search import seal
 from mmbm.search.where import to_sql
@@ -58,7 +58,7 @@ class Found(NamedTuple):
 
 
 def index(
-    bundle: Bundle,
+    bundle: Predictor,
     table: Any,
     output: str | Path,
     *,
@@ -116,7 +116,7 @@ def index(
     return made
 
 
-def match_of(bundle: Bundle, target: str | None) -> str:
+def match_of(bundle: Predictor, target: str | None) -> str:
     contrastive = list(bundle.config.contrastive)
     if not contrastive:
         raise BundleError(
@@ -136,7 +136,7 @@ def match_of(bundle: Bundle, target: str | None) -> str:
 class Index:
     """An opened index and the bundle that made it."""
 
-    def __init__(self, path: str | Path, lance: Any, about: About, bundle: Bundle):
+    def __init__(self, path: str | Path, lance: Any, about: About, bundle: Predictor):
         self.path, self.lance, self.about, self.bundle = path, lance, about, bundle
 
     def __repr__(self) -> str:
@@ -279,7 +279,7 @@ class Index:
         return hits / max(total, 1)
 
 
-def load_index(path: str | Path, bundle: Bundle | str | Path | None = None) -> Index:
+def load_index(path: str | Path, bundle: Predictor | str | Path | None = None) -> Index:
     """Open an index with the bundle that made it: the one given, or where it was then.
 
     Raises BundleError if the bundle isn't that one, MmbmError if there is no index.
@@ -298,7 +298,7 @@ def load_index(path: str | Path, bundle: Bundle | str | Path | None = None) -> I
                 "where it is: --bundle PATH, in Python load_index(…, bundle=PATH)."
             )
         bundle = about.path
-    opened = bundle if isinstance(bundle, Bundle) else load(bundle)
+    opened = bundle if isinstance(bundle, Predictor) else load(bundle)
     if opened.version != about.bundle:
         raise BundleError(
             f"{path} was made with version {about.bundle} of a bundle; {opened.path} is version "

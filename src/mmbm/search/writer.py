@@ -12,14 +12,14 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from mmbm.bundle import Bundle
 from mmbm.console import say
 from mmbm.data.prepare import resolved
 from mmbm.data.store import parallel
 from mmbm.data.table import Table
 from mmbm.errors import BadCell, TableError
 from mmbm.files import written
-from mmbm.inference.predictor import CHUNK, Decoded, decode_row, encode
+from mmbm.inference.predict import CHUNK, Decoded, decode_row, encode
+from mmbm.inference.predictor import Predictor
 from mmbm.kinds.column import Cell
 from mmbm.kinds.number.column import parse
 
@@ -96,7 +96,7 @@ def numbers(cells: Iterable[Cell]) -> pa.DataType:
 class Writer:
     """A table's rows as record batches, embedded chunk by chunk; `bad` lists those left out."""
 
-    def __init__(self, bundle: Bundle, table: Table, about: About, shown: dict[str, pa.Field]):
+    def __init__(self, bundle: Predictor, table: Table, about: About, shown: dict[str, pa.Field]):
         self.bundle, self.table, self.about, self.shown = bundle, table, about, shown
         self.bad: list[tuple[int, str, str, str]] = []  # row, column, path, reason
         inputs = bundle.config.inputs

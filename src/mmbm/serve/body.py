@@ -11,9 +11,9 @@ from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect, Request
 
-from mmbm.bundle import Bundle
 from mmbm.errors import TableError
-from mmbm.inference.predictor import known_inputs
+from mmbm.inference.predict import known_inputs
+from mmbm.inference.predictor import Predictor
 from mmbm.kinds.column import Cell
 from mmbm.serve.limits import Limits, RequestError
 from mmbm.serve.parquet import parquet_rows
@@ -26,7 +26,7 @@ MOST_VALUES = 1_000_000
 """Values of a body's JSON, counted by its commas, colons and brackets before it is parsed."""
 
 
-async def read_rows(request: Request, bundle: Bundle, limits: Limits) -> tuple[list[Row], bool]:
+async def read_rows(request: Request, bundle: Predictor, limits: Limits) -> tuple[list[Row], bool]:
     """The rows of a JSON or multipart body, and whether it was one row rather than a list."""
     if media_type(request) == "multipart/form-data":
         return [check(await form_row(request, limits), bundle)], True
@@ -80,7 +80,7 @@ def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return made
 
 
-def check(row: Any, bundle: Bundle, number: int | None = None) -> Row:
+def check(row: Any, bundle: Predictor, number: int | None = None) -> Row:
     """A row names only columns that the bundle knows. Raises a RequestError."""
     if not isinstance(row, dict):
         raise RequestError(
@@ -226,7 +226,7 @@ class Spool:
 
 
 async def jsonl_rows(
-    spool: Spool, bundle: Bundle, limits: Limits
+    spool: Spool, bundle: Predictor, limits: Limits
 ) -> AsyncIterator[Row | RequestError]:
     """The rows of a JSONL body; a line that is no row comes as the RequestError that says why."""
     number = 0
@@ -242,7 +242,7 @@ async def jsonl_rows(
 
 
 async def table_rows(
-    spool: Spool, bundle: Bundle, limits: Limits
+    spool: Spool, bundle: Predictor, limits: Limits
 ) -> AsyncIterator[Row | RequestError]:
     """The rows of a Parquet body. Columns that the bundle doesn't know are not read."""
     async for row in parquet_rows(await spool.whole(), list(bundle.config.inputs), limits):

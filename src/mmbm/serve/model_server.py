@@ -12,12 +12,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from mmbm.bundle import Bundle, load
 from mmbm.console import say
 from mmbm.data.unseen import cell_sentence
 from mmbm.errors import MmbmError
-from mmbm.inference.drift import Drift
-from mmbm.inference.predictor import Decoded, answer_rows, batched, decode_row, pieces
+from mmbm.inference.predict import Decoded, answer_rows, batched, decode_row, pieces
+from mmbm.inference.predictor import Predictor, load
 from mmbm.inference.runners import Named, flatten
 from mmbm.kinds import column as kinds
 from mmbm.kinds.column import Arrays, Cell
@@ -83,7 +82,7 @@ class ModelServer:
     def __init__(
         self,
         name: str,
-        bundle: Bundle,
+        bundle: Predictor,
         limits: Limits,
         metrics: Metrics,
         pool: Executor,
@@ -94,7 +93,7 @@ class ModelServer:
         self.since = int(time.time())
         self.writing = 0  # texts that are streamed while they are written
         self.answers = bundle.answers
-        self.drift = Drift(bundle.reference)
+        self.drift = bundle.drift
         self.thread = ThreadPoolExecutor(1, thread_name_prefix=f"run-{name}")
         self.batcher = Batcher(self._run, self.thread, limits.batch, limits.queue)
         self.small = Batcher(self._decode_all, pool, limits.batch, limits.queue)
@@ -325,7 +324,7 @@ async def together(work: Iterable[Coroutine[Any, Any, Any]]) -> list[Any]:
 
 def open_bundle(
     path: Path, limits: Limits, threads: int | None, runner: str | None = None
-) -> Bundle:
+) -> Predictor:
     """Loaded, its golden rows answered as in training, and the server's limits on its cells.
 
     Raises BundleError if an answer moved: then it isn't served.

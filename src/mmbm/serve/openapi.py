@@ -313,7 +313,7 @@ def refusals(*statuses: int) -> dict[str, Any]:
 
 def example_row(replica: ModelServer) -> dict[str, Any]:
     """A golden row as JSON, made cells in place of large ones."""
-    rows, _ = replica.bundle.golden()
+    rows, _ = replica.bundle.bundle.golden()
     golden = rows[0] if rows else {}
     row = {}
     for name in replica.bundle.config.inputs:

@@ -25,7 +25,7 @@ import soxr
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from mmbm.inference.long_audio import Cut, Windows
-from mmbm.inference.predictor import Decoded, as_columns
+from mmbm.inference.predict import Decoded, as_columns
 from mmbm.kinds.audio.column import RATES
 from mmbm.kinds.transcript.answer import TranscriptAnswer
 from mmbm.serve import body

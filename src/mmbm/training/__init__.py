@@ -6,12 +6,12 @@ from typing import Any
 
 import torch
 
-from mmbm.bundle import Bundle
 from mmbm.config import Config
 from mmbm.console import say, stage
 from mmbm.data.few import few_rows
 from mmbm.data.prepare import Data, prepare
 from mmbm.inference.evaluate import Report, collect
+from mmbm.inference.predictor import Predictor
 from mmbm.inference.restore import check_start
 from mmbm.inference.runners.torch import TorchRunner
 from mmbm.nn.model import Model
@@ -45,13 +45,13 @@ from mmbm.training.trainer import choose_weights, learn
 def train(
     config: Config,
     run: Run,
-    start: Bundle | None = None,
+    start: Predictor | None = None,
     table: Any = None,
     baselines: Report | None = None,
-) -> Bundle:
+) -> Predictor:
     """Prepare, train, choose weights and mix, and write the run's bundle."""
     if start:
-        check_start(config, start)
+        check_start(config, start.bundle)
     states = {name: column.state for name, column in start.columns.items()} if start else None
     budget = Budget(config.train.minutes)
     few = at_most(config) if may_cross(config, start) else 0
@@ -83,7 +83,7 @@ def train(
 
 
 def finished(
-    config: Config, data: Data, run: Run, start: Bundle | None = None, end: float = math.inf
+    config: Config, data: Data, run: Run, start: Predictor | None = None, end: float = math.inf
 ) -> Finished:
     """A network with the weights that are kept, classical members compared with it, and their mix.
     end: when all that must be done, on the monotonic clock."""

@@ -3,18 +3,18 @@
 from pathlib import Path
 from typing import Any
 
-from mmbm.bundle import Bundle, load
 from mmbm.config import Config
 from mmbm.console import say
 from mmbm.data.store import safe
 from mmbm.inference.evaluate import Report
+from mmbm.inference.predictor import Predictor, load
 from mmbm.training import train
 from mmbm.training.run_folder import Run, finished
 
 
 def train_with_baselines(
-    config: Config, folder: Path, resume: bool, start: Bundle | None, table: Any
-) -> Bundle:
+    config: Config, folder: Path, resume: bool, start: Predictor | None, table: Any
+) -> Predictor:
     """The model, and each modality trained alone with the same budget, to compare."""
     baselines: Report = {"valid": {}, "test": {}}
     for name, columns in config.modalities().items():
@@ -35,7 +35,7 @@ def train_with_baselines(
         return train(config, run, start, table, baselines)
 
 
-def trained(config: Config, folder: Path, resume: bool, table: Any) -> Bundle:
+def trained(config: Config, folder: Path, resume: bool, table: Any) -> Predictor:
     """A run's bundle; of one that is resumed and finished, the one it has."""
     if resume and (done := finished(folder, config)):
         return load(done / "bundle")

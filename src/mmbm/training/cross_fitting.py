@@ -11,13 +11,13 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from mmbm.bundle import Bundle
 from mmbm.config import Config, MemberName, SplitSpec
 from mmbm.console import say, stage
 from mmbm.data.batches import Split
 from mmbm.data.prepare import Data
 from mmbm.inference.compare import better_than_prior
 from mmbm.inference.evaluate import Report, build_answers, collect, compared
+from mmbm.inference.predictor import Predictor
 from mmbm.kinds.answer import intervals
 from mmbm.nn.answer_ensemble import FUSED_WEIGHT, PRIOR_WEIGHT, AnswerEnsemble, network_names
 from mmbm.nn.model import Model
@@ -45,7 +45,7 @@ DOUBTFUL = 10
 """Rows that are named at most."""
 
 
-def resolved(config: Config, data: Data, start: Bundle | None) -> Config:
+def resolved(config: Config, data: Data, start: Predictor | None) -> Config:
     """The config with what depends on the table and on other settings written out: `members: auto`,
     and the decision of the class for a monitored metric of uneven classes."""
     name, _, metric = (config.train.monitor or "").rpartition(".")
@@ -77,7 +77,7 @@ def ample(config: Config) -> bool:
     return not chosen and (config.train.minutes or 0) >= AMPLE
 
 
-def may_cross(config: Config, start: Bundle | None) -> bool:
+def may_cross(config: Config, start: Predictor | None) -> bool:
     """Whether members are compared by folds where rows are few: every target is mixed, and the
     run is plain training."""
     split = config.data.split

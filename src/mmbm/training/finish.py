@@ -1,21 +1,22 @@
 """A trained model -> a verified bundle."""
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from safetensors.numpy import save_file as save_rows
 from safetensors.torch import save_file
 
-from mmbm.bundle import Bundle, load
+from mmbm.bundle import ROWS
 from mmbm.bundle.writer import save
 from mmbm.config import Config
 from mmbm.console import say, stage
-from mmbm.data.overlap import FILE as ROWS
 from mmbm.data.overlap import trained_rows
 from mmbm.data.prepare import Data
 from mmbm.inference.drift import reference
 from mmbm.inference.evaluate import Report, evaluate
 from mmbm.inference.generation import wrap_runner
+from mmbm.inference.predictor import Predictor, load
 from mmbm.inference.runners import units
 from mmbm.inference.runners.onnx import OnnxRunner
 from mmbm.inference.runners.torch import TorchRunner
@@ -37,7 +38,7 @@ def write(
     baselines: Report,
     compared: Report | None = None,
     quick: Data | None = None,
-) -> Bundle:
+) -> Predictor:
     """Weights, graphs checked against the model, golden rows and metrics: the run's bundle. `quick`
     is what it learned from, see `learn`."""
     measured = units(config, data.columns)
@@ -61,7 +62,7 @@ def write(
     say("Writing the bundle: graphs, metrics, golden rows.")
     save(
         run.bundle, config, data.columns, fill, (golden.cells, answers), drift, tolerance,
-        lambda metrics: card(config, data.columns, metrics),
+        lambda metrics: card(config, data.columns, metrics), partial(load, verify=True),
     )  # fmt: skip
     return load(run.bundle)
 

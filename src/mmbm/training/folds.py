@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from mmbm.bundle import Bundle
 from mmbm.config import Config, SplitSpec
 from mmbm.console import say
 from mmbm.data.prepare import Data, assemble, decode, fit, open_config_table
 from mmbm.data.split import fold_rows
 from mmbm.inference.evaluate import Report, build_answers
+from mmbm.inference.predictor import Predictor
 from mmbm.nn.ensemble import Ensemble
 from mmbm.training import finished
 from mmbm.training.cross_fitting import network_only
@@ -24,7 +24,7 @@ from mmbm.training.run_folder import Run
 from mmbm.training.trainer import learn, load_average, valid_scores
 
 
-def cross_validate(config: Config, run: Run, table: Any = None) -> Bundle:
+def cross_validate(config: Config, run: Run, table: Any = None) -> Predictor:
     """Train every fold in `run.folder/fold-N`, then as `split.then` says."""
     spec = config.data.split
     assert isinstance(spec, SplitSpec)

@@ -6,13 +6,13 @@ import time
 
 import torch
 
-from mmbm.bundle import Bundle
 from mmbm.config import Config
 from mmbm.console import say, stage
 from mmbm.data.prepare import Data
 from mmbm.errors import Interrupted
 from mmbm.inference.evaluate import Report, evaluate
 from mmbm.inference.generation import wrap_runner
+from mmbm.inference.predictor import Predictor
 from mmbm.inference.restore import start_from
 from mmbm.inference.runners.torch import TorchRunner
 from mmbm.nn.model import Model
@@ -29,7 +29,7 @@ def learn(
     config: Config,
     data: Data,
     run: Run,
-    start: Bundle | None = None,
+    start: Predictor | None = None,
     score: bool = True,
     end: float = math.inf,
     least: float = 0.0,
@@ -45,7 +45,7 @@ def learn(
     torch.manual_seed(config.train.seed)
     model = Model(config, data.columns)
     if start:
-        start_from(model, start, data.columns)
+        start_from(model, start.bundle, data.columns)
     model.inject_lora()
     run.use(data)
     data = precomputed(config, model, data, run.cache)

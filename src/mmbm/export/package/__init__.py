@@ -20,9 +20,9 @@ from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 from mmbm import files
-from mmbm.bundle import Bundle
 from mmbm.bundle.manifest import MANIFEST
 from mmbm.errors import MmbmError
+from mmbm.inference.predictor import Predictor
 
 TEMPLATES = ("Dockerfile", "compose.yaml", "kubernetes.yaml")
 EXTRAS = {"onnx": "serve", "openvino": "serve,openvino", "litert": "serve,litert-runner"}
@@ -30,7 +30,7 @@ EXTRAS = {"onnx": "serve", "openvino": "serve,openvino", "litert": "serve,litert
 
 
 def package(
-    bundle: Bundle, folder: Path, name: str | None = None, wheel: Path | None = None
+    bundle: Predictor, folder: Path, name: str | None = None, wheel: Path | None = None
 ) -> None:
     """Write the folder. `name` is the model's, in the image and in its address; `wheel` a wheel of
     mmbm to install instead of the one that is installed here."""
@@ -49,7 +49,7 @@ def package(
     folder.mkdir(parents=True, exist_ok=True)
     files.clean(folder)
     with files.written_folder(folder / "bundle") as part:
-        bundle.files.copy(part)
+        bundle.bundle.files.copy(part)
         shutil.copyfile(bundle.path / MANIFEST, part / MANIFEST)
         for path in (part, *part.rglob("*")):
             path.chmod(0o755 if path.is_dir() else 0o644)
@@ -79,7 +79,7 @@ def own(name: str) -> bool:
     return name in kept or wheel or name.endswith(files.PART)
 
 
-def default_name(bundle: Bundle) -> str:
+def default_name(bundle: Predictor) -> str:
     """runs/mine/bundle -> mine."""
     path = bundle.path.resolve()
     name = path.parent.name if path.name.startswith("bundle") else path.name

@@ -6,7 +6,7 @@ from typing import Any
 
 from starlette.responses import Response, StreamingResponse
 
-from mmbm.inference.predictor import Decoded
+from mmbm.inference.predict import Decoded
 from mmbm.serve.body import Row
 from mmbm.serve.limits import RequestError
 from mmbm.serve.model_server import ModelServer

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from mmbm.bundle import Bundle
+from mmbm.inference.predictor import Predictor
 from mmbm.kinds.category.column import shown
 from mmbm.serve.limits import RequestError
 from mmbm.serve.openai.requests import no
@@ -16,7 +16,7 @@ NOTES = {"title", "description", "default", "examples"}
 """Words that promise nothing."""
 
 
-def schema_targets(bundle: Bundle, targets: list[str], schema: dict[str, Any]) -> list[str]:
+def schema_targets(bundle: Predictor, targets: list[str], schema: dict[str, Any]) -> list[str]:
     """The targets that a schema asks for, all if it names none. Raises a RequestError if some
     answer of the model would not be valid by it."""
     words = {"type", "properties", "required", "additionalProperties", "$defs"}

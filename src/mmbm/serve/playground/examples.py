@@ -60,10 +60,10 @@ def examples(replica: ModelServer) -> list[dict[str, Any]]:
     bundle = replica.bundle
 
     def cell_of(cell: Any) -> Any:
-        return bundle.files.golden(cell.get("file")) if isinstance(cell, dict) else cell
+        return bundle.bundle.files.golden(cell.get("file")) if isinstance(cell, dict) else cell
 
     names = list(bundle.config.inputs)
-    return [{name: cell_of(row.get(name)) for name in names} for row in bundle.golden_rows()]
+    return [{name: cell_of(row.get(name)) for name in names} for row in bundle.bundle.golden_rows()]
 
 
 def table(rows: list[dict[str, Any]], model: str, root: str) -> str:
