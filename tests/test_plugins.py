@@ -144,3 +144,27 @@ def test_a_table_whose_bundle_needs_the_package_is_refused_without_it(trained, p
     done = subprocess.run([sys.executable, "-c", code], cwd=place, capture_output=True, text=True)
     assert "has no kind 'point'" in done.stderr
     assert "BundleError" in done.stderr or "ConfigError" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("entries", "message"),
+    [
+        ("[mmbm.kinds]\nbox = nowhere:KIND", "The package broken names nowhere:KIND as 'box'"),
+        ("[mmbm.kinds]\nbox = os:path", "The kind 'box' of a package is no mmbm.registry.Kind"),
+        ("[mmbm.encoders]\ncnn = os:path", "have mmbm.encoders of the name 'cnn'"),
+    ],
+)
+def test_a_package_that_does_not_fit_is_named_by_a_sentence(entries, message, place, tmp_path):
+    facts = tmp_path / "broken-1.0.dist-info"
+    facts.mkdir()
+    (facts / "METADATA").write_text("Metadata-Version: 2.1\nName: broken\nVersion: 1.0\n")
+    (facts / "entry_points.txt").write_text(entries)
+    paths = [str(tmp_path), os.environ.get("PYTHONPATH", "")]
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
+    done = subprocess.run(
+        [sys.executable, "-m", "mmbm.cli", "check", "ring.yaml"],
+        env=env, cwd=place, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr

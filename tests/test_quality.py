@@ -102,7 +102,7 @@ def test_page_says_ranks_and_differences(tmp_path):
     page.write(compare.cells(told, "test"), tmp_path / "quality.md")
     text = (tmp_path / "quality.md").read_text(encoding="utf-8")
     assert "| mmbm | 1.00 | 1 | – | – |" in text
-    assert "below any yardstick: **0** of 1" in text
+    assert "below any baseline: **0** of 1" in text
     assert "+0.400" in text
 
 

@@ -296,7 +296,7 @@ def test_rows_without_a_class_teach_too(tmp_path):
     many = tiny.make(tmp_path / "many", rows=400)
 
     def by_the_number(rounds: dict | None) -> float:
-        made = sparse(many, tmp_path, keep=12, epochs=8, lr=0.01, batch=8)
+        made = sparse(many, tmp_path, keep=12, epochs=8, lr=0.01, batch_size=8)
         made["train"]["self_training"] = rounds
         bundle = mmbm.train(made, run=tmp_path / f"run-{bool(rounds)}")
         return bundle.metrics["test"]["subsets"]["table"]["label"]

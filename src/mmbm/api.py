@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mmbm import files
-from mmbm.config import Config, SplitSpec
+from mmbm.config import Config
 from mmbm.config import load as configfile
 from mmbm.errors import ConfigError, MissingExtra, TrainingError
 from mmbm.inference.predictor import Predictor
@@ -88,7 +88,7 @@ def begun(
             "Python: resume=False) to start a new run beside it."
         )
         return load(done / "bundle")
-    if isinstance(parsed.data.split, SplitSpec) and parsed.data.split.folds:
+    if parsed.data.folds:
         if baselines or opened:
             raise ConfigError(
                 "Cross-validation (split.folds) goes with neither baselines nor --from (in "

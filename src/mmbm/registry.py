@@ -67,7 +67,11 @@ class Kind:
 
 @cache
 def kinds() -> dict[str, Kind]:
-    return {name: point.load() for name, point in _points("mmbm.kinds").items()}
+    found = _loaded("mmbm.kinds")
+    for name, one in found.items():
+        if not isinstance(one, Kind):
+            raise ConfigError(f"The kind {name!r} of a package is no mmbm.registry.Kind: {one!r}.")
+    return found
 
 
 def kind(name: str) -> Kind:
@@ -77,7 +81,24 @@ def kind(name: str) -> Kind:
 @cache
 def options(group: str) -> dict[str, Any]:
     """The classes of options of encoders (`mmbm.encoders`) or fusions (`mmbm.fusions`), by kind."""
-    return {name: point.load() for name, point in _points(group).items()}
+    return _loaded(group)
+
+
+def _loaded(group: str) -> dict[str, Any]:
+    """Raises ConfigError: a package of these can't be imported."""
+    found = {}
+    for name, point in _points(group).items():
+        try:
+            found[name] = point.load()
+        except (ImportError, AttributeError) as error:
+            if point.value.startswith("mmbm."):
+                raise
+            package = point.dist.name if point.dist else point.module
+            raise ConfigError(
+                f"The package {package} names {point.value} as {name!r} of {group}, which can't be "
+                f"imported ({error}). Update the package, or uninstall it."
+            ) from error
+    return found
 
 
 def _points(group: str) -> dict[str, Any]:

@@ -33,7 +33,6 @@ def train(
 ) -> None:
     """Train a model and write its bundle to runs/NAME/bundle."""
     from mmbm.api import train as run_training
-    from mmbm.training.summary import summary
 
     bundle = run_training(
         config,
@@ -53,6 +52,8 @@ def train(
     if json_ or split:  # else the folds have told of themselves
         report(metrics[split] if split else metrics, bundle, json_)
     if not json_:
+        from mmbm.training.summary import summary  # with torch, which training asks for first
+
         for sentence in summary(bundle.config, bundle.columns, metrics):
             print(sentence)
         print(f"Bundle: {bundle.path}")

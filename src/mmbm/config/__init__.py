@@ -128,13 +128,12 @@ class Config(Spec):
                 "members: train.self_training labels rows by a network alone; write members: "
                 "[network], or leave one of the two out"
             )
-        split = self.data.split
-        if self.train.minutes and isinstance(split, SplitSpec) and split.folds:
+        if self.train.minutes and self.data.folds:
             raise ValueError(
                 "train.minutes: cross-validation (data.split.folds) has no time limit; leave one "
                 "of them out"
             )
-        if self.classical and isinstance(split, SplitSpec) and split.folds:
+        if self.classical and self.data.folds:
             raise ValueError(
                 "members: cross-validation (data.split.folds) trains networks alone; leave one of "
                 "them out"
@@ -166,8 +165,7 @@ class Config(Spec):
                     )
         if not read:
             return
-        split = self.data.split
-        if isinstance(split, SplitSpec) and split.folds and split.then == "ensemble":
+        if self.data.keeps_folds:
             why = "places what is said elsewhere in time, so transcripts have"
             if self.contrastive:
                 why = "has a space of its own, so embeddings have"
@@ -180,8 +178,7 @@ class Config(Spec):
             )
 
     def _check_written(self, name: str) -> None:
-        split = self.data.split
-        if isinstance(split, SplitSpec) and split.folds and split.then == "ensemble":
+        if self.data.keeps_folds:
             raise ValueError(
                 f"data.split.then: texts ({name!r}) of several models have no mean; use then: all"
             )
@@ -270,7 +267,7 @@ class Config(Spec):
             return
         if not any(spec.kind == "category" for spec in self.targets.values()):
             raise ValueError("train.self_training: gives rows a category, and no target is one")
-        if isinstance(self.data.split, SplitSpec) and self.data.split.folds:
+        if self.data.folds:
             raise ValueError(
                 "train.self_training: a fold's model would label rows for the others; leave "
                 "data.split.folds out"

@@ -67,9 +67,29 @@ class DataSpec(Spec):
     """Recognise unchanged media by their bytes instead of path, size and time of change; of a URL,
     which isn't read again otherwise, too."""
 
+    @property
+    def rule(self) -> SplitSpec | None:
+        """How rows are divided; None where a column of the table says it."""
+        return self.split if isinstance(self.split, SplitSpec) else None
+
+    @property
+    def folds(self) -> int | None:
+        """Of cross-validation."""
+        return self.rule.folds if self.rule else None
+
+    @property
+    def keeps_folds(self) -> bool:
+        """The models of all folds are kept together."""
+        return bool(self.folds) and self.rule is not None and self.rule.then == "ensemble"
+
+    @property
+    def group_column(self) -> str | None:
+        """Whose rows of one value stay together, in splits and in folds."""
+        return self.rule.group if self.rule else self.group
+
     @model_validator(mode="after")
     def _one_group(self):
-        if self.group and isinstance(self.split, SplitSpec):
+        if self.group and self.rule:
             raise ValueError(
                 "group: goes with a split by a column of train, valid and test; else write split: "
                 f"{{group: {self.group}}}"

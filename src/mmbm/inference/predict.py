@@ -12,7 +12,7 @@ import numpy as np
 
 from mmbm.cells.media import locate
 from mmbm.cells.values import single
-from mmbm.config import Config, SplitSpec
+from mmbm.config import Config
 from mmbm.console import say
 from mmbm.data.overlap import choose_rows, members, overlap_notes, row_digests
 from mmbm.data.prepare import PROBED, Data, assemble, check_columns, decode
@@ -346,8 +346,8 @@ def _chosen(
 
 def _divided(config: Config, table: Table, split: str) -> np.ndarray:
     """The rows of a split as training would divide this table; none where it can't."""
-    rule = config.data.split
-    if isinstance(rule, SplitSpec) and not rule.folds:
+    rule = config.data.rule
+    if rule and not rule.folds:
         with contextlib.suppress(TableError):  # it has too few rows, or not the column of the rule
             return split_rows(table, rule, config.targets)[split]
     return np.empty(0, np.int64)

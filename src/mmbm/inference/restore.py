@@ -5,7 +5,7 @@ from torch import Tensor
 
 from mmbm.bundle import Bundle, foreign
 from mmbm.bundle.writer import foreign_names
-from mmbm.config import Config, SplitSpec
+from mmbm.config import Config
 from mmbm.errors import BundleError, ConfigError
 from mmbm.kinds.column import Columns
 from mmbm.nn.ensemble import Ensemble
@@ -16,8 +16,8 @@ def restore(bundle: Bundle) -> Model | Ensemble:
     """Raises BundleError if the bundle names a class whose package the caller didn't allow."""
     check_allowed(bundle)
     check_weights(bundle)
-    split = bundle.config.data.split
-    many = split.folds if isinstance(split, SplitSpec) and split.then == "ensemble" else None
+    data = bundle.config.data
+    many = data.folds if data.keeps_folds else None
     with foreign(bundle.path):
         model = Model(bundle.config, bundle.columns)
         if many:
@@ -47,11 +47,10 @@ def check_weights(bundle: Bundle) -> None:
 
 def check_start(config: Config, start: Bundle) -> None:
     """Raises BundleError where training can't go on, before anything is decoded."""
-    split = start.config.data.split
-    if isinstance(split, SplitSpec) and split.folds and split.then == "ensemble":
+    if start.config.data.keeps_folds:
         raise BundleError(
-            f"{start.path} holds the models of {split.folds} folds together: training can't go on "
-            "from it. Train a single model, with split.then: all."
+            f"{start.path} holds the models of {start.config.data.folds} folds together: training "
+            "can't go on from it. Train a single model, with split.then: all."
         )
     if not config.network:
         raise ConfigError(

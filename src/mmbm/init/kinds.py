@@ -24,7 +24,7 @@ NUMBERS = ("category", "number")
 """Codes and numbered classes first."""
 WORDS = ("category", "text")
 WORDS_OF_TARGET = ("category", "transcript")
-OURS = {*FILES, *LISTS, *NUMBERS, *WORDS, *WORDS_OF_TARGET}
+ORDERED = {*FILES, *LISTS, *NUMBERS, *WORDS, *WORDS_OF_TARGET}
 IDENTIFIER = "an identifier: different in (nearly) every row"
 
 
@@ -108,9 +108,9 @@ def _none(why: str, group: bool = False) -> ColumnGuess:
 
 
 def _others(part: str) -> list[str]:
-    """Kinds of other packages that have this part."""
+    """Kinds without a place in the order of asking, as those of other packages: asked first."""
     found = registry.kinds().items()
-    return [name for name, kind in found if name not in OURS and getattr(kind, part)]
+    return [name for name, kind in found if name not in ORDERED and getattr(kind, part)]
 
 
 def _first(sample: Sample, kinds: Sequence[str], part: str = "infer") -> ColumnGuess | None:

@@ -4,18 +4,21 @@ A column learns from the train split (`fit`), keeps what it learned as plain JSO
 turns one cell into one array (`decode`). `storage` says how those look on disk and in a batch.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+import contextlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 
+from mmbm.errors import BadCell
 from mmbm.specs.columns import ColumnSpec
 
 Cell = None | str | bytes | Path | int | float | bool | list
 """A raw cell. Media are `bytes` or a `Path` (see `columns.media.locate`); text is `str`."""
 
 State = dict[str, Any]
+T = TypeVar("T")
 
 
 class Storage(NamedTuple):
@@ -75,6 +78,16 @@ def build_all(
 ) -> Columns:
     """The fitted columns of a bundle or a run. whole: see `ColumnSpec.whole`."""
     return {n: build(spec.whole() if whole else spec, states[n]) for n, spec in specs.items()}
+
+
+def readable(cells: Iterable[Cell], read: Callable[[Cell], T | None]) -> Iterator[T]:
+    """What `read` gives for the cells that can be read and aren't absent. The quarantine lists the
+    others when they are decoded."""
+    for cell in cells:
+        with contextlib.suppress(BadCell):
+            value = read(cell)
+            if value is not None:
+                yield value
 
 
 def collate(storage: Storage, values: Sequence[np.ndarray | None]) -> Arrays:

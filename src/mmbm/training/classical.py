@@ -10,7 +10,7 @@ import scipy.sparse as sp
 import torch
 from torch import Tensor
 
-from mmbm.config import Config, SplitSpec
+from mmbm.config import Config
 from mmbm.console import stage
 from mmbm.data.batches import Prepared
 from mmbm.data.prepare import Data
@@ -115,9 +115,9 @@ def assign(config: Config, data: Data, rows: np.ndarray, count: int = FOLDS) -> 
     column, classes in proportion. Raises TableError: there is only one group."""
     from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
-    split = config.data.split
-    if isinstance(split, SplitSpec) and split.time is not None:
-        order = np.argsort(times(data.table, split.time)[rows], kind="stable")
+    rule = config.data.rule
+    if rule and rule.time is not None:
+        order = np.argsort(times(data.table, rule.time)[rows], kind="stable")
         return np.argsort(order) * count // len(rows)
     strata = np.zeros(len(rows), np.int64)
     for name, spec in config.targets.items():
@@ -128,9 +128,9 @@ def assign(config: Config, data: Data, rows: np.ndarray, count: int = FOLDS) -> 
     count = min(count, len(rows) if groups is None else len(np.unique(groups)))
     if count < 2:
         raise TableError(
-            f"{data.table.source}: {group_column(config)!r} has one value in all train and valid "
-            "rows, so that they can't be divided into folds. Leave data.group out, or name another "
-            "column."
+            f"{data.table.source}: {config.data.group_column!r} has one value in all train and "
+            "valid rows, so that they can't be divided into folds. Leave data.group out, or name "
+            "another column."
         )
     strata = np.where(np.bincount(strata)[strata] < count, -1, strata)  # rare classes together
     fold_of = np.zeros(len(rows), np.int64)
@@ -143,14 +143,9 @@ def assign(config: Config, data: Data, rows: np.ndarray, count: int = FOLDS) -> 
     return fold_of
 
 
-def group_column(config: Config) -> str | None:
-    split = config.data.split
-    return split.group if isinstance(split, SplitSpec) else config.data.group
-
-
 def group_codes(config: Config, data: Data, rows: np.ndarray) -> np.ndarray | None:
     """Which group of the config each row belongs to [N]; None if there are no groups."""
-    name = group_column(config)
+    name = config.data.group_column
     return None if name is None else groups_of(data.table, name)[rows]
 
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from mmbm.config import Config, MemberName, SplitSpec
+from mmbm.config import Config, MemberName
 from mmbm.console import say, stage
 from mmbm.data.batches import Split
 from mmbm.data.prepare import Data
@@ -80,9 +80,7 @@ def ample(config: Config) -> bool:
 def may_cross(config: Config, start: Predictor | None) -> bool:
     """Whether members are compared by folds where rows are few: every target is mixed, and the
     run is plain training."""
-    split = config.data.split
-    folds = isinstance(split, SplitSpec) and split.folds
-    plain = not folds and start is None and config.train.self_training is None
+    plain = not config.data.folds and start is None and config.train.self_training is None
     classical = config.members == "auto" or bool(config.classical)
     return plain and classical and all(spec.task for spec in config.targets.values())
 

@@ -26,8 +26,8 @@ from mmbm.training.trainer import learn, load_average, valid_scores
 
 def cross_validate(config: Config, run: Run, table: Any = None) -> Predictor:
     """Train every fold in `run.folder/fold-N`, then as `split.then` says."""
-    spec = config.data.split
-    assert isinstance(spec, SplitSpec)
+    spec = config.data.rule
+    assert spec is not None  # it has folds
     config = network_only(config)
     models: list[Any] = []
     reports: list[Report] = []

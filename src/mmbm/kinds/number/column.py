@@ -10,7 +10,7 @@ import numpy as np
 
 from mmbm.cells.notation import Notation
 from mmbm.errors import BadCell
-from mmbm.kinds.column import Cell, Description, State, Storage
+from mmbm.kinds.column import Cell, Description, State, Storage, readable
 from mmbm.kinds.number.spec import NumberSpec, NumberTarget
 
 LARGEST = 1e30
@@ -118,13 +118,7 @@ class NumberColumn:
         return Description(schema, None, "number")
 
     def _numbers(self, cells: Iterable[Cell]) -> Iterator[float]:
-        for cell in cells:
-            try:
-                value = parse(cell, self._notation)
-            except BadCell:
-                continue  # the quarantine tells of it when the cell is decoded
-            if value is not None:
-                yield value
+        return readable(cells, lambda cell: parse(cell, self._notation))
 
     def _scale(self, raw: np.ndarray | np.float64) -> np.ndarray:
         values = np.sign(raw) * np.log1p(np.abs(raw)) if self.spec.log else raw

@@ -12,7 +12,7 @@ import numpy as np
 
 from mmbm.errors import BadCell, ConfigError
 from mmbm.kinds.category.column import name
-from mmbm.kinds.column import Cell, Description, State, Storage
+from mmbm.kinds.column import Cell, Description, State, Storage, readable
 from mmbm.kinds.pretrained import (
     TOKENIZER,
     check_vocab_size,
@@ -20,6 +20,7 @@ from mmbm.kinds.pretrained import (
     read_writer,
 )
 from mmbm.kinds.text import ngrams
+from mmbm.kinds.text.cell import as_text, check_characters
 from mmbm.kinds.text.spec import TRAINED, PretrainedDecoderSpec, TextSpec, TextTarget
 from mmbm.specs.encoders import PretrainedSpec
 
@@ -158,33 +159,18 @@ class TextColumn:
 
     def _text(self, cell: Cell) -> str | None:
         limit = self.spec.max_tokens * CHARACTERS_PER_TOKEN
-        if isinstance(cell, bytes):
-            try:
-                cell = cell.decode("utf-8")
-            except UnicodeDecodeError as error:
-                raise BadCell(f"is not UTF-8 text (byte {error.start})") from error
-        elif not isinstance(cell, str):
-            cell = name(cell)
+        cell = as_text(cell)
         if cell is None or (self.spec.missing and cell.strip() in self.spec.missing):
             return None
         if isinstance(self.spec, TextTarget) and len(cell) > limit:
             raise BadCell(f"has {len(cell)} characters, far more than max_tokens can be")
         text = _CONTROL.sub("", cell[:limit])
         if not text.isascii():
-            try:
-                text.encode("utf-8")
-            except UnicodeEncodeError as error:
-                raise BadCell("has half of a surrogate pair, which is no character") from error
+            check_characters(text)
         return text
 
     def _texts(self, cells: Iterable[Cell]) -> Iterator[str]:
-        for cell in cells:
-            try:
-                text = self._text(cell)
-            except BadCell:
-                continue  # the quarantine tells of it when the cell is decoded
-            if text:
-                yield text
+        return filter(None, readable(cells, self._text))
 
     def _open(self) -> "Tokenizer":
         from tokenizers import Tokenizer

@@ -1,4 +1,4 @@
-"""What is told of transcripts before training."""
+"""Checks of a transcript's train rows, before training."""
 
 from collections.abc import Iterator, Mapping
 from functools import partial
@@ -19,21 +19,11 @@ def check(
     source: str,
     stores: Mapping[str, Any],
     train: np.ndarray,
-) -> list[str]:
-    """Sentences on train rows that teach little. Raises TableError if all are too short."""
-    return [*too_short(name, spec, inputs, source, stores, train), *unknown(name, stores, train)]
-
-
-def too_short(
-    name: str,
-    spec: TranscriptTarget,
-    inputs: Mapping[str, Any],
-    source: str,
-    stores: Mapping[str, Any],
-    train: np.ndarray,
 ) -> Iterator[str]:
-    """Train rows whose sound has too few tokens for their transcript: CTC needs one for each token
-    of the text, and a blank between two that are alike. Raises TableError if all are such rows."""
+    """Sentences on train rows that teach little of a transcript. Raises TableError if all have too
+    short a sound."""
+    yield from unknown(name, stores, train)
+    # CTC needs a token of the sound for each of the text, and a blank between two that are alike
     text, sound = stores[name], stores[spec.input]
     rows = train[text.present[train] & sound.present[train]]
     there = tokens(inputs[spec.input], sound.lengths[rows])

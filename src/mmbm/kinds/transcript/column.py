@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from mmbm.errors import BadCell, ConfigError
-from mmbm.kinds.category.column import name
-from mmbm.kinds.column import Cell, Description, State, Storage
+from mmbm.kinds.column import Cell, Description, State, Storage, readable
+from mmbm.kinds.text.cell import as_text, check_characters
 from mmbm.kinds.transcript.spec import TranscriptTarget
 
 if TYPE_CHECKING:
@@ -81,32 +81,17 @@ class TranscriptColumn:
         self._tokenizer: Tokenizer | None = None
 
     def _text(self, cell: Cell) -> str | None:
-        if isinstance(cell, bytes):
-            try:
-                cell = cell.decode("utf-8")
-            except UnicodeDecodeError as error:
-                raise BadCell(f"is not UTF-8 text (byte {error.start})") from error
-        elif not isinstance(cell, str):
-            cell = name(cell)
+        cell = as_text(cell)
         if cell is None:
             return None
         if len(cell) > MAX_CHARACTERS:
             raise BadCell(f"has {len(cell)} characters, more than {MAX_CHARACTERS}")
-        try:
-            cell.encode("utf-8")
-        except UnicodeEncodeError as error:
-            raise BadCell("has half of a surrogate pair, which is no character") from error
+        check_characters(cell)
         text = " ".join(unicodedata.normalize("NFC", _CONTROL.sub("", cell)).split())
         return text.lower() if self.spec.lowercase else text
 
     def _texts(self, cells: Iterable[Cell]) -> Iterator[str]:
-        for cell in cells:
-            try:
-                text = self._text(cell)
-            except BadCell:
-                continue  # the quarantine tells of it when the cell is decoded
-            if text:
-                yield text
+        return filter(None, readable(cells, self._text))
 
     def _counted(self, texts: Iterable[str], counts: Counter[int]) -> Iterator[list[int]]:
         """The ids of each text, counted on their way."""
