@@ -252,7 +252,7 @@ assert not {{"torch", "transformers", "peft"}} & set(sys.modules)
     from mmbm.inference.restore import restore
 
     ours = load_file(bundle.path / "weights.safetensors")
-    restored = restore(mmbm.load(moved)).state_dict()
+    restored = restore(mmbm.load(moved).bundle).state_dict()
     assert all(torch.equal(tensor, ours[name]) for name, tensor in restored.items())
     assert str(tmp_path) not in (moved / "config.yaml").read_text()
 

@@ -206,7 +206,7 @@ def test_training_does_not_go_on_from_an_exported_bundle(exported):
     from mmbm.inference.restore import restore
 
     with pytest.raises(BundleError, match="has no weights"):
-        restore(mmbm.load(exported["onnx", "int8"].path))
+        restore(mmbm.load(exported["onnx", "int8"].path).bundle)
 
 
 def test_someone_elses_folder_is_left_as_it_is(bundle, tmp_path):

@@ -35,7 +35,7 @@ def test_mean_and_spread_of_the_folds_are_reported(ensemble):
 
 def test_an_ensemble_answers_with_the_mean_of_its_members(ensemble, table):
     assert ensemble.verify() == 4
-    model = restore(ensemble)
+    model = restore(ensemble.bundle)
     assert len(model.members) == 3
     rows = [{"speed": 20.0, "remark": "it looks red"}, {"remark": "it looks blue"}]
     decoded = [decode_row(ensemble, row, None) for row in rows]
@@ -56,7 +56,7 @@ def test_all_folds_together_make_one_model(table, tmp_path):
     assert bundle.verify() == 4
     assert "valid" not in bundle.metrics, "rows it was trained on say nothing"
     assert bundle.metrics["test"]["targets"]["label"]["accuracy"] > 0.6
-    assert not hasattr(restore(bundle), "members")
+    assert not hasattr(restore(bundle.bundle), "members")
 
 
 def test_folds_and_baselines_exclude_each_other(table, tmp_path):

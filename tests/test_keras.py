@@ -47,8 +47,8 @@ assert not {{"torch", "keras"}} & set(sys.modules)
 
 def test_its_weights_are_trained_and_come_back_when_its_function_is_allowed(bundle):
     with pytest.raises(BundleError, match="names the class 'own_keras:picture'"):
-        restore(mmbm.load(bundle.path))
-    model = restore(mmbm.load(bundle.path, allow=["own_keras"]))
+        restore(mmbm.load(bundle.path).bundle)
+    model = restore(mmbm.load(bundle.path, allow=["own_keras"]).bundle)
     encoder = model.inputs["photo"].encoder
     assert isinstance(encoder, Keras)
     fresh = Keras(bundle.config.inputs["photo"].encoder, "picture", 3)
@@ -75,7 +75,7 @@ def test_a_file_brings_its_weights_and_the_bundle_stands_alone(table, tmp_path):
     (tmp_path / "photo.keras").unlink()
     assert bundle.verify() == 4
     assert str(tmp_path) not in (bundle.path / "config.yaml").read_text()
-    again = restore(mmbm.load(bundle.path, allow=["own_keras"])).inputs["photo"].encoder
+    again = restore(mmbm.load(bundle.path, allow=["own_keras"]).bundle).inputs["photo"].encoder
     kernel = next(w for w in again.parameters() if w.ndim == 4)
     first = next(w for w in model.parameters() if w.ndim == 4)
     assert torch.allclose(kernel, first, atol=1e-5)

@@ -171,7 +171,7 @@ assert not {{"torch", "transformers"}} & set(sys.modules)
     subprocess.run([sys.executable, "-c", code], check=True)
     from mmbm.inference.restore import restore
 
-    restored = restore(mmbm.load(moved))
+    restored = restore(mmbm.load(moved).bundle)
     ours = load_file(moved / "weights.safetensors")
     assert all(torch.equal(tensor, ours[name]) for name, tensor in restored.state_dict().items())
     assert str(tmp_path) not in (moved / "config.yaml").read_text()

@@ -100,7 +100,7 @@ def test_the_fused_answer_without_a_modality_is_one_to_choose(bundle):
     """As if it were absent; and what the mix has no use for is not computed, with no difference."""
     from mmbm.inference.restore import restore
 
-    model = restore(bundle)
+    model = restore(bundle.bundle)
     rows = [{"remark": "it looks red", "speed": 20.0, "place": "town1"}, {"speed": 1.0}, {}]
     decoded = [decode_row(bundle, row, None) for row in rows]
     tokens = encode(bundle, decoded)

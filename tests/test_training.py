@@ -71,8 +71,8 @@ def test_a_users_own_encoder_trains_exports_and_is_never_imported_from_a_bundle(
     with pytest.raises(
         BundleError, match=r"names the class 'own_encoder:Average'.*--allow own_encoder"
     ):
-        restore(load(bundle.path))
-    assert restore(load(bundle.path, allow=["own_encoder"])) is not None
+        restore(load(bundle.path).bundle)
+    assert restore(load(bundle.path, allow=["own_encoder"]).bundle) is not None
 
 
 def test_an_own_class_that_is_not_there_is_named(table, tmp_path):
@@ -172,7 +172,7 @@ def test_inputs_that_share_weights_have_one_set(table, tmp_path):
     config = tiny.config(twice, epochs=1, golden_rows=2)
     config["inputs"] = {"photo": spec, "again": {**spec, "share_weights_with": "photo"}}
     bundle = mmbm.train(config, run=tmp_path / "run")
-    model = restore(bundle)
+    model = restore(bundle.bundle)
     assert model.inputs["again"].original is model.inputs["photo"]
     assert bundle.verify() == 2
 

@@ -44,7 +44,7 @@ def test_the_graph_has_as_many_operations_for_thirty_number_columns_as_for_three
 
 def test_columns_together_answer_as_each_alone_beside_other_kinds(tmp_path):
     bundle, frame = trained(4, tmp_path, extra=["word"])
-    model = restore(bundle)
+    model = restore(bundle.bundle)
     assert isinstance(model, Model)
     arrays = {}
     for name, column in bundle.columns.items():
