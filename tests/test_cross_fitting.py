@@ -205,7 +205,8 @@ def test_a_network_that_helps_is_trained_on_all_rows_and_mixed_with_the_others(t
 
     rows = [{"a": a, "b": b} for a, b in x[:5]]
     decoded = [decode_row(restored, row, None) for row in rows]
-    answered = TorchRunner(restore(restored.bundle)).run("answer", encode(restored, decoded))["same"]
+    model = restore(restored.bundle)
+    answered = TorchRunner(model).run("answer", encode(restored, decoded))["same"]
     theirs = [answer["same.p.yes"] for answer in bundle.predict(rows, probabilities=True)]
     assert answered[:, 1] == pytest.approx(theirs, abs=1e-4)
 
