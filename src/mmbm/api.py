@@ -56,15 +56,19 @@ def train(
     baselines: train each modality alone as well, with the same budget.
     """
     try:
-        import accelerate  # noqa: F401
-        import torch  # noqa: F401
+        from mmbm.training.distributed import joined
     except ModuleNotFoundError as error:
         raise MissingExtra("Training", "train") from error
-    parsed, name = read(config, table, overrides)
-    folder = Path(run) if run else Path("runs") / name
-    opened = load(start, allow=allow) if start else None
-    with explained(folder):
-        return Model(begun(parsed, folder, resume, opened, baselines, table).bundle)
+    with joined() as processes:
+        if not processes.main:
+            return Model.open(processes.follow())
+        parsed, name = read(config, table, overrides)
+        folder = Path(run) if run else Path("runs") / name
+        opened = load(start, allow=allow) if start else None
+        with explained(folder):
+            trained = begun(parsed, folder, resume, opened, baselines, table)
+        processes.result = trained.path
+        return Model(trained.bundle)
 
 
 def begun(

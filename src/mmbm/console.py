@@ -10,6 +10,8 @@ T = TypeVar("T")
 Count = Callable[[T], int]
 QUIET = 5.0
 """Seconds after which what is being done is said (again)."""
+silent = False
+"""Whether nothing is said: of several processes the first one speaks."""
 
 
 def track(items: Iterable[T], total: int, label: str, each: Count | None = None) -> Iterator[T]:
@@ -73,6 +75,8 @@ def stage(label: str) -> Iterator[None]:
 
 
 def say(message: str) -> None:
+    if silent:
+        return
     from rich.console import Console
 
     Console(stderr=True, highlight=False, soft_wrap=True).print(message, markup=False)

@@ -45,6 +45,10 @@ class BadCell(Exception):
         self.reason = reason
 
 
+class ProcessLost(TrainingError):
+    """Another process of the same training ended."""
+
+
 class Interrupted(MmbmError):
     """Ctrl-C or SIGTERM: the run was saved and can go on."""
 

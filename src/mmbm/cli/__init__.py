@@ -1,6 +1,7 @@
 """One command per verb, a file for each group of them; no logic. Answers go to stdout, everything
 else to stderr."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from mmbm.cli import tables, training, answers, serving, tools  # noqa: F401  # 
 
 # isort: on
 from mmbm.cli.app import app
-from mmbm.errors import MmbmError
+from mmbm.errors import Interrupted, MmbmError, ProcessLost
 from mmbm.files import cure
 
 
@@ -17,6 +18,9 @@ def main() -> None:
     try:
         app()
     except MmbmError as error:
+        follower = os.environ.get("RANK", "0") != "0"  # of several processes the first one reports
+        if follower and isinstance(error, Interrupted | ProcessLost):
+            raise SystemExit(error.status) from None
         print(f"mmbm: {error}", file=sys.stderr)
         raise SystemExit(error.status) from None
     except OSError as error:  # a disk that is full, a folder that may not be written

@@ -1,13 +1,16 @@
 """Training, and the demo."""
 
 import json
+import os
+import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
 from mmbm.cli.app import app
 from mmbm.cli.common import ConfigPath, Json, Set, report
+from mmbm.errors import MissingExtra
 
 
 @app.command()
@@ -28,12 +31,17 @@ def train(
         str | None, typer.Option(help="How much to try: quick, balanced or best.")
     ] = None,
     minutes: Annotated[float | None, typer.Option(help="Time it may take, 1 or more.")] = None,
+    processes: Annotated[
+        int, typer.Option(min=1, help="Processes of this machine that train together.")
+    ] = 1,
     set_: Set = None,
     json_: Json = False,
 ) -> None:
     """Train a model and write its bundle to runs/NAME/bundle."""
     from mmbm.api import train as run_training
 
+    if processes > 1:
+        in_processes(processes)
     bundle = run_training(
         config,
         overrides=[
@@ -47,6 +55,8 @@ def train(
         baselines=baselines,
         allow=allow or (),
     )
+    if os.environ.get("RANK", "0") != "0":  # the first process reports
+        return
     metrics = bundle.metrics
     split = next((s for s in ("test", "valid", "out_of_fold") if s in metrics), None)
     if json_ or split:  # else the folds have told of themselves
@@ -57,6 +67,17 @@ def train(
         for sentence in summary(bundle.config, bundle.columns, metrics):
             print(sentence)
         print(f"Bundle: {bundle.path}")
+
+
+def in_processes(count: int) -> NoReturn:
+    """Run this same command in so many processes, and end as they do."""
+    try:
+        from mmbm.training.distributed import launch
+    except ModuleNotFoundError as error:
+        raise MissingExtra("Training", "train") from error
+    own = sys.argv[1:]
+    at = next(i for i, word in enumerate(own) if word.split("=")[0] == "--processes")
+    raise typer.Exit(launch(count, own[:at] + own[at + (1 if "=" in own[at] else 2) :]))
 
 
 @app.command()

@@ -79,6 +79,10 @@ class ColumnStore:
         ]
         self.lengths = np.broadcast_to(np.int64(1), len(self.present))
 
+    def __reduce__(self) -> Any:
+        """To another process goes where the file is, not what is in it."""
+        return type(self), (self.path, self.storage)
+
     def gather(self, rows: np.ndarray) -> Arrays:
         """The cells of these rows as one padded batch."""
         present, lengths = self.present[rows], self.lengths[rows]

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from mmbm.errors import ConfigError
 from mmbm.layers.batch import Tokens
+from mmbm.layers.collective import all_reduce, world_size
 
 
 def valid(lengths: Tensor, size: int) -> Tensor:
@@ -46,7 +47,8 @@ class Pool(nn.Module):
 
 
 class MaskedBatchNorm(nn.BatchNorm2d):
-    """Batch normalising of [B, C, T, F] whose statistics come from the kept positions only.
+    """Batch normalization of [B, C, T, F] whose statistics come from the kept positions only, of
+    all processes that train together.
 
     Without a mask, and in evaluation, it is `nn.BatchNorm2d`. Masked positions come out zero.
     """
@@ -60,12 +62,14 @@ class MaskedBatchNorm(nn.BatchNorm2d):
         if keep is None and self.training and x.numel() == x.shape[1]:
             # One value per channel has no spread: a last batch of one small picture.
             return F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias)
+        if keep is None and self.training and world_size() > 1:
+            keep = torch.ones(len(x), x.shape[2], dtype=torch.bool, device=x.device)
         if keep is None:
             return super().forward(x)
         mask = keep[:, None, :, None]  # [B, 1, T, 1]
         if not self.training:
             return super().forward(x) * mask
-        count = keep.sum() * x.shape[3]
+        count = all_reduce(keep.sum()) * x.shape[3]
         with torch.autocast(x.device.type, enabled=False):
             out, mean, var = MaskedNorm.apply(
                 x.float(), mask.float(), count, self.weight, self.bias, self.eps
@@ -85,8 +89,9 @@ class MaskedNorm(torch.autograd.Function):
     @staticmethod
     def forward(ctx, x, mask, count, gain, bias, eps):  # [B, C, T, F], [B, 1, T, 1], [], [C], [C]
         kept = x * mask
-        mean = kept.sum((0, 2, 3)) / count  # [C]
-        var = ((kept * kept).sum((0, 2, 3)) / count - mean.square()).clamp(min=0)
+        sums = all_reduce(torch.stack([kept.sum((0, 2, 3)), (kept * kept).sum((0, 2, 3))]))
+        mean, square = sums / count  # [C]
+        var = (square - mean.square()).clamp(min=0)
         rate = torch.rsqrt(var + eps)
         scale = gain * rate
         ctx.save_for_backward(kept, mask, count, mean, rate, scale)
@@ -100,8 +105,9 @@ class MaskedNorm(torch.autograd.Function):
         grad = grad * mask
         bias = grad.sum((0, 2, 3))
         gain = ((grad * kept).sum((0, 2, 3)) - mean * bias) * rate
-        slope = scale * gain * rate / count
-        level = wide(slope * mean - scale * bias / count) * mask
+        all_bias, all_gain = all_reduce(torch.stack([bias, gain]))
+        slope = scale * all_gain * rate / count
+        level = wide(slope * mean - scale * all_bias / count) * mask
         inner = torch.addcmul(level, grad, wide(scale)).addcmul_(kept, -wide(slope))
         return inner, None, None, gain, bias, None
 

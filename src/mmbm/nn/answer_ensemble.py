@@ -76,7 +76,7 @@ class AnswerEnsemble(nn.Module):
             loss = loss * share
         return self.weight * loss.sum() / rows
 
-    def taught(self, target: Field, batch: dict[str, Field]) -> Tensor:
+    def loss_mask(self, target: Field, batch: dict[str, Field]) -> Tensor:
         """Which rows the loss is a mean of [B]."""
         return target.present
 

@@ -27,7 +27,8 @@ class Mixup:
     def __init__(self, spec: MixupSpec):
         self.spec = spec
 
-    def loss(self, model: "Model", batch: "Batch", targets: "Batch") -> Tensor:
+    def losses(self, model: "Model", batch: "Batch", targets: "Batch") -> dict[str, Tensor]:
+        """Of each target, a scalar."""
         pairs = self.draw(batch)
         if self.spec.kind == "mixup":
             batch = {name: mixup(field, pairs) for name, field in batch.items()}
@@ -37,12 +38,12 @@ class Mixup:
         if self.spec.kind == "manifold":
             tokens = {name: manifold_mixup(x, pairs) for name, x in tokens.items()}
         context = model.context(tokens, present)
-        losses = []
+        losses, weight = {}, model.unimodal_loss_weight
         for name, target in model.targets.items():
-            both = targets[name], Field(*(part[pairs.other] for part in targets[name]))
-            for truth, share in zip(both, (pairs.share, 1 - pairs.share)):
-                losses.append(target.loss(context, truth, model.unimodal_loss_weight, share))
-        return torch.stack(losses).sum()
+            own, other = targets[name], Field(*(part[pairs.other] for part in targets[name]))
+            losses[name] = target.loss(context, own, weight, pairs.share)
+            losses[name] = losses[name] + target.loss(context, other, weight, 1 - pairs.share)
+        return losses
 
     def draw(self, batch: "Batch") -> Pairs:
         known = torch.stack([field.present for field in batch.values()])  # [C, B]

@@ -170,14 +170,18 @@ class Model(nn.Module):
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         return self.answer(*self.encode(batch))
 
-    def loss(self, batch: Batch, targets: Batch) -> Tensor:
+    def loss(self, batch: Batch, targets: Batch, scale: dict[str, Tensor] | None = None) -> Tensor:
+        """The sum of the targets' losses, each times its `scale` if given. Scalar."""
         if self.mixup:
-            return self.mixup.loss(self, batch, targets)
-        context = self.context(*self.encode(batch))
-        losses = [
-            t.loss(context, targets[k], self.unimodal_loss_weight) for k, t in self.targets.items()
-        ]
-        return torch.stack(losses).sum()
+            losses = self.mixup.losses(self, batch, targets)
+        else:
+            context = self.context(*self.encode(batch))
+            losses = {
+                name: target.loss(context, targets[name], self.unimodal_loss_weight)
+                for name, target in self.targets.items()
+            }
+        scaled = losses if scale is None else {k: v * scale[k] for k, v in losses.items()}
+        return torch.stack(list(scaled.values())).sum()
 
     def hide(self, present: dict[str, Tensor]) -> dict[str, Tensor]:
         """Modality dropout per row; a row never loses all it has."""

@@ -38,8 +38,7 @@ from mmbm.training.finish import write
 from mmbm.training.golden_rows import take
 from mmbm.training.run_folder import Run
 from mmbm.training.self_training import label
-from mmbm.training.state import TrainState
-from mmbm.training.trainer import choose_weights, learn
+from mmbm.training.trainer import Trainer, train_network
 
 
 def train(
@@ -88,14 +87,14 @@ def finished(
     """A network with the weights that are kept, classical members compared with it, and their mix.
     end: when all that must be done, on the monotonic clock."""
     half = (time.monotonic() + end) / 2 if config.classical else end
-    state, quick = learn(network_only(config), data, run, start, end=half)
-    choose_weights(network_only(config), quick, state)
+    trainer, quick = train_network(network_only(config), data, run, start, end=half)
+    trainer.choose_weights()
     if config.classical:
-        return with_classical(config, data, quick, state, end)
-    model, compared = state.model, {}
+        return with_classical(config, data, quick, trainer, end)
+    model, compared = trainer.model, {}
     if model.mixed():
         with stage("Choosing the mix of answers"):
-            decided = decide(config, data, judge(config, quick, state))
+            decided = decide(config, data, judge(config, quick, trainer))
         compared = measured(config, data, model, decided)
         add_costs(compared, model, data)
         del compared["out_of_fold"]  # the valid split has its own report
@@ -106,16 +105,16 @@ def finished(
 
 
 def with_classical(
-    config: Config, data: Data, quick: Data, state: TrainState, end: float
+    config: Config, data: Data, quick: Data, trainer: Trainer, end: float
 ) -> Finished:
     """Classical members fitted on train and valid rows, and their mix with the network: chosen by
     the valid rows, which the network wasn't trained on, and of the others by what those say that
     were fitted without the fold of these rows. Without the network, all rows choose."""
-    model, rows = state.model, pooled(data)
+    model, rows = trainer.model, pooled(data)
     torch.manual_seed(config.train.seed)
     others = Model(classical_only(config), data.columns)
     judged = fit(config, others, data, quick, rows, assign(config, data, rows), end)
-    network = judge(config, quick, state)
+    network = judge(config, quick, trainer)
     with stage("Choosing the mix of answers"):
         both = {name: joined(network[name], other) for name, other in judged.items()}
         decided = decide(config, data, both)
@@ -132,12 +131,14 @@ def with_classical(
     return Finished(config, model, compared)
 
 
-def judge(config: Config, data: Data, state: TrainState) -> dict[str, Judged]:
+def judge(config: Config, data: Data, trainer: Trainer) -> dict[str, Judged]:
     """What the network's members answer to the valid split."""
     valid, whole = data.splits["valid"], tuple(config.modalities())
-    outputs = collect(state.runner(), valid, data.columns, [whole], graph="candidates")[whole]
+    outputs = collect(trainer.validator.runner(), valid, data.columns, [whole], graph="candidates")[
+        whole
+    ]
     judged = {}
-    for name, target in state.model.mixed():
+    for name, target in trainer.model.mixed():
         has = labelled(data, name, target.task, valid.rows)
         answers = outputs[f"{name}.answers"][has].swapaxes(0, 1)
         available = outputs[f"{name}.available"][has].T

@@ -12,6 +12,7 @@ from mmbm.data.batches import Split
 from mmbm.data.prepare import Data
 from mmbm.inference.attributions import reported_subsets
 from mmbm.inference.runners import flatten
+from mmbm.training.optimizer import Schedule
 
 READING = 0.25
 """Part of the time that reading cells may take; beyond, fewer rows are read."""
@@ -25,6 +26,8 @@ BUSIEST = 4.0
 PATIENCE = 0.25
 """A network that has time for less of its steps than this part isn't trained, where there are
 classical members."""
+WARMING = 2
+"""First steps of a network, whose time says little of that of the others."""
 
 
 class Budget:
@@ -98,3 +101,25 @@ def fewer(rows: Split, part: float) -> Split:
     count = max(1, int(part * len(rows)))
     kept = np.sort(np.random.default_rng(0).permutation(rows.rows)[:count])
     return Split(rows.stores, rows.inputs, rows.targets, kept)
+
+
+class Pace:
+    """How fast a network learns, and by that how many of its steps there is time for until `end`,
+    on the monotonic clock: none where that would be less than the part `least` of them."""
+
+    def __init__(self, step: int, schedule: Schedule, end: float, least: float):
+        self.schedule, self.end, self.least = schedule, end, least * schedule.total
+        self.first, self.begun = step, time.monotonic()
+
+    def total(self, step: int) -> int:
+        """Steps in all. The first ones are slower than the others, and are not counted."""
+        total, now = self.schedule.total, time.monotonic()
+        if step - self.first == WARMING:
+            self.begun = now
+        done = step - self.first - WARMING
+        if math.isfinite(self.end) and (done > 0 or now > self.end):
+            each = (now - self.begun) / max(done, 1)
+            more = max(int((self.end - now) / each), 0) if now < self.end else 0
+            total = min(total, max(step + more, 1))
+            total = step if total < self.least else total
+        return total

@@ -7,7 +7,8 @@ metadata, with a digest of it and of every tensor. No pickle. A file is whole or
 
 import hashlib
 import json
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from mmbm import files
+from mmbm.console import say
 from mmbm.errors import TrainingError
 from mmbm.nn.model import Model
 
@@ -33,6 +35,74 @@ class Damaged(TrainingError):
 
 
 Tensors = dict[str, Tensor]
+CHECKPOINT = "checkpoint.safetensors"
+PREVIOUS = "checkpoint-before.safetensors"
+
+
+class CheckpointManager:
+    """The checkpoints of a run's folder: the newest, the one before it, and the weights of epochs.
+
+    Of several processes the first one writes, and all read. `seconds`: time between checkpoints.
+    """
+
+    def __init__(self, folder: Path, seconds: float, writes: bool = True):
+        self.folder, self.seconds, self.writes = folder, seconds, writes
+        self.saved = time.monotonic()
+        self.before: set[Path] = set()  # weights that the checkpoint before the last one wants
+
+    def due(self) -> bool:
+        """Whether some time has passed since the last one."""
+        return time.monotonic() - self.saved >= self.seconds
+
+    def save(self, tensors: Tensors, meta: dict[str, Any], epochs: Iterable[int]) -> None:
+        """Write a checkpoint, and delete weights of epochs that neither it nor the one before it
+        wants."""
+        self.saved = time.monotonic()
+        if not self.writes:
+            return
+        newest = self.folder / CHECKPOINT
+        if newest.exists():  # the one before it stays, should a disk damage this
+            newest.replace(self.folder / PREVIOUS)
+        save(newest, tensors, meta)
+        wanted = {self.epoch(number) for number in epochs}
+        for path in set(self.folder.glob("epoch-*.safetensors")) - wanted - self.before:
+            path.unlink()
+        self.before = wanted
+
+    def epoch(self, number: int) -> Path:
+        return self.folder / f"epoch-{number:04}.safetensors"
+
+    def save_epoch(self, number: int, weights: Tensors, score: tuple[float, float]) -> None:
+        if self.writes:
+            save(self.epoch(number), weights, {"epoch": number, "score": score})
+
+    def load_epoch(self, number: int) -> Tensors:
+        return load(self.epoch(number))[0]
+
+    def resume(self, restore: Callable[[Tensors, dict[str, Any]], list[int]]) -> None:
+        """Restore the newest checkpoint, or the one before it if that is damaged; nothing if there
+        is none. `restore` returns the epochs whose weights it wants.
+
+        Raises Damaged if there are checkpoints and none can be read.
+        """
+        damaged: Damaged | None = None
+        for path in (self.folder / CHECKPOINT, self.folder / PREVIOUS):
+            if not path.exists():
+                continue
+            try:
+                tensors, meta = load(path)
+                epochs = restore(tensors, meta)
+                for number in epochs:
+                    self.load_epoch(number)
+            except Damaged as error:
+                damaged = damaged or error
+                continue
+            self.before = {self.epoch(number) for number in epochs}
+            if damaged:
+                say(f"{damaged.what} The run goes on from {path.name}, at step {meta['step']}.")
+            return
+        if damaged:
+            raise Damaged(f"{damaged.what} No checkpoint of {self.folder} is left to go on from.")
 
 
 def save(path: Path, tensors: Tensors, meta: dict[str, Any]) -> None:

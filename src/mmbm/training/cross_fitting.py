@@ -25,10 +25,10 @@ from mmbm.training import classical, selection
 from mmbm.training.budget import PATIENCE, Budget
 from mmbm.training.classical import Judged
 from mmbm.training.cost import add_costs
-from mmbm.training.feature_cache import precomputed
+from mmbm.training.feature_cache import cache_frozen_features
 from mmbm.training.run_folder import Run
 from mmbm.training.selection import Choice, Truth
-from mmbm.training.trainer import learn, load_average
+from mmbm.training.trainer import train_network
 
 FEW = {"quick": 0, "balanced": 1200, "best": 5000}
 """Labelled rows up to which networks are judged by folds, by preset."""
@@ -196,12 +196,14 @@ def judge_network(
     config: Config, data: Data, run: Run, name: str, end: float, least: float
 ) -> tuple[dict[str, Judged], float]:
     """Train on the train rows; by target what the network's members answer to the valid rows. And
-    what part of its steps there was time for. end, least: see `learn`."""
+    what part of its steps there was time for. end, least: see `train_network`."""
     with Run(run.folder / name, config, run.cache) as folder:
-        state, quick = learn(config, data, folder, score=False, end=end, least=least)
-        load_average(state)
+        trainer, quick = train_network(config, data, folder, score=False, end=end, least=least)
+        trainer.average_weights()
     held, whole = quick.splits["valid"], tuple(config.modalities())
-    outputs = collect(state.runner(), held, quick.columns, [whole], graph="candidates")[whole]
+    outputs = collect(trainer.validator.runner(), held, quick.columns, [whole], graph="candidates")[
+        whole
+    ]
     judged = {
         name: Judged(
             network_names(target.modalities),
@@ -209,9 +211,9 @@ def judge_network(
             outputs[f"{name}.available"].T,
             held.rows,
         )
-        for name, target in state.model.mixed()
+        for name, target in trainer.model.mixed()
     }
-    return judged, state.step / (state.steps_per_epoch * config.train.epochs)
+    return judged, trainer.step / (trainer.steps_per_epoch * config.train.epochs)
 
 
 def together(parts: list[Judged]) -> Judged:
@@ -249,7 +251,7 @@ class Finished(NamedTuple):
     config: Config
     model: Model
     compared: Report  # see `measured`
-    quick: Data | None = None  # what a network alone learned from, see `trainer.learn`
+    quick: Data | None = None  # what a network alone learned from, see `trainer.train_network`
 
 
 def cross_fit(config: Config, data: Data, run: Run, budget: Budget) -> Finished:
@@ -258,7 +260,7 @@ def cross_fit(config: Config, data: Data, run: Run, budget: Budget) -> Finished:
     plain = classical_only(config)
     torch.manual_seed(config.train.seed)
     model = Model(plain, data.columns)
-    quick = precomputed(plain, model, data, run.cache)
+    quick = cache_frozen_features(plain, model, data, run.cache)
     run.use(quick)
     fold_of = classical.assign(config, data, rows)
     judged = classical.fit(plain, model, data, quick, rows, fold_of, budget.end)
@@ -270,10 +272,10 @@ def cross_fit(config: Config, data: Data, run: Run, budget: Budget) -> Finished:
     if any(needs_network(found) for found in decided.values()):
         say("Network on all rows")
         both = divided(data, rows, data.splits["valid"].rows)
-        state, _ = learn(network_only(config), both, run, score=False, end=budget.end)
-        load_average(state)
-        state.model.join(model)
-        model = state.model
+        trainer, _ = train_network(network_only(config), both, run, score=False, end=budget.end)
+        trainer.average_weights()
+        trainer.model.join(model)
+        model = trainer.model
     else:
         config = plain
     add_costs(compared, model, data)

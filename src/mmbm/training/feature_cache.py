@@ -25,7 +25,7 @@ from mmbm.layers.batch import Field
 from mmbm.nn.modalities import Modality, SharedModality
 from mmbm.nn.model import Model
 from mmbm.nn.pretrained import Pretrained
-from mmbm.training.state import device_of
+from mmbm.training.device import device_of
 
 VERSION = 2
 """Raised when what an encoder computes changes, so that older features are not used."""
@@ -33,7 +33,7 @@ ROWS = 32
 """Cells that are encoded together."""
 
 
-def precomputed(config: Config, model: Model, data: Data, cache: Path) -> Data:
+def cache_frozen_features(config: Config, model: Model, data: Data, cache: Path) -> Data:
     """The data with features in place of the cells that a frozen encoder reads."""
     features, columns = {}, dict(data.columns)
     for name, modality in frozen(model).items():

@@ -21,7 +21,8 @@ from mmbm.training.cross_fitting import network_only
 from mmbm.training.finish import write
 from mmbm.training.golden_rows import take
 from mmbm.training.run_folder import Run
-from mmbm.training.trainer import learn, load_average, valid_scores
+from mmbm.training.trainer import train_network
+from mmbm.training.validator import valid_scores
 
 
 def cross_validate(config: Config, run: Run, table: Any = None) -> Predictor:
@@ -48,12 +49,12 @@ def cross_validate(config: Config, run: Run, table: Any = None) -> Predictor:
         return write(config, data, Ensemble(models), run, golden, {}, {"folds": scores})
     say(f"All {spec.folds} folds together")
     everything = join(data)
-    state, _ = learn(config, everything, run, score=False)
-    load_average(state)
-    for name, target in state.model.mixed():
+    trainer, _ = train_network(config, everything, run, score=False)
+    trainer.average_weights()
+    for name, target in trainer.model.mixed():
         target.adopt([model.targets[name] for model in models])
-    state.model.finalize()
-    return write(config, everything, state.model, run, golden, {}, {"folds": scores})
+    trainer.model.finalize()
+    return write(config, everything, trainer.model, run, golden, {}, {"folds": scores})
 
 
 def folds(config: Config, spec: SplitSpec, run: Run, table: Any) -> Iterator[Data]:

@@ -1,24 +1,28 @@
 """What a run shows while it trains: a bar with rows/s, loss and time left; a line per epoch."""
 
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bar
 
 from mmbm.console import QUIET, say
-from mmbm.data.prepare import Data
 from mmbm.training.run_folder import Run
-from mmbm.training.state import TrainState
+
+if TYPE_CHECKING:
+    from mmbm.training.trainer import Trainer
 
 
-class Training:
-    """Used as a context around the loop. Reads the loss from the device every `log_steps` only."""
+class Progress:
+    """Used as a context around the loop. Reads the loss from the device every `log_steps` only;
+    shows and logs in the first process."""
 
-    def __init__(self, state: TrainState, data: Data, run: Run):
-        self.state, self.run = state, run
-        self.console = Console(stderr=True, highlight=False, soft_wrap=True)
-        self.bar = Progress(
+    def __init__(self, trainer: "Trainer"):
+        self.trainer = trainer
+        self.run = trainer.run if isinstance(trainer.run, Run) else None
+        self.console = Console(stderr=True, highlight=False, soft_wrap=True, quiet=self.run is None)
+        self.bar = Bar(
             TextColumn("epoch {task.fields[epoch]}"),
             BarColumn(),
             TextColumn("{task.percentage:>3.0f}%"),
@@ -28,20 +32,22 @@ class Training:
             transient=True,
             disable=not self.console.is_terminal,
         )
-        sizes = ", ".join(f"{len(rows)} {split}" for split, rows in data.splits.items())
-        parameters = sum(p.numel() for p in state.model.parameters())
-        precision = state.accelerator.mixed_precision.replace("no", "float32")
-        self.console.print(
-            f"{run.folder}: {sizes} rows; {parameters:,} parameters; "
-            f"{state.accelerator.device.type}, {precision}"
-        )
-        self.task = self.bar.add_task(
-            "", total=state.total, completed=state.step, epoch=1, speed=0.0, loss=float("nan")
-        )
+        self.task = self.bar.add_task("", total=None, epoch=1, speed=0.0, loss=float("nan"))
         self.since, self.rows, self.loss = time.monotonic(), 0, float("nan")
-        self.told = time.monotonic()  # when a line was last written
+        self.written = time.monotonic()  # when a line was last written
 
-    def __enter__(self) -> "Training":
+    def __enter__(self) -> "Progress":
+        trainer = self.trainer
+        splits = trainer.validator.data.splits
+        sizes = ", ".join(f"{len(rows)} {split}" for split, rows in splits.items())
+        parameters = sum(p.numel() for p in trainer.model.parameters())
+        size = trainer.processes.size
+        self.console.print(
+            f"{trainer.run.folder}: {sizes} rows; {parameters:,} parameters; "
+            f"{trainer.device.type}, {trainer.precision.name}"
+            + (f"; {size} processes" if size > 1 else "")
+        )
+        self.bar.update(self.task, total=trainer.total, completed=trainer.step)
         self.bar.start()
         return self
 
@@ -49,40 +55,45 @@ class Training:
         self.bar.stop()
 
     def step(self) -> None:
-        state = self.state
-        self.rows += len(state.recent[-1])
-        if state.step % state.spec.log_steps == 0 or state.step == state.total:
+        trainer = self.trainer
+        self.rows += len(trainer.recent[-1])
+        if trainer.step % trainer.spec.log_steps == 0 or trainer.step == trainer.total:
             self.read()
         self.bar.advance(self.task)
-        if not self.console.is_terminal and time.monotonic() - self.told >= QUIET:
-            say(f"step {state.step} of {state.total}  loss {self.loss:.4f}")
-            self.told = time.monotonic()
+        if not self.console.is_terminal and time.monotonic() - self.written >= QUIET:
+            say(f"step {trainer.step} of {trainer.total}  loss {self.loss:.4f}")
+            self.written = time.monotonic()
 
     def read(self) -> None:
         """Wait for the device, log loss and speed."""
-        state, now = self.state, time.monotonic()
-        if not state.recent:
+        trainer, now = self.trainer, time.monotonic()
+        if not trainer.recent:
             return
-        self.loss = state.read_loss()
-        speed = self.rows * state.accelerator.num_processes / max(now - self.since, 1e-9)
+        self.loss = trainer.read_loss()
+        speed = self.rows * trainer.processes.size / max(now - self.since, 1e-9)
         self.since, self.rows = now, 0
-        self.run.log(state.step, loss=self.loss, lr=state.lr(), rows_per_second=round(speed, 1))
-        epoch = 1 + (state.step - 1) // state.steps_per_epoch
-        self.bar.update(self.task, epoch=epoch, speed=speed, loss=self.loss, total=state.total)
+        if self.run:
+            self.run.log(
+                trainer.step, loss=self.loss, lr=trainer.lr(), rows_per_second=round(speed, 1)
+            )
+        epoch = 1 + (trainer.step - 1) // trainer.steps_per_epoch
+        self.bar.update(self.task, epoch=epoch, speed=speed, loss=self.loss, total=trainer.total)
 
     def epoch(self, epoch: int, scores: dict[str, Any] | None = None) -> None:
         """A line in the log and, with scores of the valid split, one on the screen."""
         self.read()
-        if scores is None:
-            self.run.log(self.state.step, epoch=epoch + 1)
+        if self.run is None:
             return
-        self.run.log(self.state.step, epoch=epoch + 1, valid=scores["targets"])
-        target, metric = self.state.monitored()
+        if scores is None:
+            self.run.log(self.trainer.step, epoch=epoch + 1)
+            return
+        self.run.log(self.trainer.step, epoch=epoch + 1, valid=scores["targets"])
+        target, metric = self.trainer.validator.target, self.trainer.validator.metric
         value = scores["targets"][target][metric.name]
-        best = "  best" if self.state.best[0][1] == epoch else ""
+        best = "  best" if self.trainer.selection.best[0][1] == epoch else ""
         self.console.print(
-            f"epoch {epoch + 1:>3}/{self.state.spec.epochs}  loss {self.loss:.4f}  "
+            f"epoch {epoch + 1:>3}/{self.trainer.spec.epochs}  loss {self.loss:.4f}  "
             f"valid {target} {metric.name} {value:.4f}{best}"
         )
         self.since, self.rows = time.monotonic(), 0
-        self.told = time.monotonic()
+        self.written = time.monotonic()

@@ -9,17 +9,20 @@ not the batch.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+import numpy as np
 import torch
-from accelerate import Accelerator
 from torch import Tensor, nn
 
-from mmbm.kinds.contrastive.head import ContrastiveHead, Learned, everyones, gathered
+from mmbm.kinds.contrastive.head import ContrastiveHead, Learned
 from mmbm.layers.batch import Field
+from mmbm.layers.collective import all_gather, all_gather_with_grad, all_reduce, world_size
 from mmbm.nn.modalities import Batch
 from mmbm.nn.model import Model
-from mmbm.training.checkpoint import generators, restore_generators
+from mmbm.training.checkpoint import Tensors, generators, restore_generators
+from mmbm.training.device import Precision
+from mmbm.training.distributed import sync_on_last, unwrap
 
 
 class Cached(NamedTuple):
@@ -37,13 +40,15 @@ class Cached(NamedTuple):
 
 
 class Part(NamedTuple):
-    """Some rows of a batch."""
+    """A micro-batch of a step that has contrastive targets."""
 
     rows: slice
-    inputs: Batch
-    targets: Batch
     cached: dict[str, Cached]  # by contrastive target
-    share: dict[str, Any]  # by target: of the chunk in its loss
+    share: float  # of its rows in those of this process
+
+
+Scale = dict[str, Tensor] | None
+"""Of each target's loss; 1 if None."""
 
 
 class Objective(nn.Module):
@@ -53,73 +58,113 @@ class Objective(nn.Module):
         super().__init__()
         self.model = model
 
-    def forward(self, batch: Batch, targets: Batch, part: Part | None = None) -> Tensor:
+    def forward(
+        self, batch: Batch, targets: Batch, scale: Scale = None, part: Part | None = None
+    ) -> Tensor:
+        """Scalar. scale: of each target's loss; 1 if not given."""
         if part is None:
-            return self.model.loss(batch, targets)
+            return self.model.loss(batch, targets, scale)
+        assert scale is not None
         context = self.model.context(*self.model.encode(batch))
         losses = [
-            part.cached[name].onward(target, target(context), part.rows, part.share[name])
+            part.cached[name].onward(target, target(context), part.rows, part.share)
             if name in part.cached
-            else part.share[name]
-            * target.loss(context, targets[name], self.model.unimodal_loss_weight)
+            else scale[name] * target.loss(context, targets[name], self.model.unimodal_loss_weight)
             for name, target in self.model.targets.items()
         ]
         return torch.stack(losses).sum()
 
 
 def backward(
-    accelerator: Accelerator, objective: nn.Module, inputs: Batch, targets: Batch, chunk: int | None
+    objective: nn.Module, precision: Precision, inputs: Batch, targets: Batch, parts: int = 1
 ) -> Tensor:
-    """Add the gradient of a batch's loss to the parameters'; the loss itself."""
-    total = len(next(iter(inputs.values())).present)
-    if chunk is None or chunk >= total:
-        with accelerator.autocast():
-            loss = objective(inputs, targets)
-        accelerator.backward(loss)
-        return loss.detach()
-
-    model: Model = accelerator.unwrap_model(objective).model
-    slices = [slice(start, min(start + chunk, total)) for start in range(0, total, chunk)]
-    states, embedded = [], []
-    with torch.no_grad(), accelerator.autocast(), unchanged(model):
-        for rows in slices if model.contrastive() else []:
-            states.append(generators())
-            embedded.append(model.embed(some(inputs, rows)))
-    cached, loss = {}, torch.zeros((), device=accelerator.device)
-    for name, head in model.contrastive().items():
-        z = torch.cat([each[name] for each in embedded])
-        cached[name], value = cache(head, z, targets[name].values, chunk)
-        loss += value
-
-    taught = {name: t.taught(targets[name], inputs) for name, t in model.targets.items()}
-    for i, rows in enumerate(slices):
+    """Add the gradient of a batch's loss to the parameters'; the loss itself, both over the rows of
+    all processes. `parts`: micro-batches that the rows are computed in."""
+    model: Model = unwrap(objective).model
+    weights = Weights(model, inputs, targets)
+    if parts == 1:
+        with precision.autocast():
+            loss = objective(inputs, targets, weights.scale())
+        precision.backward(loss)
+        return mean(loss.detach())
+    rows = len(next(iter(inputs.values())).present)
+    slices = [slice(int(part[0]), int(part[-1]) + 1) for part in np.array_split(range(rows), parts)]
+    states, cached, loss = embed_first(model, precision, inputs, targets, slices)
+    for i, some in enumerate(slices):
         if states:
             restore_generators(states[i])
-        share = {
-            name: (rows.stop - rows.start) / total
-            if name in cached
-            else taught[name][rows].sum() / taught[name].sum().clamp(min=1)
-            for name in taught
-        }
-        part = Part(rows, some(inputs, rows), some(targets, rows), cached, share)
-        with together(accelerator, objective, last=i == len(slices) - 1):
-            with accelerator.autocast():
-                added = objective(part.inputs, part.targets, part)
-            accelerator.backward(added)
+        share = (some.stop - some.start) / rows
+        part = Part(some, cached, share)
+        with sync_on_last(objective, last=i == parts - 1):
+            with precision.autocast():
+                added = objective(
+                    slice_batch(inputs, some), slice_batch(targets, some), weights.scale(some), part
+                )
+            precision.backward(added)
         loss += added.detach()
-    return loss
+    return mean(loss)
+
+
+def mean(loss: Tensor) -> Tensor:
+    """Over the processes."""
+    return all_reduce(loss) / world_size() if world_size() > 1 else loss
+
+
+class Weights:
+    """How much the loss of some rows counts in that of the whole batch of all processes: each
+    target's is a mean over the rows that its `loss_mask` names, and a process may have more of
+    them than another."""
+
+    def __init__(self, model: Model, inputs: Batch, targets: Batch):
+        self.masks = {n: t.loss_mask(targets[n], inputs) for n, t in model.targets.items()}
+        self.whole = model.contrastive()  # compares all rows of all processes as it is
+        counts = torch.stack([mask.sum() for mask in self.masks.values()])
+        counts = all_reduce(counts).clamp(min=1)
+        self.counts = dict(zip(self.masks, counts))
+
+    def scale(self, rows: slice | None = None) -> Scale:
+        """Of each target's loss of these rows, or of all of this process: gradients are averaged
+        over processes, not added. None where it is 1 throughout."""
+        if rows is None and world_size() == 1:
+            return None
+        some = rows or slice(None)
+        return {
+            name: torch.ones((), device=mask.device)
+            if name in self.whole
+            else world_size() * mask[some].sum() / self.counts[name]
+            for name, mask in self.masks.items()
+        }
+
+
+def embed_first(
+    model: Model, precision: Precision, inputs: Batch, targets: Batch, slices: list[slice]
+) -> tuple[list[Tensors], dict[str, Cached], Tensor]:
+    """Of contrastive targets the gradients at all embeddings, and the loss; and the states of the
+    random generators before each slice, for its embeddings are computed once more."""
+    states, embedded, cached = [], [], {}
+    loss = torch.zeros((), device=next(iter(inputs.values())).present.device)
+    with torch.no_grad(), precision.autocast(), preserve_buffers(model):
+        for rows in slices if model.contrastive() else []:
+            states.append(generators())
+            embedded.append(model.embed(slice_batch(inputs, rows)))
+    largest = max(rows.stop - rows.start for rows in slices)
+    for name, head in model.contrastive().items():
+        z = torch.cat([each[name] for each in embedded])
+        cached[name], value = cache(head, z, targets[name].values, largest)
+        loss += value
+    return states, cached, loss
 
 
 def cache(head: ContrastiveHead, z: Tensor, keys: Tensor, rows: int) -> tuple[Cached, Tensor]:
     """The gradient of the contrastive loss at z [B, M, D] and at what it learns, and the loss."""
     z = z.detach().requires_grad_()
-    everything = gathered(z)
+    everything = all_gather_with_grad(z)
     leaf = everything.detach().requires_grad_()
     scale, bias = head.learned()
     scale = scale.detach().requires_grad_()
     bias = None if bias is None else bias.detach().requires_grad_()
     loss = torch.zeros((), device=z.device)
-    for part in head.parts(leaf, everyones(keys), Learned(scale, bias), rows):
+    for part in head.parts(leaf, all_gather(keys), Learned(scale, bias), rows):
         part.backward()
         loss += part.detach()
     assert leaf.grad is not None
@@ -128,24 +173,14 @@ def cache(head: ContrastiveHead, z: Tensor, keys: Tensor, rows: int) -> tuple[Ca
     return Cached(own, gradients), loss
 
 
-def some(fields: Batch, rows: slice) -> Batch:
+def slice_batch(fields: Batch, rows: slice) -> Batch:
     return {name: Field(*(tensor[rows] for tensor in field)) for name, field in fields.items()}
 
 
 @contextmanager
-def unchanged(model: nn.Module) -> Iterator[None]:
+def preserve_buffers(model: nn.Module) -> Iterator[None]:
     """Running statistics are put back: these rows are computed once more."""
     before = [buffer.clone() for buffer in model.buffers()]
     yield
     for buffer, old in zip(model.buffers(), before):
         buffer.copy_(old)
-
-
-@contextmanager
-def together(accelerator: Accelerator, objective: nn.Module, last: bool) -> Iterator[None]:
-    """Several processes share their gradients once, after the last chunk."""
-    if last:
-        yield
-        return
-    with accelerator.no_sync(objective):
-        yield

@@ -7,11 +7,8 @@ runs/NAME/  config.yaml · log.jsonl · events.* (TensorBoard) · quarantine.csv
 import io
 import json
 import os
-import signal
-import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -26,27 +23,27 @@ from mmbm.data.cache import LOCK
 from mmbm.errors import ConfigError, TrainingError
 from mmbm.files import Lock
 from mmbm.training import checkpoint
+from mmbm.training.checkpoint import CHECKPOINT, PREVIOUS
 
-CHECKPOINT = "checkpoint.safetensors"
-PREVIOUS = "checkpoint-before.safetensors"
 SHOWN = 5
 """Settings that differ, of which a message tells."""
 
 
-class Run:
+class RunFiles:
+    """Where a run is, and the settings it was started with (a config as YAML)."""
+
+    def __init__(self, folder: Path, settings: str):
+        self.folder, self.settings = folder, settings
+
+
+class Run(RunFiles):
     def __init__(
         self, folder: Path, config: Config, cache: Path | None = None, lock: Lock | None = None
     ):
-        self.folder = folder
+        super().__init__(folder, configfile.dump(config))
         self.bundle = folder / "bundle"
-        self.checkpoint = folder / CHECKPOINT
-        self.previous = folder / PREVIOUS
         self.quarantine = folder / "quarantine.csv"
         self.cache = cache or folder.parent / prepared.FOLDER
-        self.settings = configfile.dump(config)
-        self.stop = False
-        self._saved = time.monotonic()
-        self._every = config.train.checkpoint_seconds
         self._lock = lock
         folder.mkdir(parents=True, exist_ok=True)
         files.clean(folder, locked=True)
@@ -110,42 +107,6 @@ class Run:
 
             self._events = SummaryWriter(str(self.folder), flush_secs=30)
         return self._events
-
-    def checkpoint_due(self) -> bool:
-        """Some time has passed since the last one, or someone asked the run to stop."""
-        return self.stop or time.monotonic() - self._saved >= self._every
-
-    def saved(self) -> None:
-        self._saved = time.monotonic()
-
-    def check_finite(self, bad: bool, step: int, rows: list[int], lr: float) -> None:
-        if bad:
-            raise TrainingError(
-                f"The loss or its gradient is not finite, at step {step} or shortly before. Rows "
-                f"since the last check: {', '.join(str(r + 1) for r in rows[:20])}… Look at them, "
-                f"lower train.lr (now {lr:g}), or set train.precision: float32. The last good "
-                "weights are in the run's folder."
-            )
-
-    @contextmanager
-    def interruptible(self) -> Iterator[None]:
-        """Ctrl-C or SIGTERM asks the run to stop after its step; a second one stops at once."""
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
-
-        def ask(signum: int, frame: Any) -> None:
-            self.stop = True
-            signal.signal(signum, previous[signum])
-
-        previous: dict[int, Any] = {
-            s: signal.signal(s, ask) for s in (signal.SIGINT, signal.SIGTERM)
-        }
-        try:
-            yield
-        finally:
-            for signum, handler in previous.items():
-                signal.signal(signum, handler)
 
     def close(self) -> None:
         try:

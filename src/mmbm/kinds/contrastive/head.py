@@ -6,13 +6,13 @@ from itertools import combinations, permutations
 from typing import NamedTuple
 
 import torch
-import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mmbm.kinds.contrastive.spec import ContrastiveTarget
 from mmbm.layers.batch import Context, Field
 from mmbm.layers.blocks import Pool
+from mmbm.layers.collective import all_gather, all_gather_with_grad
 from mmbm.layers.target import Parts
 
 SHARPEST = math.log(100)
@@ -54,10 +54,12 @@ class ContrastiveHead(nn.Module):
 
     def loss(self, context: Context, target: Field, unimodal_loss_weight: float) -> Tensor:
         """Mean over all pairs of columns and both ways, over the rows of all processes. Scalar."""
-        parts = self.parts(gathered(self(context)), everyones(target.values), self.learned())
+        parts = self.parts(
+            all_gather_with_grad(self(context)), all_gather(target.values), self.learned()
+        )
         return torch.stack(list(parts)).sum()
 
-    def taught(self, target: Field, batch: dict[str, Field]) -> Tensor:
+    def loss_mask(self, target: Field, batch: dict[str, Field]) -> Tensor:
         """Which rows the loss compares [B]."""
         return target.present
 
@@ -113,43 +115,3 @@ def _infonce(logits: Tensor, right: Tensor, there: Tensor) -> Tensor:
 def _sigmoid(logits: Tensor, right: Tensor, counted: Tensor) -> Tensor:
     each = F.logsigmoid(torch.where(right, logits, -logits))
     return -torch.where(counted, each, 0.0).sum()
-
-
-# ── several processes ────────────────────────────────────────────────────────────────────────────
-
-
-def gathered(x: Tensor) -> Tensor:
-    """The rows of all processes, in the order of their ranks; their gradient comes back. Rows that
-    one process has less than another are zeros."""
-    return Gather.apply(x) if _processes() > 1 else x  # type: ignore[return-value]
-
-
-def everyones(x: Tensor) -> Tensor:
-    """The same without a gradient."""
-    if _processes() == 1:
-        return x
-    rows = torch.tensor(len(x), device=x.device)
-    dist.all_reduce(rows, dist.ReduceOp.MAX)
-    padded = x.new_zeros(int(rows), *x.shape[1:])
-    padded[: len(x)] = x
-    parts = [torch.empty_like(padded) for _ in range(_processes())]
-    dist.all_gather(parts, padded)
-    return torch.cat(parts)
-
-
-class Gather(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx, x: Tensor) -> Tensor:
-        ctx.rows = len(x)
-        return everyones(x.contiguous())
-
-    @staticmethod
-    def backward(ctx, gradient: Tensor) -> Tensor:  # type: ignore[override]
-        """Every process computes the whole loss, so its own rows' part is all there is to know;
-        `times` since the gradients of processes are averaged, not added."""
-        times = _processes()
-        return times * gradient.chunk(times)[dist.get_rank()][: ctx.rows]
-
-
-def _processes() -> int:
-    return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1

@@ -55,7 +55,7 @@ class TextHead(nn.Module):
         rows = (loss * counts).sum(1) / counts.sum(1).clamp(min=1)
         return self.weight * rows.sum() / target.present.sum().clamp(min=1)
 
-    def taught(self, target: Field, batch: dict[str, Field]) -> Tensor:
+    def loss_mask(self, target: Field, batch: dict[str, Field]) -> Tensor:
         """Which rows the loss is a mean of [B]."""
         return target.present
 

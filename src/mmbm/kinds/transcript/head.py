@@ -44,7 +44,7 @@ class TranscriptHead(nn.Module):
         loss = torch.where(has, loss / target.lengths, 0.0)
         return self.weight * loss.sum() / has.sum().clamp(min=1)
 
-    def taught(self, target: Field, batch: dict[str, Field]) -> Tensor:
+    def loss_mask(self, target: Field, batch: dict[str, Field]) -> Tensor:
         """Which rows the loss is a mean of [B]."""
         return target.present & batch[self.input].present
 
