@@ -9,11 +9,12 @@ import pytest
 from PIL import Image
 
 import mmbm
+from mmbm.bundle import ROWS
 from mmbm.cells import urls
 from mmbm.config.load import parse
 from mmbm.data import prepare
 from mmbm.data.check import check
-from mmbm.data.overlap import FILE, members
+from mmbm.data.overlap import members
 from mmbm.data.table import Table, open_table
 from mmbm.errors import TableError
 from mmbm.kinds.image.column import ImageColumn
@@ -86,7 +87,7 @@ def test_a_table_of_trained_rows_alone_is_measured_with_a_warning(bundle, folder
 
 
 def test_the_bundle_keeps_eight_bytes_a_row_and_no_cells(bundle):
-    assert (bundle.path / FILE).stat().st_size < 80 * 8 + 400
+    assert (bundle.path / ROWS).stat().st_size < 80 * 8 + 400
 
 
 def test_each_known_row_is_found_once():
