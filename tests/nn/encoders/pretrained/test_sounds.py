@@ -14,7 +14,7 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file
-from serve.conftest import serving
+from servers import serving
 
 import mmbm
 from mmbm.config import load as configfile

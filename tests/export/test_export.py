@@ -10,7 +10,7 @@ import numpy as np
 import onnx
 import pytest
 import tiny
-from serve.conftest import serving
+from servers import serving
 
 import mmbm
 from mmbm.bundle.manifest import MANIFEST

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-EXAMPLE = Path(__file__).parents[1] / "examples" / "assistant"
+EXAMPLE = Path(__file__).parents[2] / "examples" / "assistant"
 FILES = ("assistant", "data", "phrases", "run", "things", "tools")
 
 

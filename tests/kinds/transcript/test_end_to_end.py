@@ -12,7 +12,7 @@ import pytest
 import resuming
 import spoken
 from safetensors.numpy import load_file
-from serve.conftest import serving
+from servers import serving
 
 import mmbm
 from mmbm.config import load as configfile

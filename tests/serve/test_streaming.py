@@ -9,7 +9,7 @@ import time
 import numpy as np
 import pytest
 import spoken
-from serve.conftest import serving, until
+from servers import serving, until
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 

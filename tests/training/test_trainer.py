@@ -1,4 +1,4 @@
-"""What training promises, besides resuming (see test_resume)."""
+"""What training promises, besides resuming (see test_checkpoint)."""
 
 import json
 import math

@@ -23,7 +23,7 @@ from mmbm.training import checkpoint
 from mmbm.training import golden_rows as golden
 from mmbm.training.run_folder import Run
 
-FAULTS = Path(__file__).parents[1] / "bench" / "faults.py"
+FAULTS = Path(__file__).parents[2] / "bench" / "faults.py"
 
 
 def faults(*options):

@@ -16,7 +16,7 @@ import spoken
 import tiny
 import told
 from pydantic import BaseModel
-from serve.conftest import fuzz, serving
+from servers import fuzz, serving
 
 import mmbm
 

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-SOURCE = Path(__file__).parents[1] / "src" / "mmbm"
+SOURCE = Path(__file__).parents[2] / "src" / "mmbm"
 KINDS = sorted(p.name for p in (SOURCE / "kinds").iterdir() if (p / "spec.py").exists())
 OWNERS = ("kinds", "config", "specs")
 """Folders that may ask which kind a column is of; all other code asks for traits."""

@@ -195,7 +195,7 @@ def test_the_published_weights_are_imported_where_they_are_installed(kind, monke
 
 
 def test_the_extra_has_the_packages_that_init_knows():
-    project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())
     extra = project["project"]["optional-dependencies"]["weights"]
     listed = {line.partition("==")[0] for line in extra if "==" in line}
     assert listed == {package for weights in KNOWN.values() for package in weights.packages}

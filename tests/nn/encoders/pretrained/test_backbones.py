@@ -6,13 +6,13 @@ import subprocess
 import sys
 
 import backbones
+import battery
 import numpy as np
 import pytest
 import resuming
 import tiny
 import torch
 from backbones import PHOTO
-from nn import battery
 from safetensors.torch import load_file
 
 import mmbm

@@ -10,7 +10,7 @@ import pytest
 import resuming
 import told
 from safetensors.numpy import load_file, save_file
-from serve.conftest import serving
+from servers import serving
 
 import mmbm
 from mmbm.bundle.manifest import MANIFEST

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "examples" / "smart_home"))
+sys.path.insert(0, str(Path(__file__).parents[2] / "examples" / "smart_home"))
 
 import commands
 import data

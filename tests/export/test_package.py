@@ -16,7 +16,7 @@ from pathlib import Path
 import httpx
 import pytest
 import yaml
-from serve.conftest import ready, until
+from servers import ready, until
 
 import mmbm
 from mmbm.errors import MmbmError

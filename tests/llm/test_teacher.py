@@ -24,7 +24,7 @@ import tiny
 import told
 import uvicorn
 from PIL import Image
-from serve.conftest import serving, until
+from servers import serving, until
 from starlette.applications import Starlette
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route

@@ -8,7 +8,7 @@ import sklearn.datasets
 
 import mmbm
 
-EXAMPLES = Path(__file__).parents[1] / "examples"
+EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
 def test_the_textbook_network_takes_at_most_15_lines():
