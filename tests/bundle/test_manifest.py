@@ -11,9 +11,11 @@ from pathlib import Path
 
 import pytest
 import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 
 import mmbm
-from mmbm.bundle.manifest import MANIFEST, sha256
+from mmbm.bundle.manifest import MANIFEST, Files, sha256
 from mmbm.errors import BundleError, MmbmError
 
 
@@ -156,8 +158,6 @@ def test_a_package_and_an_export_hold_only_files_of_the_bundle(copy, tmp_path):
         assert mmbm.load(tmp_path / folder, verify=True)
 
 
-# ── damage ───────────────────────────────────────────────────────────────────────────────────────
-
 VALUES = [
     None, -1, 0, 1e30, float("nan"), "x", [], {}, [[]], {"a": 1}, True, "\ud800", "../x", 10**12,
 ]  # fmt: skip
@@ -244,3 +244,24 @@ def test_golden_rows_and_their_answers_are_as_many(copy):
 def test_graphs_that_no_disk_holds_are_not_read_through(copy):
     os.truncate(copy / "graphs/answer.onnx", 1 << 40)
     refused(copy, "bytes, more than")
+
+
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+    lambda inside: st.lists(inside, max_size=4) | st.dictionaries(st.text(max_size=8), inside),
+    max_leaves=20,
+)
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(["format", "files", "tolerance", "runner", "mmbm"]),
+        ANYTHING | st.dictionaries(st.text(max_size=12), ANYTHING) | st.just(1),
+    )
+)
+def test_a_manifest_is_read_or_a_sentence(tmp_path_factory, manifest):
+    path = tmp_path_factory.getbasetemp() / "fuzzed"
+    path.mkdir(exist_ok=True)
+    (path / MANIFEST).write_text(json.dumps(manifest))
+    with contextlib.suppress(MmbmError):
+        assert all(isinstance(name, str) for name in Files(path))

@@ -8,16 +8,6 @@ from hypothesis import strategies as st
 
 from mmbm.cells.lists import items
 from mmbm.errors import BadCell
-from mmbm.kinds.labels.column import LabelsColumn
-from mmbm.kinds.labels.spec import LabelsSpec
-
-
-def test_a_cell_of_a_million_labels_is_a_bad_cell_and_costs_nothing():
-    column = LabelsColumn(LabelsSpec(separator="|"), {"values": ["a"], "counts": [1], "rows": 1})
-    for cell in ("|" * 1_000_000, ["a"] * 1_000_000):
-        with pytest.raises(BadCell, match="more than 10,000 labels"):
-            column.decode(cell)
-    assert column.decode("|".join(["a"] * 9_000)).tolist() == [1]
 
 
 @pytest.mark.parametrize(
@@ -51,25 +41,3 @@ def test_any_text_is_a_list_or_a_bad_cell(text: str):
     except BadCell:
         return
     assert all(isinstance(item, str) for item in found)
-
-
-def test_a_column_of_lists_written_as_text_has_their_labels():
-    column = LabelsColumn(LabelsSpec(format="list", missing=["nan"]))
-    column.fit(["['war', 'love']", "['love']", "[]", "nan", None])
-
-    assert column.state == {"values": ["love", "war"], "counts": [2, 1], "rows": 3}
-    assert column.decode("['war']").tolist() == [0, 1]
-    assert column.decode(["war"]).tolist() == [0, 1]
-    assert column.decode("[]").tolist() == [0, 0]
-    assert column.decode("nan") is None
-    with pytest.raises(BadCell, match="not a list"):
-        column.decode("war")
-
-
-@pytest.mark.parametrize("cell", [[0.1, 0.2], [{"a": 1}], [["a"]]])
-def test_lists_of_other_things_are_no_labels(cell):
-    column = LabelsColumn(LabelsSpec())
-    column.fit([["a"]])
-
-    with pytest.raises(BadCell, match="not labels"):
-        column.decode(cell)

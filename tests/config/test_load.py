@@ -2,10 +2,12 @@
 
 import pytest
 import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mmbm.config import load as configfile
-from mmbm.config.load import dump, parse
-from mmbm.errors import ConfigError
+from mmbm.config.load import dump, load, parse
+from mmbm.errors import ConfigError, MmbmError
 
 SMALL = {
     "data": {"table": "a.csv"},
@@ -154,3 +156,29 @@ def test_a_modality_that_is_hidden_in_training_must_be_there():
     drop = {**SMALL, "fusion": {"modality_dropout": {"tabel": 0.5}}}
     with pytest.raises(ConfigError, match=r"fusion\.modality_dropout: 'tabel' is no modality"):
         parse(drop)
+
+
+WORDS = st.sampled_from(
+    ["model", "messages", "role", "user", "content", "type", "text", "image_url", "url", "input",
+     "row", "stream", "n", "response_format", "json_schema", "schema", "name", "logprobs"]
+)  # fmt: skip
+BODIES = st.recursive(
+    st.none() | st.booleans() | st.integers() | WORDS | st.text(max_size=9),
+    lambda inside: st.lists(inside, max_size=3) | st.dictionaries(WORDS, inside, max_size=5),
+    max_leaves=20,
+)
+
+
+@given(st.binary(max_size=300) | BODIES.map(lambda x: yaml.safe_dump(x).encode()))
+def test_a_config_is_read_or_a_sentence(tmp_path_factory, content):
+    path = tmp_path_factory.getbasetemp() / "fuzzed.yaml"
+    path.write_bytes(content)
+    with pytest.raises(MmbmError):
+        configfile.load(path)
+
+
+def test_a_key_that_stands_twice_in_a_config_is_refused_with_its_line(tmp_path):
+    path = tmp_path / "c.yaml"
+    path.write_text("data: {table: t.csv}\ninputs:\n  a: {kind: text}\n  a: {kind: number}\n")
+    with pytest.raises(ConfigError, match="line 4: the key 'a' is there already, in line 3"):
+        load(path)

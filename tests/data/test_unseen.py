@@ -7,104 +7,11 @@ import sys
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 import mmbm
 from mmbm.config.load import load, parse
 from mmbm.data.check import check
-from mmbm.data.readers import plain_table
-from mmbm.errors import BadCell
-from mmbm.kinds.category.column import CategoryColumn, name
-from mmbm.kinds.category.spec import CategorySpec
-from mmbm.kinds.labels.column import LabelsColumn
-from mmbm.kinds.labels.spec import LabelsSpec
-
-
-def fitted(cells, **options) -> CategoryColumn:
-    column = CategoryColumn(CategorySpec(**options))
-    column.fit(cells)
-    return column
-
-
-def index(column, cell) -> int:
-    return int(column.decode(cell))
-
-
-TRUE = [True, np.True_, 1, 1.0, "1", "1.0", "t", "T", "true", "TRUE", "yes", "YES", "y", "on"]
-FALSE = [False, np.False_, 0, 0.0, "0", "0.0", "f", "F", "false", "FALSE", "no", "NO", "n", "off"]
-
-
-@pytest.mark.parametrize("trained", list(zip(FALSE, TRUE)), ids=str)
-def test_a_truth_value_has_one_spelling_whatever_was_trained(trained):
-    column = fitted(list(trained) * 3)
-    false, true = (index(column, cell) for cell in trained)
-    assert {index(column, cell) for cell in TRUE} == {true}
-    assert {index(column, cell) for cell in FALSE} == {false}
-    assert false
-    assert true
-    assert false != true
-
-
-def test_spellings_of_truth_are_one_value_in_training_too():
-    column = fitted(["yes", "TRUE", "1", "true", "no", "0", "no"])
-    assert column.state["counts"] == [3, 4]
-    assert index(column, "NO") == index(column, False) == 1
-
-
-@pytest.mark.parametrize(
-    "values", [["0", "1", "2"], ["T", "N"], ["no", "se", "dk"], ["1", "yes, often"], ["t", "1"]]
-)
-def test_what_is_no_column_of_truth_values_stays_apart(values):
-    column = fitted(values)
-    assert len(column.state["values"]) == len(values)
-    assert column.unseen("true") == ["true"]
-
-
-def test_a_number_is_one_value_as_float32_as_float64_and_as_text():
-    trained = fitted([0.1, 0.2, 0.7])
-    for cell in (np.float32(0.1), float(np.float32(0.1)), np.float16(0.1), "0.1", "0.10", "1e-1"):
-        assert index(trained, cell) == 1
-    wide = fitted([repr(float(np.float32(x))) for x in (0.1, 0.2)])  # a csv of widened float32
-    assert index(wide, "0.1") == index(wide, np.float32(0.1)) == 1
-
-
-def test_values_that_training_told_apart_are_never_joined():
-    column = fitted(["1.5", "1.50", "007", "7"])
-    assert len(column.state["values"]) == 4
-    assert [index(column, cell) for cell in column.state["values"]] == [1, 2, 3, 4]
-    assert column.unseen("1.500") == ["1.500"]
-    assert fitted(["007", "8"]).unseen(7) == ["7"]
-
-
-@given(st.lists(st.floats(width=32, allow_nan=False, allow_infinity=False), min_size=1))
-def test_a_float32_column_is_the_same_in_a_csv(values):
-    table = plain_table(pa.table({"x": pa.array(values, pa.float32())}))
-    column = fitted(table["x"].to_pylist(), max_values=10_000)
-    for written in pd.Series(values, dtype="float32").astype(str):
-        assert column.unseen(written) == []
-
-
-@given(st.one_of(st.text(), st.floats(), st.integers(), st.booleans(), st.binary(), st.none()))
-def test_any_cell_is_seen_unseen_absent_or_bad(cell):
-    column = fitted(["yes", "no"])
-    try:
-        found = column.unseen(cell)
-    except BadCell:
-        return
-    assert found == ([] if name(cell) is None or index(column, cell) else [name(cell)])
-
-
-def test_labels_know_what_training_never_saw():
-    column = LabelsColumn(LabelsSpec())
-    column.fit(["a;b", "b"])
-    assert column.unseen("a;z;y") == ["z", "y"]
-    assert column.unseen(None) == []
-
-
-# ── a whole model ────────────────────────────────────────────────────────────────────────────────
 
 
 @pytest.fixture(scope="module")
@@ -197,13 +104,3 @@ def test_going_on_from_a_bundle_keeps_a_truth_value_one_class(tmp_path):
     second = mmbm.train(config, table=more, run=tmp_path / "second", start=first.path)
     assert second.values("y") == ["false", "true"]
     assert load(second.path / "config.yaml").targets["y"].kind == "category"
-
-
-def test_labels_written_as_lists_are_compared_label_by_label():
-    from mmbm.kinds.labels.column import LabelsColumn
-    from mmbm.kinds.labels.spec import LabelsSpec
-
-    column = LabelsColumn(LabelsSpec(kind="labels", format="list"))
-    column.fit(["['a', 'b']", "['b']"])
-    assert column.unseen('["b", "a"]') == []
-    assert column.unseen("['a', 'zz']") == ["zz"]

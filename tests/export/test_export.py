@@ -6,8 +6,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
-import onnx
 import pytest
 import tiny
 from servers import serving
@@ -15,7 +13,6 @@ from servers import serving
 import mmbm
 from mmbm.bundle.manifest import MANIFEST
 from mmbm.errors import BundleError, MissingExtra, MmbmError
-from mmbm.export.onefile import Whole
 from mmbm.export.verify import TOLERANCES, batches, golden
 from mmbm.inference.predict import batched
 from mmbm.inference.runners import difference, flatten, units
@@ -75,31 +72,6 @@ def test_weights_too_large_for_a_graph_are_in_a_file_beside_it(table, tmp_path, 
     weights.write_bytes(bytes(weights.stat().st_size))
     with pytest.raises(BundleError, match=r"encode\.onnx\.data is not the file"):
         mmbm.load(bundle.path)
-
-
-def test_the_battery_has_every_shape_that_a_graph_may_not_be_made_for(bundle):
-    seen = dict(batches(bundle, golden(bundle)))
-    sizes = {len(rows) for rows in seen.values()}
-    assert {1, 4, 17, 64} <= sizes
-    texts = [
-        len(row.cells["remark"])
-        for rows in seen.values()
-        for row in rows
-        if row.cells["remark"] is not None
-    ]
-    sounds = [
-        len(row.cells["speech"])
-        for rows in seen.values()
-        for row in rows
-        if row.cells["speech"] is not None
-    ]
-    assert (min(texts), max(texts)) == (1, 128)
-    assert (min(sounds), max(sounds)) == (1, 8000)
-    assert {f"where {name} is absent" for name in ("photo", "speech", "remark", "table")} <= set(
-        seen
-    )
-    (nothing,) = (rows for label, rows in seen.items() if label == "where everything is absent")
-    assert all(cell is None for row in nothing for cell in row.cells.values())
 
 
 @pytest.mark.parametrize("variant", VARIANTS, ids="-".join)
@@ -250,51 +222,6 @@ def test_a_manifest_can_name_no_class_as_its_runner(exported, tmp_path):
     (copy / MANIFEST).write_text(json.dumps({**manifest, "runner": "os:system"}))
     with pytest.raises(BundleError, match="there is no runner 'os:system'"):
         mmbm.load(copy)
-
-
-# ── one file ─────────────────────────────────────────────────────────────────────────────────────
-
-
-@pytest.mark.parametrize("precision", ["float32", "float16", "int8"])
-@pytest.mark.parametrize("external", [False, True])
-def test_one_file_answers_as_the_bundle(bundle, tmp_path, precision, external):
-    path, report = bundle.export(
-        "onnx", tmp_path / "model.onnx", precision=precision, external=external
-    )
-    names = ["model.onnx", "model.onnx.data"] if external else ["model.onnx"]
-    assert sorted(file.name for file in tmp_path.iterdir()) == names
-    onnx.checker.check_model(str(path), full_check=True)
-    arrays = flatten(batched(bundle, golden(bundle)), bundle.columns)
-    answers, (_, expected) = Whole(path).answers(arrays), bundle.bundle.golden()
-    for name, unit in units(bundle.config, bundle.columns).items():
-        assert difference(unit, answers[name], expected[name]) <= TOLERANCES[precision]
-    assert report["precision"] == precision
-
-
-def test_one_file_says_what_goes_in_and_what_comes_out(bundle, tmp_path):
-    """With nothing but the file and its metadata: a stranger asks about a sentence."""
-    import onnxruntime
-    from tokenizers import Tokenizer
-
-    path = bundle.export("onnx", tmp_path / "model.onnx").path
-    session = onnxruntime.InferenceSession(str(path))
-    facts = session.get_modelmeta().custom_metadata_map
-    inputs, outputs = json.loads(facts["mmbm.inputs"]), json.loads(facts["mmbm.outputs"])
-    tokenizer = Tokenizer.from_str(inputs["remark"]["state"]["tokenizer"])
-    ids = np.array([tokenizer.encode("it looks red").ids], np.int32)
-    feed = {}
-    for name, given in inputs.items():
-        shape = [1 if size in ("batch", "length") else size for size in given["shape"]]
-        feed[name] = np.zeros(shape, given["dtype"])
-        feed[f"{name}.present"] = np.array([False])
-        if "length" in given["shape"]:
-            feed[f"{name}.lengths"] = np.array([1])
-    feed |= {"remark": ids, "remark.lengths": np.array([ids.shape[1]])}
-    feed["remark.present"] = np.array([True])
-    (probabilities,) = session.run(["label"], feed)
-    (expected,) = bundle.predict({"remark": "it looks red"}, probabilities=True)
-    for value, p in zip(outputs["label"]["values"], probabilities[0]):
-        assert p == pytest.approx(expected[f"label.p.{value}"], abs=1e-5)
 
 
 # ── runners ──────────────────────────────────────────────────────────────────────────────────────

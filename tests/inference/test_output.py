@@ -10,10 +10,8 @@ import pyarrow.parquet as parquet
 import pytest
 
 import mmbm
-from mmbm.data.table import open_table
 from mmbm.inference.output import write_rows
-from mmbm.kinds.category.column import CategoryColumn, shown
-from mmbm.kinds.category.spec import CategoryTarget
+from mmbm.kinds.category.column import shown
 from mmbm.kinds.labels.answer import LabelsAnswer
 from mmbm.kinds.labels.column import LabelsColumn
 from mmbm.kinds.labels.spec import LabelsTarget
@@ -122,35 +120,3 @@ def test_an_answer_that_is_not_sure_is_null_beside_numbers_in_parquet(tmp_path):
     rows = [{"y": "not sure", "error": None}, {"y": "a", "error": None}]
     write_rows(iter(rows), tmp_path / "o.parquet")
     assert parquet.read_table(tmp_path / "o.parquet")["y"].to_pylist() == ["not sure", "a"]
-
-
-@pytest.mark.parametrize(
-    "cells",
-    [["TRUE", "FALSE"], ["1.0", "2.0"], ["Yes", "No"], ["01", "02"], [1.5, 2.5], [True, False]],
-    ids=str,
-)
-def test_a_class_keeps_its_spelling(cells):
-    column = CategoryColumn(CategoryTarget())
-    column.fit([*cells, *cells, None])
-    assert sorted(shown(column.state), key=str) == sorted(cells, key=str)
-    assert {type(value) for value in shown(column.state)} == {type(cells[0])}
-
-
-def test_the_most_frequent_spelling_is_kept():
-    column = CategoryColumn(CategoryTarget())
-    column.fit(["TRUE", "TRUE", "true", "False", "false", "false"])
-    assert shown(column.state) == ["false", "TRUE"]
-
-
-def test_names_of_hugging_face_class_labels_are_kept(tmp_path):
-    feature = {"_type": "ClassLabel", "names": ["cat", "dog"]}
-    tags = {"_type": "Sequence", "feature": feature}
-    features = json.dumps({"info": {"features": {"y": feature, "tags": tags, "x": {}}}})
-    data = pa.table({"x": [1, 2, 3], "y": [0, 1, -1], "tags": [[0, 1], [], None]})
-    data = data.replace_schema_metadata({"huggingface": features})
-    parquet.write_table(data, tmp_path / "t.parquet")
-    for source in (data, tmp_path / "t.parquet"):
-        table = open_table(source)
-        assert list(table.cells("y")) == ["cat", "dog", None]
-        assert list(table.cells("tags")) == [["cat", "dog"], [], None]
-        assert list(table.cells("x")) == [1, 2, 3]

@@ -2,39 +2,17 @@
 
 import csv
 import json
-import os
 import shutil
 import subprocess
 import sys
 
 import numpy as np
-import pairs
 import pandas
-import pyarrow as pa
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 import mmbm
 from mmbm.errors import BundleError, MmbmError, TableError
 from mmbm.search import SAMPLE
-from mmbm.search.where import to_sql
-
-
-@pytest.fixture(scope="module")
-def pictures(tmp_path_factory):
-    return pairs.make(tmp_path_factory.mktemp("pairs"))
-
-
-@pytest.fixture(scope="module")
-def bundle(pictures, tmp_path_factory):
-    config = pairs.config(pictures, epochs=12)
-    return mmbm.train(config, run=tmp_path_factory.mktemp("runs") / "pairs")
-
-
-@pytest.fixture(scope="module")
-def index(bundle, pictures, tmp_path_factory):
-    return bundle.index(pictures, tmp_path_factory.mktemp("found") / "index")
 
 
 @pytest.fixture(scope="module")
@@ -262,104 +240,3 @@ def test_the_command_line_says_the_same(index, bundle, pictures, tmp_path):
     missing = mmbm_cli("search", tmp_path / "nothing", "--en", "x", check=False)
     assert "There is no index" in missing.stderr
     assert "Traceback" not in missing.stderr + wrong.stderr
-
-
-DAMAGE = {
-    "a flipped bit": lambda file: file.write_bytes(flipped(file.read_bytes())),
-    "an end that is missing": lambda file: file.write_bytes(file.read_bytes()[:-5]),
-    "zeros": lambda file: file.write_bytes(bytes(file.stat().st_size)),
-    "nothing": lambda file: file.unlink(),
-    "a pipe": lambda file: (file.unlink(), os.mkfifo(file)),
-    "a link to no end": lambda file: (file.unlink(), file.symlink_to("/dev/zero")),
-    "a folder": lambda file: (file.unlink(), file.mkdir()),
-}
-
-
-def flipped(raw: bytes) -> bytes:
-    place = len(raw) // 2
-    return raw[:place] + bytes([raw[place] ^ 1]) + raw[place + 1 :]
-
-
-@pytest.mark.parametrize("how", DAMAGE)
-def test_a_damaged_index_is_refused_by_a_sentence(index, tmp_path, how):
-    files = [f for f in index.path.rglob("*") if f.is_file() and f.name != "quarantine.csv"]
-    for i, file in enumerate(files):
-        copy = shutil.copytree(index.path, tmp_path / str(i))
-        DAMAGE[how](copy / file.relative_to(index.path))
-        with pytest.raises(MmbmError, match="no index of mmbm"):
-            mmbm.load_index(copy)
-
-
-def test_a_later_version_of_an_index_that_was_not_written_with_it_is_refused(index, tmp_path):
-    copy = shutil.copytree(index.path, tmp_path / "copy")
-    (made,) = copy.glob("rows.lance/_versions/*.manifest")
-    shutil.copy(made, made.with_name("1.manifest"))
-    with pytest.raises(MmbmError, match="not written with it"):
-        mmbm.load_index(copy)
-
-
-# ── conditions ───────────────────────────────────────────────────────────────────────────────────
-
-FIELDS = {
-    "year": pa.int64(), "price": pa.float64(), "shop": pa.string(), "sold": pa.bool_(),
-    "Name of it": pa.string(),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize(
-    ("where", "sql"),
-    [
-        ("year > 2015", "(`year` > 2015)"),
-        ("YEAR == 2015 and shop = 'O''Brien'", "((`year` = 2015) AND (`shop` = 'O''Brien'))"),
-        ("not (price <= -1.5e3 or sold)", "(NOT ((`price` <= -1500.0) OR `sold`))"),
-        ("shop in ('a', 'b') and year not in (1,2)",
-         "((`shop` IN ('a', 'b')) AND (`year` NOT IN (1, 2)))"),
-        ("`Name of it` like 'x%' or \"Name of it\" is not null",
-         "((`Name of it` LIKE 'x%') OR (`Name of it` IS NOT NULL))"),
-        ("price between 1 and 2 and sold = false",
-         "((`price` BETWEEN 1 AND 2) AND (`sold` = FALSE))"),
-    ],
-)  # fmt: skip
-def test_a_condition_is_written_again_as_sql(where, sql):
-    assert to_sql(where, FIELDS) == sql
-
-
-@pytest.mark.parametrize(
-    "where",
-    [
-        "length(repeat(shop, 3000000)) > 0", "lpad('a',500000000,'b')='x'", "sum(year) > 1",
-        "row_number() over () = 1", "cast(shop as int) > 0", "year = year", "1 = 1", "shop > 3",
-        "year = 'x'", "mmbm_path_0 is null", "mmbm_vector_0 is null", "year > 1; drop table rows",
-        "year > 1 -- x", "year > /* */ 1", "(" * 30 + "sold" + ")" * 30, "not " * 30 + "sold", "",
-        "   ", "year >",
-        "year in ()", "shop like price", "year = 1e999", "'", "`", "year between 1",
-        "shop || 'x' = 'y'", "select 1", "exists (select 1)", "sold or or sold", "x" * 1001,
-        "year in (" + ",".join(["1"] * 200) + ")", "shop ~ 'x'", "shop = E'\\n'", "year = 0x10",
-    ],
-)  # fmt: skip
-def test_nothing_but_comparisons_of_shown_columns_is_a_condition(where):
-    with pytest.raises(MmbmError, match="where"):
-        to_sql(where, FIELDS)
-
-
-@given(st.text(max_size=60) | st.text("()'`\"=<>andorti ny1e.,%", max_size=60))
-def test_any_text_is_a_condition_or_a_sentence(where):
-    try:
-        sql = to_sql(where, FIELDS)
-    except MmbmError:
-        return
-    assert to_sql(sql, FIELDS) == sql  # what is passed on is of this language too
-
-
-def test_a_condition_filters_what_is_found(index):
-    everything = index.search({"en": "a red cross"}, 1000)
-    for where, right in {
-        "size > 5": lambda c: c["size"] > 5,
-        "shape in ('square', 'cross') and not size <= 3": lambda c: (
-            c["shape"] in ("square", "cross") and c["size"] > 3
-        ),
-        "shape like 'c%' or size = 2": lambda c: c["shape"].startswith("c") or c["size"] == 2,
-    }.items():
-        found = {one.row for one in index.search({"en": "a red cross"}, 1000, where=where)}
-        assert found == {one.row for one in everything if right(one.cells)}
-        assert found

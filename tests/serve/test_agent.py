@@ -4,7 +4,7 @@ from pathlib import Path
 
 import openai
 import pytest
-from serve.openai.test_chat import ask, picture, sound, text
+from chats import ask, picture, sound, text
 from servers import serving
 
 from mmbm.errors import ConfigError

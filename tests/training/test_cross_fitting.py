@@ -10,14 +10,12 @@ import torch
 
 import mmbm
 from mmbm.config import load as configfile
-from mmbm.data.prepare import prepare
 from mmbm.errors import BundleError, ConfigError, TableError
 from mmbm.nn.members import Problem
 from mmbm.nn.members.classical import Classical
 from mmbm.nn.members.forest import Forest
 from mmbm.nn.members.linear import Linear
 from mmbm.training import cross_fitting
-from mmbm.training.classical import assign
 from mmbm.training.summary import summary
 
 CLASSICAL = ["linear", "boosting", "forest"]
@@ -237,30 +235,6 @@ def test_of_more_rows_one_network_is_judged_by_valid_rows_and_the_others_by_all(
     mmbm.load(bundle.path, verify=True)
 
 
-def test_rows_of_a_group_are_in_one_fold(table, tmp_path):
-    made = config(table, CLASSICAL)
-    made["data"]["group"] = "place"
-    parsed = configfile.parse(made)
-    data = prepare(parsed, tmp_path)
-    rows = data.splits["train"].rows
-    fold_of = assign(parsed, data, rows)
-    places = np.array(list(data.table.cells("place", rows)))
-    for place in np.unique(places):
-        assert len(np.unique(fold_of[places == place])) == 1
-    assert len(np.unique(fold_of)) == 4
-
-
-def test_folds_have_classes_in_proportion(table, tmp_path):
-    parsed = configfile.parse(config(table, CLASSICAL))
-    data = prepare(parsed, tmp_path)
-    rows = data.splits["train"].rows
-    fold_of = assign(parsed, data, rows)
-    labels = np.array(list(data.table.cells("label", rows)))
-    for label in np.unique(labels):
-        counts = np.bincount(fold_of[labels == label], minlength=5)
-        assert counts.max() - counts.min() <= 1
-
-
 def test_the_monitored_metric_decides_which_class_is_answered(table, tmp_path):
     """Balanced accuracy of uneven classes: the class that is likely for its frequency."""
     lines = table.read_text(encoding="utf-8").splitlines()
@@ -279,22 +253,6 @@ def test_the_monitored_metric_decides_which_class_is_answered(table, tmp_path):
     for answer in bundle.predict([*cells, {}], probabilities=True):
         relative = {name: answer[f"label.p.{name}"] / n for name, n in frequency.items()}
         assert answer["label"] == max(relative, key=lambda name: relative[name])
-
-
-def test_folds_of_a_split_by_time_are_stretches_of_time(tmp_path):
-    generator = np.random.default_rng(0)
-    days = generator.permutation(50)
-    rows = [{"day": f"2024-01-{d + 1:02}" if d < 31 else f"2024-02-{d - 30:02}", "n": 1.0,
-             "y": "ab"[d % 2]} for d in days]  # fmt: skip
-    parsed = configfile.parse(
-        {"data": {"table": "t", "split": {"time": "day"}}, "inputs": {"n": "number"},
-         "targets": {"y": "category"}, "members": ["linear"]}
-    )  # fmt: skip
-    data = prepare(parsed, tmp_path, table=rows)
-    chosen = data.splits["train"].rows
-    fold_of = assign(parsed, data, chosen)
-    assert (np.diff(fold_of[np.argsort(days[chosen])]) >= 0).all()
-    assert len(np.unique(fold_of)) == 5
 
 
 @pytest.mark.parametrize(

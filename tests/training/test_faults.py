@@ -290,13 +290,6 @@ def test_golden_rows_are_those_that_still_are_what_was_prepared(config, tmp_path
 # ── the command line ─────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_key_that_stands_twice_in_a_config_is_refused_with_its_line(tmp_path):
-    path = tmp_path / "c.yaml"
-    path.write_text("data: {table: t.csv}\ninputs:\n  a: {kind: text}\n  a: {kind: number}\n")
-    with pytest.raises(ConfigError, match="line 4: the key 'a' is there already, in line 3"):
-        load(path)
-
-
 def test_a_run_without_a_name_of_its_own_is_refused(table, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for folder in (".", ".."):

@@ -174,9 +174,6 @@ def test_real_recordings_are_read_at_the_asked_rate(data):
         assert wave.std() > 50
 
 
-# ── channels and scales ──────────────────────────────────────────────────────────────────────────
-
-
 def loudness(cell: bytes, **options) -> float:
     return float(np.sqrt(np.mean(np.square(decode(cell, **options).astype(float)))))
 
@@ -216,3 +213,13 @@ def test_samples_of_another_scale_are_brought_to_full_scale(samples, subtype: st
     sound = damaged.sound(samples, subtype=subtype)
 
     assert loudness(sound, gain=gain) == pytest.approx(FULL, rel=0.01)
+
+
+@given(st.sampled_from([b"RIFF\x24\0\0\0WAVEfmt ", b"fLaC", b"OggS", b"ID3", b""]), st.binary())
+def test_any_bytes_are_a_sound_or_a_bad_cell(start, rest):
+    column = AudioColumn(AudioSpec(kind="audio", sample_rate=8000, seconds=1))
+    try:
+        wave = column.decode(start + rest)
+    except BadCell:
+        return
+    assert wave is None or len(wave) <= 8000

@@ -249,9 +249,6 @@ def test_real_photographs_have_colour_and_detail(data):
     assert (arrays.std(axis=(1, 2, 3)) > 10).all()
 
 
-# ── more than 8 bits, HEIC ───────────────────────────────────────────────────────────────────────
-
-
 @pytest.mark.parametrize("bits", [10, 12, 14, 16])
 def test_white_is_the_largest_value_of_the_bits_that_are_used(bits: int):
     grey = np.linspace(0, 2**bits - 1, 256).reshape(16, 16).astype(np.uint16)
@@ -290,3 +287,20 @@ def test_heic_is_read_where_the_package_is_installed(monkeypatch):
 def test_a_git_lfs_pointer_says_what_to_run():
     with pytest.raises(BadCell, match=r"is a Git LFS pointer: run `git lfs pull`$"):
         decode(b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n")
+
+
+@given(st.binary(max_size=400), st.integers(0, 400), st.integers(0, 255))
+def test_any_damage_to_a_png_is_an_image_or_a_bad_cell(junk, place, value):
+    from PIL import Image
+
+    file = io.BytesIO()
+    Image.new("RGB", (12, 9), "red").save(file, "PNG")
+    raw = bytearray(file.getvalue())
+    raw[place % len(raw)] = value
+    column = ImageColumn(ImageSpec(kind="image", size=8))
+    try:
+        pixels = column.decode(bytes(raw) + junk)
+    except BadCell:
+        return
+    assert pixels is not None
+    assert pixels.shape == (8, 8, 3)

@@ -1,41 +1,20 @@
 """`mmbm init` reads columns as people write them, writes the way of reading down, and says so."""
 
-import json
 import random
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import yaml
-from PIL import Image
+from written import LABEL, NOISE, ROWS, as_input, as_target, column
 
 from mmbm.config import Config
 from mmbm.data.table import open_table
 from mmbm.errors import TableError
-from mmbm.init import ColumnGuess, Inferred, infer, report, to_yaml
+from mmbm.init import infer, to_yaml
 from mmbm.kinds.column import build
 
-R = random.Random(3)
-ROWS = 120
-TAGS = ["comedy", "drama", "war", "love"]
-
-
-def column(make) -> list:
-    return [make(i) for i in range(ROWS)]
-
-
-NOISE = column(lambda i: R.gauss(0, 1))
-LABEL = column(lambda i: R.choice("ny"))
-
-
-def as_input(cells: list, name: str = "x") -> ColumnGuess:
-    inferred = infer(open_table({name: cells, "noise": NOISE, "label": LABEL}), ["label"])
-    return inferred.inputs.get(name) or inferred.left_out[name]
-
-
-def as_target(cells: list) -> ColumnGuess:
-    return infer(open_table({"noise": NOISE, "x": cells}), ["x"]).targets["x"]
+R = random.Random(4)
 
 
 def decimal(places: int = 2, mark: str = ".") -> str:
@@ -45,8 +24,6 @@ def decimal(places: int = 2, mark: str = ".") -> str:
 def grouped(mark: str) -> str:
     return f"{R.randint(1, 9)}{mark}{R.randint(100, 999)}"
 
-
-# ── numbers ──────────────────────────────────────────────────────────────────────────────────────
 
 WRITTEN: dict[str, tuple[Any, dict[str, Any]]] = {
     "decimal comma": (lambda i: decimal(2, ","), {"decimal": ","}),
@@ -184,223 +161,3 @@ def test_a_target_of_whole_numbers_is_of_classes_only_if_they_count_from_the_sta
     if 2 < len(values) <= 20:
         other = "number" if kind == "category" else "category"
         assert f"kind: {other} if" in found.why
-
-
-# ── identifiers and names ────────────────────────────────────────────────────────────────────────
-
-
-@pytest.mark.parametrize(
-    "name",
-    ["patient_age", "customer_segment", "session_minutes", "driverRating", "n_users", "is_customer",
-     "author age", "row_height", "frame_rate", "index_value", "sessions_per_user"],
-)  # fmt: skip
-def test_a_name_with_a_person_in_it_does_not_drop_a_column(name: str):
-    assert as_input(column(lambda i: R.randint(1, 40)), name).kind == "number"
-    assert as_input(column(lambda i: R.choice(["a", "b", "c"])), name).kind == "category"
-
-
-@pytest.mark.parametrize(
-    "name", ["patient", "patient_id", "PatientID", "speaker", "user id", "driver_no"]
-)
-def test_who_was_recorded_is_left_out_and_suggested_as_a_group(name: str):
-    for cells in (column(lambda i: f"P{i % 40:03d}"), column(lambda i: R.randint(1, 40))):
-        found = as_input(cells, name)
-
-        assert (found.kind, found.group) == (None, True)
-
-
-def test_a_sorted_column_is_no_identifier_but_a_running_number_is():
-    assert as_input(sorted(R.sample(range(1000, 9000), ROWS))).kind == "number"
-    assert "identifier" in as_input(list(range(7, 7 + 3 * ROWS, 3))).why
-    assert "identifier" in as_input(R.sample(range(ROWS), ROWS)).why
-    assert "identifier" in as_input(sorted(R.sample(range(9000), ROWS)), "order_id").why
-
-
-def test_dates_and_times_are_named_as_such():
-    assert "dates" in as_input(column(lambda i: f"{i % 28 + 1:02d}/11/2023")).why
-    assert "dates" in as_input(column(lambda i: f"March {i % 28 + 1}, 2024")).why
-    assert "times of day" in as_input(column(lambda i: f"{i % 24:02d}:{i % 60:02d}")).why
-
-
-def test_what_was_left_out_is_printed_with_the_reason():
-    table = open_table({"patient": column(lambda i: f"P{i % 40}"), "noise": NOISE, "label": LABEL})
-
-    assert report(infer(table, ["label"])) == [
-        "Left out: patient: names who or what was recorded (40 values)."
-    ]
-
-
-# ── labels ───────────────────────────────────────────────────────────────────────────────────────
-
-
-@pytest.mark.parametrize(
-    ("write", "options"),
-    [
-        (repr, {"format": "list"}),
-        (json.dumps, {"format": "list"}),
-        (lambda tags: str(np.array(tags)), {"format": "list"}),
-        (lambda tags: "{" + ",".join(tags) + "}", {"format": "list"}),
-        (", ".join, {"separator": ","}),
-        (" / ".join, {"separator": "/"}),
-        ("、".join, {"separator": "、"}),
-        (" & ".join, {"separator": "&"}),
-        ("\n".join, {"separator": "\n"}),
-        ("; ".join, {}),
-    ],
-)
-def test_labels_in_one_string_are_labels(write, options):
-    cells = column(lambda i: write(R.sample(TAGS, R.randint(1, 3))))
-
-    for found in (as_input(cells), as_target(cells)):
-        assert (found.kind, found.options) == ("labels", options)
-        assert found.why.startswith("4 labels")
-
-
-@pytest.mark.parametrize(
-    "make",
-    [
-        lambda i: R.choice(["Paris, France", "Rome, Italy", "Oslo, Norway"]),
-        lambda i: f"{R.choice(['Smith', 'Lee'])}, {R.choice(['John', 'Ann'])}",
-        lambda i: f"{R.randint(1, 3)}/{R.randint(2, 4)}",
-    ],
-)
-def test_a_comma_inside_a_single_value_separates_nothing(make):
-    assert as_input(column(make)).kind != "labels"
-
-
-# ── words that look like missing, and spellings ──────────────────────────────────────────────────
-
-
-def test_words_of_programs_for_nothing_are_named_and_absent():
-    found = as_target(column(lambda i: ["nan", "cat", "dog", "NULL"][i % 4]))
-
-    assert found.options == {"missing": ["nan", "NULL"]}
-    assert found.why == "2 classes"
-    assert found.notes == (
-        "x: nan and NULL look like missing: 60 rows, so missing: [nan, 'NULL']; missing: [] keeps "
-        "them as values",
-    )
-
-
-def test_na_may_be_namibia():
-    found = as_input(column(lambda i: ["NA", "DE", "FR"][i % 3]))
-
-    assert "missing" not in found.options
-    assert "If NA should be absent: missing: [NA]" in found.notes[0]
-
-
-def test_a_missing_word_is_absent_in_training_and_in_answers():
-    for kind, cells in (("category", ["a", "b", "nan"]), ("text", ["a b", "c d", "nan"])):
-        spec = Config.model_validate(
-            {
-                "data": {"table": "t.csv"},
-                "inputs": {"x": {"kind": kind, "missing": ["nan"]}},
-                "targets": {"y": "category"},
-            }
-        ).inputs["x"]
-        reader = build(spec)
-        reader.fit(cells * 3)
-
-        assert reader.decode("nan") is None
-        assert reader.decode(cells[0]) is not None
-        assert "nan" not in reader.state.get("values", [])
-
-
-def test_spellings_of_one_value_are_named():
-    found = as_target(column(lambda i: ["Cat", "cat", "Dog", "dog "][i % 4]))
-
-    assert found.why == "4 classes"
-    assert "Cat (30 rows) and cat (30 rows)" in found.notes[0]
-    assert "Dog (30 rows) and dog (30 rows)" in found.notes[0]
-    assert as_target(column(lambda i: [1, -1][i % 2])).notes == ()
-
-
-# ── objects ──────────────────────────────────────────────────────────────────────────────────────
-
-
-@pytest.mark.parametrize(
-    ("cells", "what"),
-    [
-        ([[R.random() for _ in range(8)] for _ in range(ROWS)], r"a list of 8 numbers \(an embed"),
-        ([[R.randint(0, 500) for _ in range(6)] for _ in range(ROWS)], "a list of 6 numbers"),
-        ([[R.randint(0, 1) for _ in range(6)] for _ in range(ROWS)], "a list of 6 numbers"),
-        ([[{"role": "user", "content": str(i)}] for i in range(ROWS)], "a list of chat messages"),
-        ([{"url": f"{i}.png"} for i in range(ROWS)], "an object with the keys url"),
-        ([{"b64": f"{i}"} for i in range(ROWS)], "an object with the keys b64"),
-        ([[[1.0, 2.0], [3.0, i]] for i in range(ROWS)], "a list of 2 lists"),
-        ([object() for i in range(ROWS)], "a object object"),
-        ([str([R.random() for _ in range(4)]) for i in range(ROWS)], "numbers written as text"),
-        ([json.dumps({"url": f"{i}"}) for i in range(ROWS)], "JSON objects written as text"),
-        ([b"\x00\x01" + bytes([i]) for i in range(ROWS)], "neither an image nor a sound"),
-    ],
-)  # fmt: skip
-def test_cells_that_are_no_single_values_are_left_out_by_name(cells, what):
-    import re
-
-    found = as_input(cells)
-
-    assert found.kind is None
-    assert re.search(what, found.why)
-
-
-def test_pictures_in_python_are_pictures():
-    import pandas
-    import polars
-
-    pictures = [Image.new("RGB", (8, 8), (i, 0, 0)) for i in range(ROWS)]
-    base = {"noise": NOISE, "label": LABEL}
-    arrays = pandas.Series([np.asarray(picture) for picture in pictures], dtype=object)
-    tables = [
-        {"x": pictures, **base},
-        pandas.DataFrame({"x": pandas.Series(pictures, dtype=object), **base}),
-        pandas.DataFrame({"x": arrays, **base}),
-        polars.DataFrame({"x": polars.Series(pictures, dtype=polars.Object), **base}),
-    ]  # fmt: skip
-    for table in tables:
-        assert infer(open_table(table), ["label"]).inputs["x"].kind == "image"
-
-
-def test_a_path_in_a_list_is_a_path(tmp_path: Path):
-    for i in range(ROWS):
-        Image.new("RGB", (8, 8), (i, 0, 0)).save(tmp_path / f"{i}.png")
-    table = open_table(
-        {"x": [[f"{i}.png"] for i in range(ROWS)], "noise": NOISE, "label": LABEL}, root=tmp_path
-    )
-
-    assert infer(table, ["label"]).inputs["x"].kind == "image"
-
-
-def test_lists_of_polars_are_lists_whatever_is_in_them():
-    import datetime
-
-    import polars
-
-    frame = polars.DataFrame(
-        {
-            "tags": [["wet", "cold"], ["cold"]],
-            "days": [[datetime.date(2024, 1, 2)], []],
-            "kinds": polars.Series([["x"], ["y"]], dtype=polars.List(polars.Categorical)),
-            "pair": polars.Series([[1, 2], [3, 4]], dtype=polars.Array(polars.Int64, 2)),
-            "both": [{"a": "x", "b": datetime.date(2024, 1, 2)}] * 2,
-        }
-    )
-
-    assert open_table(frame).row(0) == {
-        "tags": ["wet", "cold"], "days": ["2024-01-02"], "kinds": ["x"], "pair": [1, 2],
-        "both": {"a": "x", "b": "2024-01-02"},
-    }  # fmt: skip
-
-
-# ── leaks ────────────────────────────────────────────────────────────────────────────────────────
-
-
-def test_repeated_rows_are_no_leak():
-    words = [f"w{i}" for i in range(300)]
-    rows = [(" ".join(R.sample(words, 6)), R.choice("ab")) for _ in range(60)] * 3
-    R.shuffle(rows)
-    texts, labels = zip(*rows)
-
-    inferred: Inferred = infer(open_table({"text": list(texts), "y": list(labels)}), ["y"])
-
-    assert inferred.inputs["text"].kind == "text"
-    assert inferred.warnings == []

@@ -1,20 +1,11 @@
-"""Text, numbers, categories and labels: what each spelling means."""
+"""Texts as tokens."""
 
 import json
-import subprocess
-import sys
 import time
 
-import numpy as np
 import pytest
 
-from mmbm.errors import BadCell, ConfigError
-from mmbm.kinds.category.column import CategoryColumn, name
-from mmbm.kinds.category.spec import CategorySpec
-from mmbm.kinds.labels.column import LabelsColumn
-from mmbm.kinds.labels.spec import LabelsSpec
-from mmbm.kinds.number.column import NumberColumn, parse
-from mmbm.kinds.number.spec import NumberSpec
+from mmbm.errors import ConfigError
 from mmbm.kinds.text.column import TextColumn
 from mmbm.kinds.text.spec import TextSpec
 
@@ -24,9 +15,6 @@ CHINESE = ["请打开客厅的灯", "关闭卧室的空调", "今天天气怎么
 def fitted(column, cells):
     column.fit(cells)
     return column
-
-
-# ── text ─────────────────────────────────────────────────────────────────────────────────────────
 
 
 @pytest.mark.parametrize(
@@ -113,173 +101,3 @@ def test_a_tokenizer_that_is_not_there_is_a_config_error(tmp_path):
         TextColumn(TextSpec(tokenizer=str(tmp_path / "absent"))).fit([])
     with pytest.raises(ConfigError, match=r"no tokenizer\.json"):
         TextColumn(TextSpec(tokenizer=str(tmp_path / "bad.json"))).fit([])
-
-
-def test_columns_import_neither_torch_nor_tokenizers_until_needed():
-    code = (
-        "import sys, mmbm.kinds.text.column, mmbm.kinds.image.column, mmbm.kinds.audio.column; "
-        "import mmbm.data.table, mmbm.data.split, mmbm.init; "
-        "print([m for m in ('torch', 'pandas', 'sklearn', 'tokenizers', 'av') if m in sys.modules])"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-
-    assert done.stdout.strip() == "[]"
-
-
-# ── number ───────────────────────────────────────────────────────────────────────────────────────
-
-
-@pytest.mark.parametrize(
-    ("cell", "value"),
-    [
-        (3, 3.0),
-        ("3", 3.0),
-        (" -2.5e-3 ", -0.0025),
-        ("+.5", 0.5),
-        (True, 1.0),
-        ("1,234.5", 1234.5),
-        ("-1,234,567", -1234567.0),
-        (b"7", 7.0),
-        (None, None),
-        ("", None),
-        ("NA", None),
-        ("nan", None),
-        (float("nan"), None),
-        ("NULL", None),
-    ],
-)
-def test_a_number_has_one_reading(cell, value):
-    assert parse(cell) == value
-
-
-@pytest.mark.parametrize(
-    "cell",
-    ["1,234", "1.234,5", "12,34", "1_000", "0x1f", "5%", "ten", "inf", "1e999", 10**400, [1]],
-)
-def test_what_has_two_readings_or_none_is_a_bad_cell(cell):
-    with pytest.raises(BadCell):
-        parse(cell)
-
-
-def test_statistics_agree_with_numpy_and_pass_over_bad_cells():
-    values = np.random.default_rng(0).normal(5, 3, 30_000)
-
-    state = NumberColumn(NumberSpec(bins=4)).fit([*values, "bad", None])
-
-    assert state["count"] == 30_000
-    assert state["mean"] == pytest.approx(values.mean())
-    assert state["std"] == pytest.approx(values.std())
-    assert state["edges"] == pytest.approx(np.quantile(values, [0, 0.25, 0.5, 0.75, 1]))
-    assert (state["minimum"], state["maximum"]) == (values.min(), values.max())
-
-
-def test_quantiles_of_a_long_column_are_close_though_few_values_are_kept():
-    state = NumberColumn(NumberSpec(bins=10)).fit(iter(range(400_000)))
-
-    assert np.abs(np.array(state["edges"]) / 400_000 - np.linspace(0, 1, 11)).max() < 0.01
-
-
-def test_a_constant_and_an_empty_column_have_a_usable_state():
-    constant = NumberColumn(NumberSpec()).fit([7.1] * 100)
-    empty = NumberColumn(NumberSpec()).fit([None, "bad"])
-
-    assert (constant["mean"], constant["std"]) == (pytest.approx(7.1), 1.0)
-    assert (empty["mean"], empty["std"], empty["count"]) == (0.0, 1.0, 0)
-    for state in (constant, empty):
-        assert len(state["edges"]) >= 2
-        assert np.diff(state["edges"]).min() > 0
-
-
-def test_log_keeps_the_sign_and_the_statistics_are_of_the_logarithms():
-    column = NumberColumn(NumberSpec(log=True))
-    state = column.fit([0, 99, 9999])
-
-    assert column.decode(-99) == pytest.approx(-np.log(100))
-    assert state["mean"] == pytest.approx((np.log(100) + np.log(10000)) / 3)
-    assert (state["minimum"], state["maximum"]) == (0, 9999)
-
-
-def test_an_empty_cell_is_bad_where_missing_is_false():
-    with pytest.raises(BadCell, match="missing is false"):
-        NumberColumn(NumberSpec(missing=False)).decode("")
-
-
-# ── category ─────────────────────────────────────────────────────────────────────────────────────
-
-
-@pytest.mark.parametrize(
-    ("cell", "value"),
-    [
-        (3, "3"),
-        (3.0, "3"),
-        ("3", "3"),
-        ("3.0", "3"),
-        ("007", "007"),
-        (2.5, "2.5"),
-        (True, "true"),
-        ("True", "true"),
-        ("  red ", "red"),
-        ("cafe\u0301", "caf\u00e9"),
-        ("NA", "NA"),  # Namibia
-        ("", None),
-        (float("nan"), None),
-        (1e300, "1e+300"),
-    ],
-)
-def test_one_value_has_one_name(cell, value):
-    assert name(cell) == value
-
-
-def test_values_are_numbered_by_name_from_one_and_zero_is_unseen():
-    column = fitted(CategoryColumn(CategorySpec()), ["b", "a", "b", None])
-
-    assert column.state == {"values": ["a", "b"], "counts": [1, 2], "rare": 0}
-    assert [int(column.decode(c)) for c in ("a", "b", "new")] == [1, 2, 0]
-    assert column.decode("") is None
-
-
-def test_rare_values_are_one_with_unseen_ones():
-    column = fitted(CategoryColumn(CategorySpec(min_count=2)), ["a", "a", "b", "c"])
-
-    assert column.state == {"values": ["a"], "counts": [2], "rare": 2}
-    assert int(column.decode("b")) == 0
-
-
-def test_an_identifier_is_refused_as_a_category():
-    with pytest.raises(ConfigError, match="looks like text or an identifier"):
-        CategoryColumn(CategorySpec(max_values=100)).fit(map(str, range(10**9)))
-
-
-def test_a_form_lists_a_hundred_choices_at_most():
-    few = fitted(CategoryColumn(CategorySpec()), ["a", "b"]).describe()
-    many = fitted(CategoryColumn(CategorySpec()), range(500)).describe()
-
-    assert few.schema["enum"] == ["a", "b"]
-    assert "enum" not in many.schema
-    assert len(many.schema["examples"]) == 100
-
-
-# ── labels ───────────────────────────────────────────────────────────────────────────────────────
-
-
-def test_labels_come_from_text_or_lists_and_unseen_ones_are_ignored():
-    column = fitted(LabelsColumn(LabelsSpec()), ["wet; cold", ["wet"], "", None])
-
-    assert column.state == {"values": ["cold", "wet"], "counts": [1, 2], "rows": 3}
-    assert column.decode("wet;dry").tolist() == [0, 1]
-    assert column.decode(["cold", "wet", "wet"]).tolist() == [1, 1]
-
-
-def test_no_labels_is_not_the_same_as_no_answer():
-    column = fitted(LabelsColumn(LabelsSpec()), ["a"])
-
-    assert column.decode("").tolist() == [0]
-    assert column.decode([]).tolist() == [0]
-    assert column.decode(None) is None
-
-
-def test_rare_labels_are_left_out():
-    column = fitted(LabelsColumn(LabelsSpec(min_count=2, separator="|")), ["a|b", "a"])
-
-    assert column.storage.shape == (1,)
-    assert column.decode("a|b").tolist() == [1]

