@@ -33,7 +33,7 @@ fuzz: .venv/ready
 	touch $@
 
 test-litert: .venv-litert/ready
-	.venv-litert/bin/python -m pytest -m "slow or not slow" tests/test_export_litert.py
+	.venv-litert/bin/python -m pytest -m "slow or not slow" tests/export/test_litert.py
 
 # timm imports torchvision, whose build on PyPI goes with the CUDA build of torch: 5 GB.
 .venv-timm/ready: pyproject.toml
@@ -43,7 +43,7 @@ test-litert: .venv-litert/ready
 	touch $@
 
 test-timm: .venv-timm/ready
-	.venv-timm/bin/python -m pytest -m "slow or not slow" -k timm tests/test_backbones.py
+	.venv-timm/bin/python -m pytest -m "slow or not slow" -k timm tests/nn/encoders/pretrained tests/integrations
 
 check: .venv/ready
 	$(BIN)/ruff check .

@@ -24,13 +24,13 @@ def step(rows: int, chunk: int | None, steps: int) -> None:
     import numpy as np
     import pyarrow as pa
     import torch
-    from accelerate import Accelerator
     from made import picture, sentence
 
     from mmbm.config import load as configfile
     from mmbm.data.prepare import prepare
     from mmbm.layers.batch import Field
     from mmbm.nn.model import Model
+    from mmbm.training.device import Precision
     from mmbm.training.objective import Objective, backward
 
     torch.set_num_threads(1)
@@ -60,10 +60,11 @@ def step(rows: int, chunk: int | None, steps: int) -> None:
             {name: Field(*map(torch.from_numpy, a)) for name, a in each.items()}
             for each in (batch.inputs, batch.targets)
         )
-        objective, accelerator = Objective(model), Accelerator(cpu=True)
+        objective = Objective(model)
+        precision = Precision(config.train, torch.device("cpu"))
         start = time.perf_counter()
         for _ in range(steps):
-            backward(accelerator, objective, inputs, targets, chunk)
+            backward(objective, precision, inputs, targets, -(-rows // (chunk or rows)))
             model.zero_grad()
         seconds = (time.perf_counter() - start) / max(steps, 1)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

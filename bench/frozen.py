@@ -25,10 +25,10 @@ from mmbm.integrations.weights import lite
 from mmbm.kinds.pretrained import PREPROCESSOR, TOKENIZER, WEIGHTS
 from mmbm.nn.encoders.pretrained.lite import EfficientNetLite
 from mmbm.nn.model import Model
-from mmbm.training.feature_cache import precomputed
+from mmbm.training.feature_cache import cache_frozen_features
 from mmbm.training.run_folder import Run
-from mmbm.training.state import TrainState
-from mmbm.training.trainer import valid_scores
+from mmbm.training.trainer import Trainer
+from mmbm.training.validator import valid_scores
 
 EPOCHS = 3  # each is measured, and the fastest is told
 
@@ -56,13 +56,13 @@ def minilm(folder: Path) -> dict:
 def epoch(config, model: Model, data: Data, folder: Path) -> float:
     """Seconds of the fastest of a few epochs."""
     run = Run(folder, config)
-    state = TrainState(config, model, data.columns, data.splits["train"], run)
+    trainer = Trainer(config, model, data, run)
     seconds = []
     for number in range(EPOCHS):
         start = time.perf_counter()
-        for batch in state.batches(number):
-            state.update(batch)
-        valid_scores(config, data, state.model)
+        for batch in trainer.batches(number):
+            trainer.update(batch)
+        valid_scores(config, data, trainer.model)
         seconds.append(time.perf_counter() - start)
     return min(seconds)
 
@@ -101,7 +101,7 @@ def main() -> None:
             data = prepare(config, folder / "prepared", table=table)
             model = Model(config, data.columns)
             start = time.perf_counter()
-            quick = precomputed(config, model, data, folder / "prepared")
+            quick = cache_frozen_features(config, model, data, folder / "prepared")
             once = time.perf_counter() - start
             anew = epoch(config, model, data, folder / "anew")
             cached = epoch(config, model, quick, folder / "cached")

@@ -19,7 +19,7 @@ from mmbm.data.prepare import prepare
 from mmbm.kinds.column import Arrays
 from mmbm.nn.model import Model
 from mmbm.training.run_folder import Run
-from mmbm.training.state import TrainState
+from mmbm.training.trainer import Trainer
 
 TESTS = Path(__file__).parents[1] / "tests"
 ROUNDS = 7  # each is measured, and the median of their ratios is told
@@ -39,10 +39,10 @@ def padding(answers: list[np.ndarray]) -> float:
     return 1 - sum(map(np.sum, answers)) / sum(len(a) * a.max() for a in answers)
 
 
-def seconds(state: TrainState, batches: list) -> float:
+def seconds(trainer: Trainer, batches: list) -> float:
     start = time.perf_counter()
     for batch in batches:
-        state.update(batch)
+        trainer.update(batch)
     return time.perf_counter() - start
 
 
@@ -63,14 +63,12 @@ def main() -> None:
             config = configfile.parse(raw)
             data = prepare(config, folder / "prepared")
             run = Run(folder / size, config)
-            state = TrainState(
-                config, Model(config, data.columns), data.columns, data.splits["train"], run
-            )
-            whole = list(state.batches(0))
+            trainer = Trainer(config, Model(config, data.columns), data, run)
+            whole = list(trainer.batches(0))
             none = [b._replace(targets={"answer": even(b.targets["answer"])}) for b in whole]
             lengths = [b.targets["answer"].lengths - 1 for b in whole]
-            seconds(state, whole[:2])
-            ratios = [seconds(state, whole) / seconds(state, none) for _ in range(ROUNDS)]
+            seconds(trainer, whole[:2])
+            ratios = [seconds(trainer, whole) / seconds(trainer, none) for _ in range(ROUNDS)]
             print(
                 f"decoder {size}: {padding(lengths):.0%} of the places are padding; without any a "
                 f"step would be {np.median(ratios):.2f} times as fast"

@@ -156,7 +156,7 @@ def run_in(folder: Path) -> None:
     from mmbm.data.prepare import prepare as prepare_all
     from mmbm.nn.model import Model
     from mmbm.training.run_folder import Run
-    from mmbm.training.state import TrainState
+    from mmbm.training.trainer import Trainer
 
     torch.set_num_threads(1)
     config = configfile.parse(
@@ -174,9 +174,9 @@ def run_in(folder: Path) -> None:
     run = Run(folder / "run", config)
     data = prepare_all(config, run.cache, run.quarantine)
     model = Model(config, data.columns)
-    state = TrainState(config, model, data.columns, data.splits["train"], run)
-    for batch in itertools.islice(state.batches(0), 8):
-        state.update(batch)
+    trainer = Trainer(config, model, data, run)
+    for batch in itertools.islice(trainer.batches(0), 8):
+        trainer.update(batch)
     run.close()
 
 

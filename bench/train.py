@@ -1,6 +1,6 @@
 """Rows/s of `mmbm train` in its steady state against a minimal loop over tensors in memory.
 
-Ours is the loop of `mmbm.training`: batches gathered from prepared files, Accelerate, the check for
+Ours is the loop of `mmbm.training`: batches gathered from prepared files, the check for
 bad updates, the display and the log. Theirs is what one would write by hand for the same model:
 batches made beforehand, zero_grad, forward, backward, clip, AdamW. Same precision, same batches.
 Both are pinned to one core (more with --cores), so gathering ahead competes with the training.
@@ -25,9 +25,10 @@ from mmbm.config import load as configfile
 from mmbm.data.prepare import prepare
 from mmbm.layers.batch import Field
 from mmbm.nn.model import Model
-from mmbm.training.log import Training
+from mmbm.training.log import Progress
+from mmbm.training.optimizer import build_optimizer
 from mmbm.training.run_folder import Run
-from mmbm.training.state import TrainState, groups
+from mmbm.training.trainer import Trainer
 
 INPUTS = {
     "photo": {"kind": "image", "size": 64, "encoder": "cnn"},
@@ -68,9 +69,9 @@ def case(
         data = prepare(config, run.cache, table=rows)
         model = Model(config, data.columns)
         copied = copy.deepcopy(model)
-        state = TrainState(config, model, data.columns, data.splits["train"], run)
-        ours = steps_of_mmbm(state, Training(state, data, run), steps)
-        theirs = steps_by_hand(copied, state, steps)
+        trainer = Trainer(config, model, data, run)
+        ours = steps_of_mmbm(trainer, Progress(trainer), steps)
+        theirs = steps_by_hand(copied, trainer, steps)
         ratio = speed(
             name, lambda _: next(ours), lambda _: next(theirs),
             batch * steps, "rows/s", promised=0.95, turns=turns,
@@ -88,30 +89,30 @@ def profile(ours: Iterator[None], top: int) -> None:
     pstats.Stats(profiler, stream=sys.stderr).strip_dirs().sort_stats("tottime").print_stats(top)
 
 
-def steps_of_mmbm(state: TrainState, shown: Training, steps: int):
+def steps_of_mmbm(trainer: Trainer, shown: Progress, steps: int):
     """Each `next` takes this many steps of `mmbm.training.train`."""
     with shown:
-        for epoch in state.epochs():
-            for batch in state.batches(epoch):
-                state.update(batch)
+        for epoch in range(trainer.spec.epochs):
+            for batch in trainer.batches(epoch):
+                trainer.update(batch)
                 shown.step()
-                state.run.checkpoint_due()
-                if state.step % steps == 0:
+                trainer.checkpoints.due()
+                if trainer.step % steps == 0:
                     yield
 
 
-def steps_by_hand(model: Model, state: TrainState, steps: int):
-    spec, precision = state.spec, state.accelerator.mixed_precision
+def steps_by_hand(model: Model, trainer: Trainer, steps: int):
+    spec, precision = trainer.spec, trainer.precision.name
     epochs = [
-        [tensors(b) for b in state.rows.batches(spec.seed, e, spec.batch_size)] for e in (0, 1)
+        [tensors(b) for b in trainer.rows.batches(spec.seed, e, spec.batch_size)] for e in (0, 1)
     ]
-    optimizer = torch.optim.AdamW(groups(model, spec), lr=spec.lr, fused=True)
+    optimizer = build_optimizer(model, spec)
     model.train()
     step = 0
     while True:
-        for inputs, targets in epochs[(step // state.steps_per_epoch) % 2]:
+        for inputs, targets in epochs[(step // trainer.steps_per_epoch) % 2]:
             optimizer.zero_grad()
-            with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):
+            with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bfloat16"):
                 loss = model.loss(inputs, targets)
             loss.backward()
             torch.nn.utils.clip_grad_norm_(model.parameters(), spec.max_grad_norm)

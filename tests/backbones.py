@@ -1,10 +1,18 @@
 """Tiny models of texts and pictures with random weights, saved as their authors save them."""
 
+import importlib.util
 import json
 from pathlib import Path
 
+import numpy as np
 import tiny
 import torch
+
+from mmbm.kinds.column import build, collate
+from mmbm.kinds.image.spec import ImageSpec
+from mmbm.kinds.text.spec import TextSpec
+from mmbm.layers.batch import Field
+from mmbm.nn.modalities import Modality
 
 PHOTO = 32  # pixels a side
 WORDS = ["it", "looks", "red", "green", "blue", "看", "起", "来", "是"]
@@ -159,3 +167,39 @@ def config(table: Path, folder: Path, kind: str, more: dict | None = None, **tra
 def damage(folder: Path, name: str, **changes) -> None:
     told = json.loads((folder / name).read_text())
     (folder / name).write_text(json.dumps({**told, **changes}))
+
+
+MODELS = {
+    "bert": "text", "distilbert": "text", "electra": "text", "roberta": "text",
+    "vit": "image", "dinov2": "image", "convnext": "image", "resnet": "image",
+    "efficientnet-lite0": "image",
+}  # fmt: skip
+if importlib.util.find_spec("timm"):  # in an environment of its own: make test-timm
+    MODELS |= dict.fromkeys(TIMM, "image")
+SENTENCES = ["red", "it looks blue", "", "看起来是 green it looks", "never seen"]
+
+
+def modality(named, size: int = PHOTO, max_tokens: int = 20, **more) -> Modality:
+    name, folder = named
+    encoder = {"kind": "pretrained", "model": str(folder), **more}
+    if MODELS[name] == "text":
+        spec = TextSpec.model_validate({"max_tokens": max_tokens, "encoder": encoder})
+    else:
+        spec = ImageSpec.model_validate({"size": size, "encoder": encoder})
+    column = build(spec)
+    column.fit([])
+    made = Modality("x", spec, {"x": column}, 8)
+    made.column_of_cells = column  # type: ignore[assignment]
+    return made
+
+
+def cells(one: Modality) -> list[np.ndarray]:
+    column = one.column_of_cells
+    if column.storage.ragged:
+        return [column.decode(text) for text in SENTENCES]
+    pixels = np.random.default_rng(0).integers(0, 256, (5, PHOTO, PHOTO, 3))
+    return list(pixels.astype(np.uint8))
+
+
+def field(one: Modality, values: list[np.ndarray]) -> Field:
+    return Field(*map(torch.from_numpy, collate(one.column_of_cells.storage, values)))

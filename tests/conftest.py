@@ -1,4 +1,4 @@
-"""Fixtures that several folders of tests share. (Being here also lets tests import `damaged`.)"""
+"""Fixtures that several folders of tests share."""
 
 import importlib.util
 from pathlib import Path

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
-from serve.conftest import serving
+from servers import serving
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"

@@ -8,7 +8,19 @@ from safetensors.numpy import load_file
 
 import mmbm
 from mmbm.errors import Interrupted
-from mmbm.training.run_folder import Run
+from mmbm.training.trainer import Trainer
+
+
+def stop_after(steps: int, run: str, patch) -> None:
+    """Ask the run of this name to stop after its first step beyond so many, inside an epoch."""
+    update = Trainer.update
+
+    def stop(trainer: Trainer, batch: Any) -> None:
+        update(trainer, batch)
+        here = trainer.run.folder.name == run and trainer.step > steps
+        trainer.interrupts.stop = here and trainer.inside_epoch
+
+    patch.setattr(Trainer, "update", stop)
 
 
 def assert_resumes(
@@ -17,14 +29,8 @@ def assert_resumes(
     """Train in one go, and once more with a stop after so many steps of the run `inside`; both end
     with the same weights, bit for bit. The first one's bundle."""
     whole = mmbm.train(config, run=folder / "whole")
-    due = iter([False] * steps + [True] * 1000)
-
-    def stop(run: Run) -> bool:
-        run.stop = run.folder.name == inside and next(due)
-        return run.stop
-
     with monkeypatch.context() as patch:
-        patch.setattr(Run, "checkpoint_due", stop)
+        stop_after(steps, inside, patch)
         with pytest.raises(Interrupted):
             mmbm.train(config, run=folder / "stopped")
     found = (folder / "stopped").rglob("checkpoint.safetensors")

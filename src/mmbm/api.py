@@ -65,9 +65,9 @@ def train(
         parsed, name = read(config, table, overrides)
         folder = Path(run) if run else Path("runs") / name
         opened = load(start, allow=allow) if start else None
-        with explained(folder):
+        with explained(folder), processes.lead():
             trained = begun(parsed, folder, resume, opened, baselines, table)
-        processes.result = trained.path
+            processes.result = trained.path
         return Model(trained.bundle)
 
 

@@ -8,7 +8,7 @@ from torch import nn
 
 from mmbm.errors import ConfigError
 from mmbm.layers.batch import Tokens
-from mmbm.layers.blocks import Pool, valid
+from mmbm.layers.blocks import valid
 from mmbm.registry import find
 from mmbm.specs.fusion import (
     BottleneckSpec,
@@ -182,12 +182,3 @@ def test_heads_that_do_not_divide_the_width_are_an_error(kind):
     spec = SPECS[kind].model_copy(update={"heads": 5})
     with pytest.raises(ConfigError, match=f"{kind}: width 32 can't be divided among 5"):
         find(spec.module)(spec, NAMES)
-
-
-def test_a_pool_sees_the_mean_and_the_highest_of_the_kept_tokens_only():
-    pool = Pool(2)
-    seen = []
-    pool.mix.register_forward_hook(lambda _, inputs, __: seen.append(inputs[0]))
-    x = torch.tensor([[[1.0, -3.0], [3.0, -5.0], [99.0, 99.0]]])
-    pool(x, torch.tensor([[True, True, False]]))
-    assert seen[0].tolist() == [[2.0, -4.0, 3.0, -3.0]]

@@ -8,7 +8,6 @@ from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
 
 from mmbm.config import load as configfile
 from mmbm.data.prepare import prepare
-from mmbm.kinds.image.representation import ImageRepresentation
 from mmbm.layers.batch import Field
 from mmbm.layers.representation import FARTHEST
 from mmbm.nn.representations import build
@@ -106,16 +105,3 @@ def test_tf_idf_is_that_of_scikit_learn(fitted, prepared):
     ours = torch.cat([fitted["remark.features"](b) for b in batches(config, data, rows)]).numpy()
     # The features come in another order: the products of rows don't.
     assert ours @ ours.T == pytest.approx(theirs @ theirs.T, abs=1e-4)
-
-
-def test_an_image_is_described_alike_at_any_size():
-    """The means of its cells, whose edges lie inside of pixels, stay those of the image."""
-    spec = configfile.parse(
-        {"data": {"table": "t"}, "inputs": {"x": {"kind": "image", "size": [37, 53]}},
-         "targets": {"y": "category"}}
-    ).inputs["x"]  # fmt: skip
-    part = ImageRepresentation("x", spec, None)
-    plain = torch.full((1, 37, 53, 3), 51, dtype=torch.uint8)
-    x = part.raw({"x": Field(plain, torch.ones(1), torch.ones(1, dtype=torch.bool))})
-    assert x[0, : 3 * 64].numpy() == pytest.approx(np.full(192, 0.2), abs=1e-5)
-    assert torch.isfinite(x).all()

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import openai
 import pytest
-from serve.conftest import serving
-from serve.test_openai import ask, picture, sound, text
+from chats import ask, picture, sound, text
+from servers import serving
 
 from mmbm.errors import ConfigError
 from mmbm.serve.limits import Limits

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow.parquet
 import pytest
 from PIL import Image
-from serve.conftest import until
+from servers import until
 
 import mmbm
 from mmbm.serve.model_server import SMALL

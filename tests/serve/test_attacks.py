@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from hostile import ATTACKS, HOST, Target, watch, white
-from serve.conftest import Server, serving, until
+from servers import Server, serving, until
 
 from mmbm.serve.limits import Limits
 from mmbm.serve.playground import gate

@@ -1,12 +1,16 @@
 """Bodies as they arrive: the spool alone, on a real event loop."""
 
 import asyncio
+import contextlib
+import json
 import time
 from collections.abc import Iterable
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from mmbm.serve.body import Spool
+from mmbm.serve.body import Spool, parse
 from mmbm.serve.limits import RequestError
 
 MEGABYTE = 1_000_000
@@ -44,3 +48,16 @@ def test_the_time_of_a_line_grows_with_its_length_and_not_with_its_square():
 def test_a_line_that_is_too_long_is_refused_before_all_of_it_came():
     with pytest.raises(RequestError, match="more than 100000 bytes"):
         lines_of([b"x" * 1000] * 1000, longest=100_000)
+
+
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+    lambda inside: st.lists(inside, max_size=4) | st.dictionaries(st.text(max_size=8), inside),
+    max_leaves=20,
+)
+
+
+@given(st.binary(max_size=200) | ANYTHING.map(lambda x: json.dumps(x).encode()))
+def test_a_body_is_json_or_refused(content):
+    with contextlib.suppress(RequestError):
+        parse(content)

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
-from serve.conftest import serving
+from servers import serving
 
 import mmbm
 

@@ -9,7 +9,7 @@ from collections import Counter
 import damaged
 import httpx
 import pytest
-from serve.conftest import Server, fuzz, serving, until
+from servers import Server, fuzz, serving, until
 
 from mmbm.serve import process
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pairs
 import pytest
-from serve.conftest import serving
+from servers import serving
 
 import mmbm
 from mmbm.serve.playground.words import WORDS

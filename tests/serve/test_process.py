@@ -12,7 +12,7 @@ import time
 
 import httpx
 import pytest
-from serve.conftest import serving, until
+from servers import serving, until
 
 import mmbm
 

@@ -7,7 +7,7 @@ import signal
 
 import pairs
 import pytest
-from serve.conftest import fuzz, serving, until
+from servers import fuzz, serving, until
 
 import mmbm
 from mmbm.errors import MmbmError

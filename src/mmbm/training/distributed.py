@@ -47,9 +47,7 @@ class Processes:
         if self.size == 1:
             return module
         ids = [device.index or 0] if device.type == "cuda" else None
-        return DistributedDataParallel(
-            module, device_ids=ids, broadcast_buffers=False, find_unused_parameters=True
-        )
+        return DistributedDataParallel(module, device_ids=ids, find_unused_parameters=True)
 
     def agree(self, *numbers: int) -> list[int]:
         """The largest of each number over all processes. It doesn't wait for a GPU."""
@@ -86,9 +84,19 @@ class Processes:
             raise Interrupted("Stopped with the first process.")
         return job[0]
 
-    def release(self) -> None:
-        """Let the others go, with the result."""
-        if self.size > 1 and self.main:
+    @contextmanager
+    def lead(self) -> Iterator[None]:
+        """The whole program, in the first process; the others, which `follow`, go when it ends."""
+        try:
+            yield
+        except Interrupted:
+            self.result = None
+            self._release()
+            raise
+        self._release()
+
+    def _release(self) -> None:
+        if self.size > 1:
             dist.broadcast_object_list([self.result], group=self.control)
 
 
@@ -119,10 +127,6 @@ def joined() -> Iterator[Processes]:
     console.silent = not _current.main
     try:
         yield _current
-        _current.release()
-    except Interrupted:
-        _current.release()
-        raise
     except (dist.DistBackendError, dist.DistNetworkError, RuntimeError) as error:
         if isinstance(error, MmbmError) or not lost(error):
             raise
@@ -157,11 +161,13 @@ def unwrap(module: nn.Module) -> Any:
 def launch(processes: int, arguments: list[str]) -> int:
     """Run `mmbm ARGUMENTS` in so many processes of this machine (torch's elastic launcher). The
     exit status of the one that failed first, or 0."""
+    from torch.distributed.elastic.multiprocessing.api import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
     cores = os.cpu_count() or 1
     os.environ.setdefault("OMP_NUM_THREADS", str(max(cores // processes, 1)))
+    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # else it warns that nothing is unused
     config = LaunchConfig(
         min_nodes=1, max_nodes=1, nproc_per_node=processes, rdzv_backend="c10d",
         rdzv_endpoint="127.0.0.1:0", run_id=f"mmbm-{os.getpid()}", max_restarts=0,
@@ -173,4 +179,6 @@ def launch(processes: int, arguments: list[str]) -> int:
         _, failure = error.get_first_failure()
         code = failure.exitcode
         return code if code > 0 else 128 - code  # by a signal
+    except SignalException:
+        return Interrupted.status
     return 0
