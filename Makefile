@@ -43,7 +43,8 @@ test-litert: .venv-litert/ready
 	touch $@
 
 test-timm: .venv-timm/ready
-	.venv-timm/bin/python -m pytest -m "slow or not slow" -k timm tests/nn/encoders/pretrained tests/integrations
+	.venv-timm/bin/python -m pytest -m "slow or not slow" -k timm tests/nn/encoders/pretrained/test_backbones.py \
+		tests/nn/encoders/pretrained/test_refused.py
 
 check: .venv/ready
 	$(BIN)/ruff check .

@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-PACKAGE = Path(__file__).parent / "plugins" / "point"
+TESTS = Path(__file__).parent
+PACKAGE = TESTS / "plugins" / "point"
 
 
 @pytest.fixture(scope="module")
@@ -71,6 +72,18 @@ def trained(place, env):
         "--set", "train.epochs=2", "--set", "train.threads=1", env=env, cwd=place,
     )  # fmt: skip
     return place / "run" / "bundle"
+
+
+def test_its_parts_pass_the_shared_batteries(env):
+    batteries = ["kinds/test_column.py", "kinds/test_frontend.py"]
+    batteries += ["nn/test_encoders.py", "nn/test_fusion.py"]
+    command = [sys.executable, "-m", "pytest", "-rA", "-p", "no:cacheprovider"]
+    command += ["-k", "here or point or average or largest", *(TESTS / file for file in batteries)]
+    alone = {name: value for name, value in env.items() if not name.startswith("PYTEST_")}
+    done = subprocess.run(command, env=alone, cwd=TESTS.parent, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout[-5000:]
+    for part in ("[point]", "[average-tokens]", "[largest]"):
+        assert part in done.stdout
 
 
 def test_init_finds_the_kind_of_another_package(trained, place):

@@ -3,58 +3,21 @@
 import json
 import pickle
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import damaged
 import numpy as np
 import pytest
+from samples import Cells, gathered
 
 from mmbm.errors import BadCell
-from mmbm.kinds.audio.spec import AudioSpec
-from mmbm.kinds.category.spec import CategorySpec, CategoryTarget
 from mmbm.kinds.column import Column, build, collate
-from mmbm.kinds.image.spec import ImageSpec
-from mmbm.kinds.labels.spec import LabelsSpec, LabelsTarget
-from mmbm.kinds.number.spec import NumberSpec, NumberTarget
-from mmbm.kinds.text.spec import TextSpec
-from mmbm.kinds.transcript.spec import TranscriptTarget
-from mmbm.specs.base import Spec
+from mmbm.registry import kinds
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")  # Pillow, of damaged metadata
 
 
-class Kind(NamedTuple):
-    spec: Spec
-    good: list[Any]  # cells it learns from and must decode
-
-
-TEXTS = ["turn on the light", "请打开客厅的灯", "turn it off", ""]
-KINDS = {
-    "image": Kind(ImageSpec(size=16), [damaged.picture(), damaged.picture(format="JPEG")]),
-    "image, grey and padded": Kind(
-        ImageSpec(size=(8, 24), channels=1, resize="pad"), [damaged.picture()]
-    ),
-    "image, cropped": Kind(ImageSpec(size=20, resize="crop"), [damaged.picture()]),
-    "audio": Kind(
-        AudioSpec(sample_rate=16000, seconds=0.25), [damaged.sound(), damaged.sound(rate=44100)]
-    ),
-    "audio, end": Kind(AudioSpec(sample_rate=4000, seconds=0.1, crop="end"), [damaged.sound()]),
-    "text": Kind(TextSpec(vocab_size=300, max_tokens=12), TEXTS),
-    "number": Kind(NumberSpec(), [1, 2.5, "3", "-4e2", True]),
-    "number, log": Kind(NumberSpec(log=True), [0, 10, 1e6]),
-    "number target": Kind(NumberTarget(), [0.5, "1"]),
-    "category": Kind(CategorySpec(), ["red", "blue", 3, "3", True]),
-    "category target": Kind(CategoryTarget(), ["yes", "no"]),
-    "labels": Kind(LabelsSpec(), ["a;b", ["c"], "b", ""]),
-    "transcript target": Kind(TranscriptTarget(input="speech"), TEXTS[:3]),
-    "transcript target, pieces": Kind(
-        TranscriptTarget(
-            input="speech", tokenizer="bpe", vocab_size=40, beam_size=4, ngram_order=2
-        ),
-        TEXTS[:3],
-    ),
-    "labels target": Kind(LabelsTarget(separator=","), ["a,b", "c"]),
-}
+COLUMNS = gathered("COLUMNS")
 
 
 @pytest.fixture(scope="module")
@@ -62,16 +25,21 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     return damaged.corpus(tmp_path_factory.mktemp("corpus"))
 
 
-@pytest.fixture(scope="module", params=KINDS, ids=str)
-def kind(request: pytest.FixtureRequest) -> Kind:
-    return KINDS[request.param]
+@pytest.fixture(scope="module", params=COLUMNS, ids=str)
+def kind(request: pytest.FixtureRequest) -> Cells:
+    return COLUMNS[request.param]
 
 
 @pytest.fixture
-def column(kind: Kind) -> Column:
+def column(kind: Cells) -> Column:
     column = build(kind.spec)
     column.fit(kind.good)
     return column
+
+
+def test_every_column_is_here():
+    brought = {cells.spec.kind for cells in COLUMNS.values()}
+    assert {name for name, kind in kinds().items() if kind.column} == brought
 
 
 def assert_stored(column: Column, value: Any) -> None:
@@ -105,7 +73,7 @@ def test_a_cell_gives_what_storage_says_or_nothing_or_bad_cell(column: Column, c
     assert {what: r for what, r in reasons.items() if not 0 < len(r) < 400} == {}
 
 
-def test_good_cells_are_decoded(column: Column, kind: Kind):
+def test_good_cells_are_decoded(column: Column, kind: Cells):
     for cell in kind.good:
         assert_stored(column, column.decode(cell))
 
@@ -114,20 +82,20 @@ def test_none_is_absent(column: Column):
     assert column.decode(None) is None
 
 
-def test_fit_passes_over_damaged_cells(column: Column, kind: Kind, corpus):
+def test_fit_passes_over_damaged_cells(column: Column, kind: Cells, corpus):
     damaged_too = build(kind.spec)
     damaged_too.fit([*kind.good, *corpus.values()])
 
     assert_stored(damaged_too, damaged_too.decode(kind.good[0]))
 
 
-def test_fitting_again_learns_the_same(column: Column, kind: Kind):
+def test_fitting_again_learns_the_same(column: Column, kind: Cells):
     again = build(kind.spec)
 
     assert again.fit(iter(kind.good)) == column.state
 
 
-def test_a_column_made_from_its_json_decodes_equally(column: Column, kind: Kind, corpus):
+def test_a_column_made_from_its_json_decodes_equally(column: Column, kind: Cells, corpus):
     state = json.loads(json.dumps(column.state, allow_nan=False))
     reloaded = build(kind.spec, state)
 
@@ -137,14 +105,14 @@ def test_a_column_made_from_its_json_decodes_equally(column: Column, kind: Kind,
         assert outcome(reloaded, cell) == outcome(column, cell)
 
 
-def test_a_column_can_be_sent_to_another_process(column: Column, kind: Kind):
+def test_a_column_can_be_sent_to_another_process(column: Column, kind: Cells):
     column.decode(kind.good[0])  # whatever is made at the first use must not stand in the way
     sent = pickle.loads(pickle.dumps(column))
 
     assert [outcome(sent, c) for c in kind.good] == [outcome(column, c) for c in kind.good]
 
 
-def test_a_batch_holds_every_cell_and_its_length(column: Column, kind: Kind):
+def test_a_batch_holds_every_cell_and_its_length(column: Column, kind: Cells):
     values = [column.decode(kind.good[0]), None, column.decode(kind.good[-1])]
     arrays = collate(column.storage, values)
 
@@ -170,7 +138,7 @@ def test_the_description_is_a_json_schema(column: Column):
     assert (description.media is not None) == (description.widget in ("image", "audio"))
 
 
-def test_a_column_that_was_not_fitted_can_be_described(kind: Kind):
+def test_a_column_that_was_not_fitted_can_be_described(kind: Cells):
     assert build(kind.spec).describe().schema["type"]
 
 
@@ -178,7 +146,7 @@ def test_a_column_that_was_not_fitted_can_be_described(kind: Kind):
 def test_text_in_a_cell_never_opens_a_file(path: str):
     for name in ("image", "audio"):
         with pytest.raises(BadCell):
-            build(KINDS[name].spec).decode(path)
+            build(COLUMNS[name].spec).decode(path)
 
 
 def outcome(column: Column, cell: Any) -> Any:

@@ -4,12 +4,13 @@ import pytest
 import torch
 import torch.nn.functional as F
 from battery import Flat, answers, exported, gap
+from samples import gathered
 from torch import nn
 
 from mmbm.errors import ConfigError
 from mmbm.layers.batch import Features
 from mmbm.layers.blocks import valid
-from mmbm.registry import find
+from mmbm.registry import find, options
 from mmbm.specs.encoders import BagSpec, CNNSpec, ConformerSpec, RNNSpec, TransformerSpec
 
 FEATURES = {"picture": 3, "frames": 20, "tokens": 12}
@@ -25,7 +26,9 @@ TINY = {
     "conformer-frames": ConformerSpec(size="tiny"),
     "conformer-tokens": ConformerSpec(size="tiny", kernel=7),
     "bag-tokens": BagSpec(),
+    **gathered("ENCODERS"),
 }
+ELSEWHERE = {"pretrained", "keras"}  # need a model: they have tests of their own
 MORE = {  # the largest preset, and every option that changes the graph
     f"{name}-{label}": spec.model_copy(update=change)
     for name, spec in TINY.items()
@@ -77,6 +80,10 @@ def trained(name) -> str:
     if not any(True for _ in make(name).parameters()):
         pytest.skip("has no parameters: the frontend's are all there is to train")
     return name
+
+
+def test_every_encoder_is_here():
+    assert {*options("mmbm.encoders")} == {spec.kind for spec in TINY.values()} | ELSEWHERE
 
 
 def test_width_is_the_width_of_the_tokens(name):

@@ -9,25 +9,10 @@ from torch import nn
 from mmbm.errors import ConfigError
 from mmbm.layers.batch import Tokens
 from mmbm.layers.blocks import valid
-from mmbm.registry import find
-from mmbm.specs.fusion import (
-    BottleneckSpec,
-    ConcatSpec,
-    GatedSpec,
-    LowRankSpec,
-    SumSpec,
-    TransformerFusionSpec,
-)
+from mmbm.registry import find, options
 
 WIDTH = 32
-SPECS = {
-    "concat": ConcatSpec(width=WIDTH),
-    "sum": SumSpec(width=WIDTH),
-    "gated": GatedSpec(width=WIDTH),
-    "transformer": TransformerFusionSpec(width=WIDTH),
-    "bottleneck": BottleneckSpec(width=WIDTH),
-    "lowrank": LowRankSpec(width=WIDTH),
-}
+SPECS = {name: spec(width=WIDTH) for name, spec in options("mmbm.fusions").items()}
 NAMES = ["photo", "speech.left", "type"]  # also names that a module could not be called
 
 

@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 import torch
 from battery import column, field
-from frontends import RATE, example, make
+from frontends import example, make
 
 from mmbm.kinds.audio.frontend import LogMel, mel_filters, to_hertz, to_mel
 from mmbm.kinds.audio.spec import AudioAugment, AudioSpec
 from mmbm.layers.batch import Features, Field
 
-# ── sound ────────────────────────────────────────────────────────────────────────────────────────
+RATE = 16000
 
 
 def reference(wave: np.ndarray, rate: int, bands: int) -> np.ndarray:

@@ -2,7 +2,7 @@ import torch
 from torch import nn
 
 from mmbm.layers.batch import Features, Fused, Tokens
-from mmbm.layers.blocks import Pool, join
+from mmbm.layers.blocks import Pool, in_float32, join
 
 
 class PointFrontend(nn.Module):
@@ -17,6 +17,7 @@ class PointFrontend(nn.Module):
         self.register_buffer("std", torch.tensor(column.state["std"], dtype=torch.float64))
         self.mix = nn.Linear(2, self.features)
 
+    @in_float32
     def forward(self, field):
         return Features(self.mix(((field.values - self.mean) / self.std).float()))
 
