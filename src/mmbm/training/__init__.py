@@ -16,6 +16,7 @@ from mmbm.inference.restore import check_start
 from mmbm.inference.runners.torch import TorchRunner
 from mmbm.nn.model import Model
 from mmbm.training.budget import Budget
+from mmbm.training.calibration import decide, joined, measured, needs_network, set_weights
 from mmbm.training.classical import Judged, assign, fit, labelled
 from mmbm.training.cost import add_costs
 from mmbm.training.cross_fitting import (
@@ -24,21 +25,16 @@ from mmbm.training.cross_fitting import (
     classical_only,
     cross_fit,
     crossed,
-    decide,
-    joined,
     may_cross,
-    measured,
-    needs_network,
     network_only,
     pooled,
     resolved,
-    settle,
 )
-from mmbm.training.finish import write
 from mmbm.training.golden_rows import take
 from mmbm.training.run_folder import Run
 from mmbm.training.self_training import label
 from mmbm.training.trainer import Trainer, train_network
+from mmbm.training.write_bundle import write_bundle
 
 
 def train(
@@ -69,19 +65,19 @@ def train(
         done = cross_fit(config, data, run, budget)
     else:
         rounds = 2 if config.train.self_training else 1
-        done = finished(config, data, run, start, budget.share(rounds))
+        done = fit_model(config, data, run, start, budget.share(rounds))
     if config.train.self_training:
         assert done.quick is not None  # a network alone learned, see `Config`
         runner = TorchRunner(done.model, next(done.model.parameters()).device)
-        taught = label(config, data, done.quick, runner)
+        pseudo_labelled = label(config, data, done.quick, runner)
         with Run(run.folder / "round-2", config, run.cache) as again:
-            done = finished(config, taught, again, start, budget.end)
-    return write(
+            done = fit_model(config, pseudo_labelled, again, start, budget.end)
+    return write_bundle(
         done.config, data, done.model, run, golden, baselines or {}, done.compared, done.quick
     )
 
 
-def finished(
+def fit_model(
     config: Config, data: Data, run: Run, start: Predictor | None = None, end: float = math.inf
 ) -> Finished:
     """A network with the weights that are kept, classical members compared with it, and their mix.
@@ -99,7 +95,7 @@ def finished(
         add_costs(compared, model, data)
         del compared["out_of_fold"]  # the valid split has its own report
         for name, target in model.mixed():
-            settle(target, decided[name])
+            set_weights(target, decided[name])
     model.finalize()
     return Finished(config, model, compared, quick)
 
@@ -126,7 +122,7 @@ def with_classical(
     compared = measured(config, data, model, decided)
     add_costs(compared, model, data)
     for name, target in model.mixed():
-        settle(target, decided[name])
+        set_weights(target, decided[name])
     model.finalize()
     return Finished(config, model, compared)
 

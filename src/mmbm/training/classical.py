@@ -21,7 +21,7 @@ from mmbm.nn.answer_ensemble import AnswerEnsemble
 from mmbm.nn.members import Folds, Matrix, Problem
 from mmbm.nn.model import Model
 from mmbm.nn.representations import EMBEDDING, Representation, modality_of
-from mmbm.training.selection import Truth
+from mmbm.training.ensemble_selection import Truth
 
 BATCH = 64
 FOLDS = 5

@@ -16,13 +16,13 @@ from mmbm.data.split import fold_rows
 from mmbm.inference.evaluate import Report, build_answers
 from mmbm.inference.predictor import Predictor
 from mmbm.nn.ensemble import Ensemble
-from mmbm.training import finished
+from mmbm.training import fit_model
 from mmbm.training.cross_fitting import network_only
-from mmbm.training.finish import write
 from mmbm.training.golden_rows import take
 from mmbm.training.run_folder import Run
 from mmbm.training.trainer import train_network
 from mmbm.training.validator import valid_scores
+from mmbm.training.write_bundle import write_bundle
 
 
 def cross_validate(config: Config, run: Run, table: Any = None) -> Predictor:
@@ -37,7 +37,7 @@ def cross_validate(config: Config, run: Run, table: Any = None) -> Predictor:
         golden = golden or take(config, data)
         say(f"Fold {number} of {spec.folds}")
         with Run(run.folder / f"fold-{number}", config, run.cache) as own:
-            done = finished(config, data, own)
+            done = fit_model(config, data, own)
         reports.append(valid_scores(config, done.quick or data, done.model))
         models.append(done.model)
     scores = spread(reports)
@@ -46,7 +46,7 @@ def cross_validate(config: Config, run: Run, table: Any = None) -> Predictor:
         say(f"{name} {answer.main.name} {main['mean']:.4f} ± {main['spread']:.4f} over the folds")
     assert golden is not None  # there are at least two folds
     if spec.then == "ensemble":
-        return write(config, data, Ensemble(models), run, golden, {}, {"folds": scores})
+        return write_bundle(config, data, Ensemble(models), run, golden, {}, {"folds": scores})
     say(f"All {spec.folds} folds together")
     everything = join(data)
     trainer, _ = train_network(config, everything, run, score=False)
@@ -54,7 +54,7 @@ def cross_validate(config: Config, run: Run, table: Any = None) -> Predictor:
     for name, target in trainer.model.mixed():
         target.adopt([model.targets[name] for model in models])
     trainer.model.finalize()
-    return write(config, everything, trainer.model, run, golden, {}, {"folds": scores})
+    return write_bundle(config, everything, trainer.model, run, golden, {}, {"folds": scores})
 
 
 def folds(config: Config, spec: SplitSpec, run: Run, table: Any) -> Iterator[Data]:

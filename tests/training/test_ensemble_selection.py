@@ -7,7 +7,7 @@ import torch
 from mmbm.inference.predict import decode_row, encode
 from mmbm.inference.runners.torch import TorchRunner
 from mmbm.nn.answer_ensemble import PRIOR_WEIGHT
-from mmbm.training.selection import LEAST, Truth, choose, mix
+from mmbm.training.ensemble_selection import LEAST, Truth, choose, mix
 
 
 def answers(rows: int, quality: list[float], seed: int = 0):

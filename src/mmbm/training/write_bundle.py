@@ -29,7 +29,7 @@ TRAINED = {"folds", "out_of_fold"}
 """Reports of rows that were trained on afterwards, valid ones among them."""
 
 
-def write(
+def write_bundle(
     config: Config,
     data: Data,
     model: Any,
