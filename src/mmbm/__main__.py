@@ -1,6 +1,10 @@
-"""`python -m mmbm`, as `torchrun -m mmbm` needs it."""
+"""`python -m mmbm`, as `torchrun -m -- mmbm` needs it."""
 
-from mmbm.cli import main
+import os
+
+os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # else each process warns in training
+
+from mmbm.cli import main  # noqa: E402  torch reads it when it is imported
 
 if __name__ == "__main__":
     main()

@@ -4,8 +4,8 @@ The first process (rank 0) runs the whole program: it prepares the table, holds 
 scores the valid split and writes the bundle. The others wait (`follow`), and join it wherever it
 trains a network (`call`). The order of batches is a function of seed and epoch alone, each process
 takes its part of every batch, and gradients are averaged (DistributedDataParallel, Li et al. 2020).
-Processes are started by `mmbm train --processes`, by `torchrun` or by `accelerate launch`: all of
-them set RANK, WORLD_SIZE, LOCAL_RANK, MASTER_ADDR and MASTER_PORT.
+Processes are started by `mmbm train --processes`, by `torchrun` or by another launcher that sets
+RANK, WORLD_SIZE, LOCAL_RANK, MASTER_ADDR and MASTER_PORT.
 """
 
 import os
@@ -167,7 +167,6 @@ def launch(processes: int, arguments: list[str]) -> int:
 
     cores = os.cpu_count() or 1
     os.environ.setdefault("OMP_NUM_THREADS", str(max(cores // processes, 1)))
-    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # else it warns that nothing is unused
     config = LaunchConfig(
         min_nodes=1, max_nodes=1, nproc_per_node=processes, rdzv_backend="c10d",
         rdzv_endpoint="127.0.0.1:0", run_id=f"mmbm-{os.getpid()}", max_restarts=0,
