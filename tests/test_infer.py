@@ -50,6 +50,7 @@ def infer_one(cells: list, target: list = LABEL, name: str = "x") -> Inferred:
         (column(lambda i: RANDOM.choice(["001", "002", "010"])), "category", {}),
         (column(lambda i: f"c{RANDOM.randint(1, 40)}"), "category", {}),
         (column(lambda i: RANDOM.choice([True, False])), "category", {}),
+        (column(lambda i: f"2024-01-{1 + i % 28:02d}"), "date", {}),
         (
             column(lambda i: f"the {i}th sentence of them, with {i % 7} words"),
             "text",
@@ -73,6 +74,7 @@ def infer_one(cells: list, target: list = LABEL, name: str = "x") -> Inferred:
         "codes with leading zeros",
         "codes of letters and digits",
         "truth values",
+        "dates",
         "sentences",
         "Chinese sentences",
         "lists",
@@ -100,7 +102,6 @@ def test_a_kind_is_found_from_the_values(cells, kind, options):
         (column(lambda i: f"docs/{i}.pdf"), "paths of files"),
         (column(lambda i: f"clips/{i}.mp4"), "videos"),
         (column(lambda i: i % 50), "a counter"),
-        (column(lambda i: f"2024-01-{1 + i % 28:02d}"), "dates"),
     ],
 )
 def test_what_can_teach_nothing_is_left_out_with_the_reason(cells, why):

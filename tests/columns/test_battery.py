@@ -13,6 +13,7 @@ from mmbm.errors import BadCell
 from mmbm.kinds.audio.spec import AudioSpec
 from mmbm.kinds.category.spec import CategorySpec, CategoryTarget
 from mmbm.kinds.column import Column, build, collate
+from mmbm.kinds.date.spec import DateSpec
 from mmbm.kinds.image.spec import ImageSpec
 from mmbm.kinds.labels.spec import LabelsSpec, LabelsTarget
 from mmbm.kinds.number.spec import NumberSpec, NumberTarget
@@ -46,6 +47,11 @@ KINDS = {
     "category": Kind(CategorySpec(), ["red", "blue", 3, "3", True]),
     "category target": Kind(CategoryTarget(), ["yes", "no"]),
     "labels": Kind(LabelsSpec(), ["a;b", ["c"], "b", ""]),
+    "date": Kind(
+        DateSpec(timezone="Europe/Berlin"),
+        ["2024-01-31", "2024-02-29T10:30Z", "31/12/2023 5:03 PM", "3 Jan 2024", "2024Q1"],
+    ),
+    "date, epoch": Kind(DateSpec(epoch="ms"), [1_700_000_000_000, "1700000000001"]),
     "transcript target": Kind(TranscriptTarget(input="speech"), TEXTS[:3]),
     "transcript target, pieces": Kind(
         TranscriptTarget(

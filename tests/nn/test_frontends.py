@@ -10,6 +10,8 @@ from mmbm.kinds.audio.frontend import LogMel, mel_filters, to_hertz, to_mel
 from mmbm.kinds.audio.spec import AudioAugment, AudioSpec
 from mmbm.kinds.category.frontend import CategoryFrontend
 from mmbm.kinds.category.spec import CategorySpec
+from mmbm.kinds.date.frontend import DateFrontend
+from mmbm.kinds.date.spec import DateSpec
 from mmbm.kinds.image.frontend import ImageFrontend
 from mmbm.kinds.image.spec import ImageAugment, ImageSpec
 from mmbm.kinds.labels.frontend import LabelsFrontend
@@ -23,7 +25,7 @@ from mmbm.layers.batch import Features, Field
 from mmbm.layers.blocks import MaskedBatchNorm
 
 RATE = 16000
-KINDS = ("image", "audio", "text", "number", "category", "labels")
+KINDS = ("image", "audio", "text", "number", "category", "labels", "date")
 
 
 def make(kind: str) -> nn.Module:
@@ -36,6 +38,7 @@ def make(kind: str) -> nn.Module:
         "number": lambda: NumberFrontend(NumberSpec(), column(number)),
         "category": lambda: CategoryFrontend(CategorySpec(), column({"values": ["a", "b"]})),
         "labels": lambda: LabelsFrontend(LabelsSpec(), column(shape=(4,))),
+        "date": lambda: DateFrontend(DateSpec(), column({"mean": 19_000.5, "std": 30.0})),
     }
     return build[kind]().eval()
 
@@ -52,6 +55,8 @@ def example(kind: str, lengths: list[int]) -> Field:
         return field(torch.randint(0, 3, (rows,), dtype=torch.int32), whole)
     if kind == "labels":
         return field(torch.randint(0, 2, (rows, 4), dtype=torch.uint8), whole)
+    if kind == "date":
+        return field(torch.rand(rows, 7) + torch.tensor([19_000, *[0] * 6]), whole)
     real = torch.arange(size) < torch.tensor(lengths)[:, None]
     if kind == "text":
         return field(torch.randint(1, 300, (rows, size), dtype=torch.int32) * real, lengths)
@@ -114,7 +119,7 @@ def test_onnx_answers_as_torch_at_any_batch_and_length(kind, tmp_path):
         assert gap(run(**batch), answers(module, **batch)) <= (5e-5 if kind == "audio" else 1e-5)
 
 
-@pytest.mark.parametrize("kind", ["text", "number", "category", "labels"], indirect=True)
+@pytest.mark.parametrize("kind", ["text", "number", "category", "labels", "date"], indirect=True)
 def test_gradients_reach_every_parameter(kind):
     front = make(kind).train()
     front(example(kind, [50] * 40)).x.sin()[..., :9].sum().backward()  # not 0 at 0, as a square is

@@ -90,7 +90,7 @@ class SharedModality(nn.Module):
 
 
 class TableModality(nn.Module):
-    """All number, category and labels columns of one group together."""
+    """All table columns of one group together."""
 
     reads_cells = False
 

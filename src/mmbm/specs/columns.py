@@ -2,6 +2,7 @@
 
 from typing import Any, ClassVar, Literal, NamedTuple, Self
 
+import numpy as np
 from pydantic import PositiveInt, model_validator
 
 from mmbm import registry
@@ -64,11 +65,16 @@ class InputSpec(ColumnSpec):
     encoding: ClassVar[Literal["standardized", "one_hot", "as_is"]] = "as_is"
     """What linear models and trees read of it: the number, an indicator for each value, or the
     decoded vector."""
-    drift: ClassVar[Literal["numbers", "values", "none"]] = "none"
-    """How its cells are compared with those of training: by deciles, by the most frequent values
-    that its column counts, or not at all."""
+    drift: ClassVar[Literal["numbers", "distance", "values", "none"]] = "none"
+    """How its cells are compared with those of training: by deciles, of vectors by deciles of how
+    far they are from the mean one, by the most frequent values that its column counts, or not at
+    all."""
     group: str = "table"
-    """Number, category and labels inputs of one group form one modality."""
+    """Table columns (number, category, labels, date) of one group form one modality."""
+
+    def measured(self, values: np.ndarray) -> np.ndarray:
+        """Of decoded cells [B, ...] the numbers [B] whose deciles `drift: numbers` compares."""
+        return values
 
 
 class MediaSpec(ColumnSpec):
