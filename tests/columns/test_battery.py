@@ -19,6 +19,7 @@ from mmbm.kinds.labels.spec import LabelsSpec, LabelsTarget
 from mmbm.kinds.number.spec import NumberSpec, NumberTarget
 from mmbm.kinds.text.spec import TextSpec
 from mmbm.kinds.transcript.spec import TranscriptTarget
+from mmbm.kinds.vector.spec import VectorSpec
 from mmbm.specs.base import Spec
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")  # Pillow, of damaged metadata
@@ -52,6 +53,7 @@ KINDS = {
         ["2024-01-31", "2024-02-29T10:30Z", "31/12/2023 5:03 PM", "3 Jan 2024", "2024Q1"],
     ),
     "date, epoch": Kind(DateSpec(epoch="ms"), [1_700_000_000_000, "1700000000001"]),
+    "vector": Kind(VectorSpec(), [[0.5, 1, -2], "[1, 2, 3.5]", np.array([0.25, 1e-3, 7])]),
     "transcript target": Kind(TranscriptTarget(input="speech"), TEXTS[:3]),
     "transcript target, pieces": Kind(
         TranscriptTarget(

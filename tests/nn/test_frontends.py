@@ -21,11 +21,13 @@ from mmbm.kinds.number.frontend import NumberFrontend
 from mmbm.kinds.number.spec import NumberSpec
 from mmbm.kinds.text.frontend import TextFrontend
 from mmbm.kinds.text.spec import TextSpec
+from mmbm.kinds.vector.frontend import VectorFrontend
+from mmbm.kinds.vector.spec import VectorSpec
 from mmbm.layers.batch import Features, Field
 from mmbm.layers.blocks import MaskedBatchNorm
 
 RATE = 16000
-KINDS = ("image", "audio", "text", "number", "category", "labels", "date")
+KINDS = ("image", "audio", "text", "number", "category", "labels", "date", "vector")
 
 
 def make(kind: str) -> nn.Module:
@@ -38,6 +40,9 @@ def make(kind: str) -> nn.Module:
         "number": lambda: NumberFrontend(NumberSpec(), column(number)),
         "category": lambda: CategoryFrontend(CategorySpec(), column({"values": ["a", "b"]})),
         "labels": lambda: LabelsFrontend(LabelsSpec(), column(shape=(4,))),
+        "vector": lambda: VectorFrontend(
+            VectorSpec(), column({"length": 5, "mean": [0.5] * 5, "std": [2.0] * 5})
+        ),
         "date": lambda: DateFrontend(DateSpec(), column({"mean": 19_000.5, "std": 30.0})),
     }
     return build[kind]().eval()
@@ -55,6 +60,8 @@ def example(kind: str, lengths: list[int]) -> Field:
         return field(torch.randint(0, 3, (rows,), dtype=torch.int32), whole)
     if kind == "labels":
         return field(torch.randint(0, 2, (rows, 4), dtype=torch.uint8), whole)
+    if kind == "vector":
+        return field(torch.randn(rows, 5), whole)
     if kind == "date":
         return field(torch.rand(rows, 7) + torch.tensor([19_000, *[0] * 6]), whole)
     real = torch.arange(size) < torch.tensor(lengths)[:, None]
@@ -119,7 +126,9 @@ def test_onnx_answers_as_torch_at_any_batch_and_length(kind, tmp_path):
         assert gap(run(**batch), answers(module, **batch)) <= (5e-5 if kind == "audio" else 1e-5)
 
 
-@pytest.mark.parametrize("kind", ["text", "number", "category", "labels", "date"], indirect=True)
+@pytest.mark.parametrize(
+    "kind", ["text", "number", "category", "labels", "date", "vector"], indirect=True
+)
 def test_gradients_reach_every_parameter(kind):
     front = make(kind).train()
     front(example(kind, [50] * 40)).x.sin()[..., :9].sum().backward()  # not 0 at 0, as a square is

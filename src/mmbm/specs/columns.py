@@ -62,9 +62,10 @@ class InputSpec(ColumnSpec):
     """Of a table column; columns of one `group` form one modality."""
 
     not_decoding: ClassVar = frozenset({"group"})
-    encoding: ClassVar[Literal["standardized", "one_hot", "as_is"]] = "as_is"
+    encoding: ClassVar[Literal["standardized", "one_hot", "as_is", "dense"]] = "as_is"
     """What linear models and trees read of it: the number, an indicator for each value, or the
-    decoded vector."""
+    decoded vector. dense: that has many places, none of which tells much alone; trees read its
+    principal components."""
     drift: ClassVar[Literal["numbers", "distance", "values", "none"]] = "none"
     """How its cells are compared with those of training: by deciles, of vectors by deciles of how
     far they are from the mean one, by the most frequent values that its column counts, or not at

@@ -37,13 +37,12 @@ class TableRepresentation(Representation):
     representation of its own gives what that gives.
     """
 
-    exact = True
-
     def __init__(self, names: list[str], config: Config, columns: Columns):
         super().__init__()
         specs = {name: config.inputs[name] for name in names}
         self.numbers = [n for n, spec in specs.items() if spec.encoding == "standardized"]
         self.categories = [n for n, spec in specs.items() if spec.encoding == "one_hot"]
+        self.exact = any(spec.encoding != "dense" for spec in specs.values())
         self.own = [n for n in names if specs[n].traits.representation]
         others = (*self.numbers, *self.categories, *self.own)
         self.labels = [n for n in names if n not in others]
