@@ -17,6 +17,7 @@ from mmbm.kinds.date.spec import DateSpec
 from mmbm.kinds.image.spec import ImageSpec
 from mmbm.kinds.labels.spec import LabelsSpec, LabelsTarget
 from mmbm.kinds.number.spec import NumberSpec, NumberTarget
+from mmbm.kinds.series.spec import SeriesSpec
 from mmbm.kinds.text.spec import TextSpec
 from mmbm.kinds.transcript.spec import TranscriptTarget
 from mmbm.kinds.vector.spec import VectorSpec
@@ -54,6 +55,8 @@ KINDS = {
     ),
     "date, epoch": Kind(DateSpec(epoch="ms"), [1_700_000_000_000, "1700000000001"]),
     "vector": Kind(VectorSpec(), [[0.5, 1, -2], "[1, 2, 3.5]", np.array([0.25, 1e-3, 7])]),
+    "series": Kind(SeriesSpec(), ["time,a,b\n0,1,2\n1,,3", {"a": [1.0], "b": [None], "time": [5]}]),
+    "series of one channel": Kind(SeriesSpec(steps=2), [[1, 2.5, None], np.arange(4.0), "[1,2]"]),
     "transcript target": Kind(TranscriptTarget(input="speech"), TEXTS[:3]),
     "transcript target, pieces": Kind(
         TranscriptTarget(
@@ -174,8 +177,10 @@ def test_the_description_is_a_json_schema(column: Column):
 
     schema = json.loads(json.dumps(description.schema, allow_nan=False))
     assert schema["type"] in ("string", "number", "array")
-    assert description.widget in ("image", "audio", "text", "number", "choice", "choices")
-    assert (description.media is not None) == (description.widget in ("image", "audio"))
+    assert description.widget in (
+        "image", "audio", "file", "text", "number", "choice", "choices"
+    )  # fmt: skip
+    assert (description.media is not None) == (description.widget in ("image", "audio", "file"))
 
 
 def test_a_column_that_was_not_fitted_can_be_described(kind: Kind):

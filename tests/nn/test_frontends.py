@@ -19,6 +19,8 @@ from mmbm.kinds.labels.spec import LabelsSpec
 from mmbm.kinds.number.column import NumberColumn
 from mmbm.kinds.number.frontend import NumberFrontend
 from mmbm.kinds.number.spec import NumberSpec
+from mmbm.kinds.series.frontend import SeriesFrontend
+from mmbm.kinds.series.spec import SeriesSpec
 from mmbm.kinds.text.frontend import TextFrontend
 from mmbm.kinds.text.spec import TextSpec
 from mmbm.kinds.vector.frontend import VectorFrontend
@@ -27,7 +29,13 @@ from mmbm.layers.batch import Features, Field
 from mmbm.layers.blocks import MaskedBatchNorm
 
 RATE = 16000
-KINDS = ("image", "audio", "text", "number", "category", "labels", "date", "vector")
+KINDS = ("image", "audio", "text", "number", "category", "labels", "date", "vector", "series")
+
+
+SERIES = {
+    "channels": ["a", "b", "c"], "mean": [1.0, 0.0, -5.0], "std": [2.0, 1.0, 3.0],
+    "gap": 1.5, "duration": 20.0,
+}  # fmt: skip
 
 
 def make(kind: str) -> nn.Module:
@@ -40,6 +48,7 @@ def make(kind: str) -> nn.Module:
         "number": lambda: NumberFrontend(NumberSpec(), column(number)),
         "category": lambda: CategoryFrontend(CategorySpec(), column({"values": ["a", "b"]})),
         "labels": lambda: LabelsFrontend(LabelsSpec(), column(shape=(4,))),
+        "series": lambda: SeriesFrontend(SeriesSpec(), column(SERIES)),
         "vector": lambda: VectorFrontend(
             VectorSpec(), column({"length": 5, "mean": [0.5] * 5, "std": [2.0] * 5})
         ),
@@ -65,6 +74,10 @@ def example(kind: str, lengths: list[int]) -> Field:
     if kind == "date":
         return field(torch.rand(rows, 7) + torch.tensor([19_000, *[0] * 6]), whole)
     real = torch.arange(size) < torch.tensor(lengths)[:, None]
+    if kind == "series":
+        steps = torch.cat([torch.rand(rows, size, 1).cumsum(1), torch.randn(rows, size, 3),
+                           (torch.rand(rows, size, 3) < 0.4).float()], 2)  # fmt: skip
+        return field(steps * real[..., None], lengths)
     if kind == "text":
         return field(torch.randint(1, 300, (rows, size), dtype=torch.int32) * real, lengths)
     return field(torch.randint(-9999, 9999, (rows, size), dtype=torch.int16) * real, lengths)
@@ -117,7 +130,7 @@ def test_onnx_answers_as_torch_at_any_batch_and_length(kind, tmp_path):
         cells = example(kind, lengths)
         return {"values": cells.values, "lengths": cells.lengths}
 
-    ragged = {"values": "length"} if kind in ("audio", "text") else {}
+    ragged = {"values": "length"} if kind in ("audio", "text", "series") else {}
     run = exported(module, tensors([700, 300]), ragged, tmp_path / "frontend.onnx")
     sizes = ([1], [900], [1] * 5, [401, 1, 160], [50_000, 2])
     for lengths in sizes:
@@ -127,7 +140,7 @@ def test_onnx_answers_as_torch_at_any_batch_and_length(kind, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "kind", ["text", "number", "category", "labels", "date", "vector"], indirect=True
+    "kind", ["text", "number", "category", "labels", "date", "vector", "series"], indirect=True
 )
 def test_gradients_reach_every_parameter(kind):
     front = make(kind).train()

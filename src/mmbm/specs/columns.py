@@ -53,6 +53,15 @@ class ColumnSpec(Spec):
         """Its cells are files, or paths or bytes of files."""
         return bool(self.traits.media)
 
+    def holds(self, cell: Any) -> bool:
+        """Of media: the cell itself is what is decoded, neither bytes nor where they are."""
+        return False
+
+    def kept(self, cell: Any) -> Any:
+        """Of media: the cell as a bundle's golden rows have it, bytes, a path of them, or what
+        `holds` says yes to."""
+        return cell
+
     def whole(self) -> Self:
         """As a bundle reads cells: what training reads by windows comes whole."""
         return self
