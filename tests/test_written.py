@@ -325,7 +325,7 @@ def test_spellings_of_one_value_are_named():
         ([[{"role": "user", "content": str(i)}] for i in range(ROWS)], "a list of chat messages"),
         ([{"url": f"{i}.png"} for i in range(ROWS)], "an object with the keys url"),
         ([{"b64": f"{i}"} for i in range(ROWS)], "an object with the keys b64"),
-        ([[[["a"], 2.0], [3.0, i]] for i in range(ROWS)], "a list of 2 items"),
+        ([[["a", "b"], ["c", str(i)]] for i in range(ROWS)], "a list of 2 lists"),
         ([object() for i in range(ROWS)], "a object object"),
         ([json.dumps({"url": f"{i}"}) for i in range(ROWS)], "JSON objects written as text"),
         ([b"\x00\x01" + bytes([i]) for i in range(ROWS)], "neither an image nor a sound"),

@@ -48,9 +48,13 @@ def infer(sample: "Sample") -> ColumnGuess | None:
     return _guess(sample.name, cells, read, reasons)
 
 
-def _guess(name: str, cells: list[Cell], read: list[Table], reasons: list[str]) -> ColumnGuess:
+def _guess(
+    name: str, cells: list[Cell], read: list[Table], reasons: list[str]
+) -> ColumnGuess | None:
     column = SeriesColumn(SeriesSpec())
     state = column.fit(cells)
+    if state["series"] < len(cells) / 2 or not sum(state["count"]):
+        return None  # values that are no numbers, or none at all
     steps = [len(one.values[0]) for one in read]
     options: Options = {"time": state["time"]} if state["time"] else {}
     notes = ()
