@@ -4,7 +4,7 @@ import os
 
 os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # else each process warns in training
 
-from mmbm.cli import main  # noqa: E402  torch reads it when it is imported
+from mmbm.cli import main
 
 if __name__ == "__main__":
     main()

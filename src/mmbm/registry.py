@@ -30,8 +30,10 @@ class Kind:
     raw_frontend: str = ""
     """Decoded cells -> what a pretrained encoder reads."""
     representation: str = ""
-    """Decoded cells -> fixed features for linear models and trees, of a kind that is a modality of
-    its own."""
+    """Decoded cells -> fixed features for linear models and trees: of a kind that is a modality of
+    its own a `mmbm.layers.representation.Representation`; of a table column, if its decoded cells
+    as they are don't suit, an nn.Module from `(spec, column)` that takes a Field and gives [B, F],
+    zero where the cell is absent."""
     head: str = ""
     """Fused vector -> answer and loss: see `mmbm.layers.target`."""
     answer: str = ""

@@ -9,7 +9,7 @@ from mmbm.inference.runners import flatten
 
 
 def told(bundle, rows: list[dict]) -> dict[str, float]:
-    drift = Drift(bundle.bundle.reference)
+    drift = Drift(bundle.bundle.reference, bundle.config.inputs)
     decoded = [decode_row(bundle, row, bundle.path) for row in rows]
     for start in range(0, len(decoded), 32):
         batch = batched(bundle, decoded[start : start + 32])

@@ -21,7 +21,6 @@ from mmbm.init import infer
         (column(lambda i: f"docs/{i}.pdf"), "paths of files"),
         (column(lambda i: f"clips/{i}.mp4"), "videos"),
         (column(lambda i: i % 50), "a counter"),
-        (column(lambda i: f"2024-01-{1 + i % 28:02d}"), "dates"),
     ],
 )
 def test_what_can_teach_nothing_is_left_out_with_the_reason(cells, why):

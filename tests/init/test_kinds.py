@@ -27,6 +27,7 @@ RANDOM = random.Random(1)
         (column(lambda i: RANDOM.choice(["001", "002", "010"])), "category", {}),
         (column(lambda i: f"c{RANDOM.randint(1, 40)}"), "category", {}),
         (column(lambda i: RANDOM.choice([True, False])), "category", {}),
+        (column(lambda i: f"2024-01-{1 + i % 28:02d}"), "date", {}),
         (
             column(lambda i: f"the {i}th sentence of them, with {i % 7} words"),
             "text",
@@ -50,6 +51,7 @@ RANDOM = random.Random(1)
         "codes with leading zeros",
         "codes of letters and digits",
         "truth values",
+        "dates",
         "sentences",
         "Chinese sentences",
         "lists",

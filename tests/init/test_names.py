@@ -35,8 +35,9 @@ def test_a_sorted_column_is_no_identifier_but_a_running_number_is():
 
 
 def test_dates_and_times_are_named_as_such():
-    assert "dates" in as_input(column(lambda i: f"{i % 28 + 1:02d}/11/2023")).why
-    assert "dates" in as_input(column(lambda i: f"March {i % 28 + 1}, 2024")).why
+    found = as_input(column(lambda i: f"{i % 28 + 1:02d}/11/2023"))
+    assert (found.kind, found.options) == ("date", {"day_first": True})
+    assert as_input(column(lambda i: f"March {i % 28 + 1}, 2024")).kind == "date"
     assert "times of day" in as_input(column(lambda i: f"{i % 24:02d}:{i % 60:02d}")).why
 
 

@@ -134,8 +134,10 @@ def test_the_description_is_a_json_schema(column: Column):
 
     schema = json.loads(json.dumps(description.schema, allow_nan=False))
     assert schema["type"] in ("string", "number", "array")
-    assert description.widget in ("image", "audio", "text", "number", "choice", "choices")
-    assert (description.media is not None) == (description.widget in ("image", "audio"))
+    assert description.widget in (
+        "image", "audio", "file", "text", "number", "choice", "choices"
+    )  # fmt: skip
+    assert (description.media is not None) == (description.widget in ("image", "audio", "file"))
 
 
 def test_a_column_that_was_not_fitted_can_be_described(kind: Cells):

@@ -11,7 +11,7 @@ from mmbm.errors import ConfigError
 from mmbm.layers.batch import Features
 from mmbm.layers.blocks import valid
 from mmbm.registry import find, options
-from mmbm.specs.encoders import BagSpec, CNNSpec, ConformerSpec, RNNSpec, TransformerSpec
+from mmbm.specs.encoders import BagSpec, CNNSpec, ConformerSpec, RNNSpec, TCNSpec, TransformerSpec
 
 FEATURES = {"picture": 3, "frames": 20, "tokens": 12}
 TINY = {
@@ -25,6 +25,8 @@ TINY = {
     "transformer-tokens": TransformerSpec(size="tiny"),
     "conformer-frames": ConformerSpec(size="tiny"),
     "conformer-tokens": ConformerSpec(size="tiny", kernel=7),
+    "tcn-frames": TCNSpec(size="tiny"),
+    "tcn-tokens": TCNSpec(size="tiny", kernel=5),
     "bag-tokens": BagSpec(),
     **gathered("ENCODERS"),
 }

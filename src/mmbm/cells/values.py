@@ -36,7 +36,7 @@ def from_python(cell: Any) -> Any:
         array = as_array(cell)
         if is_pixels(array):
             return _png(array)
-        if array.ndim in (2, 3):
+        if array.ndim == 3 or (array.ndim == 2 and array.dtype.kind not in "fiu"):
             return {UNREADABLE: describe(array)}
         return array.item() if array.ndim == 0 else array.tolist()
     if isinstance(cell, dict):

@@ -7,33 +7,19 @@ ISO, 31/12/2024 or 12/31/2024 (decided by the whole column), 31.12.2024, 3 Jan 2
 import re
 from array import array
 from collections.abc import Callable, Iterable, Iterator
-from datetime import UTC, datetime, timedelta, timezone
 from itertools import islice
 from typing import NamedTuple
 
 import numpy as np
 
+from mmbm.cells.moments import CURE, Moment, Parts, at, read
+from mmbm.errors import BadCell
 from mmbm.kinds.column import Cell
 
-MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
-FULL = (
-    "january", "february", "march", "april", "may", "june", "july", "august", "september",
-    "october", "november", "december",
-)  # fmt: skip
-CURE = "Write dates as ISO does: 2024-01-31, or 2024-01-31T10:30."
+__all__ = ["CURE", "NoDate", "moments"]
 
 _NUMBER = re.compile(r"[-+]?\d+(?:\.\d*)?(?:[eE][-+]?\d+)?", re.ASCII)
 _COMPACT = re.compile(r"\d{8}", re.ASCII)
-_CLOCK = re.compile(
-    r"[\sT,]+(\d{1,2}):(\d{2})(?::(\d{2})(\.\d+)?)?\s*([AaPp]\.?[Mm]\.?)?"
-    r"\s*(Z|UTC|GMT|[-+]\d{2}:?\d{2})?$",
-    re.ASCII,
-)
-_DIGITS = re.compile(r"(\d{1,4})\s*([-/. ])\s*(\d{1,2})\s*\2\s*(\d{1,4})", re.ASCII)
-_MONTH = re.compile(r"(\d{4})[-/.](\d{1,2})|(\d{1,2})[-/.](\d{4})", re.ASCII)
-_QUARTER = re.compile(r"(\d{4})[- ]?[qQ]([1-4])|[qQ]([1-4])[- /]?(\d{4})", re.ASCII)
-_CHINESE = re.compile(r"(\d{4})\s*年\s*(\d{1,2})\s*月(?:\s*(\d{1,2})\s*日)?", re.ASCII)
-_WEEKDAY = re.compile(r"^(?:mon|tue|wed|thu|fri|sat|sun)[a-z]*\.?,?\s+", re.IGNORECASE)
 
 
 class NoDate(ValueError):
@@ -42,15 +28,6 @@ class NoDate(ValueError):
     def __init__(self, row: int, reason: str):
         super().__init__(reason)
         self.row, self.reason = row, reason
-
-
-class Parts(NamedTuple):
-    """A date whose day and month may be either way round."""
-
-    first: int
-    second: int
-    year: int
-    seconds: float  # of the clock, less the offset of its zone
 
 
 class Open(NamedTuple):
@@ -98,10 +75,10 @@ def moments(cells: Iterable[Cell]) -> np.ndarray:
     for row, text in _texts(cells):
         date = _date(row, style.compact(text) if style.compact else text)
         if isinstance(date, Parts):
-            for kept, part in zip(found, (row, *date)):
+            for kept, part in zip(found, (row, *date[:4])):
                 kept.append(part)
         else:
-            values[row] = date
+            values[row] = date.seconds
     if len(found[0]):
         parts = Open(*(np.frombuffer(kept, kept.typecode) for kept in found))
         values[parts.rows] = _seconds(parts, _day_first(parts, cells), cells)
@@ -155,104 +132,11 @@ def _text(row: int, cell: Cell) -> str:
     return text
 
 
-def _date(row: int, text: str) -> float | Parts:
-    """Seconds, or the parts of a date whose order the whole column decides."""
+def _date(row: int, text: str) -> Moment | Parts:
     try:
-        return _epoch(datetime.fromisoformat(text))
-    except (ValueError, OverflowError):
-        pass
-    try:
-        day, seconds = _clock(_WEEKDAY.sub("", text))
-        if found := _DIGITS.fullmatch(day):
-            first, mark, second, third = found[1], found[2], found[3], found[4]
-            if len(first) == 4:
-                return _at(int(first), int(second), int(third)) + seconds
-            if len(first) < 3 and len(third) in (2, 4):
-                parts = Parts(int(first), int(second), _year(third), seconds)
-                dotted = mark == "."  # 31.12.2024: nobody writes the month first with dots
-                return _at(parts.year, parts.second, parts.first) + seconds if dotted else parts
-        if (named := _by_name(day)) is not None:
-            return named + seconds
-    except (ValueError, OverflowError) as error:
-        raise NoDate(row, f"says {text[:40]!r}, and there is no such day ({error})") from error
-    raise NoDate(row, f"says {text[:40]!r}, which is no date that mmbm reads")
-
-
-def _by_name(day: str) -> float | None:
-    """Dates that no other reading has: by month, quarter, in Chinese, or with a month's name."""
-    if found := _CHINESE.fullmatch(day):
-        return _at(int(found[1]), int(found[2]), int(found[3] or 1))
-    if found := _MONTH.fullmatch(day):
-        return _at(int(found[1] or found[4]), int(found[2] or found[3]), 1)
-    if found := _QUARTER.fullmatch(day):
-        return _at(int(found[1] or found[4]), 3 * int(found[2] or found[3]) - 2, 1)
-    words = re.findall(r"[A-Za-z]+|\d+", day)
-    if re.sub(r"[A-Za-z0-9\s,./'-]", "", day):
-        return None
-    months = [word for word in words if _is_month(word)]
-    digits = [w for w in words if w.isdigit()]
-    others = [w for w in words if w not in months and not w.isdigit()]
-    if len(months) != 1 or not set(map(str.lower, others)) <= {"st", "nd", "rd", "th", "of"}:
-        return None
-    month = _place(months[0]) + 1
-    if len(digits) == 1:
-        return _at(int(digits[0]), month, 1) if len(digits[0]) == 4 else None
-    if len(digits) != 2:
-        return None
-    year, number = digits if len(digits[0]) == 4 else digits[::-1]
-    return _at(_year(year), month, int(number))
-
-
-def _place(word: str) -> int:
-    return MONTHS.index(word.lower()[:3])
-
-
-def _is_month(word: str) -> bool:
-    """Its name, or the first three letters or more of it."""
-    lower = word.lower()
-    return lower[:3] in MONTHS and FULL[_place(word)].startswith(lower)
-
-
-def _clock(text: str) -> tuple[str, float]:
-    """The day of a text, and the seconds of its clock in UTC."""
-    found = _CLOCK.search(text)
-    if not found:
-        return text.strip(), 0.0
-    hour, minute, second = int(found[1]), int(found[2]), int(found[3] or 0)
-    if found[5]:
-        if not 1 <= hour <= 12:
-            raise ValueError(f"the hour is {hour} {found[5]}")
-        hour = hour % 12 + (12 if found[5][0] in "pP" else 0)
-    if hour > 23 or minute > 59 or second > 60:
-        raise ValueError(f"the clock says {found[0].strip()}")
-    seconds = 3600 * hour + 60 * minute + second + float(found[4] or 0)
-    return text[: found.start()].strip(), seconds - _offset(found[6])
-
-
-def _offset(zone: str | None) -> float:
-    if zone in (None, "Z", "UTC", "GMT"):
-        return 0.0
-    sign, digits = zone[0], zone[1:].replace(":", "")
-    span = timedelta(hours=int(digits[:2]), minutes=int(digits[2:]))
-    return timezone(span if sign == "+" else -span).utcoffset(None).total_seconds()
-
-
-def _year(digits: str) -> int:
-    """Of two digits as POSIX has it: 69 to 99 are of the last century."""
-    if len(digits) == 4:
-        return int(digits)
-    if len(digits) != 2:
-        raise ValueError(f"the year is {digits}")
-    return int(digits) + (1900 if int(digits) >= 69 else 2000)
-
-
-def _at(year: int, month: int, day: int) -> float:
-    return _epoch(datetime(year, month, day))
-
-
-def _epoch(moment: datetime) -> float:
-    """Without an offset it is taken as UTC."""
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+        return read(text)
+    except BadCell as error:
+        raise NoDate(row, error.reason) from error
 
 
 def _day_first(parts: Open, cells: Iterable[Cell]) -> bool:
@@ -296,7 +180,7 @@ def _seconds(parts: Open, day_first: bool, cells: Iterable[Cell]) -> np.ndarray:
     found = np.empty(len(parts.rows))
     for i, (year, month, day) in enumerate(zip(parts.year, months, days)):
         try:
-            found[i] = _at(int(year), int(month), int(day)) + parts.seconds[i]
+            found[i] = at(int(year), int(month), int(day)) + parts.seconds[i]
         except (ValueError, OverflowError) as error:
             row = int(parts.rows[i])
             said = _says(cells, row)[:40]

@@ -30,7 +30,7 @@ from mmbm.errors import BadCell, ConfigError, TableError
 from mmbm.kinds import column as kinds
 from mmbm.kinds.category.column import extended
 from mmbm.kinds.column import Cell, Column, Columns, State
-from mmbm.specs.columns import TargetSpec
+from mmbm.specs.columns import ColumnSpec, TargetSpec
 
 PROBED = 40
 """Rows that are read to see how long it takes."""
@@ -101,11 +101,9 @@ def affordable(
         if not spec.tabular:
             column = kinds.build(spec)
             most = getattr(spec, "max_bytes", None)
-            column.fit(
-                cell for cell in raw_cells(table, name, spec.is_media, some, most) if ok(cell)
-            )
+            column.fit(cell for cell in raw_cells(table, name, spec, some, most) if ok(cell))
             start = time.monotonic()
-            for cell in raw_cells(table, name, spec.is_media, some, most):
+            for cell in raw_cells(table, name, spec, some, most):
                 decode_cell(column, cell)
             took += time.monotonic() - start
     part = seconds * len(some) / max(took * len(everything), 1e-9)
@@ -138,15 +136,22 @@ def check_columns(config: Config, table: Table) -> None:
 
 
 def raw_cells(
-    table: Table, name: str, media: bool, rows: np.ndarray | None = None, most: int | None = None
+    table: Table,
+    name: str,
+    spec: ColumnSpec,
+    rows: np.ndarray | None = None,
+    most: int | None = None,
 ) -> Iterator[Cell]:
     """The cells of a column; those of media as bytes or paths, or as a URL to read no more than
     `most` bytes of. Unreadable ones come as BadCell."""
     cells = table.cells(name, rows)
-    if not media:
+    if not spec.is_media:
         yield from cells
         return
     for cell in cells:
+        if spec.holds(cell):
+            yield cell
+            continue
         if url := remote_url(cell):
             yield Remote(url, table.root, most or MAX_BYTES)  # type: ignore[misc]  # so do these
             continue
@@ -173,13 +178,11 @@ def fit(config: Config, table: Table, train: np.ndarray, states: dict[str, State
             if share_weights_with:  # columns that share weights share what was learned
                 column = kinds.build(spec, columns[share_weights_with].state)
             else:
-                cells = (
-                    c for n in names for c in raw_cells(table, n, spec.is_media, train) if ok(c)
-                )
+                cells = (c for n in names for c in raw_cells(table, n, spec, train) if ok(c))
                 fit_one(name, column, cells)
         elif is_target and spec.task == "multiclass":
             fresh = kinds.build(spec)
-            fit_one(name, fresh, raw_cells(table, name, spec.is_media, train))
+            fit_one(name, fresh, raw_cells(table, name, spec, train))
             column = kinds.build(spec, extended(spec, states[name], fresh.state))
         columns[name] = column
         if is_target:
@@ -215,17 +218,17 @@ def decode(
         some = None if specs[name].tabular else chosen
         stores[name] = open_store(
             name, column, specs[name],
-            lambda n=name, m=most, some=some: raw_or_none(table, n, specs[n].is_media, some, m),
+            lambda n=name, m=most, some=some: raw_or_none(table, n, specs[n], some, m),
             table, cache, config.data.rehash, some,
         )  # fmt: skip
     return stores
 
 
 def raw_or_none(
-    table: Table, name: str, media: bool, rows: np.ndarray | None, most: int | None
+    table: Table, name: str, spec: ColumnSpec, rows: np.ndarray | None, most: int | None
 ) -> Iterator[Cell]:
     """The raw cells of a column, None in place of those of other rows than these, if given."""
-    cells = raw_cells(table, name, media, rows, most)
+    cells = raw_cells(table, name, spec, rows, most)
     if rows is None:
         yield from cells
         return
@@ -332,7 +335,9 @@ def write_quarantine(
         writer = csv.writer(file)
         writer.writerow(["row", "column", "path", "reason"])
         for row, name in bad:
-            place = resolved(next(cells[name]), table) if name in cells else ""
+            cell = next(cells[name]) if name in cells else None
+            there = name in cells and not config.inputs[name].holds(cell)
+            place = resolved(cell, table) if there else ""
             writer.writerow([row + 1, name, place, stores[name].reasons[row]])
 
 

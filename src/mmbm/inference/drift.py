@@ -6,6 +6,7 @@ from the mean one. `Drift` counts the same of the rows that are answered, old ro
 the population stability index (Lewis 1994): under 0.1 is alike, over 0.25 is another population.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -56,15 +57,17 @@ def reference(
         elif spec.drift != "none":
             rows = splits["train"]
             values, _, present = rows.stores[name].gather(rows.rows)
-            learned[name] = (
-                {"edges": deciles(values[present])}
-                if spec.drift == "numbers"
-                else {
-                    "frequent": frequent(
-                        columns[name].state["counts"], first=spec.encoding == "one_hot"
-                    )
-                }
-            )
+            if spec.drift == "distance":
+                state = columns[name].state
+                space = {"mean": state["mean"], "std": state["std"]}
+                values = distance(values, space)
+                learned[name] = {**space, "edges": deciles(values[present])}
+            elif spec.drift == "numbers":
+                values = spec.measured(values)
+                learned[name] = {"edges": deciles(values[present])}
+            else:
+                counts, first = columns[name].state["counts"], spec.encoding == "one_hot"
+                learned[name] = {"frequent": frequent(counts, first)}
         else:
             continue
         counts = count(learned[name], values, present)
@@ -75,17 +78,21 @@ def reference(
 class Drift:
     """Fading counts of what came in. Not thread-safe: one runner thread adds, others may read."""
 
-    def __init__(self, learned: Reference):
-        self.learned = learned
+    def __init__(self, learned: Reference, inputs: Mapping[str, Any]):
+        self.learned, self.inputs = learned, inputs
         self.counts = {name: np.zeros(len(one["share"])) for name, one in learned.items()}
         self.rows = 0
 
     def add(self, batch: dict[str, Arrays], encoded: Named) -> None:
         """A batch of decoded inputs and what `encode` made of it."""
         for name, one in self.learned.items():
-            values, _, present = batch[name]
-            if "mean" in one:
+            spec, (values, _, present) = self.inputs[name], batch[name]
+            if not spec.tabular:
                 values = distance(pooled(encoded, name), one)
+            elif spec.drift == "distance":
+                values = distance(values, one)
+            elif spec.drift == "numbers":
+                values = spec.measured(values)
             self.counts[name] *= np.exp(-len(present) / MEMORY)
             self.counts[name] += count(one, values, present)
         self.rows += len(next(iter(batch.values())).present)

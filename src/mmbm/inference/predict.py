@@ -181,7 +181,7 @@ def decode_row(bundle: "Predictor", row: dict[str, Cell], root: Path | None) -> 
     cells: dict[str, np.ndarray | None] = {}
     for name, spec in bundle.config.inputs.items():
         cell: Any = single(row.get(name))
-        if spec.is_media:
+        if spec.is_media and not spec.holds(cell):
             try:
                 cell = locate(cell, root, getattr(spec, "max_bytes", None))
             except BadCell as bad:

@@ -87,7 +87,7 @@ class Predictor:
         """A monitor of the inputs, without any row so far. Raises BundleError."""
         learned = self.bundle.reference
         with foreign(self.path):
-            return Drift(learned)
+            return Drift(learned, self.config.inputs)
 
     @cached_property
     def runner(self) -> Runner:

@@ -1,7 +1,7 @@
 """One column's cells -> its kind, the settings that suit it and why; or why it is left out.
 
 Each kind knows its own cells (`mmbm.kinds.NAME.infer`); here is the order in which they are asked,
-and what is of no kind: empty and constant columns, identifiers, dates, splits.
+and what is of no kind: empty and constant columns, identifiers, splits.
 """
 
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from mmbm import registry
-from mmbm.cells.dates import is_date, is_time
+from mmbm.cells.dates import is_time
 from mmbm.cells.values import describe
 from mmbm.data.split import SYNONYMS
 from mmbm.errors import TableError
@@ -170,15 +170,13 @@ def _numbered(sample: Sample) -> ColumnGuess | None:
 
 
 def _named(sample: Sample) -> ColumnGuess | None:
-    """Words that name rows, days or who was recorded."""
+    """Words that name rows, times of day or who was recorded."""
     values = sample.values
     distinct, rows = sample.distinct, len(values)
     unique = distinct >= 0.95 * rows and rows >= 10
     one_word = sum(" " not in text for text in values) >= 0.95 * rows
     coded = sum(any(c.isdigit() for c in text) and text.isascii() for text in values)
     some = values[:200]
-    if sum(map(is_date, some)) >= 0.95 * len(some):
-        return _none("dates; split: {time: …} would test on the latest rows")
     if sum(map(is_time, some)) >= 0.95 * len(some):
         return _none("times of day or durations; write them as numbers, of minutes, say")
     if unique and one_word and (coded >= 0.7 * rows or named_key(sample)):

@@ -34,7 +34,7 @@ class Description(NamedTuple):
 
     schema: dict[str, Any]  # JSON schema of one cell in a request
     media: str | None  # media type of uploaded bytes, "image/*"
-    widget: str  # image | audio | text | number | choice | choices
+    widget: str  # image | audio | file | text | number | choice | choices
 
 
 class Arrays(NamedTuple):

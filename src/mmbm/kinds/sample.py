@@ -171,7 +171,17 @@ def _is_wrong(cell: str, notation: Notation) -> bool:
     return False
 
 
+_OPENING = tuple("[{(")
+
+
+def _is_table(text: str) -> bool:
+    """Its first lines have as many commas, or the like, each."""
+    first, second = [*text.split("\n", 2), ""][:2]
+    return any(first.count(mark) == second.count(mark) > 0 for mark in ",;\t|")
+
+
 def _beginning(text: str) -> str:
-    """Media that are written out in the cell need all of it."""
-    inside = text[:5].lower() == "data:" or is_encoded(text)
+    """Media, lists and tables that are written out in the cell need all of it."""
+    inside = text[:5].lower() == "data:" or is_encoded(text) or text.lstrip()[:1] in _OPENING
+    inside = inside or (len(text) > LONGEST and _is_table(text))
     return text if inside else text[:LONGEST]

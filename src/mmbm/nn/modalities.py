@@ -21,7 +21,8 @@ Batch = dict[str, Field]
 
 
 RAW = (torch.uint8, torch.int16, torch.int32)
-"""What cells of pictures, sounds and texts are decoded to; features are floats."""
+"""What cells of pictures, sounds and texts are decoded to, which a frozen encoder may read; its
+features are floats."""
 
 
 class Modality(nn.Module):
@@ -31,6 +32,7 @@ class Modality(nn.Module):
     def __init__(self, column: str, spec: Any, columns: Columns, width: int):
         super().__init__()
         self.column = column
+        self.frozen = spec.encoder.frozen
         reads = "raw_frontend" if spec.encoder.raw else "frontend"
         self.frontend = spec.traits.part(reads)(spec, columns[column])
         if spec.encoder.raw:
@@ -50,8 +52,8 @@ class Modality(nn.Module):
 
     def encode(self, field: Field) -> Tokens:
         """Cells -> x [B, T, E], keep [B, T]; or what the encoder gave for them before, see
-        `nn.features`."""
-        if field.values.dtype not in RAW:
+        `mmbm.training.feature_cache`."""
+        if self.frozen and field.values.dtype not in RAW:
             return encoded(field)
         return self.encoder(self.frontend(field))
 
@@ -90,7 +92,7 @@ class SharedModality(nn.Module):
 
 
 class TableModality(nn.Module):
-    """All number, category and labels columns of one group together."""
+    """All table columns of one group together."""
 
     reads_cells = False
 

@@ -341,6 +341,8 @@ def made(widget: str, schema: dict[str, Any]) -> Cell:
         return file.getvalue()
     if widget == "audio":
         return tone()
+    if schema.get("examples"):
+        return schema["examples"][0]
     listed = schema.get("items", schema)
     first = next(iter(listed.get("enum") or listed.get("examples") or [None]))
     return {"text": "hello", "choices": [first] if first else []}.get(widget, first)

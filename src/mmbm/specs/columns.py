@@ -2,6 +2,7 @@
 
 from typing import Any, ClassVar, Literal, NamedTuple, Self
 
+import numpy as np
 from pydantic import PositiveInt, model_validator
 
 from mmbm import registry
@@ -52,6 +53,15 @@ class ColumnSpec(Spec):
         """Its cells are files, or paths or bytes of files."""
         return bool(self.traits.media)
 
+    def holds(self, cell: Any) -> bool:
+        """Of media: the cell itself is what is decoded, neither bytes nor where they are."""
+        return False
+
+    def kept(self, cell: Any) -> Any:
+        """Of media: the cell as a bundle's golden rows have it, bytes, a path of them, or what
+        `holds` says yes to."""
+        return cell
+
     def whole(self) -> Self:
         """As a bundle reads cells: what training reads by windows comes whole."""
         return self
@@ -61,14 +71,20 @@ class InputSpec(ColumnSpec):
     """Of a table column; columns of one `group` form one modality."""
 
     not_decoding: ClassVar = frozenset({"group"})
-    encoding: ClassVar[Literal["standardized", "one_hot", "as_is"]] = "as_is"
+    encoding: ClassVar[Literal["standardized", "one_hot", "as_is", "dense"]] = "as_is"
     """What linear models and trees read of it: the number, an indicator for each value, or the
-    decoded vector."""
-    drift: ClassVar[Literal["numbers", "values", "none"]] = "none"
-    """How its cells are compared with those of training: by deciles, by the most frequent values
-    that its column counts, or not at all."""
+    decoded vector. dense: that has many places, none of which tells much alone; trees read its
+    principal components."""
+    drift: ClassVar[Literal["numbers", "distance", "values", "none"]] = "none"
+    """How its cells are compared with those of training: by deciles, of vectors by deciles of how
+    far they are from the mean one, by the most frequent values that its column counts, or not at
+    all."""
     group: str = "table"
-    """Number, category and labels inputs of one group form one modality."""
+    """Table columns (number, category, labels, date) of one group form one modality."""
+
+    def measured(self, values: np.ndarray) -> np.ndarray:
+        """Of decoded cells [B, ...] the numbers [B] whose deciles `drift: numbers` compares."""
+        return values
 
 
 class MediaSpec(ColumnSpec):

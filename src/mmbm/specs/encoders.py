@@ -98,6 +98,30 @@ class ConformerSpec(Encoder):
         return self
 
 
+class TCNSpec(Encoder):
+    """Temporal convolutional network (Bai et al. 2018): dilated convolutions over the steps of a
+    series, text tokens or audio frames. It keeps all of them."""
+
+    kind: Literal["tcn"] = "tcn"
+    module: ClassVar[str] = "mmbm.nn.encoders.tcn:TCN"
+    size: Size = "small"
+    width: PositiveInt | None = None
+    """Channels of all blocks."""
+    layers: PositiveInt | None = None
+    """Blocks; each sees twice as far as the one before it."""
+    kernel: Annotated[int, Field(ge=3)] = 3
+    """Steps that a convolution reads: an odd number."""
+    stride: ClassVar[int] = 1
+    """Frames of a sound per token."""
+    dropout: Fraction = 0.1
+
+    @model_validator(mode="after")
+    def _odd(self):
+        if self.kernel % 2 == 0:
+            raise ValueError(f"kernel: an odd number has a middle (given: {self.kernel})")
+        return self
+
+
 class BagSpec(Encoder):
     """The words of a text without their order: the steadiest from a few thousand rows."""
 

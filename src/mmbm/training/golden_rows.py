@@ -77,28 +77,33 @@ def as_prepared(config: Config, data: Data, row: int) -> dict[str, Cell | Media]
     stores = data.splits["valid"].stores
     for name, spec in config.inputs.items():
         most = getattr(spec, "max_bytes", None)
-        cell: Any = next(raw_cells(data.table, name, spec.is_media, np.array([row]), most))
+        cell: Any = next(raw_cells(data.table, name, spec, np.array([row]), most))
         if spec.is_media and cell is not None:
             store = stores[name]
             assert isinstance(store, ColumnStore)
             media = None if isinstance(cell, BadCell) else opened(cell, spec)
-            if media is None or not same(data.columns[name], media.data, store.digests[row]):
+            raw = media.data if isinstance(media, Media) else media
+            if raw is None or not same(data.columns[name], raw, store.digests[row]):
                 return None
             cell = media
         cells[name] = cell
     return cells
 
 
-def opened(cell: bytes | Path | Remote, spec: Any) -> Media | None:
+def opened(cell: Any, spec: Any) -> Cell | Media | None:
+    """A media cell as a bundle keeps it; None if it can't be read any more."""
     try:
         if isinstance(cell, Remote):
             cell = cell.read()
+        cell = spec.kept(cell)
+        if spec.holds(cell):
+            return cell
         return Media(read(cell, spec.max_bytes), cell.suffix if isinstance(cell, Path) else "")
     except BadCell:  # gone, or emptied
         return None
 
 
-def same(column: Column, raw: bytes, known: np.uint64) -> bool:
+def same(column: Column, raw: Cell, known: np.uint64) -> bool:
     value, reason = decode_cell(column, raw)
     if value is None or reason:
         return False

@@ -1,4 +1,4 @@
-"""The number, category and labels columns of one group -> one token."""
+"""The table columns of one group -> one token."""
 
 import torch
 from torch import Tensor, nn

@@ -31,19 +31,24 @@ class Standard(nn.Module):
 
 
 class TableRepresentation(Representation):
-    """Fields of all number, category and labels columns of one group -> [B, F].
+    """Fields of all table columns of one group -> [B, F].
 
-    A number that is absent is zero, its mean, beside an indicator that it is.
+    A number that is absent is zero, its mean, beside an indicator that it is. A kind with a
+    representation of its own gives what that gives.
     """
-
-    exact = True
 
     def __init__(self, names: list[str], config: Config, columns: Columns):
         super().__init__()
         specs = {name: config.inputs[name] for name in names}
         self.numbers = [n for n, spec in specs.items() if spec.encoding == "standardized"]
         self.categories = [n for n, spec in specs.items() if spec.encoding == "one_hot"]
-        self.labels = [n for n in names if n not in (*self.numbers, *self.categories)]
+        self.exact = any(spec.encoding != "dense" for spec in specs.values())
+        self.own = [n for n in names if specs[n].traits.representation]
+        others = (*self.numbers, *self.categories, *self.own)
+        self.labels = [n for n in names if n not in others]
+        self.parts = nn.ModuleList(
+            specs[n].traits.part("representation")(specs[n], columns[n]) for n in self.own
+        )
         states = [columns[name].state for name in self.numbers]
         self.standard = Standard([s["mean"] for s in states], [s["std"] for s in states])
         counts = [columns[name].state["counts"] for name in self.categories]
@@ -64,6 +69,7 @@ class TableRepresentation(Representation):
             parts.append(((index == getattr(self, f"values_{i}")) & known).float())
         for name in self.labels:
             parts.append(batch[name].values.float() * batch[name].present[:, None])
+        parts += [part(batch[name]) for name, part in zip(self.own, self.parts)]
         return torch.cat(parts, 1)
 
 

@@ -1,6 +1,8 @@
 """A model's form: a field for each input, the answer with bars, and what each input contributed."""
 
 import html
+import json
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -100,6 +102,8 @@ def field(gradio: Any, name: str, described: Any) -> Any:
             )  # fmt: skip
         case "audio":
             return gradio.Audio(label=name, type="filepath", sources=["upload", "microphone"])
+        case "file":
+            return gradio.File(label=name, type="filepath")
         case "number" if choices and choices[0] < choices[-1]:
             return gradio.Slider(choices[0], choices[-1], label=name)
         case "number":
@@ -125,6 +129,9 @@ def as_field(cell: Any, column: Any, folder: Folder, model: str) -> Any:
     widget = column.describe().widget
     if isinstance(cell, Path):
         return folder.write(f"examples/{model}/{cell.name}", cell.read_bytes())
+    if widget == "file" and cell is not None:  # what is in the cell itself
+        data = (cell if isinstance(cell, str) else json.dumps(cell)).encode()
+        return folder.write(f"examples/{model}/{sha256(data).hexdigest()[:16]}.txt", data)
     if widget not in ("number", "choices") or not isinstance(cell, str):
         return cell
     value = column.decode(cell)
