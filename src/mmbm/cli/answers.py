@@ -104,6 +104,33 @@ def predict(
 
 
 @app.command()
+def diff(
+    a: BundlePath,
+    b: BundlePath,
+    table: Annotated[Path | None, typer.Argument(help="Compare their answers to its rows.")] = None,
+    split: Annotated[str, typer.Option(help="train, valid, test or all.")] = "test",
+    root: Root = None,
+    encoding: Encoding = None,
+    delimiter: Delimiter = None,
+    json_: Json = False,
+) -> None:
+    """What two bundles differ in: settings, scores of the same rows, answers, size and speed."""
+    from mmbm.data.reading import Reading
+    from mmbm.inference.diff import diff as compare
+    from mmbm.inference.diff import sentences
+    from mmbm.inference.predictor import load
+
+    part = None if split == "all" else split
+    reading = Reading(root, encoding, delimiter)
+    found = compare(load(a), load(b), table, part, reading)
+    if json_:
+        print(json.dumps(found, ensure_ascii=False))
+        return
+    for sentence in sentences(found):
+        print(sentence)
+
+
+@app.command()
 def index(
     bundle: BundlePath,
     table: Annotated[Path, typer.Argument(help="Table to embed.")],

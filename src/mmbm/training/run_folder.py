@@ -17,6 +17,7 @@ import yaml
 from mmbm import files
 from mmbm.config import Config
 from mmbm.config import load as configfile
+from mmbm.config.load import leaves
 from mmbm.console import say
 from mmbm.data import cache as prepared
 from mmbm.data.cache import LOCK
@@ -189,15 +190,6 @@ def differences(run: Path, config: Config) -> str:
     said = [f"{key} is {shown(now, key)} and was {shown(before, key)}" for key in keys[:SHOWN]]
     more = [f"{len(keys) - SHOWN} more"] if len(keys) > SHOWN else []
     return "; ".join([*said, *more])
-
-
-def leaves(tree: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    """Settings as (key, value): `train.lr`."""
-    if isinstance(tree, dict) and tree:
-        for name, value in tree.items():
-            yield from leaves(value, f"{path}.{name}" if path else str(name))
-    else:
-        yield path, tree
 
 
 def shown(settings: dict[str, Any], key: str) -> str:
