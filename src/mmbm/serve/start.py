@@ -1,4 +1,4 @@
-"""What `mmbm serve` was told, checked, becomes a service."""
+"""`mmbm serve`: its options are checked, and a service is started."""
 
 import re
 from collections.abc import Iterable
@@ -50,6 +50,22 @@ def serve(
     from mmbm.serve.limits import Limits
     from mmbm.serve.origins import Origins
 
+    named = models_of(bundle, models)
+    found, between = indexes_of(indexes, named), agents_of(agents, named)
+    token = process.read_token(token_file)
+    if root and not re.fullmatch(r"(/[A-Za-z0-9._~-]+)+", root):
+        raise ConfigError(f"--root-path {root!r}: a path such as /mine, without a / at its end.")
+    service = process.Service(
+        named, Limits(**limits), token, threads, log, runner, workers, found, between,
+        Origins.of(allow_hosts, cors), root, playground,
+    )  # fmt: skip
+    process.serve(service, host, port)
+
+
+def models_of(bundle: str | Path | None, models: Iterable[str]) -> dict[str, Path]:
+    """Bundles by the name they are served under."""
+    from mmbm.serve import process
+
     named = {process.name_of(Path(bundle)): Path(bundle)} if bundle else {}
     for text in models:
         name, equals, path = text.partition("=")
@@ -60,31 +76,34 @@ def serve(
         named[name] = Path(path)
     if not named:
         raise ConfigError("Give a bundle to serve, or several as --model NAME=BUNDLE.")
-    token = process.read_token(token_file)
-    found = {}
+    return named
+
+
+def indexes_of(indexes: Iterable[str], models: dict[str, Path]) -> dict[str, str]:
+    """Indexes by the name of their model."""
+    found: dict[str, str] = {}
     for text in indexes:
         name, equals, path = text.partition("=")
-        if not equals and len(named) == 1:
-            name, path = next(iter(named)), text
-        if name not in named or name in found:
+        if not equals and len(models) == 1:
+            name, path = next(iter(models)), text
+        if name not in models or name in found:
             raise ConfigError(
                 f"--index {text!r}: write NAME=INDEX, once for each model; models: "
-                f"{', '.join(named)}."
+                f"{', '.join(models)}."
             )
         found[name] = path
-    between = {}
+    return found
+
+
+def agents_of(agents: Iterable[str], models: dict[str, Path]) -> dict[str, str]:
+    """`package.module:Class` by the name that an agent is served under."""
+    found: dict[str, str] = {}
     for text in agents:
         name, _, kind = text.partition("=")
-        if ":" not in kind or not re.fullmatch(NAME, name) or name in {**named, **between}:
+        if ":" not in kind or not re.fullmatch(NAME, name) or name in {**models, **found}:
             raise ConfigError(
                 f"--agent {text!r}: write NAME=package.module:Class, a name that no model has, of "
                 "letters, digits, . _ -"
             )
-        between[name] = kind
-    if root and not re.fullmatch(r"(/[A-Za-z0-9._~-]+)+", root):
-        raise ConfigError(f"--root-path {root!r}: a path such as /mine, without a / at its end.")
-    service = process.Service(
-        named, Limits(**limits), token, threads, log, runner, workers, found, between,
-        Origins.of(allow_hosts, cors), root, playground,
-    )  # fmt: skip
-    process.serve(service, host, port)
+        found[name] = kind
+    return found
