@@ -18,10 +18,11 @@ def main() -> None:
     try:
         app()
     except MmbmError as error:
-        follower = os.environ.get("RANK", "0") != "0"  # of several processes the first one reports
-        if follower and isinstance(error, Interrupted | ProcessLost):
+        rank = os.environ.get("RANK", "0")  # of several processes the first one reports
+        if rank != "0" and isinstance(error, Interrupted | ProcessLost):
             raise SystemExit(error.status) from None
-        print(f"mmbm: {error}", file=sys.stderr)
+        who = f"mmbm, process {rank}" if rank != "0" else "mmbm"
+        print(f"{who}: {error}", file=sys.stderr)
         raise SystemExit(error.status) from None
     except OSError as error:  # a disk that is full, a folder that may not be written
         print(f"mmbm: {cure(error, Path.cwd())}", file=sys.stderr)
