@@ -44,8 +44,7 @@ class Answer(Protocol):
         ...
 
     def read(self, output: np.ndarray) -> np.ndarray:
-        """Convert an output [N, …] to the input of the metrics: unchanged, or the texts of a
-        transcript."""
+        """The input of the metrics from an output [N, …]: unchanged, or a transcript's texts."""
         ...
 
     def decided(self, output: np.ndarray) -> np.ndarray:
@@ -64,7 +63,7 @@ class Answer(Protocol):
     def main_score(self, output: np.ndarray, truth: np.ndarray) -> float: ...
 
     def attribution(self, output: np.ndarray, of: np.ndarray) -> np.ndarray:
-        """The quantity that attributions divide [N]: how much `output` supports the answer of
+        """The quantity that attributions divide [N]: the support of `output` for the answer of
         `of`."""
         ...
 

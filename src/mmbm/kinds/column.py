@@ -60,8 +60,7 @@ class Column(Protocol):
         ...
 
     def decode(self, cell: Cell) -> np.ndarray | None:
-        """One cell -> one array in the layout of `storage`; None if it is absent. Raises
-        BadCell."""
+        """One cell -> one array as in `storage`; None if it is absent. Raises BadCell."""
         ...
 
     def describe(self) -> Description: ...

@@ -79,8 +79,7 @@ class AudioColumn:
         self.storage = Storage("int16", (), ragged=True)
 
     def fit(self, cells: Iterable[Cell]) -> State:
-        """Reads the pretrained encoder's preprocessing, if any; nothing is learned from the
-        cells."""
+        """Reads a pretrained encoder's preprocessing; nothing is learned from the cells."""
         encoder: Any = self.spec.encoder
         if encoder.raw:
             self.state = {"pretrained": read_folder(encoder, SOUNDS)}
@@ -180,8 +179,7 @@ def read_wave(
 
 
 def _name(source: BinaryIO | Path) -> Any:
-    """A path in the form that libsndfile accepts: outside Windows names are bytes, not always
-    UTF-8."""
+    """A path as libsndfile takes it: outside Windows names are bytes, not always valid UTF-8."""
     if not isinstance(source, Path):
         return source
     return str(source) if os.name == "nt" else os.fsencode(source)
@@ -228,7 +226,7 @@ def _with_av(
     file: BinaryIO, seconds: float, crop: str, most: float | None
 ) -> tuple[np.ndarray, int]:
     total = 0
-    if crop != "start" or most:  # containers seldom know their length: count it, then read again
+    if crop != "start" or most:  # containers often lack their length: count, then read again
         for block, rate in _av_blocks(file):
             total += len(block)
             _check_length(total, rate, most)

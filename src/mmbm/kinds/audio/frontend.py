@@ -1,5 +1,4 @@
-"""Audio frontend: int16 samples -> log-mel spectrogram, normalized per clip; augmented in
-training."""
+"""Audio: int16 samples -> log-mel spectrogram, normalized per clip; augmented in training."""
 
 import math
 

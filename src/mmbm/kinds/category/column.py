@@ -193,8 +193,7 @@ def joined_truths(seen: dict[str, Spellings]) -> dict[str, Spellings]:
 
 
 def one_type(values: list[bool | int | float | str]) -> list[bool | int | float | str]:
-    """Values unchanged, or all as text where their types differ: a column of answers has one
-    type."""
+    """Values unchanged, or all as text where types differ: a column of answers has one."""
     types = {type(value) for value in values}
     if types == {int, float}:
         return [float(value) for value in values]

@@ -117,7 +117,7 @@ def truths(name: str, counts: Counter[str]) -> Truths:
         return Truths(counts, "")
     others = [value for value in counts if truth(value) is None]
     if len({value.lower() for value in several}) == len(sides) or len(others) > len(several):
-        return Truths(counts, "")  # Yes and yes: `spellings` names them; or words of another sort
+        return Truths(counts, "")  # Yes and yes: `spellings` names them; or other words
     note = (f"{name}: {_list(several)} look like truth values in several spellings, but stay "
             f"different values beside {_list(others[:3])}. Write each in one way; or if the others "
             f"mean that there is none: missing: {_yaml(others)}.")  # fmt: skip

@@ -105,8 +105,7 @@ class ContrastiveAnswer:
 
 
 def recall(ranks: np.ndarray, depth: int) -> np.ndarray:
-    """Recall of each ordered pair [P]: the fraction of queries with a relevant cell among the
-    first."""
+    """Recall of each ordered pair [P]: part of the queries with a relevant cell among the first."""
     asked = ~np.isnan(ranks)
     with np.errstate(invalid="ignore"):
         return ((ranks <= depth) & asked).sum(0) / asked.sum(0)

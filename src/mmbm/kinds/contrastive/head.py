@@ -35,8 +35,7 @@ class ContrastiveHead(nn.Module):
     """
 
     def __init__(self, spec: ContrastiveTarget, column: None, parts: Parts):
-        """Initial bias of the sigmoid loss, from the rows of a step: one pair in so many is
-        positive."""
+        """Initial bias of the sigmoid loss, by a step's rows: one pair in so many is positive."""
         super().__init__()
         width, batch = parts.width, parts.batch_size
         self.columns, self.weight, self.kind = spec.columns, spec.weight, spec.loss
@@ -54,7 +53,7 @@ class ContrastiveHead(nn.Module):
         return torch.stack(embedded, 1)  # [B, M, D]
 
     def loss(self, context: Context, target: Field, unimodal_loss_weight: float) -> Tensor:
-        """Mean over all pairs of columns, in both directions, over the rows of all processes.
+        """Mean over all pairs of columns and both directions, over rows of all processes.
         Scalar."""
         parts = self.parts(
             all_gather_with_grad(self(context)), all_gather(target.values), self.learned()
@@ -76,7 +75,7 @@ class ContrastiveHead(nn.Module):
     ) -> Iterator[Tensor]:
         """The loss in parts that add up to it, `rows` queries each, so that their similarities
         [rows, B] are never all in memory. z [B, M, D], keys [B, M], 0 where a cell is absent."""
-        pairs = permutations if self.kind == "infonce" else combinations  # each way, or symmetric
+        pairs = permutations if self.kind == "infonce" else combinations  # both ways, or symmetric
         asked = [(i, j, *_asks(keys, i, j)) for i, j in pairs(range(len(self.columns)), 2)]
         number = torch.stack([asks.any() for *_, asks in asked]).sum().clamp(min=1)
         for i, j, there, asks in asked:
@@ -95,15 +94,13 @@ class ContrastiveHead(nn.Module):
 
 
 def _similarity(a: Tensor, b: Tensor) -> Tensor:
-    """[b, D], [B, D] -> cosine similarities [b, B] in float32, since their differences are
-    small."""
+    """[b, D], [B, D] -> cosine similarities [b, B] in float32: their differences are small."""
     with torch.autocast(a.device.type, enabled=False):
         return a.float() @ b.float().T
 
 
 def _asks(keys: Tensor, i: int, j: int) -> tuple[Tensor, Tensor]:
-    """Which cells of column j are present [B], and which of column i have a positive among them
-    [B]."""
+    """Which cells of column j are present [B]; which of column i have a positive there [B]."""
     there = keys[:, j] > 0
     partners = torch.where(there, keys[:, i], -1)
     return there, (keys[:, i] > 0) & torch.isin(keys[:, i], partners)
