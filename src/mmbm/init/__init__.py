@@ -1,6 +1,6 @@
-"""A table and its targets -> a config that trains as it is, with a comment that explains each line.
+"""Generate a config from a table and its targets, ready to train, with a comment on each line.
 
-What a column's cells are like is known to each kind: `mmbm.kinds.NAME.infer`.
+Each kind infers its own columns: `mmbm.kinds.NAME.infer`.
 
 kinds.py        one column's cells -> its kind, or why it is left out: the order of asking
 identifiers.py  columns that name who was recorded, or number the rows
