@@ -100,8 +100,7 @@ class Files:
         self._others()
 
     def _others(self) -> None:
-        """Files that the manifest doesn't list: refused in the folders of graphs and golden
-        rows."""
+        """Unlisted files: refused in the folders of graphs and golden rows."""
         others = sorted(all_files(self.folder) - self.names - {MANIFEST})
         beside = [name for name in others if name.partition("/")[0] in RUN]
         if beside:

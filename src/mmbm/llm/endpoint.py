@@ -19,8 +19,7 @@ from mmbm.llm.parts import Size
 from mmbm.llm.question import Question, messages
 
 RETRIES = 6
-"""Retries of the client: at 408, 409, 429, 5xx and lost connections, after 0.5 to 8 s or as
-requested."""
+"""Retries: at 408, 409, 429, 5xx and lost connections, after 0.5 to 8 s or as requested."""
 KEPT = Path("runs/remote.sqlite")
 NOTHING = "what came back is no chat completion"
 REFUSED = (400, 413, 422)
