@@ -1,6 +1,8 @@
 """Train one multimodal model from a table of images, audio, text and numbers.
 
-import mmbm model = mmbm.train("config.yaml") model.predict({"photo": "p.jpg", "remark": "…"})
+import mmbm
+model = mmbm.train("config.yaml")
+model.predict({"photo": "p.jpg", "remark": "…"})
 mmbm.load("runs/config/bundle").predict("new.csv")
 """
 

@@ -48,11 +48,12 @@ def train(
 ) -> Model:
     """Train and return the bundle. `config` is a YAML path, the same as a dict, or a Config.
 
-    table: a table in memory, used instead of the file that the config names. run: folder of the
-    run; `runs/NAME` in the current folder if not given. resume: continue the newest unfinished run
-    of this config; return the bundle of a finished one; or start a new one. start: a bundle to
-    continue training from, with new rows or new classes. baselines: train each modality alone as
-    well, with the same budget.
+    table: a table in memory, used instead of the file that the config names.
+    run: folder of the run; `runs/NAME` in the current folder if not given.
+    resume: continue the newest unfinished run of this config; return the bundle of a finished
+        one; or start a new one.
+    start: a bundle to continue training from, with new rows or new classes.
+    baselines: train each modality alone as well, with the same budget.
     """
     try:
         from mmbm.training.distributed import joined

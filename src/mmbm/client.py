@@ -105,13 +105,15 @@ class Client:
         answer.
 
         chunks: mono int16 arrays [T], or the bytes of such (little-endian), as they arrive, for
-        example from a microphone; the client reads answers after each chunk. rate: samples per
-        second. column: the audio input to stream, if the transcripts read several. cells: the row's
-        other inputs. every: seconds of audio between two answers.
+            example from a microphone; the client reads answers after each chunk.
+        rate: samples per second.
+        column: the audio input to stream, if the transcripts read several.
+        cells: the row's other inputs.
+        every: seconds of audio between two answers.
 
-        Yields {"seconds", "final": False, "answer": {target: text}, "sure": {target: text}}, where
-        `sure` is the prefix that no longer changes; then once {"seconds", "final": True, "answer":
-        a row as `predict` returns it, …}. Raises MmbmError with the server's message.
+        Yields {"seconds", "final": False, "answer": {target: text}, "sure": {target: text}},
+        where `sure` is the prefix that no longer changes; then once {"seconds", "final": True,
+        "answer": a row as `predict` returns it, …}. Raises MmbmError with the server's message.
         """
         row = {name: self._cell(name, cell, Path.cwd()) for name, cell in (cells or {}).items()}
         for name, cell in row.items():

@@ -146,7 +146,7 @@ class Lock:
             if error.errno in (errno.EACCES, errno.EAGAIN, errno.EWOULDBLOCK, errno.EDEADLK):
                 raise BlockingIOError(errno.EAGAIN, "is locked", str(path)) from error
             raise
-        with contextlib.suppress(OSError):  # who has it, to be told; a full disk can't say
+        with contextlib.suppress(OSError):  # the owner, for messages; not on a full disk
             self._file.truncate(0)
             self._file.write(str(os.getpid()).encode())
             self._file.flush()

@@ -123,7 +123,7 @@ def open_bundle(path: str | Path, *, allow: Iterable[str] = ()) -> Bundle:
 
 @contextlib.contextmanager
 def foreign(folder: Path) -> Iterator[None]:
-    """Any error on the first use of a bundle's values is the bundle's fault: its files are
+    """Raise any error on the first use of a bundle's values as a BundleError: its files are
     unchanged since it was sealed, but not what mmbm writes."""
     try:
         yield

@@ -38,7 +38,7 @@ def save(
     card: Callable[[dict[str, Any]], str],
     check: Callable[[Path], Any],
 ) -> None:
-    """Write a bundle beside its place, answer its golden rows as its server will, then move it
+    """Write a bundle next to its place, answer its golden rows as its server will, then move it
     there: it is whole and verified, or absent.
 
     `fill(folder)` writes weights and graphs and returns the metrics; `card(metrics)` is the card;

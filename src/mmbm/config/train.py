@@ -31,8 +31,8 @@ class TrainSpec(Spec):
     preset: Literal["quick", "balanced", "best"] = "balanced"
     """Preset of the search effort. quick: classical members alone, in about a minute for some
     hundreds of rows; of more than 5,000 rows, or where only a network answers, a quarter of the
-    epochs. balanced: a network too, which stops after its first fold if it doesn't help. best: a
-    network for each of five folds, up to 5,000 rows."""
+    epochs. balanced: a network too, which stops after its first fold if it doesn't help. best:
+    a network for each of five folds, up to 5,000 rows."""
     minutes: Annotated[float, Field(ge=1)] | None = None
     """Time budget of the run, from its start or its resumption; unbounded if not given. A short
     budget reads fewer rows, compares fewer members and trains fewer steps, and each cut is

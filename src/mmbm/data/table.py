@@ -105,13 +105,13 @@ def open_table(
 ) -> Table:
     """Open a file or a folder, or a table from Python, as a `Table`. Raises TableError.
 
-    source: path of a csv, tsv, json, jsonl, parquet, arrow or feather file, optionally compressed
-    (.gz, .bz2, .xz, .zip), or of a folder of class folders; or a pandas, polars, pyarrow or
-        Hugging Face table; or a dict of columns; or a list of rows that are dicts.
+    source: path of a csv, tsv, json, jsonl, parquet, arrow or feather file, optionally
+        compressed (.gz, .bz2, .xz, .zip), or of a folder of class folders; or a pandas, polars,
+        pyarrow or Hugging Face table; or a dict of columns; or a list of rows that are dicts.
     encoding, delimiter, skip, escape, quote: of a csv, as in `data` of a config; detected in the
-    file if not given. Uncertain detections are reported on stderr. root: folder that media paths
-    are relative to; the file's own, or the current one. cache: folder for the memory-mapped copy of
-    a file, reused while the file doesn't change; a
+        file if not given. Uncertain detections are reported on stderr.
+    root: folder that media paths are relative to; the file's own, or the current one.
+    cache: folder for the memory-mapped copy of a file, reused while the file doesn't change; a
         temporary one if not given.
     """
     if isinstance(source, str | os.PathLike):

@@ -1,8 +1,8 @@
 """Export of a trained model to other runtimes, verified against the model itself.
 
-`export` makes of a bundle another bundle, whose graphs are in another format or precision and whose
+`export` converts a bundle to another bundle, whose graphs are in another format or precision and whose
 manifest names the runner that runs them: predict, evaluate and serve work with it unchanged. A file
-that ends in .onnx is for those who don't use mmbm at the other end.
+that ends in .onnx is for users without mmbm.
 """
 
 import json
@@ -50,16 +50,16 @@ def export(
 ) -> "Exported":
     """Export a bundle to another runtime; nothing is written if an answer differs too much.
 
-    to: onnx, openvino or litert. output: folder of the new bundle, or with `to="onnx"` a file that
-    ends in .onnx: one graph from
-        raw columns to answers. BUNDLE-FORMAT next to the bundle if not given.
-    precision: float32; float16; int8 (weights and, dynamically, activations). tolerance: maximum
-    difference of a probability (a number: in standard deviations). table: measure the metrics on it
-    (its `split`) before and after. external: the file's weights in a separate file, as a graph of
-    more than 2 GB needs.
+    to: onnx, openvino or litert.
+    output: folder of the new bundle, or with `to="onnx"` a file that ends in .onnx: one graph
+        from raw columns to answers. BUNDLE-FORMAT next to the bundle if not given.
+    precision: float32; float16; int8 (weights and, dynamically, activations).
+    tolerance: maximum difference of a probability (a number: in standard deviations).
+    table: measure the metrics on it (its `split`) before and after.
+    external: the file's weights in a separate file, as a graph of more than 2 GB needs.
 
-    Raises BundleError if an answer differs by more than the tolerance, MissingExtra if the format's
-    packages are missing, MmbmError for an unknown format or precision.
+    Raises BundleError if an answer differs by more than the tolerance, MissingExtra if the
+    format's packages are missing, MmbmError for an unknown format or precision.
     """
     check_asked(bundle, to, precision)
     bound = TOLERANCES[precision] if tolerance is None else tolerance

@@ -59,18 +59,18 @@ def predict(
     embeddings: bool = False,
     drop_input: str | Iterable[str] = (),
 ) -> Iterator[dict[str, Any]]:
-    """One dict per row: `TARGET`, `TARGET.confidence`, for a transcript `TARGET.times`, and `error`
-    if the row can't be read.
+    """One dict per row: `TARGET`, `TARGET.confidence`, for a transcript `TARGET.times`, and
+    `error` if the row can't be read.
 
-    rows: a path of a table, a pandas/polars/pyarrow table, a list of dicts, or one dict. A dict may
-        leave inputs out: they are absent. A table must have a column for every input that isn't
-        named in `drop_input`.
+    rows: a path of a table, a pandas/polars/pyarrow table, a list of dicts, or one dict. A dict
+        may leave inputs out: they are absent. A table must have a column for every input that
+        isn't named in `drop_input`.
     root, encoding, delimiter: the folder that media paths are relative to, and how a csv is
         written; as in training if not given (see `mmbm.data.reading`). Paths of a dict are
         relative to the current folder.
-    probabilities: add `TARGET.p.CLASS`. abstain_below: below it, the answer is "not sure". explain:
-    Shapley attributions: add `TARGET.attribution.MODALITY`, the exact Shapley value of each
-    modality for the
+    probabilities: add `TARGET.p.CLASS`.
+    abstain_below: below it, the answer is "not sure".
+    explain: add `TARGET.attribution.MODALITY`, the exact Shapley value of each modality for the
         answer's probability (or the number), and `TARGET.attribution.prior`, their baseline.
     embeddings: of a contrastive target, add `TARGET.embedding.COLUMN` for every column, None
         where the row's cell is absent. (Its `TARGET` is the mean cosine similarity of the row's

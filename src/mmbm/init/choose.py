@@ -42,8 +42,9 @@ def infer(
 ) -> Inferred:
     """Infer the kind of each column. `drop` leaves columns out; `only` leaves all others out.
 
-    transcripts: targets that are transcripts of audio, although their texts are few. texts: targets
-    of text generation. contrastive: columns to align in one space, two or more; they are inputs.
+    transcripts: targets that are transcripts of audio, although their texts are few.
+    texts: targets of text generation.
+    contrastive: columns to align in one space, two or more; they are inputs.
     weights: published weights that encoders may have, by the kind of input; none if not given.
 
     Raises TableError: a column that isn't there, a target with nothing to learn, texts without

@@ -12,7 +12,7 @@ from mmbm.kinds.guess import ColumnGuess
 from mmbm.kinds.sample import Sample
 
 FEW_ROWS = 10_000
-"""Train rows below which inputs are read as `ColumnGuess.few_rows` says."""
+"""Train rows below which inputs use the options of `ColumnGuess.few_rows`."""
 FROZEN_ROWS = 3000
 """Train rows below which frozen encoders with published weights do better."""
 

@@ -41,8 +41,8 @@ class ColumnGuess:
     by_token: bool = False
     """Of a target that is generated token by token: the fusion keeps tokens for attention."""
     hear: Callable[[ColumnGuess], ColumnGuess | None] | None = None
-    """Of a target that reads one input, named by its option `input`: that input with the required
-    options; None: it can't be read."""
+    """Of a target that reads one input, named by its option `input`: that input with the
+    required options; None: it can't be read."""
 
     @property
     def traits(self) -> Kind:

@@ -31,8 +31,8 @@ SMALLEST = 32
 def read_folder(spec: PretrainedSpec, known: tuple[str, ...], beside: str = PREPROCESSOR) -> State:
     """`config`, and `preprocessor`, its preprocessing. Raises ConfigError.
 
-    known: values of `model_type` that an input of this kind supports. beside: the preprocessing
-    file next to config.json; a tokenizer is read elsewhere.
+    known: values of `model_type` that an input of this kind supports.
+    beside: the preprocessing file next to config.json; a tokenizer is read elsewhere.
     """
     assert spec.model is not None  # a bundle's is, and its columns are fitted
     folder = Path(spec.model)

@@ -70,14 +70,15 @@ def index(
 ) -> "Index":
     """Embed every row of a table and write the index, in place of an older one.
 
-    table: a path, or a pandas, polars or pyarrow table, with at least one column of the contrastive
-        target; a cell of it may be empty.
-    output: a folder, or a URI of LanceDB: `s3://bucket/index`. target: the contrastive target whose
-    space it is; the bundle's first one if not given. approximate: search by a graph (HNSW) instead
-    of a full scan; `recall` is then the fraction of true neighbors that it finds.
+    table: a path, or a pandas, polars or pyarrow table, with at least one column of the
+        contrastive target; a cell of it may be empty.
+    output: a folder, or a URI of LanceDB: `s3://bucket/index`.
+    target: the contrastive target whose space it is; the bundle's first one if not given.
+    approximate: search by a graph (HNSW) instead of a full scan; `recall` is then the fraction
+        of true neighbors that it finds.
 
-    Rows that can't be read are listed in quarantine.csv, in the folder or, of an object store, in
-    the current one. Raises TableError if there is nothing to index.
+    Rows that can't be read are listed in quarantine.csv, in the folder or, of an object store,
+    in the current one. Raises TableError if there is nothing to index.
     """
     name = match_of(bundle, target)
     opened = open_as_trained(bundle.config, table, Reading(root, encoding, delimiter))
@@ -191,8 +192,8 @@ class Index:
     ) -> list[Found]:
         """As `search`, from the embeddings of the cells that are given.
 
-        exact: scan every row even if there is an approximate index. served: only `told` columns,
-        for clients that may not see paths of files.
+        exact: scan every row even if there is an approximate index.
+        served: only `told` columns, for clients that may not see paths of files.
         """
         if not embeddings:
             raise MmbmError(f"Give a cell to search by: {', '.join(self.about.columns)}.")

@@ -27,8 +27,8 @@ class Address(NamedTuple):
 
 
 class Origins(NamedTuple):
-    """hosts: names of this server besides addresses and localhost; `*` is any. cors: origins whose
-    pages may send requests: `https://example.org`; `*` is any."""
+    """hosts: names of this server besides addresses and localhost; `*` is any.
+    cors: origins whose pages may send requests: `https://example.org`; `*` is any."""
 
     hosts: frozenset[str] = frozenset()
     cors: frozenset[str] = frozenset()

@@ -32,11 +32,13 @@ def serve(
 ) -> None:
     """Serve a bundle, or several as `models=["NAME=PATH", …]`, until the process is stopped.
 
-    indexes: for search, each built with one of the bundles: a path, or of several models NAME=PATH.
+    indexes: for search, each built with one of the bundles: a path, or of several models
+        NAME=PATH.
     agents: Python between the models, each NAME=package.module:Class; see `mmbm.serve.agent`.
-    allow_hosts: names of the server besides localhost and addresses; `*` is any. cors: origins
-    whose web pages may send requests: https://example.org; `*` is any. root: the path that a proxy
-    puts before all others: /mine. playground: pages to try the models, if Gradio is installed.
+    allow_hosts: names of the server besides localhost and addresses; `*` is any.
+    cors: origins whose web pages may send requests: https://example.org; `*` is any.
+    root: the path that a proxy puts before all others: /mine.
+    playground: pages to try the models, if Gradio is installed.
     limits: see `mmbm.serve.limits.Limits`.
     """
     try:

@@ -228,7 +228,7 @@ def familiar(places: Iterable[Place]) -> float:
     neighbors that they have in it; the best of the languages known here. `USUAL` without any such
     letters, or with those of another script."""
     letters = {tuple(map(_plain, place)) for place in places if _is_known(place[1])}
-    letters = {(b, c, n) for b, c, n in letters if (b, n) != (" ", " ")}  # one alone tells nothing
+    letters = {(b, c, n) for b, c, n in letters if (b, n) != (" ", " ")}  # one alone is no evidence
     if not letters:
         return USUAL
     return max(_fits(letters, *language) for language in _languages())

@@ -157,13 +157,14 @@ def read_wave(
     as_is: int | None = None,
     most: float | None = None,
 ) -> tuple[np.ndarray, int]:
-    """Read an audio file -> float32 [T] in -1..1 (floats may exceed it), at its own rate, and that
-    rate.
+    """Read an audio file -> float32 [T] in -1..1 (floats may exceed it), at its own rate, and
+    that rate.
 
     At most `seconds` are kept, of the start, center or end; memory doesn't grow with the file.
-    as_is: a rate; mono 16-bit samples at this rate are returned unchanged, int16. most: seconds; a
-    longer clip is a BadCell. libsndfile reads a path without the interpreter's lock, so that other
-    threads decode in parallel; for a Python file it would take the lock at every block.
+    as_is: a rate; mono 16-bit samples at this rate are returned unchanged, int16.
+    most: seconds; a longer clip is a BadCell.
+    libsndfile reads a path without the interpreter's lock, so that other threads decode in
+    parallel; for a Python file it would take the lock at every block.
     """
     try:
         return _with_soundfile(_name(source), seconds, crop, as_is, most)
