@@ -1,6 +1,6 @@
 """Export of a trained model to other runtimes, verified against the model itself.
 
-`export` converts a bundle to another bundle, whose graphs are in another format or precision and whose
+`export` converts a bundle to another one, whose graphs are in another format or precision and whose
 manifest names the runner that runs them: predict, evaluate and serve work with it unchanged. A file
 that ends in .onnx is for users without mmbm.
 """
