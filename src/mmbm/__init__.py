@@ -1,4 +1,4 @@
-"""From a table of pictures, sounds, sentences and numbers to one trusted multimodal model.
+"""Train one multimodal model from a table of images, audio, text and numbers.
 
 import mmbm
 model = mmbm.train("config.yaml")
@@ -33,12 +33,12 @@ _WHERE = {
 
 
 def __dir__() -> list[str]:
-    """The public names too that are not imported yet: what a notebook completes."""
+    """Include public names that are not imported yet, for completion in notebooks."""
     return sorted({*globals(), *__all__})
 
 
 def __getattr__(name: str):
-    """Import a public name at its first use: `import mmbm` alone loads nothing heavy."""
+    """Import a public name on first use: `import mmbm` alone loads no heavy module."""
     if name not in _WHERE:
         raise AttributeError(f"module 'mmbm' has no attribute {name!r}")
     import importlib

@@ -1,4 +1,4 @@
-"""The Python interface: `train`, and `Model`, a bundle with all that it can do."""
+"""The Python interface: `train`, and `Model`, a bundle with all its methods."""
 
 import os
 from collections.abc import Iterable, Iterator
@@ -17,16 +17,16 @@ if TYPE_CHECKING:
 
 
 class Model(Predictor):
-    """A bundle: it predicts, is measured, searched and exported."""
+    """A trained model (bundle): predict, evaluate, search and export."""
 
     def index(self, table: Any, output: str | Path, **options: Any) -> Any:
-        """Embed a table's rows, to search them: see `mmbm.search.index`."""
+        """Embed the rows of a table for retrieval: see `mmbm.search.index`."""
         from mmbm.search import index
 
         return index(self, table, output, **options)
 
     def export(self, to: str, output: str | Path | None = None, **options: Any) -> Any:
-        """The same model for another runtime, verified: see `mmbm.export.export`."""
+        """Export the model to another runtime and verify it: see `mmbm.export.export`."""
         from mmbm.export import export
 
         return export(self, to, output, **options)
@@ -50,9 +50,9 @@ def train(
 
     table: a table in memory, used instead of the file that the config names.
     run: folder of the run; `runs/NAME` in the current folder if not given.
-    resume: go on with the newest unfinished run of this config; return the bundle of a finished
-        one; or start one.
-    start: a bundle to go on from, with new rows or new classes.
+    resume: continue the newest unfinished run of this config; return the bundle of a finished
+        one; or start a new one.
+    start: a bundle to continue training from, with new rows or new classes.
     baselines: train each modality alone as well, with the same budget.
     """
     try:
@@ -108,7 +108,7 @@ def begun(
 
 @contextmanager
 def explained(folder: Path) -> Iterator[None]:
-    """A disk that is full, or a folder that may not be written, ends a run with a sentence."""
+    """Report a full disk or an unwritable folder as an error message instead of a traceback."""
     try:
         yield
     except OSError as error:
@@ -118,11 +118,11 @@ def explained(folder: Path) -> Iterator[None]:
 
 
 def import_weights(source: str, folder: str | Path) -> "Imported":
-    """Write a folder for `encoder: {kind: pretrained}` of weights that others publish.
+    """Write a folder for `encoder: {kind: pretrained}` from published weights.
 
-    source: the name of an installed package, none of whose code is run, or a file; `ONE+TWO`
-    where packages hold parts of one file.
-    Raises ConfigError where the weights aren't wholly those of a model that is known.
+    source: the name of an installed package, none of whose code is run, or a file; `ONE+TWO` where
+    packages hold parts of one file. Raises ConfigError if the weights don't match a supported model
+    completely.
     """
     try:
         import torch  # noqa: F401
@@ -134,7 +134,7 @@ def import_weights(source: str, folder: str | Path) -> "Imported":
 
 
 def read(config: Any, table: Any, overrides: list[str] | None) -> tuple[Config, str]:
-    """The checked config and a name for its run."""
+    """The validated config and a name for its run."""
     if isinstance(config, Config):
         return config, "run"
     if isinstance(config, dict):

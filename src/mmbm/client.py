@@ -1,4 +1,4 @@
-"""Ask a server of `mmbm serve` as one asks a bundle: the same rows in, the same answers out."""
+"""HTTP client of `mmbm serve`, with the interface of a bundle: the same rows, the same answers."""
 
 import base64
 import json
@@ -16,18 +16,18 @@ if TYPE_CHECKING:
 
 TRIES = 5
 PATIENCE = 8.0
-"""Seconds; the longest wait before another try."""
+"""Seconds; the longest wait before a retry."""
 MESSAGE = 1 << 18
-"""Bytes of a message of a stream at most."""
+"""Maximum size of a stream message, in bytes."""
 ROWS = 16
-"""Rows in a request; a few requests are under way at once."""
+"""Rows per request; a few requests run in parallel."""
 
 
 class Client:
     """`Client("http://host:8000").predict(rows)`; `model` chooses one of several.
 
-    Files are read here and sent: a server opens no path. Raises MmbmError, with what the server
-    said, or where it can't be reached.
+    The client reads files and sends their bytes: a server opens no path. Raises MmbmError with the
+    server's message, or if the server can't be reached.
     """
 
     def __init__(
@@ -78,8 +78,8 @@ class Client:
         where: str | None = None,
         root: str | Path | None = None,
     ) -> "list[Found]":
-        """The nearest rows of the server's index, as `Index.search` gives them; where their media
-        are, only the server knows."""
+        """The nearest rows of the server's index, in the format of `Index.search`; only the server
+        knows where their media are."""
         from mmbm.search import Found
 
         folder = Path(root or Path.cwd())
@@ -101,18 +101,19 @@ class Client:
         cells: dict[str, Any] | None = None,
         every: float = 0.5,
     ) -> Iterator[dict[str, Any]]:
-        """What is said so far while `chunks` of sound come, and at the end the row's answer.
+        """Streaming transcription: partial text while `chunks` of audio arrive, then the row's
+        answer.
 
-        chunks: mono int16 arrays [T], or the bytes of such (little-endian), as they come, for
-            example from a microphone; answers are looked for after each of them.
+        chunks: mono int16 arrays [T], or the bytes of such (little-endian), as they arrive, for
+            example from a microphone; the client reads answers after each chunk.
         rate: samples per second.
-        column: the sound that is streamed, where transcripts hear several.
+        column: the audio input to stream, if the transcripts read several.
         cells: the row's other inputs.
-        every: seconds of sound from one answer to the next.
+        every: seconds of audio between two answers.
 
-        Gives {"seconds", "final": False, "answer": {target: text}, "sure": {target: text}}, where
-        `sure` is the beginning that stays; then once {"seconds", "final": True, "answer": a row as
-        `predict` gives it, …}. Raises MmbmError, with what the server said.
+        Yields {"seconds", "final": False, "answer": {target: text}, "sure": {target: text}},
+        where `sure` is the prefix that no longer changes; then once {"seconds", "final": True,
+        "answer": a row as `predict` returns it, …}. Raises MmbmError with the server's message.
         """
         row = {name: self._cell(name, cell, Path.cwd()) for name, cell in (cells or {}).items()}
         for name, cell in row.items():
@@ -146,7 +147,7 @@ class Client:
             yield part
 
     def _cell(self, name: str, cell: Any, root: Path) -> Any:
-        """Media as base64; what can't be read goes as it is, for the server to say why."""
+        """Media as base64; the server reports those that can't be read."""
         from mmbm.cells.media import locate, read
 
         if not self.inputs.get(name, {}).get("media"):
@@ -179,7 +180,7 @@ class Client:
         ]
 
     def _ask(self, method: str, path: str, **options: Any) -> Any:
-        """The JSON of an answer; asks again, later and later, while the server is overloaded."""
+        """The JSON of an answer; retries with growing delays while the server is overloaded."""
         for attempt in range(1, TRIES + 1):
             try:
                 answer = self._http.request(method, path, **options)
@@ -206,7 +207,7 @@ class Client:
 def talk(
     where: str, headers: dict[str, str], start: dict[str, Any], chunks: Iterable[Any], wait: float
 ) -> Iterator[dict[str, Any]]:
-    """The server's messages, while samples are sent to it. Raises MmbmError."""
+    """The server's messages while samples are sent to it. Raises MmbmError."""
     try:
         from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
         from websockets.sync.client import connect
@@ -224,7 +225,7 @@ def talk(
                     yield from arrived(socket, where, 0)
                 socket.send(json.dumps({"end": True}))
             except ConnectionClosed:
-                pass  # what it said before is still to be read
+                pass  # the server's earlier messages are still to be read
             yield from arrived(socket, where, wait)
     except InvalidStatus as error:
         status, why = error.response.status_code, told(error.response.body)
@@ -234,7 +235,7 @@ def talk(
 
 
 def arrived(socket: Any, where: str, wait: float) -> Iterator[dict[str, Any]]:
-    """Messages that are there, or with `wait` all up to the last answer."""
+    """The messages received so far; with `wait`, all messages up to the last answer."""
     while True:
         try:
             said = json.loads(socket.recv(timeout=wait))
@@ -250,7 +251,7 @@ def arrived(socket: Any, where: str, wait: float) -> Iterator[dict[str, Any]]:
 
 
 def pieces(chunk: Any) -> Iterator[bytes]:
-    """Samples as messages that a server takes."""
+    """Samples as messages in the server's format."""
     import numpy as np
 
     if not isinstance(chunk, bytes | bytearray | memoryview):
@@ -265,7 +266,7 @@ def pieces(chunk: Any) -> Iterator[bytes]:
 
 
 def told(body: bytes | None) -> str:
-    """Why a server refused."""
+    """The server's reason for refusing a request."""
     try:
         return json.loads(body or b"")["error"]["message"]
     except (ValueError, KeyError, TypeError):
@@ -273,8 +274,8 @@ def told(body: bytes | None) -> str:
 
 
 def unseen_in(answers: list[dict[str, Any]]) -> list[str]:
-    """What a server told of values that training never saw: taken out of the answers, and summed up
-    for each column."""
+    """The server's report on values that training never saw: removed from the answers, and summed
+    up for each column."""
     found: dict[str, list[tuple[int, str]]] = {}
     for row, answer in enumerate(answers, start=1):
         for one in answer.pop("unseen", []):
@@ -287,5 +288,5 @@ def unseen_in(answers: list[dict[str, Any]]) -> list[str]:
 
 
 def only(answer: dict[str, Any]) -> dict[str, Any]:
-    """As `Bundle.predict` gives it."""
+    """In the format of `Bundle.predict`."""
     return {"error": answer["error"]} if answer["error"] is not None else answer

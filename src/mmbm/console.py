@@ -9,13 +9,13 @@ from typing import TypeVar
 T = TypeVar("T")
 Count = Callable[[T], int]
 QUIET = 5.0
-"""Seconds after which what is being done is said (again)."""
+"""Seconds after which a progress message is printed (again)."""
 silent = False
-"""Whether nothing is said: of several processes the first one speaks."""
+"""Whether output is silent: of several processes only the first one prints."""
 
 
 def track(items: Iterable[T], total: int, label: str, each: Count | None = None) -> Iterator[T]:
-    """Pass items through and show how far of `total`; `each(item)` is what an item counts for."""
+    """Pass items through and show progress towards `total`; `each(item)` is an item's count."""
     from rich.console import Console
     from rich.progress import (
         BarColumn,
@@ -45,8 +45,8 @@ def track(items: Iterable[T], total: int, label: str, each: Count | None = None)
 def heartbeat(
     items: Iterable[T], label: str, total: int | None = None, each: Count | None = None
 ) -> Iterator[T]:
-    """Pass items through; a line every `QUIET` seconds says how many there were, also in a pipe
-    or a log. `each(item)` is what an item counts for."""
+    """Pass items through; a line every `QUIET` seconds reports their number, also in a pipe or a
+    log. `each(item)` is an item's count."""
     said, done = time.monotonic(), 0
     for item in items:
         yield item
@@ -58,7 +58,7 @@ def heartbeat(
 
 @contextmanager
 def stage(label: str) -> Iterator[None]:
-    """Something that may take long and can't count how far it is: said every few seconds."""
+    """A long task without measurable progress: reported every few seconds."""
     over, start = threading.Event(), time.monotonic()
 
     def tell() -> None:

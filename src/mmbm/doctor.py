@@ -1,6 +1,6 @@
-"""What is installed here, and what is missing for which ability: `mmbm doctor`.
+"""`mmbm doctor`: what is installed, and what is missing for which feature.
 
-The packages of an ability are those of its extra, read from the metadata of mmbm itself, so that
+The packages of a feature are those of its extra, read from the metadata of mmbm itself, so that
 this list and pyproject.toml can't differ.
 """
 
@@ -34,16 +34,16 @@ ABILITIES = {
     "litert-runner": "Run on LiteRT",
     "demo": "Make the demo's data",
 }
-"""Of each extra of pyproject.toml, what it is for; of the base install first."""
+"""Purpose of each extra of pyproject.toml, the base install first."""
 GROUPS = {"all", "assistant", "dev", "docs", "home"}
-"""Extras that are of no ability of their own."""
+"""Extras that are no feature of their own."""
 _REQUIREMENT = re.compile(
     r"(?P<name>[\w.-]+)\s*(\[(?P<extras>[^]]*)\])?\s*\(?(?P<bounds>[^;)]*)\)?\s*(;(?P<when>.*))?"
 )
 
 
 class Requirement(NamedTuple):
-    """A package that is needed."""
+    """A required package."""
 
     name: str
     bounds: str  # ">=2.9", as pip reads it; empty: any version
@@ -68,7 +68,7 @@ class Requirement(NamedTuple):
 
 
 def examine(folder: Path | None = None) -> dict[str, Any]:
-    """Versions, hardware, abilities with what each lacks, and caches, as JSON can hold them.
+    """Versions, hardware, features with what each lacks, and caches, as JSON values.
 
     folder: where `runs` is; the current one if not given.
     """
@@ -98,7 +98,7 @@ def ability(extra: str) -> dict[str, Any]:
 
 
 def requirements(extra: str = "") -> list[Requirement]:
-    """What the base install needs or, of an `extra`, what that adds; extras within extras too."""
+    """Requirements of the base install or what an `extra` adds; nested extras too."""
     found: dict[str, Requirement] = {}
     for line in metadata.requires("mmbm") or []:
         match = _REQUIREMENT.match(line)
@@ -117,12 +117,12 @@ def requirements(extra: str = "") -> list[Requirement]:
 
 
 def packages() -> dict[str, Requirement]:
-    """All that any ability needs."""
+    """All packages that any feature needs."""
     return {one.name: one for extra in ABILITIES for one in requirements(extra)}
 
 
 def _here(when: str) -> bool:
-    """Whether a marker speaks of this system: of those that pyproject.toml uses."""
+    """Whether a marker matches this system: for those that pyproject.toml uses."""
     other = re.search(r"sys_platform\s*(==|!=)\s*['\"](\w+)['\"]", when)
     return other is None or (sys.platform == other[2]) == (other[1] == "==")
 
@@ -145,7 +145,7 @@ def cores() -> int:
 
 
 def accelerators() -> list[dict[str, Any]]:
-    """What torch can train on besides the processor; nothing where torch isn't installed."""
+    """Devices for training besides the CPU; none if torch isn't installed."""
     try:
         import torch
     except ImportError:
@@ -161,7 +161,7 @@ def accelerators() -> list[dict[str, Any]]:
 
 
 def onnx_providers() -> list[str]:
-    """What bundles can run on, by ONNX Runtime."""
+    """Devices for running bundles, by ONNX Runtime."""
     try:
         import onnxruntime
     except ImportError:
@@ -170,7 +170,7 @@ def onnx_providers() -> list[str]:
 
 
 def caches(folder: Path) -> list[dict[str, Any]]:
-    """Folders and files that may be removed: what they are for, and their bytes."""
+    """Folders and files that may be removed: their purpose, and their bytes."""
     home = Path(os.environ.get("HF_HOME") or Path.home() / ".cache/huggingface")
     hub = Path(os.environ.get("HF_HUB_CACHE") or home / "hub")
     known = {

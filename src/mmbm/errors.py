@@ -1,30 +1,30 @@
-"""What can go wrong, and the sentence the user sees.
+"""Exceptions of mmbm and the messages they show to the user.
 
-Every error a user can mend is an `MmbmError`: the command line prints its message without a
-traceback and exits with `status`. A message says what, where (file, row, column) and the cure.
+Every error that a user can fix is an `MmbmError`: the command line prints its message without a
+traceback and exits with `status`. A message gives problem, place (file, row, column) and fix.
 """
 
 
 class MmbmError(Exception):
-    """Something the user can mend; the message says how."""
+    """Base class of errors that the user can fix; the message explains how."""
 
     status = 1
 
 
 class ConfigError(MmbmError):
-    """The YAML, or an override, says something that mmbm doesn't know or can't do."""
+    """The YAML, or an override, has a value that mmbm doesn't know or support."""
 
 
 class TableError(MmbmError):
-    """A table can't be read, or lacks what the config asks of it."""
+    """A table can't be read, or lacks columns or values that the config requires."""
 
 
 class TrainingError(MmbmError):
-    """Training can't go on (a loss that is not finite, a run that can't be resumed)."""
+    """Training can't continue (a loss that is not finite, a run that can't be resumed)."""
 
 
 class BundleError(MmbmError):
-    """A bundle is damaged, too new, or doesn't do what it did when it was written."""
+    """A bundle is damaged, too new, or its outputs differ from those recorded in it."""
 
 
 class MissingExtra(MmbmError):
@@ -35,9 +35,9 @@ class MissingExtra(MmbmError):
 
 
 class BadCell(Exception):
-    """One cell can't be decoded. `reason` is a clause; row and column are the caller's to add.
+    """A cell can't be decoded. `reason` is a clause; the caller adds row and column.
 
-    It is not an `MmbmError`: what happens to the row is decided by `data.bad_cells`, not here.
+    It is not an `MmbmError`: `data.bad_cells` decides what happens to the row.
     """
 
     def __init__(self, reason: str):
@@ -50,6 +50,6 @@ class ProcessLost(TrainingError):
 
 
 class Interrupted(MmbmError):
-    """Ctrl-C or SIGTERM: the run was saved and can go on."""
+    """Ctrl-C or SIGTERM: the run was saved and can be resumed."""
 
     status = 130

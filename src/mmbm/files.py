@@ -1,9 +1,9 @@
-"""Writing a file: beside its place, flushed, synced, then moved there. It is whole or absent.
+"""Atomic file writes: to a temporary name, flushed, synced, then moved. A file is complete or
+absent.
 
 Every file and folder that mmbm keeps (checkpoints, bundles, prepared data, caches, reports) is
-written by `written` or `written_folder`. What a killed process leaves behind ends in `.part`, and
-`clean` removes it. A file that is read again much later can have a checksum beside it: `seal` and
-`sound`.
+written by `written` or `written_folder`. Leftovers of a killed process end in `.part`, and `clean`
+removes them. A file that is read much later can have a checksum file: `seal` and `sound`.
 """
 
 import contextlib
@@ -29,20 +29,20 @@ SUM = ".sum"
 BLOCK = 1 << 22
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP}
-"""Of a file system that has no locks, such as some of networks."""
+"""Errors of file systems without locks, such as some network ones."""
 UNWRITABLE = {errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR}
 
 
 def step(name: str, path: Path) -> None:
-    """Called between the steps of every write. It does nothing: a test of faults puts a function
-    here that kills the process, or raises, at the n-th call."""
+    """Hook between the steps of every write. It does nothing: a fault-injection test puts a
+    function here that kills the process, or raises, at the n-th call."""
 
 
 @contextlib.contextmanager
 def written(path: Path, sync: bool = True) -> Iterator[Path]:
-    """The name of a file to write, which takes the place of `path` in the end.
+    """The temporary name of a file to write, which replaces `path` in the end.
 
-    sync: wait until the disk has it; not needed for what is made again if the machine stops.
+    sync: wait until the disk has it; not needed for what is rebuilt if the machine stops.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f"{path.name}.{os.getpid()}-{uuid.uuid4().hex[:8]}{PART}")
@@ -65,8 +65,8 @@ def written(path: Path, sync: bool = True) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def written_folder(path: Path) -> Iterator[Path]:
-    """A folder to fill, which takes the place of `path` in the end, with all that is in it. Two
-    processes must not write the same one at once: its folder is the caller's to lock."""
+    """A temporary folder to fill, which replaces `path` in the end, with its whole content. Two
+    processes must not write the same one at the same time: the caller locks its folder."""
     part, old = path.with_name(path.name + PART), path.with_name(f"{path.name}.old{PART}")
     remove(part)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -116,8 +116,8 @@ def size_of(path: Path) -> int:
 
 
 def clean(folder: Path, locked: bool = False) -> None:
-    """Remove what killed processes left half-written. What another one is writing stays, unless the
-    folder is `locked` by this process: then nobody is."""
+    """Remove incomplete files of killed processes. Those that another process is writing stay,
+    unless the folder is `locked` by this process, which excludes others."""
     for part in folder.glob(f"*{PART}"):
         if locked:
             remove(part)
@@ -131,7 +131,7 @@ def clean(folder: Path, locked: bool = False) -> None:
 
 
 class Lock:
-    """A lock of the operating system on a file: it ends with its process, however that ends."""
+    """A lock of the operating system on a file: it ends with its process in any case."""
 
     def __init__(self, path: Path):
         """Raises BlockingIOError if another process, or another part of this one, has it."""
@@ -140,13 +140,13 @@ class Lock:
         try:
             _take(self._file)
         except OSError as error:
-            if error.errno in NO_LOCKS:  # nothing can be promised there, nor refused
+            if error.errno in NO_LOCKS:  # no locking is possible here
                 return
             self._file.close()
             if error.errno in (errno.EACCES, errno.EAGAIN, errno.EWOULDBLOCK, errno.EDEADLK):
                 raise BlockingIOError(errno.EAGAIN, "is locked", str(path)) from error
             raise
-        with contextlib.suppress(OSError):  # who has it, to be told; a full disk can't say
+        with contextlib.suppress(OSError):  # the owner, for messages; not on a full disk
             self._file.truncate(0)
             self._file.write(str(os.getpid()).encode())
             self._file.flush()
@@ -174,7 +174,7 @@ def _take(file) -> None:
 
 @contextlib.contextmanager
 def _claimed(part: Path) -> Iterator[None]:
-    """So that `clean` of another process leaves it. (On Windows a lock would keep out its own
+    """Protects it from `clean` of another process. (On Windows a lock would block its own
     writer.)"""
     if sys.platform == "win32":
         yield
@@ -192,13 +192,13 @@ def _claimed(part: Path) -> Iterator[None]:
 
 
 def seal(path: Path) -> None:
-    """Write the checksum of a file beside it."""
+    """Write the checksum of a file next to it."""
     with written(path.with_name(path.name + SUM), sync=False) as part:
         part.write_text(_checksum(path), encoding="utf-8")
 
 
 def sound(path: Path) -> bool:
-    """Whether a file is there and is what was sealed: no bit of it flipped, nothing cut off."""
+    """Whether a file exists and matches its checksum: no bit flipped, nothing cut off."""
     beside = path.with_name(path.name + SUM)
     try:
         return path.is_file() and beside.read_bytes() == _checksum(path).encode()
@@ -215,7 +215,7 @@ def sum_of(path: Path) -> str | None:
 
 
 def _checksum(path: Path) -> str:
-    """Size and CRC-32, which finds every burst of up to 32 wrong bits."""
+    """Size and CRC-32, which detects every burst of up to 32 wrong bits."""
     crc = 0
     with path.open("rb") as file:
         while block := file.read(BLOCK):
@@ -227,7 +227,7 @@ def _checksum(path: Path) -> str:
 
 
 def cure(error: OSError, folder: Path) -> str:
-    """Why nothing can be written, and what to do, as a sentence."""
+    """Why nothing can be written, and the fix, as a message."""
     where = error.filename or folder
     why = error.strerror or str(error)
     if error.errno in FULL:
@@ -242,7 +242,7 @@ _CODE = re.compile(r"(?:code: |os error )(\d+)")
 
 @contextlib.contextmanager
 def _as_os_errors(path: Path) -> Iterator[None]:
-    """safetensors tells of a full disk by an error of its own."""
+    """safetensors reports a full disk by an error of its own."""
     try:
         yield
     except SafetensorError as error:

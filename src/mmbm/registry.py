@@ -1,8 +1,8 @@
-"""Kinds of cells, encoders and fusions by name, built-in ones and those of other packages.
+"""Registry of kinds of cells, encoders and fusions by name, built-in and from other packages.
 
 All of them are entry points of installed packages: `mmbm.kinds` names a `Kind`; `mmbm.encoders` and
-`mmbm.fusions` name a class of options, whose `module` says what is built from them. A part is
-imported when it is first used. A user's own encoder needs no package: the config names it as
+`mmbm.fusions` name a class of options, whose `module` names what is built from them. A part is
+imported on first use. A user's own encoder needs no package: the config names it as
 `package.module:Class`.
 """
 
@@ -17,7 +17,7 @@ from mmbm.errors import ConfigError
 
 @dataclass(frozen=True)
 class Kind:
-    """What the product knows of a kind of cell. Parts are `module:name`; empty: it has none."""
+    """Registry entry of a kind of cell. Parts are `module:name`; empty: no such part."""
 
     input: str = ""
     """Its options as an input, a `Spec`."""
@@ -28,39 +28,39 @@ class Kind:
     frontend: str = ""
     """Decoded cells -> features of a trained encoder, or of a table column: an nn.Module."""
     raw_frontend: str = ""
-    """Decoded cells -> what a pretrained encoder reads."""
+    """Decoded cells -> the input of a pretrained encoder."""
     representation: str = ""
-    """Decoded cells -> fixed features for linear models and trees: of a kind that is a modality of
-    its own a `mmbm.layers.representation.Representation`; of a table column, if its decoded cells
-    as they are don't suit, an nn.Module from `(spec, column)` that takes a Field and gives [B, F],
+    """Decoded cells -> fixed features for linear models and trees. For a kind that is a modality of
+    its own: a `mmbm.layers.representation.Representation`. For a table column whose decoded cells
+    don't suit directly: an nn.Module from `(spec, column)` that takes a Field and returns [B, F],
     zero where the cell is absent."""
     head: str = ""
     """Fused vector -> answer and loss: see `mmbm.layers.target`."""
     answer: str = ""
     """Output -> value, probabilities and metrics: a `mmbm.kinds.answer.Answer`."""
     infer: str = ""
-    """Sampled cells -> whether a column is of this kind: `infer(sample)` gives a `ColumnGuess` or
-    None. Kinds of other packages are asked first."""
+    """Sampled cells -> whether a column is of this kind: `infer(sample)` returns a `ColumnGuess` or
+    None. Kinds of other packages are tried first."""
     check: str = ""
-    """`check(name, store, rows)` gives sentences of `mmbm check` on an input's cells."""
+    """`check(name, store, rows)` returns messages of `mmbm check` on an input's cells."""
     check_target: str = ""
-    """`check(name, spec, inputs, source, stores, train)` gives sentences on a target's train rows.
+    """`check(name, spec, inputs, source, stores, train)` returns messages on a target's train rows.
     Raises TableError if nothing can be learned from them."""
     media: str = ""
-    """Media type of the files that its cells name or hold, image/* for example."""
+    """Media type of the files that its cells name or hold, for example image/*."""
     message: str = ""
     """Type of the part of a chat message that a cell may be: text, image_url or input_audio."""
     input_means: str = ""
-    """What the numbers of its decoded cells are, for readers of an exported graph."""
+    """Meaning of the numbers in its decoded cells, for readers of an exported graph."""
     output_means: str = ""
-    """What the numbers of its output are."""
+    """Meaning of the numbers in its output."""
     infer_target: str = ""
-    """`infer` of a column that is to be answered."""
+    """`infer` for a column that is a target."""
     prompt: str = ""
-    """Asks a language model for it and reads the reply: a `mmbm.kinds.prompt.Prompt`."""
+    """Builds the prompt for a language model and parses the reply: a `mmbm.kinds.prompt.Prompt`."""
 
     def part(self, name: str) -> Any:
-        """A part, imported. Raises LookupError if the kind has none."""
+        """Import and return a part. Raises LookupError if the kind has none."""
         path = getattr(self, name)
         if not path:
             raise LookupError(f"this kind has no {name}")
@@ -87,7 +87,7 @@ def options(group: str) -> dict[str, Any]:
 
 
 def _loaded(group: str) -> dict[str, Any]:
-    """Raises ConfigError: a package of these can't be imported."""
+    """Raises ConfigError if one of these packages can't be imported."""
     found = {}
     for name, point in _points(group).items():
         try:
@@ -104,7 +104,7 @@ def _loaded(group: str) -> dict[str, Any]:
 
 
 def _points(group: str) -> dict[str, Any]:
-    """Entry points by name, ours first. Raises ConfigError: two packages use one name."""
+    """Entry points by name, built-in ones first. Raises ConfigError: two use one name."""
     found = sorted(entry_points(group=group), key=lambda p: not p.value.startswith("mmbm."))
     points: dict[str, Any] = {}
     for point in found:
@@ -122,7 +122,7 @@ MEMBERS = {
     "boosting": "mmbm.nn.members.boosting:Boosting",
     "forest": "mmbm.nn.members.forest:Forest",
 }
-"""Of a target's answer, beside the network."""
+"""Suffixes of a target's answer that don't come from the network."""
 DECODERS = {
     "scratch": "mmbm.nn.decoders.scratch:ScratchDecoder",
     "pretrained": "mmbm.nn.decoders.pretrained:PretrainedDecoder",
@@ -140,14 +140,14 @@ EXPORTS = {
 
 
 def find(path: str) -> Any:
-    """What `module:name` names. Raises ConfigError: there is none."""
+    """The object that `module:name` names. Raises ConfigError if it doesn't exist."""
     module, _, name = path.partition(":")
     try:
         return getattr(importlib.import_module(module), name)
     except ModuleNotFoundError as error:
         ours = module.startswith("mmbm.")
         if ours or not (module + ".").startswith(f"{error.name}."):
-            raise  # a package that the user's own module lacks: its own message is the best one
+            raise  # a package that the user's own module lacks: its own message is the clearest
         raise ConfigError(
             f"{path!r}: there is no module {module!r}. Write package.module:Class, and make sure "
             "the package can be imported from here."

@@ -1,13 +1,13 @@
-"""The artefact: one folder with all that is needed to answer, verified when it is opened.
+"""Bundle: one folder with all that is needed for prediction, verified when it is opened.
 
     manifest.json        format, versions, sha256 of every file, tolerances
     config.yaml          resolved: every default written out
     columns.json         what each column learned
     weights.safetensors
     graphs/              encode.onnx, answer.onnx; or another runner's, in an exported bundle
-    golden/              a few valid rows and the answers training gave for them
-    reference.json       how inputs were distributed, to see whether they drift
-    rows.safetensors     digests of the rows it was made from: see mmbm.data.overlap
+    golden/              a few valid rows and the trained model's answers for them
+    reference.json       distribution of the inputs, for drift monitoring
+    rows.safetensors     digests of its training data: see mmbm.data.overlap
     metrics.json · README.md
 
 No pickle, and no name found in a bundle is imported unless the caller allows its package.
@@ -39,7 +39,7 @@ FOREIGN = (
     ArithmeticError, AssertionError, AttributeError, BadCell, LookupError, MemoryError, OSError,
     RecursionError, RuntimeError, SafetensorError, TypeError, ValueError,
 )  # fmt: skip
-"""What values that nobody checked can raise where they are used."""
+"""Exceptions that unvalidated values can raise on use."""
 
 
 class Bundle:
@@ -68,11 +68,11 @@ class Bundle:
 
     @property
     def reference(self) -> dict[str, Any]:
-        """How inputs were distributed in training: see `mmbm.inference.drift`."""
+        """Distribution of the inputs in training: see `mmbm.inference.drift`."""
         return self.files.json("reference.json")
 
     def values(self, target: str) -> list[str] | None:
-        """What a target's output is of, in its order: classes, labels, tokens, or the columns of a
+        """The values of a target's output, in order: classes, labels, tokens, or the columns of a
         contrastive target. None for a number."""
         spec = self.config.targets[target]
         if not spec.has_cells:
@@ -80,8 +80,7 @@ class Bundle:
         return [text(value) for value in shown(self.columns[target].state)] or None
 
     def trained_rows(self) -> dict[str, np.ndarray] | None:
-        """Digests of the rows it was made from, by split; None if it was written before these were
-        kept."""
+        """Digests of its training data, by split; None if it was written before these were kept."""
         if ROWS not in self.files:
             return None
         with foreign(self.path):
@@ -91,7 +90,7 @@ class Bundle:
         return known
 
     def golden(self) -> tuple[list[dict[str, Cell]], dict[str, np.ndarray]]:
-        """Raw rows kept from the valid split, and what the trained model answered."""
+        """Raw rows kept from the valid split, and the trained model's answers."""
         rows = self.golden_rows()
         for row in rows:
             for name, value in row.items():
@@ -104,7 +103,7 @@ class Bundle:
         return rows, expected
 
     def golden_rows(self) -> list[dict[str, Any]]:
-        """The golden rows as they are kept: media as {"file": name in golden/}."""
+        """The golden rows as stored: media as {"file": name in golden/}."""
         name = "golden/rows.jsonl"
         lines = self.files.text(name).splitlines()
         rows = [parse_json(line, self.path / name) for line in lines]
@@ -124,8 +123,8 @@ def open_bundle(path: str | Path, *, allow: Iterable[str] = ()) -> Bundle:
 
 @contextlib.contextmanager
 def foreign(folder: Path) -> Iterator[None]:
-    """Whatever goes wrong while values of a bundle are used for the first time is the bundle's
-    fault: its files are what they were when it was sealed, but not what mmbm writes."""
+    """Raise any error on the first use of a bundle's values as a BundleError: its files are
+    unchanged since it was sealed, but not what mmbm writes."""
     try:
         yield
     except FOREIGN as error:
@@ -134,8 +133,8 @@ def foreign(folder: Path) -> Iterator[None]:
 
 
 def read_config(files: Files) -> Config:
-    """The bundle's config. Raises BundleError if it names a file or a model of elsewhere: what a
-    bundle needs is inside it."""
+    """The bundle's config. Raises BundleError if it names an external file or model: a bundle must
+    contain all it needs."""
     name = "config.yaml"
     text = files.text(name)
     try:
@@ -154,7 +153,7 @@ def read_config(files: Files) -> Config:
 
 
 def outside_names(config: Config) -> Iterator[tuple[str, str]]:
-    """Models and tokenizers that a config takes from elsewhere, by column. None in a bundle."""
+    """External models and tokenizers of a config, by column. None in a bundle."""
     for column, spec in config.columns.items():
         for outside in spec.outsides():
             yield column, outside.value

@@ -1,8 +1,8 @@
-"""The files of a bundle: which there are, where they may lie, how large they may be.
+"""Manifest of a bundle: its files, their allowed places, and size limits.
 
-A bundle may come from anybody. Its manifest lists every file with its sha256; nothing else in the
-folder is read, and a name in it never leads out of the folder: names are relative, without links,
-and lead to regular files.
+A bundle may be untrusted. Its manifest lists every file with its sha256; nothing else in the folder
+is read, and a name in it never leads out of the folder: names are relative, without links, and lead
+to regular files.
 """
 
 import hashlib
@@ -19,7 +19,7 @@ from mmbm.console import say
 from mmbm.errors import BundleError
 
 FORMAT = 2
-"""Raised when a bundle of before can't be read any more."""
+"""Incremented when older bundles can't be read any more."""
 MANIFEST = "manifest.json"
 GRAPHS, GOLDEN = "graphs", "golden"
 LONG = "answers.safetensors"
@@ -28,18 +28,18 @@ RUN = {GRAPHS, GOLDEN}
 """Folders whose files runners and golden rows name: a file that isn't listed there is refused."""
 MOST_FILES = 10_000
 MOST_BYTES = {"config.yaml": 1 << 20, MANIFEST: 16 << 20}
-"""Of files that are parsed; of others `PARSED` by their ending."""
+"""Size limits of parsed files; for others `PARSED` by their extension."""
 PARSED = {".json": 256 << 20, ".jsonl": 256 << 20, ".yaml": 1 << 20, ".md": 16 << 20}
 MOST_WEIGHTS = 100 << 30
 """Bytes of weights and graphs: all of them are read to compare their hashes."""
 MOST_GOLDEN = 256 << 20
-"""Bytes of an image or a sound of a golden row."""
+"""Bytes of an image or audio file of a golden row."""
 
 _PART = re.compile(r"[^/\\:\x00-\x1f\x7f]{1,255}")
 
 
 class Files:
-    """What a manifest lists, once every file was looked at. Raises BundleError."""
+    """The content of a manifest, after a check of every file. Raises BundleError."""
 
     def __init__(self, folder: Path):
         self.folder = folder
@@ -53,7 +53,7 @@ class Files:
         return iter(sorted(self.names))
 
     def path(self, name: str) -> Path:
-        """Where a listed file is. Raises BundleError of one that isn't listed."""
+        """The path of a listed file. Raises BundleError if it isn't listed."""
         if name not in self.names:
             raise BundleError(f"{self.folder}: {name!r} is not among the files of the manifest.")
         return self.folder / name
@@ -78,7 +78,7 @@ class Files:
         return parse_json(self.text(name), self.folder / name)
 
     def copy(self, folder: Path, leave: Callable[[str], bool] = lambda name: False) -> None:
-        """The listed files, but those to `leave`, into a folder; not the manifest."""
+        """Copy the listed files, except those to `leave`, into a folder; not the manifest."""
         folder.mkdir(parents=True, exist_ok=True)
         for name in self:
             if not leave(name):
@@ -88,7 +88,7 @@ class Files:
                 shutil.copyfile(self.folder / name, target, follow_symlinks=False)
 
     def check(self) -> None:
-        """Every listed file is there, regular, not too large, and what was written."""
+        """Check that every listed file is there, regular, not too large, and unchanged."""
         for name, expected in self.manifest["files"].items():
             path = self.folder / name
             regular(self.folder, name)
@@ -100,7 +100,7 @@ class Files:
         self._others()
 
     def _others(self) -> None:
-        """Files that the manifest doesn't list: refused where graphs and golden rows lie."""
+        """Unlisted files: refused in the folders of graphs and golden rows."""
         others = sorted(all_files(self.folder) - self.names - {MANIFEST})
         beside = [name for name in others if name.partition("/")[0] in RUN]
         if beside:

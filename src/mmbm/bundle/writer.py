@@ -1,4 +1,4 @@
-"""Writing a bundle: beside its place, verified, then moved there."""
+"""Writing a bundle: in a temporary place, verified, then moved."""
 
 import json
 import re
@@ -17,11 +17,11 @@ from mmbm.data.reading import root_rule
 from mmbm.kinds.column import Columns
 
 ENDING = re.compile(r"\.[A-Za-z0-9]{1,10}")
-"""Of a media file's name, that a golden row's file keeps."""
+"""Characters of a media file's name that a golden row's file keeps."""
 
 
 class Media(NamedTuple):
-    """What a media cell of a golden row holds, and the ending of its file."""
+    """The content of a golden row's media cell, and the extension of its file."""
 
     data: bytes
     suffix: str = ""
@@ -38,7 +38,7 @@ def save(
     card: Callable[[dict[str, Any]], str],
     check: Callable[[Path], Any],
 ) -> None:
-    """Write a bundle beside its place, answer its golden rows as its server will, then move it
+    """Write a bundle next to its place, answer its golden rows as its server will, then move it
     there: it is whole and verified, or absent.
 
     `fill(folder)` writes weights and graphs and returns the metrics; `card(metrics)` is the card;
@@ -66,7 +66,7 @@ def save(
 
 
 def seal(folder: Path, config: Config, tolerance: dict[str, float], **more: Any) -> None:
-    """Write the manifest of a folder that is otherwise whole."""
+    """Write the manifest of a folder that is otherwise complete."""
     from mmbm import __version__
 
     listed = sorted(p for p in folder.rglob("*") if p.is_file() and p.name != MANIFEST)

@@ -1,4 +1,4 @@
-"""A cell of several numbers -> a numpy array: lists, arrays, and lists that are written as text.
+"""Parse a cell of several numbers into a numpy array: lists, arrays, and lists as text.
 
 [0.1, 0.2]   "[0.1, 0.2]"   "[0.1 0.2]"   "{0.1,0.2}"   "array([0.1, 0.2])"   ──►   float64 [2]
 """

@@ -1,4 +1,4 @@
-"""Dates and times of day, as people write them."""
+"""Recognize dates and times of day in common notations."""
 
 import re
 from datetime import datetime
@@ -32,7 +32,7 @@ def is_date(text: str) -> bool:
 
 
 def dates_as_numbers(numbers: np.ndarray) -> str:
-    """What whole numbers stand for if all of at least ten different ones are dates: 20240131,
+    """The meaning of whole numbers if all of at least ten different ones are dates: 20240131,
     202401, or seconds or milliseconds since 1970. Empty if they are not."""
     values = np.unique(numbers)
     if len(values) < 10:

@@ -1,4 +1,4 @@
-"""A list that is written as text, as Python, JSON, numpy or PostgreSQL write it, -> its items.
+"""Parse a list in the text notation of Python, JSON, numpy or PostgreSQL -> its items.
 
     "['a', 'b']"   '["a","b"]'   "['a' 'b']"   "{a,b}"   "[a, b]"   ──►   ["a", "b"]
 

@@ -1,4 +1,4 @@
-"""Where a picture or a sound is, and its bytes: what image and audio columns share.
+"""Locate and read the bytes of an image or audio cell: shared by image and audio columns.
 
 Reasons are clauses that follow a row, a column and a path: "the file does not exist".
 """
@@ -16,7 +16,7 @@ from mmbm.cells import values as cells
 from mmbm.errors import BadCell
 
 MAX_BYTES = 100_000_000
-"""Of what a URL gives, where the caller names no limit; as `max_bytes` of a media input."""
+"""Default limit of a URL's content; the same as `max_bytes` of a media input."""
 
 # How base64 of the usual formats begins: JPEG, PNG, GIF, RIFF (WAV, WebP), Ogg, FLAC, MP3, TIFF.
 _ENCODED = re.compile(r"/9j/|iVBORw0KGgo|R0lGOD|UklGR|T2dnU|ZkxhQ|SUQz|SUkqA|TU0AK")
@@ -26,7 +26,7 @@ class Remote(NamedTuple):
     """A media cell behind a URL, not read yet."""
 
     url: str
-    root: Path  # that a local file in the URL is relative to
+    root: Path  # base folder of local paths in the URL
     max_bytes: int
 
     def read(self) -> bytes | Path:
@@ -34,16 +34,16 @@ class Remote(NamedTuple):
         return urls.read(self.url, self.root, self.max_bytes)
 
     def identity(self) -> str:
-        """What tells it without reading it: the URL and, of an archive here, when that changed."""
+        """Identifies it without reading: the URL and, for a local archive, its time of change."""
         return f"{self.url}|{urls.stamp(self.url, self.root)}"
 
 
 def locate(cell: Any, root: Path | None, max_bytes: int | None = None) -> bytes | Path | None:
     """The bytes of a media cell or the file that holds them; None if the cell is absent.
 
-    A cell is what `columns.cell.media` reads: bytes, a data URI or plain base64, a path (relative
-    to `root`), a URL that fsspec reads, or one of Python's objects. With `root` None, as in a
-    server, only bytes given in the cell itself are accepted: nothing is ever opened. Raises
+    A cell is a value that `columns.cell.media` reads: bytes, a data URI or plain base64, a path
+    (relative to `root`), a URL that fsspec reads, or one of Python's objects. With `root` None, as
+    in a server, only bytes given in the cell itself are accepted: nothing is ever opened. Raises
     BadCell.
     """
     cell = cells.media(cell)
@@ -81,7 +81,7 @@ def remote_url(cell: Any) -> str | None:
 
 
 def is_encoded(text: str) -> bool:
-    """Base64 of an image or audio file, by how it begins; no path is that long."""
+    """Base64 of an image or audio file, recognized by its beginning; no path is that long."""
     return len(text) > 64 and bool(_ENCODED.match(text)) and " " not in text[:64]
 
 
@@ -108,17 +108,17 @@ def check(path: Path, max_bytes: int) -> None:
         raise BadCell(f"the file can't be read ({reason})") from error
     if stat.S_ISDIR(status.st_mode):
         raise BadCell("is a folder")
-    if not stat.S_ISREG(status.st_mode):  # reading a pipe or a device may never end
+    if not stat.S_ISREG(status.st_mode):  # reading a pipe or a device may block forever
         raise BadCell("is not a regular file")
     _check_size(status.st_size, max_bytes)
 
 
 HEIF = (b"heic", b"heix", b"hevc", b"mif1", b"msf1", b"heim", b"heis")
-"""Brands of Apple's pictures, which Pillow reads with the package pillow-heif only."""
+"""Brands of Apple's image formats, which Pillow reads only with the package pillow-heif."""
 
 
 def name_format(head: bytes) -> str | None:
-    """What a file that isn't what it should be seems to be, from its first bytes."""
+    """The likely type of an unexpected file, from its first bytes."""
     start = head[:512].lstrip(b"\xef\xbb\xbf \t\r\n")
     low = start.lower()
     if head[4:8] == b"ftyp":
@@ -188,7 +188,7 @@ def _base64(text: str) -> bytes | None:
         pass
     if "-" in text or "_" in text:  # the alphabet that URLs have
         text = text.replace("-", "+").replace("_", "/")
-    try:  # Line breaks are how MIME writes base64; any other foreign character is damage.
+    try:  # Line breaks occur in MIME's base64; any other foreign character is damage.
         return base64.b64decode("".join(text.split()), validate=True)
     except (binascii.Error, ValueError):
         return None

@@ -1,4 +1,4 @@
-"""One date as people write it -> a moment, or its parts where day and month are either way round.
+"""Parse one date in a common notation -> a moment, or its parts if day and month are ambiguous.
 
 ISO 8601, 31/12/2024 or 12/31/2024, 31.12.2024, 3 Jan 2024, Jan 2024, 2024Q1, 2024年1月3日, with a
 time of day and an offset from UTC behind it. Other text is refused, never guessed.
@@ -31,19 +31,19 @@ _WEEKDAY = re.compile(r"^(?:mon|tue|wed|thu|fri|sat|sun)[a-z]*\.?,?\s+", re.IGNO
 
 class Moment(NamedTuple):
     seconds: float
-    """Since 1970-01-01 00:00 of the clock that the text shows, less the offset it names."""
+    """Seconds since 1970-01-01 00:00 of the written local time, minus its offset if it has one."""
     aware: bool
-    """It names an offset from UTC, so `seconds` are those of UTC."""
+    """It has an offset from UTC, so `seconds` are UTC."""
 
 
 class Parts(NamedTuple):
-    """A date whose day and month may be either way round."""
+    """A date with an ambiguous order of day and month."""
 
     first: int
     second: int
     year: int
-    seconds: float  # of the clock, less the offset of its zone
-    aware: bool = False  # it names such an offset
+    seconds: float  # of local time, minus the offset of its zone
+    aware: bool = False  # it has such an offset
 
     def at(self, day_first: bool) -> Moment:
         """Raises BadCell: there is no such day."""
@@ -71,7 +71,7 @@ def read(text: str) -> Moment | Parts:
                 parts = Parts(int(first), int(second), _year(third), seconds, aware)
                 if mark != ".":
                     return parts
-                # 31.12.2024: nobody writes the month first with dots
+                # 31.12.2024: with dots the day is always first
                 return Moment(at(parts.year, parts.second, parts.first) + seconds, aware)
         if (named := _by_name(day)) is not None:
             return Moment(named + seconds, aware)
@@ -81,13 +81,13 @@ def read(text: str) -> Moment | Parts:
 
 
 def of_datetime(moment: datetime) -> Moment:
-    """Without an offset its clock is taken as it is."""
+    """Without an offset its local time is kept."""
     aware = moment.tzinfo is not None
     return Moment((moment if aware else moment.replace(tzinfo=UTC)).timestamp(), aware)
 
 
 def _by_name(day: str) -> float | None:
-    """Dates that no other reading has: by month, quarter, in Chinese, or with a month's name."""
+    """Unambiguous dates: by month, quarter, in Chinese, or with a month's name."""
     if found := _CHINESE.fullmatch(day):
         return at(int(found[1]), int(found[2]), int(found[3] or 1))
     if found := _MONTH.fullmatch(day):
@@ -146,7 +146,7 @@ def _offset(zone: str | None) -> float:
 
 
 def _year(digits: str) -> int:
-    """Of two digits as POSIX has it: 69 to 99 are of the last century."""
+    """Two-digit years as in POSIX: 69 to 99 are of the last century."""
     if len(digits) == 4:
         return int(digits)
     if len(digits) != 2:

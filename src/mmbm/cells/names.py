@@ -1,9 +1,9 @@
-"""What the name of a column says."""
+"""The meaning of a column's name."""
 
 import re
 
 _COUNTED = re.compile(r"(^|_)(per|of|n|num|number|count|total|avg|mean|is|has|by|new|max|min)_")
-"""sessions_per_user counts, and is_patient answers: neither names anybody."""
+"""sessions_per_user is a count, and is_patient a flag: neither identifies anybody."""
 
 
 def snake(name: str) -> str:

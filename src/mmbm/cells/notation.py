@@ -1,9 +1,9 @@
-"""How numbers are written in text: one way of reading for a whole column, said in its options.
+"""Notation of numbers in text: one notation for a whole column, set in its options.
 
     "1.234,50 €"  ──  Notation(",", ".", {"€": 1})  ──►  1234.5
 
 Signs, brackets, full-width characters and the digits of other scripts have one reading everywhere;
-what has two (1,234 is 1234 or 1.234) is read as the notation says, or is a bad cell.
+an ambiguous number (1,234 is 1234 or 1.234) is read by the notation, or is a bad cell.
 """
 
 import re
@@ -15,12 +15,12 @@ from typing import Any, NamedTuple
 from mmbm.errors import BadCell
 
 ABSENT = frozenset({"", "na", "n/a", "nan", "null", "none", "<na>"})
-"""In a column of numbers these words, in any case, always mean that there is none."""
+"""In a column of numbers these words, in any case, always mean a missing value."""
 LONGEST = 400
 """Characters: the longest float written out has about 310 digits."""
 
 BLANKS = " \u00a0\u2000-\u200a\u202f\u205f\u3000"
-"""Of a character class: every blank that stands between thousands."""
+"""A character class: every blank that may separate thousands."""
 _THOUSANDS = {
     ",": ",",
     ".": ".",
@@ -35,31 +35,31 @@ _SAME: dict[int, str | None] = {
     ord("٫"): ".",
     ord("٬"): ",",
 }  # fmt: skip
-# What has one reading without being told: 1234.5, 1,234.5 and 1,234,567, but not 1,234.
+# Unambiguous in the default notation: 1234.5, 1,234.5 and 1,234,567, but not 1,234.
 _DEFAULT = re.compile(
     r"(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|\d{1,3}((,\d{3}){2,}(\.\d*)?|,\d{3}\.\d*)", re.ASCII
 )
 
 NO_CENTS = re.compile(r"(?<=\d)[.,]-+$")
-"""46.- is 46: a dash stands for the cents that there are none of, and is no sign."""
+"""46.- is 46: the dash stands for zero cents, and is no sign."""
 SIGNED_TWICE = re.compile(r"[+-]\s*\(.*\)|\(.*\)\s*[+-]|\(\s*\+.*\)")
-"""-(5), (5)- and (+5) have two readings."""
+"""-(5), (5)- and (+5) are ambiguous."""
 USUAL = re.compile(r"-?\d+(\.\d+)?", re.ASCII)
-"""Nearly all numbers, which are read alike wherever the decimal mark is a point; read first."""
+"""Nearly all numbers, which are unambiguous wherever the decimal mark is a point; tried first."""
 
 
 class Notation(NamedTuple):
     decimal: str = "."
     thousands: str | None = None
-    """A key of `_THOUSANDS`; None: only what has one reading, such as 1,234.5."""
+    """A key of `_THOUSANDS`; None: only unambiguous numbers, such as 1,234.5."""
     unit: tuple[tuple[str, float], ...] = ()
-    """Texts that may stand before or after a number, and what one of each counts."""
+    """Texts that may stand before or after a number, and the factor of each."""
     missing: frozenset[str] = frozenset()
-    """Cells that mean that there is no number, besides `ABSENT`."""
+    """Cells that mean a missing number, besides `ABSENT`."""
 
     @classmethod
     def of(cls, spec: Any) -> "Notation":
-        """What the options of a number column say."""
+        """The notation of a number column's options."""
         unit = {spec.unit: 1.0} if isinstance(spec.unit, str) else spec.unit or {}
         longest_first = sorted(unit.items(), key=lambda pair: -len(pair[0]))
         missing = frozenset() if isinstance(spec.missing, bool) else frozenset(spec.missing)
@@ -67,7 +67,7 @@ class Notation(NamedTuple):
         return cls(spec.decimal, spec.thousands, pairs, missing)
 
     def read(self, text: str) -> float | None:
-        """The number of a cell; None if it says that there is none. Raises BadCell."""
+        """The number of a cell; None if it means a missing value. Raises BadCell."""
         text = text.strip()
         usual = self.decimal == "." and len(text) < LONGEST and USUAL.fullmatch(text)
         if usual and text not in self.missing:
@@ -96,7 +96,7 @@ class Notation(NamedTuple):
             raise BadCell("is too large a number") from error
 
     def _peel(self, text: str) -> tuple[str, float]:
-        """What is left without sign, brackets and units, each taken once; and their factor."""
+        """The text without sign, brackets and units, each removed once; and their factor."""
         factor, signed, before, behind = 1.0, False, False, False
         while text:
             if not signed and text[0] == "(" and text[-1] == ")":
@@ -106,7 +106,7 @@ class Notation(NamedTuple):
                 factor, text, signed = -factor if text[0] == "-" else factor, text[1:], True
             elif NO_CENTS.search(text):
                 text = NO_CENTS.sub("", text)
-            elif not signed and text[-1] == "-":  # as accountants and SAP write it
+            elif not signed and text[-1] == "-":  # the notation of accountants and SAP
                 text, factor, signed = text[:-1], -factor, True
             elif not before and (found := self._unit(text, str.startswith)):
                 text, factor, before = text[len(found[0]) :], factor * found[1], True
@@ -150,13 +150,13 @@ def _body(decimal: str, thousands: str | None) -> re.Pattern[str]:
 
 
 def plain(text: str) -> str:
-    """The same text with ASCII digits, signs and brackets, and without quotes and marks that
-    nobody sees."""
+    """The same text with ASCII digits, signs and brackets, and without quotes and invisible
+    marks."""
     text = text if text.isascii() else text.translate(_SAME)
     text = text.strip()
     if len(text) > 2 and text[0] == text[-1] and text[0] in "\"'":
         text = text[1:-1].strip()
-    text = text[1:] if text[:1] == "'" else text  # as Excel marks text
+    text = text[1:] if text[:1] == "'" else text  # Excel's mark of a text
     if text.isascii():
         return text
     return "".join(

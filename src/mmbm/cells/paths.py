@@ -1,7 +1,7 @@
-"""The file that a path in a table means, as people write paths.
+"""Resolve the path of a file in a table, with common spelling errors.
 
-The path as it is comes first. Only where there is no such file are the usual slips undone: blanks
-and quotes around it, backslashes, %20, a ?query, and letters composed or decomposed (NFC, NFD).
+The literal path has priority. Only if there is no such file are usual errors undone: blanks and
+quotes around it, backslashes, %20, a ?query, and letters composed or decomposed (NFC, NFD).
 """
 
 import os
@@ -14,7 +14,7 @@ QUOTES = "\"'“”‘’`"
 
 
 def find(text: str, root: Path) -> Path:
-    """The file; where none of the readings exists, the path as it is written."""
+    """The file; if none of the variants exists, the literal path."""
     asked = root / text
     if _exists(asked):
         return asked

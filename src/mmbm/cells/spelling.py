@@ -1,7 +1,7 @@
 """Spellings of one value: truth values, and numbers that went through float32 or a csv.
 
-`alias` gives spellings of one value one key. It is asked only where a value isn't known as it is
-written, so that two values that training told apart are never joined.
+`alias` gives spellings of one value one key. It is used only if a value isn't known literally, so
+that two values that training distinguished are never merged.
 """
 
 import math
@@ -44,15 +44,16 @@ def all_truth(values: Iterable[str]) -> bool:
 
 
 def shortest(value: float) -> float:
-    """The number with the fewest digits that a float32 keeps apart, if `value` is one: 0.1 of
-    0.10000000149011612, which is what float64 makes of a float32's 0.1."""
+    """The number with the fewest digits that a float32 distinguishes, if `value` is one: 0.1 for
+    0.10000000149011612, the float64 of a float32's 0.1."""
     with np.errstate(over="ignore"):
         single = np.float32(value)
     return float(str(single)) if float(single) == value else value
 
 
 def alias(value: str, truths: bool) -> Key | None:
-    """What every spelling of `value` shares; None if it has only one. `truths`: see `all_truth`."""
+    """The common key of all spellings of `value`; None if it has only one. `truths`: see
+    `all_truth`."""
     if truths and (found := truth(value)) is not None:
         return found
     if not _NUMBER.fullmatch(value):

@@ -24,7 +24,7 @@ FAILURES = (
     ArithmeticError, zipfile.BadZipFile, tarfile.TarError, ftplib.Error, lzma.LZMAError, zlib.error,
     binascii.Error,
 )  # fmt: skip
-"""What fsspec's own file systems raise: few of them have an error of their own for a bad URL."""
+"""Exceptions of fsspec's own file systems: few of them have one for a bad URL."""
 _CLIENTS = {
     "aiohttp": ("ClientError",),
     "botocore.exceptions": ("BotoCoreError", "ClientError"),
@@ -38,10 +38,10 @@ _CLIENTS = {
     "huggingface_hub.errors": ("HfHubHTTPError", "HFValidationError"),
     "pyarrow.lib": ("ArrowException",),
 }
-"""Errors of the packages that fsspec speaks through, by the module that has them."""
+"""Exceptions of the packages that fsspec uses, by their module."""
 
 UNREAD = "is a URL"
-"""How the reason of a cell begins whose URL could not be read, which another time it may be."""
+"""Beginning of the reason of a cell whose URL could not be read, but may be another time."""
 
 
 def is_url(text: str) -> bool:
@@ -54,8 +54,8 @@ def is_remote(text: str) -> bool:
 
 
 def read(url: str, root: Path, max_bytes: int) -> bytes | Path:
-    """At most `max_bytes` + 1 bytes, so that the caller sees what is too long; of a file: URL its
-    path. A local file in the URL is relative to `root`. Raises BadCell."""
+    """At most `max_bytes` + 1 bytes, so that the caller can detect what is too long; of a file: URL
+    its path. A local file in the URL is relative to `root`. Raises BadCell."""
     url = paths.tidy(url)
     if url.lower().startswith(_LOCAL):
         return _local(url, root)
@@ -91,7 +91,7 @@ def _anchored(url: str, root: Path) -> str:
     if not chain or (_URL.match(last) and not last.lower().startswith(_LOCAL)):
         return url
     place = _local(last, root) if _URL.match(last) else paths.find(last, root)
-    if place.exists() and not place.is_file():  # a pipe or a device may never end
+    if place.exists() and not place.is_file():  # a pipe or a device may block forever
         raise BadCell(f"is a URL whose {last!r} is not a regular file")
     return "::".join([*chain, str(place.absolute())])
 

@@ -1,9 +1,9 @@
-"""What a Python object in a cell is: the one place that decides it.
+"""Convert Python objects in cells: the single place that recognizes their types.
 
-    PIL image · picture array ──► PNG bytes          {"array", "sampling_rate"} ──► WAV bytes
+    PIL image · image array   ──► PNG bytes          {"array", "sampling_rate"} ──► WAV bytes
     {"bytes", "path"} · ["a.png"] ──► what is inside      anything else ──► named, by `describe`
 
-numpy, torch and Pillow objects are known by what they can do; none of the three is imported for it.
+numpy, torch and Pillow objects are recognized by their methods, without an import of the three.
 """
 
 import io
@@ -19,13 +19,13 @@ from mmbm.errors import BadCell
 SIMPLE = (str, bytes, bytearray, int, float, bool, type(None))
 CHANNELS = (1, 3, 4)
 RATES = (100, 1_000_000)
-"""Hz that a sound may claim; outside, it is damage, and a resampler would need huge filters."""
+"""Plausible sampling rates in Hz; others are damage, and a resampler would need huge filters."""
 UNREADABLE = "unreadable"
-"""The key of what stands in a table for an object that has no text and no number."""
+"""Key of the placeholder in a table for an object that has no text and no number."""
 
 
 def from_python(cell: Any) -> Any:
-    """A cell of a Python table as Arrow can hold it. What has no plain meaning stays as it is."""
+    """A Python table's cell in a form for Arrow. A value without a plain form is kept unchanged."""
     if isinstance(cell, SIMPLE):
         return cell
     if isinstance(cell, Path):
@@ -60,14 +60,14 @@ def single(cell: Any) -> Any:
     if is_array(cell) and cell.shape == ():
         try:
             return as_array(cell).item()
-        except BadCell:  # the column says what it is
+        except BadCell:  # the column reports its type
             return cell
     return cell
 
 
 def media(cell: Any) -> Any:
-    """What a media cell holds: bytes, text, a Path, or None if it is absent. Raises BadCell that
-    says what it is instead."""
+    """The content of a media cell: bytes, text, a Path, or None if it is absent. Raises BadCell
+    that names its type otherwise."""
     while True:
         if cell is None or (isinstance(cell, float) and math.isnan(cell)):
             return None
@@ -95,7 +95,7 @@ def media(cell: Any) -> Any:
 
 
 def _is_one_medium(cell: Sequence[Any]) -> bool:
-    """A list of one path, picture or the like, as datasets of several images have them."""
+    """A list of one path, image or the like, as in datasets of several images."""
     first = cell[0]
     one = isinstance(first, str | Path) or is_media(first) or is_picture(first) or is_array(first)
     return len(cell) == 1 and one
@@ -146,7 +146,7 @@ def is_pixels(array: np.ndarray) -> bool:
 
 
 def describe(cell: Any) -> str:
-    """What a cell is, as a clause: "lists of 8 numbers" reads on from "its cells are"."""
+    """Describe a cell's type as a clause: "lists of 8 numbers" follows "its cells are"."""
     if is_picture(cell):
         return "a PIL image"
     if is_array(cell):
@@ -190,7 +190,7 @@ def is_media(cell: Any) -> bool:
 
 
 def is_labels(cell: Sequence[Any]) -> bool:
-    """A list whose items may be names of labels: no objects, and no measures."""
+    """A list whose items may be names of labels: no objects, and no measurements."""
     return all(
         item is None
         or isinstance(item, str | bytes | bool | int | np.integer | np.bool_)
@@ -237,7 +237,7 @@ def _pixels(array: np.ndarray) -> np.ndarray:
 
 
 def _wav(samples: Any, rate: Any) -> bytes:
-    """A sound as Hugging Face's datasets decode it: floats from -1 to 1, or 16-bit integers."""
+    """Audio in the format of Hugging Face's datasets: floats from -1 to 1, or 16-bit integers."""
     import soundfile
 
     try:
@@ -250,7 +250,7 @@ def _wav(samples: Any, rate: Any) -> bytes:
             f"claims {str(rate)[:20]} samples a second; {RATES[0]} to {RATES[1]} are read"
         )
     if array.ndim == 2 and array.shape[0] < array.shape[1]:
-        array = array.T  # [C, T], as torch has it
+        array = array.T  # [C, T], as in torch
     if array.dtype.kind not in "fi" or array.ndim not in (1, 2) or not array.size or rate < 1:
         raise BadCell(
             f"is a sound whose array has shape {array.shape} and type {array.dtype}, at {rate} Hz"

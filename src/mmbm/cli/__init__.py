@@ -1,5 +1,5 @@
-"""One command per verb, a file for each group of them; no logic. Answers go to stdout, everything
-else to stderr."""
+"""Command line: one command per verb, one file per group; no logic. Answers go to stdout, all else
+to stderr."""
 
 import os
 import sys
@@ -24,7 +24,7 @@ def main() -> None:
         who = f"mmbm, process {rank}" if rank != "0" else "mmbm"
         print(f"{who}: {error}", file=sys.stderr)
         raise SystemExit(error.status) from None
-    except OSError as error:  # a disk that is full, a folder that may not be written
+    except OSError as error:  # a full disk, or a folder without write permission
         print(f"mmbm: {cure(error, Path.cwd())}", file=sys.stderr)
         raise SystemExit(1) from None
     except SystemExit as end:

@@ -1,4 +1,4 @@
-"""What a bundle answers: predictions, metrics, searches."""
+"""Commands that run a bundle: predictions, metrics, searches."""
 
 import json
 import sys
@@ -79,7 +79,7 @@ def predict(
     verify: Annotated[bool, typer.Option(help="Replay the golden rows first.")] = False,
     runner: Runner = None,
 ) -> None:
-    """Answers: one row out for each row in, in order."""
+    """Predict: one answer for each row, in order."""
     from mmbm.inference.output import Counted, label_separators, parse_cells, write_rows
     from mmbm.inference.predict import predict as answer
     from mmbm.inference.predictor import load
@@ -114,7 +114,7 @@ def diff(
     delimiter: Delimiter = None,
     json_: Json = False,
 ) -> None:
-    """What two bundles differ in: settings, scores of the same rows, answers, size and speed."""
+    """Compare two bundles: settings, scores on the same rows, answers, size and speed."""
     from mmbm.data.reading import Reading
     from mmbm.inference.diff import diff as compare
     from mmbm.inference.diff import sentences
@@ -143,7 +143,7 @@ def index(
     delimiter: Delimiter = None,
     approximate: Annotated[bool, typer.Option(help="A graph, for very many rows.")] = False,
 ) -> None:
-    """Embed a table's rows, to search them: mmbm search INDEX."""
+    """Embed a table's rows for retrieval: mmbm search INDEX."""
     from mmbm.inference.predictor import load
     from mmbm.search import index as build
 
@@ -167,7 +167,7 @@ def search(
     ] = None,
     json_: Json = False,
 ) -> None:
-    """The rows whose cells lie nearest to a cell that is given."""
+    """The rows nearest to a given cell."""
     from mmbm.inference.output import named_cells, parse_cells, print_found
     from mmbm.search import load_index
 

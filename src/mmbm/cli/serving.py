@@ -1,4 +1,4 @@
-"""A bundle as a service, or for another runtime."""
+"""Commands that serve, export or package a bundle."""
 
 import json
 from pathlib import Path
@@ -61,7 +61,7 @@ def serve(
         bool, typer.Option(help="Pages to try it; without them it starts sooner.")
     ] = True,
 ) -> None:
-    """Serve bundles over HTTP, once their golden rows are answered as in training."""
+    """Serve bundles over HTTP, after their golden rows are verified."""
     from mmbm.serve.start import serve as run_server
 
     limits = {
@@ -98,7 +98,7 @@ def export(
     ] = None,
     json_: Json = False,
 ) -> None:
-    """The model for another runtime, checked against the bundle, or nothing if answers move."""
+    """Export the model to another runtime; written only if its answers match the bundle's."""
     from mmbm.api import load
 
     made = load(bundle, allow=allow or ()).export(
@@ -115,7 +115,7 @@ def package(
     name: Annotated[str | None, typer.Option(help="The model's; the run's if not given.")] = None,
     wheel: Annotated[Path | None, typer.Option(help="A wheel of mmbm to install.")] = None,
 ) -> None:
-    """A folder to build a container of: Dockerfile, compose file, Kubernetes manifests."""
+    """Write a folder to build a container: Dockerfile, compose file, Kubernetes manifests."""
     from mmbm.console import say
     from mmbm.export.package import package as write
     from mmbm.inference.predictor import load

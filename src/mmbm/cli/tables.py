@@ -1,4 +1,4 @@
-"""What comes before training: a config, checks, labels, weights."""
+"""Commands before training: a config, checks, labels, weights."""
 
 import json
 from pathlib import Path
@@ -82,7 +82,7 @@ def import_weights(
 
 @app.command()
 def check(config: ConfigPath, set_: Set = None) -> None:
-    """What is wrong with the data, before training on it."""
+    """Check the data before training."""
     from mmbm.config.load import load
     from mmbm.data.check import check as look
 
@@ -113,7 +113,7 @@ def label(
     cache: Cache = KEPT,
     json_: Json = False,
 ) -> None:
-    """Let a remote model label the rows of a table; tells first what that costs."""
+    """Let a remote model label the rows of a table; shows the cost first."""
     from mmbm import llm as remote
     from mmbm.console import say
 

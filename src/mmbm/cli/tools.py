@@ -1,4 +1,4 @@
-"""What is installed, and what is kept of earlier runs."""
+"""Commands on the installation and on caches."""
 
 import json
 from pathlib import Path
@@ -12,7 +12,7 @@ from mmbm.cli.common import Json
 
 @app.command()
 def doctor(json_: Json = False) -> None:
-    """What is installed here, what is missing for which ability, and how to get it."""
+    """Show what is installed, what is missing for which feature, and how to get it."""
     from mmbm.doctor import examine, show
 
     found = examine()
@@ -29,7 +29,7 @@ def cache(
     unused: Annotated[bool, typer.Option("--unused", help="Those that no run has used.")] = False,
     json_: Json = False,
 ) -> None:
-    """The prepared tables, cells and features: their size, age, and the runs that use them."""
+    """List the prepared tables, cells and features: their size, age, and the runs that use them."""
     from mmbm.data import cache as prepared
 
     if clear:

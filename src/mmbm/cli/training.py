@@ -59,10 +59,10 @@ def train(
         return
     metrics = bundle.metrics
     split = next((s for s in ("test", "valid", "out_of_fold") if s in metrics), None)
-    if json_ or split:  # else the folds have told of themselves
+    if json_ or split:  # else the folds have reported themselves
         report(metrics[split] if split else metrics, bundle, json_)
     if not json_:
-        from mmbm.training.summary import summary  # with torch, which training asks for first
+        from mmbm.training.summary import summary  # with torch, which training needs first
 
         for sentence in summary(bundle.config, bundle.columns, metrics):
             print(sentence)
@@ -70,7 +70,7 @@ def train(
 
 
 def in_processes(count: int) -> NoReturn:
-    """Run this same command in so many processes, and end as they do."""
+    """Run this same command in so many processes, and return their exit status."""
     try:
         from mmbm.training.distributed import launch
     except ModuleNotFoundError as error:
@@ -88,7 +88,7 @@ def demo(
     set_: Set = None,
     json_: Json = False,
 ) -> None:
-    """See it work: digits written, digits spoken, questions about them; about 90 seconds."""
+    """Quickstart: handwritten digits, spoken digits, questions about them; about 90 seconds."""
     from mmbm.demo import present, run
 
     outcome = run(folder, rows, seed, set_)

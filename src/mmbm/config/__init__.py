@@ -1,7 +1,7 @@
-"""The whole YAML surface, a file for each of its sections: every key, default and unit.
+"""The config schema, one file per section: every key, default and unit.
 
-A component may be written as a string (`encoder: cnn`) or with options
-(`encoder: {kind: cnn, size: small}`). A relative path is relative to the file that names it.
+A component may be written as a string (`encoder: cnn`) or with options (`encoder: {kind: cnn, size:
+small}`). A relative path is relative to the file that names it.
 """
 
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -44,11 +44,11 @@ from mmbm.specs.fusion import (
 )
 
 RESERVED = {"x", "keep", "known", "present", "lengths", "cache", "read", "features", "embedding"}
-"""Endings of the graphs' own inputs and outputs."""
+"""Suffixes of the graphs' own inputs and outputs."""
 
 
 ANSWERED = {"confidence", "p", "attribution", "times", "embedding"}
-"""What follows a target's name in the columns of its answers: `label.confidence`."""
+"""Suffixes after a target's name in the columns of its answers: `label.confidence`."""
 
 
 if TYPE_CHECKING:
@@ -70,10 +70,10 @@ class Config(Spec):
     fusion: AnyFusionSpec = ConcatSpec()
     targets: Annotated[dict[str, AnyTargetSpec], Field(min_length=1)]
     members: Literal["auto"] | Annotated[list[MemberName], Field(min_length=1)] = "auto"
-    """What a category, a number or labels are answered by, mixed by weights that are chosen on rows
-    that were not trained on. network: the encoders, fusion and heads of this config. linear,
-    boosting, forest: linear models and trees over fixed representations of the inputs, which few
-    rows reward. auto: all of them for few rows, the network alone for many; training writes which
+    """Ensemble members that predict a category, a number or labels; their weights are chosen on
+    held-out rows. network: the encoders, fusion and heads of this config. linear, boosting, forest:
+    linear models and trees over fixed representations of the inputs, which are strong with few
+    rows. auto: all of them for few rows, the network alone for many; training writes the choice
     into the bundle's config."""
     train: TrainSpec = TrainSpec()
 
@@ -83,7 +83,7 @@ class Config(Spec):
 
     @property
     def classical(self) -> list[str]:
-        """The members that are no network; none as long as they are `auto`."""
+        """The members other than the network; none while they are `auto`."""
         return [] if self.members == "auto" else [m for m in self.members if m != "network"]
 
     @model_validator(mode="after")
@@ -140,7 +140,7 @@ class Config(Spec):
             )
 
     def _check_answers(self) -> None:
-        """No column of the answers may be written over by another."""
+        """Reject names where one column of the answers would overwrite another."""
         for name in self.targets:
             endings = [name.removeprefix(f"{t}.") for t in self.targets if name.startswith(f"{t}.")]
             if name in ("error", "unseen") or any(e.partition(".")[0] in ANSWERED for e in endings):
@@ -149,7 +149,7 @@ class Config(Spec):
             raise ValueError("'prior' is what answers start from: rename this input or group")
 
     def _check_read(self) -> None:
-        """Every input is read by some target, and an ensemble's answers have a mean."""
+        """Check that every input is read by a target, and an ensemble's answers have a mean."""
         read = {column for spec in self.contrastive.values() for column in spec.columns}
         for name, spec in self.targets.items():
             if isinstance(spec, TextTarget):
@@ -210,7 +210,7 @@ class Config(Spec):
 
     @property
     def contrastive(self) -> dict[str, ContrastiveTarget]:
-        """The targets that align columns."""
+        """The contrastive targets."""
         return {n: spec for n, spec in self.targets.items() if isinstance(spec, ContrastiveTarget)}
 
     @property
@@ -221,7 +221,7 @@ class Config(Spec):
 
     @property
     def texts(self) -> dict[str, TextTarget]:
-        """The targets that are written."""
+        """The targets that are generated."""
         return {n: spec for n, spec in self.targets.items() if isinstance(spec, TextTarget)}
 
     def _check_windows(self) -> None:
@@ -280,7 +280,7 @@ class Config(Spec):
 
     @property
     def fuses(self) -> bool:
-        """Some target answers from all modalities together."""
+        """Some target is predicted from all modalities together."""
         return any(spec.fuses for spec in self.targets.values())
 
     def _check_shared(self, name: str, spec: MediaSpec) -> None:

@@ -1,4 +1,4 @@
-"""`data`: the table, and how its rows are divided."""
+"""`data`: the table and its split."""
 
 from typing import Annotated, Any, Literal
 
@@ -8,13 +8,13 @@ from mmbm.specs.base import Fraction, Spec
 
 
 class SplitSpec(Spec):
-    """How rows are divided. A string instead of this names a column of train/valid/test."""
+    """How rows are split. A string instead of this names a column of train/valid/test."""
 
     valid: Fraction = 0.1
     test: Fraction = 0.2
     seed: int = 7
     group: str | None = None
-    """A column; its rows of one value stay in one split."""
+    """A column; rows with the same value stay in one split."""
     time: str | None = None
     """A column; the latest rows are the test split, those before them the valid split."""
     folds: Annotated[int, Field(ge=2, le=50)] | None = None
@@ -45,36 +45,36 @@ class DataSpec(Spec):
     """Path of a csv, tsv, json, jsonl, parquet, arrow or feather file, perhaps compressed (.gz,
     .bz2, .xz, .zip), or of a folder of class folders, relative to the config."""
     root: str | None = None
-    """Folder that media paths are relative to; the table's own folder if not given."""
+    """Base folder of relative media paths; the table's own folder if not given."""
     encoding: str | None = None
-    """Text encoding of a csv or of JSON; UTF-8, or found and said, if not given."""
+    """Text encoding of a csv or of JSON; if not given UTF-8, or detected and reported."""
     delimiter: Annotated[str, Field(min_length=1, max_length=1)] | None = None
-    """One character; found from the first rows of a csv if not given."""
+    """One character; detected from the first rows of a csv if not given."""
     skip: Annotated[int, Field(ge=0)] | None = None
-    """Lines of a csv above its header; found if not given, as is a first line sep=;."""
+    """Lines of a csv above its header; detected if not given, as is a first line sep=;."""
     escape: Annotated[str, Field(min_length=1, max_length=1)] | None = None
     """The character before a quote that is part of a quoted cell: a backslash, as MySQL and Spark
-    write it. Found if not given; usually such a quote is doubled."""
+    write it. Detected if not given; usually such a quote is doubled."""
     quote: bool = True
-    """False: a quote is a letter like others, as in many tsv files."""
+    """False: a quote is an ordinary character, as in many tsv files."""
     split: AnySplit = SplitSpec()
     group: str | None = None
-    """A column, such as a person or a product: with a split by a column, rows of one value are
-    never both trained on and judged while members are compared."""
+    """A column, such as a person or a product: with a split by a column, rows with the same value
+    are never in both the training and the held-out part while members are compared."""
     bad_cells: Literal["drop", "missing", "stop"] = "drop"
     """A cell that can't be decoded: drop its row, treat the cell as absent, or stop."""
     rehash: bool = False
-    """Recognise unchanged media by their bytes instead of path, size and time of change; of a URL,
-    which isn't read again otherwise, too."""
+    """Recognize unchanged media by their bytes instead of path, size and time of change. This
+    includes URLs, which otherwise are not read again."""
 
     @property
     def rule(self) -> SplitSpec | None:
-        """How rows are divided; None where a column of the table says it."""
+        """How rows are split; None if a column of the table defines it."""
         return self.split if isinstance(self.split, SplitSpec) else None
 
     @property
     def folds(self) -> int | None:
-        """Of cross-validation."""
+        """Number of folds of cross-validation."""
         return self.rule.folds if self.rule else None
 
     @property
@@ -84,7 +84,7 @@ class DataSpec(Spec):
 
     @property
     def group_column(self) -> str | None:
-        """Whose rows of one value stay together, in splits and in folds."""
+        """The column whose rows with the same value stay together, in splits and in folds."""
         return self.rule.group if self.rule else self.group
 
     @model_validator(mode="after")

@@ -1,4 +1,4 @@
-"""A pretrained model by its name on the Hugging Face Hub: fetched once, a folder from then on."""
+"""Models of the Hugging Face Hub by name: downloaded once, then read as a local folder."""
 
 import re
 
@@ -6,17 +6,17 @@ from mmbm.errors import ConfigError
 
 NAME = re.compile(r"(hf/|(?=timm/))(?P<repo>[\w.-]+/[\w.-]+)(@(?P<revision>[\w./-]+))?")
 READ = ["*.json", "*.safetensors", "*.jinja"]
-"""What is fetched: no pickle, and no code."""
+"""The files that are downloaded: no pickle and no code."""
 
 
 def is_hub_name(model: str) -> bool:
-    """`hf/OWNER/NAME` or `timm/NAME` (its owner is timm), each perhaps with `@REVISION`."""
+    """`hf/OWNER/NAME` or `timm/NAME` (its owner is timm), each optionally with `@REVISION`."""
     return NAME.fullmatch(model) is not None
 
 
 def folder_of(model: str) -> str:
-    """A name on the Hub -> its folder in the Hub's cache, downloaded if need be; a path as it is.
-    Raises ConfigError if it can't be had."""
+    """A name on the Hub -> its folder in the Hub's cache, downloaded if needed; a path is returned
+    unchanged. Raises ConfigError if it isn't available."""
     found = NAME.fullmatch(model)
     if found is None:
         return model

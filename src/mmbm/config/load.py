@@ -1,4 +1,4 @@
-"""Reading and writing a config: YAML, overrides, paths, and mistakes in the words of the YAML."""
+"""Reading and writing a config: YAML, overrides, paths, and errors in terms of the YAML."""
 
 import difflib
 import os
@@ -39,12 +39,12 @@ def load(path: str | Path, overrides: list[str] | None = None) -> Config:
 
 
 class Twice(yaml.YAMLError):
-    """A key that stands twice in one mapping: YAML forbids it, and its parsers keep the last."""
+    """Reject a duplicate key in a mapping: YAML forbids it, and its parsers keep the last."""
 
 
 class Loader(yaml.SafeLoader):
     def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
-        """Here the keys are as they were written; later `<<` has been spelled out."""
+        """At this point keys are as written in the file; later `<<` is expanded."""
         node = super().compose_mapping_node(anchor)
         first: dict[tuple[str, str], int] = {}
         for key, _ in node.value:
@@ -61,8 +61,8 @@ class Loader(yaml.SafeLoader):
 def parse(
     raw: Any, where: str = "config", base: Path | None = None, overrides: list[str] | None = None
 ) -> Config:
-    """A checked Config from plain Python data; paths become absolute from `base`. Neither the disk
-    nor the network is asked: see `fetch`."""
+    """A checked Config from plain Python data; paths become absolute from `base`. Reads neither
+    disk nor network: see `fetch`."""
     if not isinstance(raw, dict):
         raise ConfigError(f"{where}: expected keys such as data, inputs and targets.")
     for override in overrides or []:
@@ -75,7 +75,7 @@ def parse(
 
 
 def dump(config: Config) -> str:
-    """The config as YAML, every default written out."""
+    """The config as YAML, with every default written out."""
     return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
 
 
@@ -96,7 +96,7 @@ def _resolve(config: Config, base: Path) -> Config:
 
 
 def _from(base: Path, named: Outside) -> str:
-    """A path from `base`; a name of the Hub or of a package as it is."""
+    """A path resolved from `base`; a name of the Hub or of a package is returned unchanged."""
     if named.is_model and _is_name(named.value):
         return named.value
     return str(base / named.value)
@@ -109,20 +109,20 @@ def _renamed(config: Config, new: Callable[[Outside], str]) -> Config:
 
 
 def _is_name(model: str) -> bool:
-    """What is no path: a model of the Hub, or of an installed package."""
+    """Whether it names a model of the Hub or of an installed package instead of a path."""
     return hub.is_hub_name(model) or packaged.is_package_name(model)
 
 
 def folder_of(model: str) -> str:
-    """Where the model of a name is, fetched or imported if need be; a path as it is. Raises
-    ConfigError."""
+    """The folder of a named model, fetched or imported if needed; a path is returned unchanged.
+    Raises ConfigError."""
     find = packaged.folder_of if packaged.is_package_name(model) else hub.folder_of
     return find(model)
 
 
 def fetch(config: Config) -> Config:
-    """The config with every model that it names on the Hub, or of a package, as a folder of a
-    cache; what isn't there is downloaded or imported. Raises ConfigError."""
+    """The config with every model that it names on the Hub, or of a package, replaced by a folder
+    of the cache; missing ones are downloaded or imported. Raises ConfigError."""
     return _renamed(config, lambda one: folder_of(one.value) if one.is_model else one.value)
 
 
@@ -149,7 +149,7 @@ def _override(raw: dict, override: str) -> dict:
 
 
 def _explain(where: str, raw: Any, error: Any) -> str:
-    """One sentence per pydantic error, in the words of the YAML."""
+    """One sentence per pydantic error, in terms of the YAML."""
     path = _yaml_path(raw, error["loc"], error["type"] == "missing")
     key = ".".join(path)
     kind = error["type"]
@@ -179,7 +179,7 @@ def _explain(where: str, raw: Any, error: Any) -> str:
 
 
 def _yaml_path(raw: Any, loc: tuple, missing: bool) -> list[str]:
-    """pydantic puts union tags into `loc`; keep what the YAML has, plus the last key if missing."""
+    """pydantic puts union tags into `loc`; keep the YAML's keys, plus the last key if missing."""
     path: list[str] = []
     node = raw
     for i, part in enumerate(loc):
@@ -195,7 +195,7 @@ def _yaml_path(raw: Any, loc: tuple, missing: bool) -> list[str]:
 
 
 def _known_keys(raw: Any, path: list[str]) -> list[str]:
-    """The keys that the model at this place of the YAML has."""
+    """The allowed keys of the model at this place of the YAML."""
     annotation: Any = Config
     for part in path:
         raw = raw.get(part) if isinstance(raw, dict) else None
@@ -211,7 +211,7 @@ def _known_keys(raw: Any, path: list[str]) -> list[str]:
 
 
 def _pick(annotation: Any, kind: str | None) -> Any:
-    """Out of a union of specs, the one of this kind."""
+    """The spec of this kind in a union of specs."""
     while get_origin(annotation) is Annotated:
         annotation = get_args(annotation)[0]
     options = (

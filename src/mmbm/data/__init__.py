@@ -1,1 +1,1 @@
-"""The table and its readers, splits, fitting, decoding once, quarantine, batches, checks."""
+"""Data: table and readers, splits, column fitting, decoding, quarantine, batches, checks."""

@@ -14,7 +14,7 @@ from mmbm.kinds.column import Arrays
 
 
 class PseudoLabels:
-    """A target's store, with classes that a model guessed where its cells are absent."""
+    """A target's store, with pseudo-labels of a model where its cells are absent."""
 
     def __init__(self, store: ColumnStore, guesses: dict[int, int]):
         """guesses: row of the table -> class."""
@@ -32,14 +32,13 @@ class PseudoLabels:
 
 
 Prepared = ColumnStore | PositiveGroups | PseudoLabels
-"""A column of prepared cells, what a contrastive target has instead, or what self-training
-makes of a target."""
+"""A column of prepared cells, a contrastive target's keys, or a target with pseudo-labels."""
 
 WINDOW = 32
-"""Batches whose rows are sorted by length together: little padding, still well shuffled."""
+"""Batches of rows with similar lengths: little padding, still well shuffled."""
 
 LARGEST = 1 << 26
-"""Samples and tokens of a batch with its padding, beyond which fewer rows go together."""
+"""Maximum samples and tokens of a batch, padding included; above it batches have fewer rows."""
 
 
 class NumpyBatch(NamedTuple):
@@ -72,7 +71,7 @@ class Split:
         )
 
     def lengths(self) -> np.ndarray:
-        """Of each sound and text that is read [K, N], as parts of its longest one."""
+        """Relative lengths of each audio clip and text [K, N], as fractions of its longest one."""
         stores = (self.stores[name] for name in self.inputs)
         ragged = [
             s.lengths[self.rows] for s in stores if isinstance(s, ColumnStore) and s.storage.ragged
@@ -81,7 +80,7 @@ class Split:
         return np.array(parts).reshape(len(parts), len(self))
 
     def length(self) -> np.ndarray:
-        """How long each row's inputs are [N]."""
+        """Total length of each row's inputs [N]."""
         return self.lengths().sum(0)
 
     def in_order(self, batch: int) -> Iterator[tuple[np.ndarray, NumpyBatch]]:
@@ -104,7 +103,7 @@ class Split:
         return max(len(self) // batch, 1)
 
     def order(self, seed: int, epoch: int, batch: int) -> list[np.ndarray]:
-        """The positions of each step's batch. Rows beyond whole batches rest for this epoch."""
+        """The positions of each step's batch. Rows beyond whole batches are skipped."""
         generator = np.random.default_rng([seed, epoch])
         steps = self.steps(batch)
         order = generator.permutation(len(self))[: steps * batch]
@@ -118,11 +117,11 @@ class Split:
     def batches(
         self, seed: int, epoch: int, batch: int, start: int = 0, rank: int = 0, world: int = 1
     ) -> Iterator[NumpyBatch]:
-        """The epoch's batches from step `start` on, gathered ahead by a thread (Grain).
+        """The epoch's batches from step `start` on, prefetched by a thread (Grain).
 
-        Of several processes, each gets its own part of every batch.
+        With several processes, each gets its own part of every batch.
         """
-        logging.getLogger("absl").setLevel(logging.ERROR)  # grain looks for JAX and says so
+        logging.getLogger("absl").setLevel(logging.ERROR)  # grain searches for JAX and logs it
         import grain
 
         order = [np.array_split(rows, world)[rank] for rows in self.order(seed, epoch, batch)]
@@ -132,8 +131,8 @@ class Split:
 
 
 def alike(rows: np.ndarray, lengths: np.ndarray, batch: int) -> list[np.ndarray]:
-    """Batches of rows of similar lengths [K, N]: halved along the one that differs most, and so on,
-    as a k-d tree is built (Bentley 1975)."""
+    """Batches of rows of similar lengths [K, N]: split in half along the longest dimension,
+    recursively, as in a k-d tree (Bentley 1975)."""
     if len(rows) < 2 * batch:
         return [rows]
     most = lengths[np.argmax(lengths[:, rows].std(1))]

@@ -1,11 +1,11 @@
-"""The prepared files beside the runs: which there are, which runs use them, and clearing them.
+"""Cache of prepared files next to the runs: listing, use by runs, and clearing.
 
     runs/prepared/  DIGEST.arrow            a table's copy
                     COLUMN-DIGEST.arrow     a column's decoded cells (.rows: where each is)
-                    COLUMN-features-….arrow what a frozen encoder makes of them
-    runs/NAME/      prepared.json           the names of those that the run has used
+                    COLUMN-features-….arrow a frozen encoder's output for them
+    runs/NAME/      prepared.json           the names of the files that the run has used
 
-All of them are made again when they are needed.
+All of them are rebuilt when needed.
 """
 
 import contextlib
@@ -25,9 +25,9 @@ from mmbm.errors import MmbmError
 FOLDER = "prepared"
 RECORD = "prepared.json"
 LOCK = "lock"
-"""Of a run's folder: held while a process trains in it."""
+"""Lock file of a run's folder: held while a process trains in it."""
 DEPTH = 3
-"""Folders that a run may have inside it, of folds and rounds."""
+"""Subfolders of a run, for folds and rounds."""
 
 
 class Entry(NamedTuple):
@@ -36,13 +36,13 @@ class Entry(NamedTuple):
     path: Path
     what: str  # "photo", "features of photo", "table of 12 columns"
     bytes: int
-    used: float  # when a run last used it, in seconds since 1970
-    runs: list[str]  # the names of those that have used it
+    used: float  # time of the last use by a run, in seconds since 1970
+    runs: list[str]  # the names of the runs that have used it
 
 
 class Cleared(NamedTuple):
     removed: list[Entry]
-    kept: list[Entry]  # of runs that are being trained
+    kept: list[Entry]  # of runs in training
 
 
 def names_of(data: Any) -> set[str]:
@@ -53,7 +53,7 @@ def names_of(data: Any) -> set[str]:
 
 
 def record(run: Path, cache: Path, names: Iterable[str]) -> None:
-    """Write down that a run uses these files."""
+    """Record that a run uses these files."""
     there = [cache / name for name in names]
     for path in there:
         with contextlib.suppress(OSError):
@@ -63,7 +63,7 @@ def record(run: Path, cache: Path, names: Iterable[str]) -> None:
 
 
 def used_by(path: Path) -> set[str]:
-    """The names in a run's record; none where there is none, or it is damaged."""
+    """The names in a run's record; none if it is missing or damaged."""
     try:
         known = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -101,7 +101,7 @@ def records(runs: Path) -> dict[str, set[str]]:
 
 
 def what(path: Path) -> str:
-    """What a prepared file is of."""
+    """The content of a prepared file, in words."""
     name, _, digest = path.stem.rpartition("-")
     if not name:
         with contextlib.suppress(OSError, pa.ArrowInvalid), pa.memory_map(str(path)) as file:
@@ -112,8 +112,8 @@ def what(path: Path) -> str:
 
 
 def clear(runs: Path, unused: bool = False) -> Cleared:
-    """Remove the prepared files, or only those that no run has used; not those of a run that is
-    being trained."""
+    """Remove the prepared files, or only those that no run has used; not those of a run in
+    training."""
     known, busy = records(runs), running(runs)
     starting = any(name not in known for name in busy)  # it may be about to use any
     removed, kept = [], []
@@ -140,7 +140,7 @@ def running(runs: Path) -> set[str]:
 
 
 def show(found: list[Entry]) -> None:
-    """The files on a terminal."""
+    """The listing of the files for a terminal."""
     from rich.console import Console
     from rich.table import Table
 

@@ -1,4 +1,4 @@
-"""What is wrong with the data, before training on it. Its decoded cells are kept for training."""
+"""Checks of the data before training. Decoded cells are kept for training."""
 
 from pathlib import Path
 from typing import Any
@@ -10,11 +10,11 @@ from mmbm.data.few import few_rows
 from mmbm.data.prepare import Data, prepare
 
 FEW = 10
-"""Train rows of a class below which it will hardly be learned."""
+"""Train rows of a class below which it is hardly learned."""
 
 
 def check(config: Config, cache: Path, quarantine: Path, table: Any = None) -> list[str]:
-    """Sentences about rows, bad cells, duplicates and rare classes; raises what training would."""
+    """Messages on rows, bad cells, duplicates and rare classes; raises training's errors."""
     data = prepare(config, cache, quarantine, table=table)
     sizes = ", ".join(f"{len(rows)} {split}" for split, rows in data.splits.items())
     small = few_rows(data.splits, pooled=True)

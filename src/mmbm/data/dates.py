@@ -1,4 +1,4 @@
-"""Dates as people write them -> seconds since 1970, so that rows can be put in order of time.
+"""Parse dates in common notations -> seconds since 1970, to sort rows by time.
 
 ISO, 31/12/2024 or 12/31/2024 (decided by the whole column), 31.12.2024, 3 Jan 2024, Jan 2024,
 2024Q1, 2024年1月3日, epoch numbers. A cell that is none of these is refused: text is never sorted.
@@ -31,7 +31,7 @@ class NoDate(ValueError):
 
 
 class Open(NamedTuple):
-    """The dates of a column whose order of day and month is still to be found [K]."""
+    """The dates of a column whose order of day and month is not known yet [K]."""
 
     rows: np.ndarray
     first: np.ndarray
@@ -41,22 +41,22 @@ class Open(NamedTuple):
 
 
 class Style(NamedTuple):
-    """How all cells of a column are written, by what a first look at them says."""
+    """The common notation of all cells of a column, from a first pass over them."""
 
     rows: int
     numbers: int
-    number: tuple[int, str]  # the first row that is a number, and what it says
-    other: tuple[int, str]  # the first that is none
+    number: tuple[int, str]  # the first row that is a number, and its text
+    other: tuple[int, str]  # the first that is no number
     compact: Callable[[str], str] | None  # of eight digits that are days, with dashes
 
 
 def moments(cells: Iterable[Cell]) -> np.ndarray:
     """float64 [rows] that sort as the dates do: seconds since 1970, or the numbers themselves.
 
-    cells: what can be gone through several times. No more than some numbers a row are kept of it.
+    cells: an iterable for several passes. Only a few numbers per row are kept in memory.
 
-    Raises NoDate: a cell that is empty or no date, numbers beside dates, or a column in which the
-    day can't be told from the month.
+    Raises NoDate: a cell that is empty or no date, numbers mixed with dates, or a column with an
+    ambiguous order of day and month.
     """
     style = _style(cells)
     if style.numbers == style.rows and style.compact is None:
@@ -140,7 +140,7 @@ def _date(row: int, text: str) -> Moment | Parts:
 
 
 def _day_first(parts: Open, cells: Iterable[Cell]) -> bool:
-    """Whether 03/04/2024 is in April: a number above 12 anywhere in the column says so."""
+    """Whether 03/04/2024 is in April: decided by any number above 12 in the column."""
     day, month = (_where(parts, part > 12) for part in (parts.first, parts.second))
     if day is not None and day == month:
         raise NoDate(day, f"says {_says(cells, day)[:40]!r}, and there is no such day")

@@ -1,16 +1,16 @@
-"""Splits of so few rows that scores on them are uncertain."""
+"""Checks for splits with too few rows for reliable scores."""
 
 from mmbm.data.batches import Split
 
 LEAST = 50
-"""Labelled train and valid rows below which scores are uncertain, whatever is done with them."""
+"""Labelled train and valid rows below which scores are uncertain with any method."""
 HELD = 10
-"""Rows of a split below which its scores are."""
+"""Rows of a split below which its scores are uncertain."""
 
 
 def few_rows(splits: dict[str, Split], pooled: bool) -> list[str]:
-    """A sentence where scores will be uncertain. pooled: train and valid rows are divided into
-    folds, so that the size of valid alone doesn't count."""
+    """A message if scores will be uncertain. pooled: train and valid rows are divided into folds,
+    so that the size of valid alone doesn't matter."""
     sizes = {split: len(rows) for split, rows in splits.items()}
     labelled = sizes["train"] + sizes["valid"]
     judged = [sizes["test"]] if pooled else [sizes["valid"], sizes["test"]]

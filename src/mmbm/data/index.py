@@ -1,6 +1,6 @@
-"""Where the cells of a ragged column are in its prepared file, and what else is asked of each.
+"""Index of a ragged column: the place of each cell in its prepared file, and its metadata.
 
-Of a large column it is a file of its own beside the prepared one, mapped from disk: opening the
+For a large column it is a separate file next to the prepared one, mapped from disk: opening the
 column reads none of its rows.
 """
 
@@ -17,14 +17,14 @@ from mmbm.kinds.column import Storage
 
 
 class Index(NamedTuple):
-    """Of each cell of a ragged column where it is, and what else is asked of it; mapped from disk
-    where the column is large."""
+    """Place and metadata of each cell of a ragged column; mapped from disk where the column is
+    large."""
 
     start: np.ndarray  # int64 [N], the cell's first byte in the prepared file
     length: np.ndarray  # int64 [N], its items, 1 where it is absent
     digest: np.ndarray  # uint64 [N]
     present: np.ndarray  # bool [N], on disk uint8
-    reasons: dict[int, str]  # row -> why its cell is bad
+    reasons: dict[int, str]  # row -> reason why its cell is bad
 
 
 FIELDS = pa.schema(
@@ -32,14 +32,14 @@ FIELDS = pa.schema(
 )
 ENDING = ".rows"
 INDEXED = 1 << 14
-"""Rows of a column whose index is kept in a file: that of fewer is read from the cells at once."""
+"""Rows from which a column's index is kept in a file: a shorter one is computed from the cells."""
 
 
 def opened_index(
     path: Path, reader: pa.RecordBatchFileReader, storage: Storage, address: int
 ) -> Index:
-    """The index of a prepared file, from the file beside it or, where there is none or it is of
-    another, made now. address: where the prepared file's first byte is in memory."""
+    """The index of a prepared file, from the file next to it, or rebuilt if that is missing or
+    belongs to another. address: memory address of the prepared file's first byte."""
     beside, of = path.with_name(path.name + ENDING), files.sum_of(path)
     if of and files.sound(beside):
         batch = pa.ipc.open_file(pa.memory_map(str(beside))).get_batch(0)
@@ -90,7 +90,7 @@ def made_index(reader: pa.RecordBatchFileReader, storage: Storage, address: int)
 
 
 def item_size(storage: Storage) -> int:
-    """Bytes of a cell, or of one place of a ragged one."""
+    """Bytes of a cell, or of one item of a ragged one."""
     return np.dtype(storage.dtype).itemsize * int(np.prod(storage.shape, dtype=np.int64))
 
 
@@ -99,7 +99,7 @@ def view(array: pa.Array, dtype: Any, extra: int = 0) -> np.ndarray:
 
 
 def reasons_of(batch: pa.RecordBatch) -> Iterator[tuple[int, str]]:
-    """Why cells of a batch are bad, by their place in it."""
+    """Reasons of the bad cells of a batch, by their place in it."""
     if batch["reason"].null_count < len(batch):
         for row, reason in enumerate(batch["reason"].to_pylist()):
             if reason is not None:

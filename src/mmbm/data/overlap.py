@@ -1,7 +1,7 @@
-"""Rows that are the same: across the splits of a table, and in it and what a bundle trained on.
+"""Duplicate rows: across the splits of a table, and between it and a bundle's training data.
 
-A row is known by 8 bytes: a digest of its decoded cells. So a csv, a parquet file and a DataFrame
-of one table agree, and a bundle keeps none of the cells themselves.
+A row is identified by 8 bytes: a digest of its decoded cells. So a csv, a parquet file and a
+DataFrame of one table agree, and a bundle keeps none of the cells themselves.
 """
 
 from collections.abc import Iterable, Mapping
@@ -37,7 +37,7 @@ def _mixed(x: np.ndarray) -> np.ndarray:
 
 
 def trained_rows(config: Config, splits: Mapping[str, Any]) -> dict[str, np.ndarray]:
-    """What a bundle keeps of the rows it was made from."""
+    """Digests that a bundle keeps of its training data."""
     stores = splits["train"].stores
     digests = row_digests(stores, config.columns)
     return {split: np.sort(digests[rows.rows]) for split, rows in splits.items()}
@@ -56,7 +56,7 @@ def members(digests: np.ndarray, known: np.ndarray) -> np.ndarray:
 
 
 class Chosen(NamedTuple):
-    """Rows of a table to measure, and what is to be said of the choice."""
+    """Rows of a table to evaluate, and the messages about the choice."""
 
     rows: np.ndarray
     notes: list[str]
@@ -65,10 +65,10 @@ class Chosen(NamedTuple):
 def choose_rows(
     source: str, digests: np.ndarray, known: Mapping[str, np.ndarray], split: str | None
 ) -> Chosen:
-    """Rows of any table that belong to a split of the training table, by what they hold.
+    """Rows of any table that belong to a split of the training table, by content.
 
     `test` is all that the model was not trained on: neither a train row nor one that chose its
-    weights (valid). None asks for all rows.
+    weights (valid). None selects all rows.
     """
     rows = np.arange(len(digests))
     trained = members(digests, np.sort(np.concatenate([known["train"], known["valid"]])))
@@ -105,7 +105,7 @@ def choose_rows(
 def overlap_notes(
     source: str, rows: np.ndarray, digests: np.ndarray, known: Mapping[str, np.ndarray]
 ) -> list[str]:
-    """Of rows that are measured because the caller, or a split column, says so."""
+    """Messages on rows that are evaluated because the caller, or a split column, selects them."""
     both = np.sort(np.concatenate([known["train"], known["valid"]]))
     count = int(members(digests[rows], both).sum())
     if not count:
@@ -128,7 +128,7 @@ def repeated(
     said = []
     for split in ("valid", "test"):
         same = np.isin(digests[rows[split]], train) & some[rows[split]]
-        count = int(same.sum())  # rows without any input are alike in nothing
+        count = int(same.sum())  # rows without any input are not duplicates
         if count:
             said.append(
                 f"{count} of {len(rows[split])} {split} rows have the same inputs as a train row "

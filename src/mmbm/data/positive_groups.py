@@ -1,9 +1,8 @@
-"""What a contrastive target learns from: which cells of a column are one another's duplicates.
+"""Positive groups of a contrastive target: which cells of a column are duplicates of each other.
 
-A contrastive target has no cells of its own. Its value in a row is a number for each of its
-columns, the same number wherever the column holds the same thing: the same text, or media that
-decode to the same. 0 is an absent cell. Two rows that share a number are both right where one of
-them is asked for.
+A contrastive target has no cells of its own. Its value in a row is a key for each of its columns,
+equal wherever the column has the same content: the same text, or media that decode to the same
+array. 0 is an absent cell. Two rows that share a key are positives of each other.
 """
 
 from collections.abc import Iterable
@@ -29,12 +28,11 @@ class Classes(NamedTuple):
 
 
 class PositiveGroups:
-    """Of a contrastive target, what a `ColumnStore` is of a column with cells: 8 bytes for each
-    cell."""
+    """Counterpart of a `ColumnStore` for a contrastive target: 8 bytes for each cell."""
 
     def __init__(self, name: str, values: np.ndarray, classes: Classes | None = None):
         self.name, self.values, self.classes = name, values, classes  # values int64 [rows, M]
-        self.present = (values > 0).sum(1) > 1  # one cell alone matches nothing
+        self.present = (values > 0).sum(1) > 1  # a single cell has no partner
         self.reasons: dict[int, str] = {}
 
     def gather(self, rows: np.ndarray) -> Arrays:

@@ -1,4 +1,4 @@
-"""From a table to batches: split · fit · decode once · quarantine · gather.
+"""Data preparation, from table to batches: split · fit · decode once · quarantine · gather.
 
     Table --split--> row numbers --fit--> Columns --decode--> Store (one Arrow file per column)
           --quarantine--> Rows (of a split) --batches--> NumpyBatch
@@ -33,19 +33,19 @@ from mmbm.kinds.column import Cell, Column, Columns, State
 from mmbm.specs.columns import ColumnSpec, TargetSpec
 
 PROBED = 40
-"""Rows that are read to see how long it takes."""
+"""Rows that are read to measure the reading speed."""
 LEAST = 100
-"""Rows of a split that are read however long it takes."""
+"""Rows of a split that are read at any speed."""
 SPLITS = ("train", "valid", "test")
 
 
 class Data(NamedTuple):
-    """Everything that training and evaluation need of a table."""
+    """The prepared data of a table for training and evaluation."""
 
     table: Table
     columns: Columns
     splits: dict[str, Split]
-    notes: list[str]  # what the user should know: rows left out, duplicates across splits
+    notes: list[str]  # messages for the user: rows left out, duplicates across splits
     unlabelled: np.ndarray = np.empty(0, np.int64)  # train rows without any target
     bad_rows: int = 0  # with cells that can't be decoded
 
@@ -61,10 +61,10 @@ def prepare(
 ) -> Data:
     """Open, split, fit, decode and quarantine. `cache` holds prepared files for the next run.
 
-    `states` are columns fitted earlier (going on from a bundle); `table` is used in place of the
+    `states` are columns fitted earlier (training from a bundle); `table` is used in place of the
     file the config names. Columns are fitted on the train rows, or on train and valid rows where
-    these are no more than `few`. `seconds`: time for reading cells; some of the rows are read where
-    it is too short for all.
+    these are no more than `few`. `seconds`: time for reading cells; if it is too short, only some
+    of the rows are read.
     """
     files.clean(cache)
     with stage(f"Reading {Path(config.data.table).name}"):
@@ -91,7 +91,7 @@ def affordable(
 ) -> dict[str, np.ndarray] | None:
     """The rows of each split, drawn at random, that can be read in so many seconds; None: all.
 
-    How long that takes is measured on some of them.
+    The reading speed is measured on some of them.
     """
     everything = np.concatenate(list(rows.values()))
     drawn = np.random.default_rng(0).permutation(everything)
@@ -129,7 +129,7 @@ def open_config_table(config: Config, cache: Path, table: Any = None) -> Table:
 
 
 def check_columns(config: Config, table: Table) -> None:
-    """A missing column is an error of its own."""
+    """A missing column raises an error of its own."""
     classes = [s.zero_shot.label_column for s in config.contrastive.values() if s.zero_shot]
     for name in [*config.columns, *classes]:
         table.column(name)
@@ -142,8 +142,8 @@ def raw_cells(
     rows: np.ndarray | None = None,
     most: int | None = None,
 ) -> Iterator[Cell]:
-    """The cells of a column; those of media as bytes or paths, or as a URL to read no more than
-    `most` bytes of. Unreadable ones come as BadCell."""
+    """The cells of a column; media as bytes or paths, or as a URL of which at most `most` bytes are
+    read. Unreadable cells are returned as BadCell."""
     cells = table.cells(name, rows)
     if not spec.is_media:
         yield from cells
@@ -162,7 +162,7 @@ def raw_cells(
 
 
 def fit(config: Config, table: Table, train: np.ndarray, states: dict[str, State]) -> Columns:
-    """Every column learns what it needs from the train split only."""
+    """Fit every column on the train split only."""
     columns: Columns = {}
     followers: dict[str, list[str]] = {}  # columns that share the weights of another
     for name, spec in config.inputs.items():
@@ -175,7 +175,7 @@ def fit(config: Config, table: Table, train: np.ndarray, states: dict[str, State
         if name not in states:
             share_weights_with = getattr(spec, "share_weights_with", None)
             names = [name, *followers.get(name, [])]
-            if share_weights_with:  # columns that share weights share what was learned
+            if share_weights_with:  # columns that share weights share the fitted state
                 column = kinds.build(spec, columns[share_weights_with].state)
             else:
                 cells = (c for n in names for c in raw_cells(table, n, spec, train) if ok(c))
@@ -193,7 +193,7 @@ def fit(config: Config, table: Table, train: np.ndarray, states: dict[str, State
 def fit_one(name: str, column: Column, cells: Iterator[Cell]) -> None:
     try:
         column.fit(cells)
-    except ConfigError as error:  # a column doesn't know its name
+    except ConfigError as error:  # a column doesn't have its own name
         raise ConfigError(f"Column {name!r}: {error}") from error
 
 
@@ -209,8 +209,8 @@ def _check_target(table: Table, name: str, spec: TargetSpec, column: Column) -> 
 def decode(
     config: Config, table: Table, columns: Columns, cache: Path, chosen: np.ndarray | None = None
 ) -> dict[str, ColumnStore]:
-    """Decode every cell once; a column whose files and settings are unchanged is read back. Of
-    pictures, sounds and texts only those of the chosen rows, if given: others count as absent."""
+    """Decode every cell once; a column whose files and settings are unchanged is read from cache.
+    Of images, audio and texts only the chosen rows, if given: others count as absent."""
     specs = config.columns
     stores = {}
     for name, column in heartbeat(columns.items(), "Columns prepared", len(columns)):
@@ -227,7 +227,7 @@ def decode(
 def raw_or_none(
     table: Table, name: str, spec: ColumnSpec, rows: np.ndarray | None, most: int | None
 ) -> Iterator[Cell]:
-    """The raw cells of a column, None in place of those of other rows than these, if given."""
+    """The raw cells of a column; with `rows`, None in place of all others."""
     cells = raw_cells(table, name, spec, rows, most)
     if rows is None:
         yield from cells
@@ -246,7 +246,7 @@ def assemble(
     rows: dict[str, np.ndarray],
     quarantine: Path | None,
 ) -> Data:
-    """Apply `bad_cells`, leave out rows without any target, tell of what was left out."""
+    """Apply `bad_cells`, drop rows without any target, and report what was dropped."""
     notes = []
     prepared: dict[str, Prepared] = {**stores, **match_keys(config, table, stores)}
     used = np.zeros(table.rows, bool)
@@ -299,7 +299,7 @@ def check_targets(
 
 
 def _no_label(config: Config) -> str:
-    """How to say that an empty cell of labels says that none applies."""
+    """How to declare that an empty cell of labels means that none applies."""
     for name, spec in config.targets.items():
         if about := spec.about_empty():
             return f" If an empty cell of {name!r} means {about}."
@@ -342,8 +342,8 @@ def write_quarantine(
 
 
 def resolved(cell: Cell, table: Table) -> str:
-    """The path a media cell leads to; empty where the cell holds the data itself, or a URL, which
-    is not read for it."""
+    """The path of a media cell; empty if the cell holds the data itself, or a URL, which is not
+    read for it."""
     if remote_url(cell):
         return ""
     try:
@@ -364,7 +364,7 @@ def never_present(config: Config, stores: dict[str, ColumnStore], train: np.ndar
 def duplicates(
     config: Config, stores: dict[str, ColumnStore], rows: dict[str, np.ndarray]
 ) -> list[str]:
-    """Media that decode to exactly the same in train and in valid or test: scores flatter then."""
+    """Media that decode to the same array in train and in valid or test: they inflate scores."""
     notes = []
     for name, spec in config.inputs.items():
         if not spec.is_media:

@@ -1,8 +1,8 @@
-"""How a table is read belongs to the bundle: encoding, delimiter, and where media paths start.
+"""Reading a table as a bundle's training table was read: encoding, delimiter, media root.
 
-A table that a bundle answers or is measured on is read as the training table was. What the caller
-says goes first. A text file that is UTF-8 by its bytes is read as UTF-8 whatever the training
-table was: text of another encoding with characters beyond ASCII is hardly ever valid UTF-8.
+A table for prediction or evaluation is read like the training table. The caller's options have
+priority. A text file that is valid UTF-8 is read as UTF-8 whatever the training table was: text of
+another encoding with characters beyond ASCII is hardly ever valid UTF-8.
 """
 
 import codecs
@@ -21,11 +21,11 @@ MARKS = {
     codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF32_LE: "utf-32", codecs.BOM_UTF32_BE: "utf-32",
     codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16",
 }  # fmt: skip
-"""First bytes of a text that says its own encoding; UTF-32's begin as UTF-16's do."""
+"""BOMs, which mark a text's encoding; UTF-32's begin like UTF-16's."""
 
 
 class Reading(NamedTuple):
-    """What a caller says of a table: it goes before what training knew."""
+    """The caller's options for a table: they override those of training."""
 
     root: str | Path | None = None
     encoding: str | None = None
@@ -59,7 +59,7 @@ def open_as_trained(
 
 
 def encoding_of(path: Path, trained: str | None) -> str | None:
-    """The encoding the training table was said to have, unless this one says or is another."""
+    """The configured encoding of the training table, unless this table's is given or differs."""
     if trained is None:
         return None
     with path.open("rb") as file:
@@ -89,19 +89,19 @@ def is_utf8(path: Path) -> bool:
 
 
 def delimiter_of(path: Path, encoding: str | None, trained: str | None) -> str | None:
-    """The training table's delimiter; None, for it to be found, if the header doesn't have it."""
+    """The training table's delimiter; None, to detect it, if the header doesn't contain it."""
     if trained is None:
         return None
     try:
         with path.open(encoding=encoding or "utf-8-sig") as file:
             header = file.readline(1 << 20)
-    except (UnicodeError, LookupError):  # the reader says what is wrong with it, and where
+    except (UnicodeError, LookupError):  # the reader reports the error and its place
         return trained
     return trained if trained in header else None
 
 
 def root_rule(config: Config) -> str | None:
-    """Where media paths start, as seen from the table's folder; None if there is no such way."""
+    """The media root, relative to the table's folder; None if there is no relative path."""
     table = Path(config.data.table)
     if config.data.root is None:
         return None
@@ -113,7 +113,7 @@ def root_rule(config: Config) -> str | None:
 
 
 def root_of(config: Config, folder: Path) -> Path | None:
-    """The folder of media paths by the training table's rule; None, the table's own, without."""
+    """The media root by the training table's rule; None, the table's own folder, without one."""
     rule = root_rule(config)
     place = folder / rule if rule else None
     return place if place is not None and place.is_dir() else None

@@ -1,4 +1,4 @@
-"""Which rows train, validate and test: by a column, by chance, by group or by time.
+"""Splitting rows into train, valid and test: by a column, at random, by group or by time.
 
 Every rule is a pure function of the table, the spec and its seed; pure numpy.
 """
@@ -27,9 +27,9 @@ SYNONYMS = {
     "testing": "test",
 }
 VALID_OF_TRAIN = 0.1
-"""Part of the train rows that validates where the table's own column names no valid rows."""
+"""Fraction of the train rows used as valid rows if the table's own column names none."""
 FEW = 3
-"""A class with fewer rows than this is only trained on: nothing of it could be held out twice."""
+"""A class with fewer rows than this is only trained on: it can't be held out twice."""
 
 
 class Splits(dict[str, np.ndarray]):
@@ -39,7 +39,7 @@ class Splits(dict[str, np.ndarray]):
 
 
 def split_rows(table: Table, spec: str | SplitSpec, targets: Mapping[str, TargetSpec]) -> Splits:
-    """The rows of each split. `targets` says which category to keep in proportion (the first).
+    """The rows of each split. `targets` determines the category to stratify by (the first).
 
     Raises TableError: an unknown value in the split column, or too few rows or groups.
     """
@@ -59,9 +59,9 @@ def split_rows(table: Table, spec: str | SplitSpec, targets: Mapping[str, Target
 
 
 def fold_rows(table: Table, spec: SplitSpec, targets: Mapping[str, TargetSpec]) -> np.ndarray:
-    """int64 [rows]: the fold of each row, 0 to folds-1; -1 for the test rows, which stay apart.
+    """int64 [rows]: the fold of each row, 0 to folds-1; -1 for the test rows, which are excluded.
 
-    Folds are stratified, or of whole groups, or consecutive stretches of time, as `spec` says.
+    Folds are stratified, or of whole groups, or consecutive in time, by `spec`.
     """
     folds = spec.folds or 2
     held = spec.model_copy(update={"valid": 0.0})
@@ -83,7 +83,7 @@ def fold_rows(table: Table, spec: SplitSpec, targets: Mapping[str, TargetSpec]) 
     return result
 
 
-# ── the rules: each gives int8 [rows], an index into NAMES ───────────────────────────────────────
+# ── the rules: each returns int8 [rows], an index into NAMES ─────────────────────────────────────
 
 
 def _by_column(table: Table, column: str, targets: Mapping[str, TargetSpec]) -> Splits:
@@ -116,8 +116,8 @@ def _by_column(table: Table, column: str, targets: Mapping[str, TargetSpec]) -> 
 def _by_chance(strata: np.ndarray, counts: tuple[int, int], seed: int) -> np.ndarray:
     """`counts` rows for valid and test, every stratum in proportion.
 
-    The shuffled rows are laid out stratum by stratum, and every n-th is taken: each stratum gives
-    its share to within one row, and the totals are exact.
+    The shuffled rows are ordered by stratum, and every n-th is taken: each stratum contributes its
+    share to within one row, and the totals are exact.
     """
     valid, test = counts
     assigned = np.zeros(len(strata), dtype=np.int8)
@@ -148,7 +148,7 @@ def _by_group(table: Table, spec: SplitSpec) -> np.ndarray:
 
 
 def _by_time(table: Table, spec: SplitSpec) -> np.ndarray:
-    """The latest rows test, those before them validate; rows of one moment stay together."""
+    """The latest rows test, those before them validate; rows of the same time stay together."""
     values = times(table, str(spec.time))
     order = np.argsort(values, kind="stable")
     starts = np.flatnonzero(np.diff(values[order])) + 1  # places where a new moment begins
@@ -179,7 +179,7 @@ def _collect(assigned: np.ndarray) -> Splits:
 
 
 def _counts(rows: int, spec: SplitSpec) -> tuple[int, int]:
-    """Rows for valid and test: what the fractions say, but at least one where one is asked for."""
+    """Rows for valid and test: the fractions, but at least one where a fraction is above zero."""
     valid, test = (max(1, round(rows * f)) if f else 0 for f in (spec.valid, spec.test))
     if valid + test >= rows:  # rounded up both, of very few rows
         valid = min(valid, 1)
@@ -222,7 +222,7 @@ def _shuffled(strata: np.ndarray, seed: int) -> np.ndarray:
 
 
 def _every(size: int, count: int) -> np.ndarray:
-    """bool [size] with `count` places, as even as can be."""
+    """bool [size] with `count` true positions, spread as evenly as possible."""
     count = min(count, size)
     steps = (np.arange(size + 1) * count + size // 2) // max(1, size)
     return np.diff(steps) > 0
@@ -231,8 +231,8 @@ def _every(size: int, count: int) -> np.ndarray:
 def _share_groups(groups: np.ndarray, wanted: list[float], seed: int) -> np.ndarray:
     """int64 [rows]: an index into `wanted` (rows for each part), no group in two parts.
 
-    The largest group first, each to the part that lacks most rows; an empty part then takes the
-    smallest group of the part that has most groups.
+    Greedy: the largest group first, each to the part that lacks most rows; an empty part then takes
+    the smallest group of the part that has most groups.
     """
     distinct, inverse, sizes = np.unique(groups, return_inverse=True, return_counts=True)
     shuffled = np.random.default_rng(seed).permutation(len(distinct))
@@ -251,7 +251,7 @@ def _share_groups(groups: np.ndarray, wanted: list[float], seed: int) -> np.ndar
 
 
 class Cells:
-    """A column, to go through several times."""
+    """A column for several passes."""
 
     def __init__(self, table: Table, column: str):
         self.table, self.column = table, column

@@ -2,8 +2,8 @@
 
 The file has a record batch per chunk of rows with three columns: `value` (the array's bytes, null
 where absent or bad), `reason` (why a cell is bad, else null) and `digest` (8 bytes of BLAKE2b of
-what the cell holds, see `told_apart`, the same on every machine; 0 where there is nothing).
-Its name holds a key of all that decoding depends on, so an unchanged column is never decoded twice.
+the cell's content, see `told_apart`, the same on every machine; 0 where absent). Its name contains
+a key of all that decoding depends on, so an unchanged column is never decoded twice.
 """
 
 import hashlib
@@ -36,16 +36,16 @@ from mmbm.specs.columns import ColumnSpec
 FORMAT = 2
 """Raised when the file's layout changes, so that an older one is not used."""
 TOGETHER = 64
-"""Cells that are told from changed ones together."""
+"""Cells that are compared with changed ones together."""
 DOWNLOADS = 16
 """Threads that read URLs: they mostly wait."""
 SMALL = 1 << 14
-"""Bytes of a file that is read, not mapped: a wide table has more columns than a process may have
-open files (often 1024) or maps (65,530)."""
+"""Bytes up to which a file is read, not mapped: a wide table has more columns than a process may
+have open files (often 1024) or maps (65,530)."""
 
 
 Decoded = tuple[np.ndarray | None, str | None]
-"""A cell's array, or why there is none; neither where it is absent."""
+"""A cell's array, or the reason of a bad cell; neither where it is absent."""
 
 
 class ColumnStore:
@@ -80,7 +80,7 @@ class ColumnStore:
         self.lengths = np.broadcast_to(np.int64(1), len(self.present))
 
     def __reduce__(self) -> Any:
-        """To another process goes where the file is, not what is in it."""
+        """Pickling sends the file's path, not its content."""
         return type(self), (self.path, self.storage)
 
     def gather(self, rows: np.ndarray) -> Arrays:
@@ -116,9 +116,9 @@ def open_store(
     rehash: bool = False,
     chosen: np.ndarray | None = None,
 ) -> ColumnStore:
-    """The column's prepared file; made now if there is none of just these cells and settings.
+    """The column's prepared file; created if none exists for these cells and settings.
 
-    chosen: the rows that `cells` gives, if not all; the others are as if absent.
+    chosen: the rows that `cells` yields, if not all; the others count as absent.
     """
     digest = hashlib.blake2b(digest_size=10)
     state = {k: v for k, v in column.state.items() if k not in column.not_decoding}
@@ -144,14 +144,14 @@ def open_store(
         say(f"{name}: {len(found)} URLs that could not be read before are read now.")
         mend(path, store, found, name)
         store = ColumnStore(path, column.storage)
-    if rows := unread(store):  # its name tells what it holds
+    if rows := unread(store):  # its name identifies its content
         content = hashlib.blake2b(json.dumps(rows).encode(), digest_size=6).hexdigest()
         store.name = f"{store.name}-{content}"
     return store
 
 
 def unread(store: ColumnStore) -> list[int]:
-    """The rows whose URL could not be read, though it may be now."""
+    """The rows whose URL could not be read, but may be readable now."""
     return [row for row, reason in store.reasons.items() if reason.startswith(UNREAD)]
 
 
@@ -164,7 +164,7 @@ def read_again(column: Column, cells: Iterable[Cell], rows: list[int]) -> dict[i
 
 
 def mend(path: Path, store: ColumnStore, found: dict[int, Decoded], name: str) -> None:
-    """Write a prepared file again, with these rows in place of what it had."""
+    """Rewrite a prepared file with these rows replaced."""
     reader, storage = pa.ipc.open_file(pa.memory_map(str(path))), store.storage
 
     def batches() -> Iterator[pa.RecordBatch]:
@@ -177,7 +177,7 @@ def mend(path: Path, store: ColumnStore, found: dict[int, Decoded], name: str) -
 
 
 def replaced(batch: pa.RecordBatch, own: dict[int, Decoded], storage: Storage) -> pa.RecordBatch:
-    """The batch with other cells at these places."""
+    """The batch with the cells at these places replaced."""
     kept = batch["value"]
     raws = [np.frombuffer(v.as_buffer(), np.uint8) if v.is_valid else None for v in kept]
     reasons, digests = batch["reason"].to_pylist(), batch["digest"].to_numpy().copy()
@@ -190,7 +190,7 @@ def replaced(batch: pa.RecordBatch, own: dict[int, Decoded], storage: Storage) -
 
 
 def usable(path: Path, name: str) -> bool:
-    """Whether a prepared file is there and whole; one that isn't is made anew, which is said."""
+    """Whether a prepared file exists and is complete; a damaged one is rebuilt, with a message."""
     if files.sound(path):
         return True
     if path.exists():
@@ -208,7 +208,7 @@ def told_by(cells: Iterable[Cell], rehash: bool) -> bytes:
 
 
 def identity(cell: Any, rehash: bool) -> bytes:
-    """What tells an unchanged cell: path, size and time of change, a URL, or its bytes."""
+    """Identifies an unchanged cell: path, size and time of change, a URL, or its bytes."""
     if isinstance(cell, Remote):
         if not rehash:
             return f"{cell.identity()}\n".encode(errors="surrogateescape")
@@ -227,7 +227,7 @@ def identity(cell: Any, rehash: bool) -> bytes:
 
 
 def write(path: Path, column: Column, cells: Iterable[Cell], rows: int, name: str) -> None:
-    """Decode in parallel, chunk by chunk and in order; the file appears only when it is whole."""
+    """Decode in parallel, chunk by chunk and in order; the file appears once complete."""
     storage = column.storage
     chunk = (
         32 if storage.ragged else int(np.clip((1 << 20) // max(item_size(storage), 1), 16, 4096))
@@ -244,7 +244,7 @@ def write(path: Path, column: Column, cells: Iterable[Cell], rows: int, name: st
 
 
 def fetching(cells: Iterable[Cell]) -> Iterator[Cell]:
-    """The cells in order, those behind URLs read a little ahead and side by side."""
+    """The cells in order; those behind URLs are prefetched in parallel."""
     cells = iter(cells)
     first = list(islice(cells, TOGETHER))
     cells = chain(first, cells)
@@ -254,7 +254,7 @@ def fetching(cells: Iterable[Cell]) -> Iterator[Cell]:
 
 
 def fetched(cell: Any) -> Any:
-    """A cell behind a URL as its bytes, or why they can't be read."""
+    """A cell behind a URL as its bytes, or the reason why it can't be read."""
     try:
         return cell.read() if isinstance(cell, Remote) else cell
     except BadCell as bad:
@@ -264,7 +264,7 @@ def fetched(cell: Any) -> Any:
 def save(
     path: Path, storage: Storage, batches: Iterable[pa.RecordBatch], rows: int, label: str
 ) -> None:
-    """Batches of equal size, the last one aside."""
+    """Batches of equal size, except the last one."""
     with (
         files.written(path, sync=False) as part,
         pa.OSFile(str(part), "wb") as sink,
@@ -282,14 +282,14 @@ def chunks(cells: Iterable[Cell], size: int) -> Iterator[list[Cell]]:
 
 
 def parallel(work: Callable, items: Iterable, workers: int | None = None) -> Iterator:
-    """Results in order from `workers` threads, one per core if not said, with only a few items
-    under way at once.
+    """Results in order from `workers` threads, one per core if not given, with only a few items in
+    progress.
 
     Decoders release the interpreter lock for most of their work.
     """
     items = iter(items)
     first = list(islice(items, 2))
-    if len(first) < 2:  # nothing to do meanwhile: no threads for each of many short columns
+    if len(first) < 2:  # nothing to overlap with: no threads for each of many short columns
         yield from map(work, first)
         return
     items = chain(first, items)
@@ -305,12 +305,12 @@ def parallel(work: Callable, items: Iterable, workers: int | None = None) -> Ite
             while waiting:
                 yield waiting.popleft().result()
         finally:
-            for one in waiting:  # something failed, or nobody wants the rest
+            for one in waiting:  # an error, or the consumer stopped early
                 one.cancel()
 
 
 def decode_cell(column: Column, cell: Any) -> Decoded:
-    """The decoded cell, or the reason why there is none."""
+    """The decoded cell, or the reason of a bad cell."""
     cell = fetched(cell)
     if isinstance(cell, BadCell):
         return None, cell.reason
@@ -326,8 +326,8 @@ def schema(storage: Storage) -> pa.Schema:
 
 
 def told_apart(column: Column, cell: Cell) -> bytes:
-    """What tells a cell from others that decode to the same: a value or a label that training never
-    saw, and a text with words of which it keeps only that they are rare."""
+    """Distinguishes cells that decode to the same array: a value or a label that training never
+    saw, and a text with words that are only kept as rare."""
     try:
         if isinstance(column, CategoryColumn | LabelsColumn):
             return "\x1f".join(column.unseen(cell)).encode()
@@ -341,7 +341,7 @@ def told_apart(column: Column, cell: Cell) -> bytes:
 def record(
     decoded: list[Decoded], storage: Storage, apart: Sequence[bytes] | None = None
 ) -> pa.RecordBatch:
-    """The cells as one batch. Values are copied once, by numpy: other threads go on meanwhile.
+    """The cells as one batch. Values are copied once, by numpy, which lets other threads run.
 
     apart: see `told_apart`, of each cell.
     """

@@ -1,4 +1,4 @@
-"""Any table -> Arrow, mapped from disk: a column's cells as a stream, any row by its number.
+"""Table: any source as memory-mapped Arrow; a column's cells as a stream, any row by its number.
 
 A file is read once, batch by batch, into one Arrow IPC file that is memory-mapped from then on, so
 that memory doesn't grow with the rows and every later pass is random access.
@@ -32,7 +32,7 @@ from mmbm.kinds.column import Cell
 VERSION = 2
 """Raised when reading changes, so that the cache of an older version is not used."""
 DECIDED = b"mmbm"
-"""In the metadata of a copy: how its file was read."""
+"""Metadata key of a copy: how its file was read."""
 CHUNK_BYTES = 4_000_000
 """Cells become Python objects about this many bytes at a time."""
 
@@ -58,9 +58,9 @@ class Table:
         self.root = root
         self.digest = digest
         self.read_with = read_with or {}
-        """Options of `data` in a config that the caller gave, or that had to be found."""
+        """Options of `data` in a config that the caller gave, or that were detected."""
         self.notes = notes
-        """What was found, for the user: an encoding, lines above the header."""
+        """Detected options as messages for the user: an encoding, lines above the header."""
         self.names: list[str] = data.column_names
         self._places = {name: i for i, name in enumerate(self.names)}
         self.rows: int = data.num_rows
@@ -77,7 +77,7 @@ class Table:
         raise TableError(f"{self.source}: there is no column {name!r}.{hint} It has: {shown}.")
 
     def cells(self, name: str, rows: np.ndarray | None = None) -> Iterator[Cell]:
-        """The raw cells of a column, in order or of the `rows` asked for, as a stream."""
+        """The raw cells of a column, in order or of the given `rows`, as a stream."""
         column = self.column(name)
         step = int(np.clip(CHUNK_BYTES * self.rows // max(1, column.nbytes), 1, 4096))
         return _stream(column, step) if rows is None else _pick(column, np.asarray(rows), step)
@@ -86,7 +86,7 @@ class Table:
         return {name: self._data.column(at)[i].as_py() for name, at in self._places.items()}
 
     def close(self) -> None:
-        """Let go of the data and remove the temporary copy, if there is one."""
+        """Release the data and remove the temporary copy, if there is one."""
         self._data = self._data.schema.empty_table()
         if self._folder is not None:
             self._folder.cleanup()
@@ -105,11 +105,11 @@ def open_table(
 ) -> Table:
     """Open a file or a folder, or a table from Python, as a `Table`. Raises TableError.
 
-    source: path of a csv, tsv, json, jsonl, parquet, arrow or feather file, perhaps compressed
-        (.gz, .bz2, .xz, .zip), or of a folder of class folders; or a pandas, polars, pyarrow or
-        Hugging Face table; or a dict of columns; or a list of rows that are dicts.
-    encoding, delimiter, skip, escape, quote: of a csv, as `data` in a config has them; found from
-        the file if not given. What was found is said on stderr if it may be otherwise.
+    source: path of a csv, tsv, json, jsonl, parquet, arrow or feather file, optionally
+        compressed (.gz, .bz2, .xz, .zip), or of a folder of class folders; or a pandas, polars,
+        pyarrow or Hugging Face table; or a dict of columns; or a list of rows that are dicts.
+    encoding, delimiter, skip, escape, quote: of a csv, as in `data` of a config; detected in the
+        file if not given. Uncertain detections are reported on stderr.
     root: folder that media paths are relative to; the file's own, or the current one.
     cache: folder for the memory-mapped copy of a file, reused while the file doesn't change; a
         temporary one if not given.
@@ -127,7 +127,7 @@ def open_table(
 
 def _open_folder(path: Path, root: Path | None) -> Table:
     from mmbm.data.readers.folder import (
-        read_folder,  # it knows names of splits, which are a table's
+        read_folder,  # it has the names of splits, which are a table's
     )
 
     data = read_folder(path, read.ENDINGS)
@@ -137,7 +137,7 @@ def _open_folder(path: Path, root: Path | None) -> Table:
 def _open_file(path: Path, options: ReadOptions, root: Path | None, cache: Path | None) -> Table:
     read.check_path(path)
     if not read.is_packed(path):
-        read.reader(path)  # refuses what isn't a table before anything else
+        read.reader(path)  # rejects what isn't a table before anything else
     status = path.stat()
     identity = (VERSION, path.resolve(), status.st_size, status.st_mtime_ns, options)
     digest = hashlib.sha256(repr(identity).encode()).hexdigest()[:32]
@@ -169,7 +169,7 @@ def _open_file(path: Path, options: ReadOptions, root: Path | None, cache: Path 
 
 
 def _copy(path: Path, options: ReadOptions, copy: Path) -> None:
-    """Read a file into its memory-mapped copy, which keeps what was decided."""
+    """Read a file into its memory-mapped copy, which stores the detected options."""
     with contextlib.ExitStack() as stack:
         inner = path
         if read.is_packed(path):
@@ -183,7 +183,7 @@ def _copy(path: Path, options: ReadOptions, copy: Path) -> None:
             kept = {DECIDED: json.dumps([decided.options, decided.notes])}
             label = f"Rows read of {path.name}"
             _write(copy, schema.with_metadata(kept), heartbeat(batches, label, each=len))
-        except TableError as error:  # in the words of the file that the user named
+        except TableError as error:  # in terms of the file that the user named
             raise TableError(str(error).replace(str(inner), str(path))) from error
 
 
@@ -197,7 +197,7 @@ def _map(copy: Path) -> pa.Table | None:
 
 
 def _write(copy: Path, schema: pa.Schema, batches: Iterator[pa.RecordBatch]) -> None:
-    """With a checksum beside it: a copy that is damaged, or was not finished, is written again."""
+    """With a checksum next to it: a damaged or unfinished copy is written again."""
     with (
         files.written(copy, sync=False) as part,
         pa.OSFile(str(part), "wb") as sink,
@@ -215,7 +215,7 @@ def _stream(column: pa.ChunkedArray, step: int) -> Iterator[Cell]:
 
 
 def _pick(column: pa.ChunkedArray, rows: np.ndarray, step: int) -> Iterator[Cell]:
-    """Row by row in the order asked. (`take` of a chunked array may copy the column whole.)"""
+    """Row by row in the given order. (`take` of a chunked array may copy the column whole.)"""
     ends = np.cumsum([len(chunk) for chunk in column.chunks])
     for first in range(0, len(rows), step):
         window = rows[first : first + step]

@@ -1,7 +1,7 @@
-"""Values that training never saw, of category and labels columns: counted, and named.
+"""Count and name values of category and labels columns that training never saw.
 
-The model answers such a cell by the vector of an unseen value, or not at all, however sure it
-sounds; so nobody should have to find out by a score that falls.
+The model maps such a cell to the vector of an unseen value, or ignores it, and its confidence may
+stay high; so these values are reported instead of only lowering the score.
 """
 
 from collections import Counter
@@ -19,7 +19,7 @@ from mmbm.kinds.column import Cell, Column, Columns
 from mmbm.kinds.labels.column import LabelsColumn
 
 NAMED = 5
-"""Values that a sentence names."""
+"""Values that a message names."""
 
 
 class Found(NamedTuple):
@@ -36,12 +36,12 @@ def unseen(column: Column, cell: Cell) -> list[str]:
         return []
     try:
         return column.unseen(cell)
-    except BadCell:  # the quarantine, or the row's error, tells of it
+    except BadCell:  # the quarantine, or the row's error, reports it
         return []
 
 
 class Tally:
-    """Counts unseen values of rows that come one by one."""
+    """Counts unseen values of rows that arrive one by one."""
 
     def __init__(self, columns: Columns, names: Iterable[str]):
         kinds = CategoryColumn | LabelsColumn
@@ -51,7 +51,7 @@ class Tally:
         self.first: dict[str, tuple[int, str]] = {}
 
     def add(self, found: Iterable[tuple[str, str]]) -> None:
-        """A row, by (column, value) of what training never saw."""
+        """Add a row, by (column, value) of its unseen values."""
         self.rows += 1
         for name, value in found:
             self.cells[name] += 1
@@ -93,8 +93,8 @@ def notes(
     stores: dict[str, ColumnStore],
     rows: dict[str, np.ndarray],
 ) -> list[str]:
-    """Sentences on the rows of valid and test: unseen values of inputs, unseen classes of
-    targets. `rows` are named by their split."""
+    """Messages on the rows of valid and test: unseen values of inputs, unseen classes of targets.
+    `rows` are named by their split."""
     said = []
     for name in [*config.inputs, *config.targets]:
         column = columns.get(name)

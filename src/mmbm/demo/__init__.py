@@ -1,7 +1,7 @@
-"""The quickstart: a dataset of pictures, sounds and sentences, and the ordinary verbs run on it.
+"""Quickstart demo: a dataset of images, audio and text, and the ordinary commands run on it.
 
-Which digit is written, which is spoken and what is asked of the two: the answer needs all three.
-Nothing here is known to the rest of mmbm; `dataset.make` leaves a folder like anyone's.
+The answer depends on a handwritten digit, a spoken digit and a question about the two. No other
+part of mmbm depends on this; `dataset.make` writes an ordinary folder.
 """
 
 import shlex
@@ -23,7 +23,7 @@ class Outcome(NamedTuple):
     folder: Path
     rows: list[Row]
     bundle: mmbm.Model
-    report: dict[str, Any]  # of the test split, as `evaluate` gives it
+    report: dict[str, Any]  # of the test split, in the format of `evaluate`
     seconds: float  # for all of it: data, training, evaluation, export
 
     def summary(self) -> dict[str, Any]:
@@ -36,7 +36,7 @@ class Outcome(NamedTuple):
 
 
 def run(folder: Path, rows: int, seed: int, overrides: list[str] | None = None) -> Outcome:
-    """Make the dataset in `folder`, train on it into `folder/run`, and measure the bundle."""
+    """Make the dataset in `folder`, train on it into `folder/run`, and evaluate the bundle."""
     try:
         import espeakng_loader  # noqa: F401
         import sklearn  # noqa: F401
@@ -56,7 +56,7 @@ def run(folder: Path, rows: int, seed: int, overrides: list[str] | None = None) 
 
 
 def present(outcome: Outcome, count: int = 5) -> None:
-    """The figures, some test rows with their answers, and what to try next. To stdout."""
+    """The metrics, some test rows with their answers, and next steps. To stdout."""
     from rich.console import Console
     from rich.table import Table
 

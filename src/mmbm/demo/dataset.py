@@ -20,7 +20,7 @@ from mmbm.errors import MmbmError
 from mmbm.files import written
 
 PARTS = {"train": 0.8, "valid": 0.08, "test": 0.12}
-"""Of the rows, of the handwritten originals and of the voices."""
+"""Fractions of the rows, of the handwritten originals and of the voices."""
 WORDS = {
     "en": ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"),
     "cmn": tuple("零一二三四五六七八九"),
@@ -30,7 +30,7 @@ CONFIG = Path(__file__).with_name("config.yaml")
 
 
 class Row(NamedTuple):
-    """A line of data.csv. The config doesn't show the model what stands behind `split`."""
+    """A line of data.csv. The config doesn't show the model the columns after `split`."""
 
     picture: str
     sound: str
@@ -67,7 +67,7 @@ def make(folder: Path, rows: int, seed: int) -> list[Row]:
 
 
 def made_here(folder: Path) -> bool:
-    """Nothing is there, or an earlier demo, which may be replaced."""
+    """The folder is empty, or holds an earlier demo, which may be replaced."""
     if not folder.exists() or not any(folder.iterdir()):
         return True
     try:
@@ -84,7 +84,7 @@ def as_csv(rows: list[Row]) -> bytes:
 
 
 def digits() -> tuple[np.ndarray, np.ndarray]:
-    """1,797 handwritten digits [N, 8, 8], ink 0 to 16, and which each is.
+    """1,797 handwritten digits [N, 8, 8], ink 0 to 16, and their labels.
 
     By Alpaydin and Kaynak (1998), in scikit-learn.
     """
@@ -95,7 +95,7 @@ def digits() -> tuple[np.ndarray, np.ndarray]:
 
 
 def draw(rows: int, digit_of: np.ndarray, generator: np.random.Generator) -> list[Row]:
-    """Every operation on every pair of digits equally often in each split, as far as it goes."""
+    """Every operation on every pair of digits equally often in each split, as far as possible."""
     originals = divide(np.arange(len(digit_of)), generator)
     voices = divide(np.array(VOICES), generator)
     every = list(product(OPERATIONS.values(), range(10), range(10)))
@@ -131,7 +131,7 @@ def divide(items: np.ndarray, generator: np.random.Generator) -> dict[str, np.nd
 
 
 def handwriting(original: np.ndarray, generator: np.random.Generator) -> Image.Image:
-    """An 8×8 original as a picture of SIDE pixels: a little turned, moved, paler, grainy."""
+    """An 8×8 original as an image of SIDE pixels: slightly rotated, shifted, paler, noisy."""
     ink = Image.fromarray((original * (255 / 16)).astype(np.uint8))
     ink = ink.resize((SIDE - 4, SIDE - 4), Image.Resampling.BICUBIC)
     paper = Image.new("L", (SIDE, SIDE))

@@ -1,11 +1,11 @@
-"""What is asked about the two digits, in English and Chinese, and the right answer."""
+"""Questions about the two digits, in English and Chinese, and the true answer."""
 
 from collections.abc import Callable
 from typing import NamedTuple
 
 
 class Operation(NamedTuple):
-    answer: Callable[[int, int], int]  # of the digit in the picture and the digit heard
+    answer: Callable[[int, int], int]  # of the digit in the image and the spoken digit
     english: tuple[str, ...]
     chinese: tuple[str, ...]
 
@@ -57,4 +57,4 @@ OPERATIONS = {
         ("两个数字相乘是多少？", "写的数乘以念的数等于几？", "它们的积是多少？"),
     ),
 }
-"""Five, so that whoever sees and hears both digits but can't read still guesses: 34 % at best."""
+"""Five, so that a model with both digits but without the question is right in 34 % at best."""

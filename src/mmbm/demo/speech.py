@@ -1,4 +1,4 @@
-"""Speech by espeak-ng, an open-source synthesiser that a wheel brings (espeakng-loader)."""
+"""Speech synthesis by espeak-ng, an open-source synthesizer in a wheel (espeakng-loader)."""
 
 import ctypes
 import multiprocessing
@@ -22,13 +22,13 @@ NAMES = (
     "max michel miguel norbert pablo paul pedro quincy rob robert shelby steph travis"
 )
 VOICES = tuple(NAMES.split())
-"""espeak-ng's variants that sound like people. Whispers, robots, cartoons and twins are left out,
-and those with `breath` in their file, which never sound the same twice."""
+"""espeak-ng's variants with human-like voices. Whispers, robots, cartoons and twins are left out,
+and those with `breath` in their file, whose output is not reproducible."""
 
 # Values of espeak-ng's speak_lib.h.
 SYNCHRONOUS, CHARACTERS, UTF8, RATE, PITCH = 2, 1, 1, 1, 3
 QUIET = 0.01
-"""Of a clip's peak: what is fainter at its ends is silence."""
+"""Relative to a clip's peak: fainter samples at its ends are silence."""
 
 
 class Utterance(NamedTuple):
@@ -46,8 +46,8 @@ def language_of(voice: str) -> str:
 def speak(utterances: Iterable[Utterance]) -> None:
     """Write every utterance's wav.
 
-    In a process of its own: espeak-ng's noise goes on from what was spoken before, and only a fresh
-    library says the same thing twice.
+    In a process of its own: espeak-ng's noise depends on earlier speech, and only a fresh library
+    gives a reproducible output.
     """
     fresh = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, mp_context=fresh) as process:

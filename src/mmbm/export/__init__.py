@@ -1,8 +1,8 @@
-"""A trained model as files that other runtimes run, verified against the model itself.
+"""Export of a trained model to other runtimes, verified against the model itself.
 
-`export` makes of a bundle another bundle, whose graphs are in another format or precision and whose
+`export` converts a bundle to another one, whose graphs are in another format or precision and whose
 manifest names the runner that runs them: predict, evaluate and serve work with it unchanged. A file
-that ends in .onnx is for those who don't use mmbm at the other end.
+that ends in .onnx is for users without mmbm.
 """
 
 import json
@@ -28,7 +28,7 @@ Report = dict[str, Any]
 
 
 class Exported(NamedTuple):
-    """Where it is, and what was measured."""
+    """Path of the export, and its measurements."""
 
     path: Path
     report: Report
@@ -48,18 +48,18 @@ def export(
     split: str | None = "test",
     external: bool = False,
 ) -> "Exported":
-    """Write the bundle for another runtime; nothing is written if an answer moves too far.
+    """Export a bundle to another runtime; nothing is written if an answer differs too much.
 
     to: onnx, openvino or litert.
-    output: folder of the new bundle, or with `to="onnx"` a file that ends in .onnx: one graph from
-        raw columns to answers. BUNDLE-FORMAT beside the bundle if not given.
-    precision: float32; float16; int8 (weights and, as they come, activations).
-    tolerance: how far a probability (a number: in standard deviations) may move.
+    output: folder of the new bundle, or with `to="onnx"` a file that ends in .onnx: one graph
+        from raw columns to answers. BUNDLE-FORMAT next to the bundle if not given.
+    precision: float32; float16; int8 (weights and, dynamically, activations).
+    tolerance: maximum difference of a probability (a number: in standard deviations).
     table: measure the metrics on it (its `split`) before and after.
-    external: the file's weights in a file beside it, as a graph of more than 2 GB needs.
+    external: the file's weights in a separate file, as a graph of more than 2 GB needs.
 
-    Raises BundleError if an answer moves farther than the tolerance, MissingExtra if the format's
-    packages aren't there, MmbmError for a format or precision that there isn't.
+    Raises BundleError if an answer differs by more than the tolerance, MissingExtra if the
+    format's packages are missing, MmbmError for an unknown format or precision.
     """
     check_asked(bundle, to, precision)
     bound = TOLERANCES[precision] if tolerance is None else tolerance
@@ -119,7 +119,7 @@ def write_bundle(
     table: Any,
     split: str | None,
 ) -> Report:
-    """Beside its place, then moved there: it is whole or absent."""
+    """Written to a temporary place, then moved: it is complete or absent."""
     if output.exists() and not (output / MANIFEST).is_file() and any(output.iterdir()):
         raise MmbmError(f"{output} is not empty and no bundle: it is left as it is.")
     if output.resolve() == bundle.path.resolve():
@@ -155,8 +155,8 @@ def compare(bundle: Predictor, made: Predictor, table: Any, split: str | None) -
 
 
 def describe(folder: Path, bundle: Predictor, report: Report) -> None:
-    """Metrics and card say what was measured on what. In a lower precision the metrics of the
-    bundle it was made from are another model's: `evaluate` doesn't show them as this one's."""
+    """Metrics and card state what was measured on what. In a lower precision the metrics of the
+    source bundle are another model's: `evaluate` doesn't show them as this one's."""
     metrics = dict(bundle.metrics)
     measured = report.get("table", {})
     if report["precision"] != "float32":
@@ -173,7 +173,7 @@ def describe(folder: Path, bundle: Predictor, report: Report) -> None:
 
 
 def sentences(report: Report) -> list[str]:
-    """What an export moved, in plain words."""
+    """A summary of what an export changed."""
     said = [f"Made for {report['to']} in {report['precision']} from bundle {report['from']}."]
     said += ParityReport.sentences(report)
     for name, changes in report.get("table", {}).get("targets", {}).items():

@@ -1,5 +1,5 @@
-"""torch -> LiteRT (TensorFlow Lite). It knows no dynamic axes, so every graph is there in a few
-fixed sizes that share their weights; the runner pads to one that fits, which changes no answer."""
+"""torch -> LiteRT (TensorFlow Lite). It has no dynamic axes, so every graph exists in a few fixed
+sizes that share their weights; the runner pads to one that fits, which changes no answer."""
 
 import contextlib
 import copy
@@ -29,14 +29,14 @@ from mmbm.training.export_onnx import Answer, Encode, between
 
 BATCHES = (1, 8)  # rows
 PARTS = (16, 4, 1)
-"""Sounds and texts of up to a sixteenth and a quarter of the longest, and the longest."""
+"""Audio and texts of up to a sixteenth and a quarter of the maximum length, and the maximum."""
 STEPS = 128
-"""Recurrent steps that are unrolled at most: each is a dozen operators, in every size. Where there
-is a recurrence there are fewer sizes: the converter takes seconds for a hundred steps."""
+"""Maximum recurrent steps that are unrolled: each is a dozen operators, in every size. With a
+recurrence there are fewer sizes: the converter takes seconds for a hundred steps."""
 
 
 def convert(bundle: Predictor, folder: Path, precision: str) -> None:
-    """One file for each graph, and what the runner must know of them."""
+    """One file for each graph, and the metadata that the runner needs."""
     try:
         import litert_torch  # type: ignore[import-not-found]
     except ModuleNotFoundError as error:
@@ -76,7 +76,7 @@ def convert(bundle: Predictor, folder: Path, precision: str) -> None:
 
 
 def lengths(bundle: Predictor, parts: tuple[int, ...]) -> list[dict[str, int]]:
-    """The sizes of sounds and texts that there are graphs for, smallest first."""
+    """The sizes of audio and texts that have graphs, smallest first."""
     most = {
         name: spec.longest
         for name, spec in bundle.config.inputs.items()
@@ -123,11 +123,11 @@ def check_steps(bundle: Predictor, model: Any, encode: nn.Module, args: dict[str
             )
 
 
-# ── what LiteRT lacks ────────────────────────────────────────────────────────────────────────────
+# ── workarounds for LiteRT ────────────────────────────────────────────────────────────────────────
 
 
 def split(value: Tensor) -> Tensor:
-    """A float64 [B] as two float32 [B, 2] whose sum it is; anything else as it is."""
+    """A float64 [B] as two float32 [B, 2] whose sum it is; anything else unchanged."""
     if value.dtype != torch.float64:
         return value
     high = value.float()
@@ -149,7 +149,7 @@ def replaced(module: nn.Module) -> nn.Module:
 
 
 class Some(nn.Module):
-    """A module with some of its inputs: the converter knows of none that isn't used."""
+    """A module with some of its inputs: the converter drops unused ones."""
 
     def __init__(self, module: nn.Module, given: list[bool]):
         super().__init__()
@@ -161,8 +161,8 @@ class Some(nn.Module):
 
 
 class SplitNumber(nn.Module):
-    """`NumberFrontend` on a float64 that comes as the sum of two float32: a difference of near
-    numbers keeps its digits, so a time stamp is as exact as in float64."""
+    """`NumberFrontend` on a float64 given as the sum of two float32: differences of near numbers
+    keep their digits, so a time stamp is as exact as in float64."""
 
     def __init__(self, number: NumberFrontend):
         super().__init__()
@@ -181,7 +181,7 @@ class SplitNumber(nn.Module):
 
 
 class SplitStandard(nn.Module):
-    """`Standard` on numbers that come as sums of two float32."""
+    """`Standard` on numbers given as sums of two float32."""
 
     def __init__(self, standard: Standard):
         super().__init__()
@@ -242,7 +242,7 @@ def lstm(given: Tensor, before: Tensor, state: State) -> State:
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Without the converter's account of each of its steps."""
+    """Silence the converter's report on each of its steps."""
     level = logging.root.level
     with (
         warnings.catch_warnings(),

@@ -1,4 +1,4 @@
-"""One ONNX graph from raw columns to answers, for those who don't use mmbm at the other end."""
+"""One ONNX graph from raw columns to answers, for users without mmbm."""
 
 import json
 import shutil
@@ -17,7 +17,7 @@ from mmbm.inference.runners import GRAPHS, Named
 def write(
     bundle: Predictor, file: Path, precision: str, bound: float, external: bool
 ) -> ParityReport:
-    """Write the graph beside its place, check it, and move it there; see `mmbm.export.export`."""
+    """Write the graph to a temporary place, check it, and move it; see `mmbm.export.export`."""
     model = merged(bundle, precision)
     document(model, bundle)
     file.parent.mkdir(parents=True, exist_ok=True)
@@ -61,7 +61,7 @@ def merged(bundle: Predictor, precision: str) -> Any:
 
 
 def document(model: Any, bundle: Predictor) -> None:
-    """Say in the file what goes in and what comes out."""
+    """Describe inputs and outputs in the file's metadata."""
     inputs, outputs = meanings(bundle)
     for value in model.graph.input:
         column, _, part = value.name.rpartition(".")

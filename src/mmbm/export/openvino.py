@@ -9,7 +9,7 @@ from mmbm.inference.runners.openvino import SINK
 
 
 def convert(bundle: Predictor, folder: Path, precision: str) -> None:
-    """`float16` halves the weights on disk; they are computed with in float32."""
+    """`float16` halves the weights on disk; computation stays float32."""
     try:
         import openvino
     except ModuleNotFoundError as error:

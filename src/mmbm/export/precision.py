@@ -1,5 +1,5 @@
 """ONNX graphs in a lower precision. Frontends, representations and classical members keep float32:
-they measure or compare, and are small."""
+they are small, and sensitive to rounding."""
 
 import contextlib
 import logging
@@ -13,7 +13,7 @@ from mmbm.inference.predictor import Predictor
 from mmbm.inference.runners import graphs
 
 SCOPES = "pkg.torch.onnx.name_scopes"
-"""Metadata that torch's exporter leaves at a node: the modules it comes from."""
+"""Metadata of torch's exporter at a node: the modules it comes from."""
 
 
 def convert(bundle: Predictor, folder: Path, precision: str) -> None:
@@ -68,10 +68,10 @@ WIDE = ["Range", "Mod", "Pow", "ReduceSum", "Log", "Softmax"]
 
 
 def quantized(model: Any, kept: list[str]) -> Any:
-    """Weights as int8, one scale a channel; activations are quantised as they come.
+    """Weights as int8, one scale a channel; activations are quantized dynamically.
 
     Weights have 7 bits: processors without VNNI add products of two bytes in 16 bits, which would
-    overflow silently and answer otherwise than the machine that checked the export.
+    overflow silently and give other answers than on the machine that checked the export.
     """
     import tempfile
 
@@ -106,7 +106,7 @@ def exact(model: Any) -> list[str]:
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Without the advice to prepare the model in ways that are for static quantisation."""
+    """Silence the advice on preparing the model, which is for static quantization."""
     root = logging.getLogger()
     level = root.level
     with warnings.catch_warnings():

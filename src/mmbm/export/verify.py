@@ -1,4 +1,4 @@
-"""How far an exported model's answers are from the bundle's: on its golden rows, in many shapes."""
+"""Parity check of an exported model with the bundle: on its golden rows, in many shapes."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -12,20 +12,20 @@ from mmbm.inference.predictor import Predictor
 from mmbm.inference.runners import Named, Runner, difference, flatten, units
 
 TOLERANCES = {"float32": 1e-4, "float16": 0.01, "int8": 0.05}
-"""How far an answer may move if not said otherwise: a probability, or a number in its standard
-deviations. float16 has 11 bits, int8 8; each layer rounds to them."""
+"""Default tolerances: for a probability, or a number in its standard deviations. float16 has 11
+bits, int8 8; each layer rounds to them."""
 ODD, LARGE = 17, 64  # rows
 
 
 @dataclass
 class ParityReport:
-    """The farthest that each target's answer moved, in what its tolerance is measured in."""
+    """The largest difference of each target's answers, in the unit of its tolerance."""
 
     rows: int
     batches: int
     bound: float
     farthest: dict[str, float]
-    same: dict[str, float]  # part of the answers to golden rows that are the same class or labels
+    same: dict[str, float]  # fraction of the answers to golden rows with the same class or labels
 
     def report(self) -> dict[str, Any]:
         return {
@@ -48,8 +48,8 @@ class ParityReport:
 
 
 def check(bundle: Predictor, exported: Callable[[Named], Named], bound: float) -> ParityReport:
-    """Answer the same batches by the bundle and by what was exported. Raises BundleError if an
-    answer moves farther than `bound`, or if there are no golden rows to run."""
+    """Compare the answers of the bundle and of the export to the same batches. Raises BundleError
+    if a difference exceeds `bound`, or if there are no golden rows to run."""
     rows, unit = golden(bundle), units(bundle.config, bundle.columns)
     farthest = dict.fromkeys(bundle.config.targets, 0.0)
     count = 0
@@ -95,7 +95,7 @@ def golden(bundle: Predictor) -> list[Decoded]:
 
 
 def batches(bundle: Predictor, rows: list[Decoded]) -> Iterator[tuple[str, list[Decoded]]]:
-    """The golden rows alone and together, short and long, whole and with parts absent."""
+    """The golden rows alone and together, short and long, complete and with parts absent."""
     for row in rows:
         yield "for one row", [row]
     for size in (len(rows), ODD, LARGE):

@@ -1,1 +1,1 @@
-"""A bundle's graphs run on rows: predictor, runners, generation, long audio, evaluation, drift."""
+"""Inference on a bundle's graphs: predictor, runners, generation, long audio, evaluation, drift."""

@@ -1,4 +1,4 @@
-"""Answers from some of a row's modalities: encoders run once, fusion and heads once per subset.
+"""Shapley attributions of modalities: encoders run once, fusion and heads once per subset.
 
 No torch: everything goes through a runner's `encode` and `answer` graphs.
 """
@@ -17,7 +17,7 @@ EXACT = 8
 
 
 def all_subsets(modalities: list[str], empty: bool = False) -> list[Subset]:
-    """Smallest first, the whole last."""
+    """Smallest first, the full set last."""
     sizes = range(0 if empty else 1, len(modalities) + 1)
     return [subset for size in sizes for subset in combinations(modalities, size)]
 
@@ -49,8 +49,8 @@ def contributions(
 ) -> dict[str, dict[str, np.ndarray]]:
     """Shapley value of each modality for each target's answer: {target: {modality: [B]}}.
 
-    They sum to the support for the answer minus the support the prior gives it (`"prior"`).
-    Exact (Shapley 1953); see `EXACT` for how many modalities that is affordable.
+    They sum to the support for the answer minus the support the prior gives it (`"prior"`). Exact
+    (Shapley 1953); see `EXACT` for the largest number of modalities.
     """
     outputs = {s: answer_with(runner, encoded, s) for s in all_subsets(modalities, empty=True)}
     full, n = outputs[tuple(modalities)], len(modalities)

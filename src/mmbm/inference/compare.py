@@ -1,4 +1,4 @@
-"""Whether an answer is better than another one beyond chance. No torch."""
+"""Significance tests of answers by paired bootstrap. No torch."""
 
 from typing import Any
 
@@ -9,10 +9,10 @@ from mmbm.kinds.answer import Answer
 DRAWS, FEWEST = 1000, 100
 """Bootstrap samples of a difference, at most and at least."""
 DRAWN = 2_000_000
-"""Rows that are drawn for a difference, over all samples, where that leaves enough of these."""
+"""Rows that are drawn for a difference, over all samples, within the bounds on these."""
 LEVEL, SURE = 0.95, 0.99
-"""Of an interval; of one that says whether anything is found at all, since several metrics are
-looked at, and members are mixed by rows that judge them."""
+"""Levels of an interval, and of one that tests whether anything is learned: stricter, since several
+metrics are compared, and members are weighted on the rows that judge them."""
 NORMAL = 2.576
 """Standard errors of a 99 % interval."""
 Found = dict[str, Any]
@@ -45,9 +45,9 @@ def gain(
 
 
 def prior_report(answer: Any, output: np.ndarray, truth: np.ndarray) -> Found:
-    """Always the same `answer`, the best one for these rows: its main score, and how much better
-    `output` is, in the main metric (`gain`) and, than the frequencies of training, in the loss
-    (`loss_gain`)."""
+    """The constant `answer` that is best for these rows: its main score, and how much better
+    `output` is, in the main metric (`gain`) and, compared with the training frequencies, in the
+    loss (`loss_gain`)."""
     text, one = answer.constant(truth)
     constant = np.broadcast_to(one, output.shape)
     return {
@@ -59,9 +59,9 @@ def prior_report(answer: Any, output: np.ndarray, truth: np.ndarray) -> Found:
 
 
 def loss_gain(answer: Any, output: np.ndarray, truth: np.ndarray) -> list[float]:
-    """99 % interval of how much lower the loss of `output` is than that of the frequencies of
-    training. Where classes are uneven, accuracy hardly tells an answer from the most frequent
-    class; the loss does."""
+    """99 % interval of how much lower the loss of `output` is than that of the training
+    frequencies. With imbalanced classes, accuracy hardly distinguishes an answer from the most
+    frequent class; the loss does."""
     prior = np.broadcast_to(answer.prior(), output.shape)
     gaps = answer.losses(prior, truth) - answer.losses(output, truth)
     error = NORMAL * float(gaps.std()) / np.sqrt(len(gaps))
@@ -70,7 +70,7 @@ def loss_gain(answer: Any, output: np.ndarray, truth: np.ndarray) -> list[float]
 
 def subset_report(answer: Any, whole: np.ndarray, part: np.ndarray, truth: np.ndarray) -> Found:
     """Answers from some modalities: their main score, how much better all together are (`gain`),
-    and whether they beat the answer to a row of which nothing is known."""
+    and whether they beat the prediction without any input."""
     return {
         "score": answer.main_score(part, truth),
         "gain": gain(answer, whole, part, truth),
@@ -79,12 +79,12 @@ def subset_report(answer: Any, whole: np.ndarray, part: np.ndarray, truth: np.nd
 
 
 def better_than_prior(answer: Any, output: np.ndarray, truth: np.ndarray) -> bool:
-    """`beats_prior` of a `prior_report`, without drawing samples where the loss says it."""
+    """`beats_prior` of a `prior_report`, without bootstrap samples if the loss decides it."""
     if loss_gain(answer, output, truth)[0] > 0:
         return True
     return beats_prior(prior_report(answer, output, truth))
 
 
 def beats_prior(found: Found) -> bool:
-    """Whether the prior is beaten beyond chance, as a `prior_report` has it."""
+    """Whether a `prior_report` beats the prior significantly."""
     return found["gain"][0] > 0 or found["loss_gain"][0] > 0

@@ -1,4 +1,4 @@
-"""What two bundles differ in: settings, scores of the same rows, answers, size, speed. No torch."""
+"""Compare two bundles: settings, scores on the same rows, answers, size, speed. No torch."""
 
 import time
 from collections.abc import Iterator
@@ -18,20 +18,20 @@ from mmbm.inference.runners import flatten
 from mmbm.kinds.answer import Answer
 
 EXAMPLES = 10
-"""Rows with another answer that are shown."""
+"""Rows with different answers that are shown."""
 TIMED = 5
-"""Batches whose fastest is a bundle's speed."""
+"""Batches that are timed; the fastest gives a bundle's speed."""
 Report = dict[str, Any]
 
 
 class Scored(NamedTuple):
-    """What a bundle answers to some rows."""
+    """A bundle's answers to some rows."""
 
     answer: Answer
-    raw: np.ndarray  # [N, ...] as the graph gives it
-    output: np.ndarray  # [N, ...] as `Answer.read` gives it
+    raw: np.ndarray  # [N, ...] the graph's output
+    output: np.ndarray  # [N, ...] the result of `Answer.read`
     truth: np.ndarray  # [N, ...]
-    has: np.ndarray  # [N] bool, whether the row has a right answer that the bundle knows
+    has: np.ndarray  # [N] bool, whether the row has a true answer that the bundle knows
 
     def score(self, rows: np.ndarray) -> float:
         return self.answer.main_score(self.output[rows], self.truth[rows])
@@ -47,11 +47,11 @@ def diff(
     split: str | None = None,
     reading: Reading = AS_TRAINED,
 ) -> Report:
-    """{"settings": {key: [of a, of b]}, "metrics": {split: {target: {metric: [a, b]}}},
-    "bytes": [a, b]}; of a table, all its rows or those of a split, also "rows", by target that is
-    not contrastive: `metric`, its values `a` and `b`, `difference` (b - a) with the `interval` of
-    a paired bootstrap (95 %), how many answers `changed`, and `examples` of those; and
-    "ms_per_row": [a, b].
+    """{"settings": {key: [of a, of b]}, "metrics": {split: {target: {metric: [a, b]}}}, "bytes":
+    [a, b]}; with a table (all its rows or those of a split) also "rows", for each target that is
+    not contrastive: `metric`, its values `a` and `b`, `difference` (b - a) with the `interval` of a
+    paired bootstrap (95 %), how many answers `changed`, and `examples` of those; and "ms_per_row":
+    [a, b].
 
     Raises MmbmError if the bundles have no target in common, or no row that both can read.
     """
@@ -96,7 +96,7 @@ def settings(a: Predictor, b: Predictor) -> dict[str, list[Any]]:
 
 
 def metrics(a: Report, b: Report, targets: list[str]) -> dict[str, dict[str, list[float]]]:
-    """Numbers of two reports side by side."""
+    """Numbers of two reports, paired."""
     found = {}
     for name in targets:
         one, other = a["targets"].get(name, {}), b["targets"].get(name, {})
@@ -109,7 +109,7 @@ def metrics(a: Report, b: Report, targets: list[str]) -> dict[str, dict[str, lis
 
 
 def size(bundle: Predictor) -> int:
-    """Bytes of all files."""
+    """Total bytes of all files."""
     return sum(file.stat().st_size for file in bundle.path.rglob("*") if file.is_file())
 
 
@@ -129,7 +129,7 @@ def scored(bundle: Predictor, split: Split, targets: list[str]) -> dict[str, Sco
 
 
 def compared(a: Scored, b: Scored, numbers: np.ndarray) -> Report:
-    """Of one target. numbers: of the rows in the table, from 0."""
+    """Report of one target. numbers: of the rows in the table, from 0."""
     ours, theirs = a.values(), b.values()
     changed = [i for i in range(len(numbers)) if not same(ours[i], theirs[i])]
     report: Report = {
@@ -155,7 +155,7 @@ def same(a: Any, b: Any) -> bool:
 
 
 def interval(a: Scored, b: Scored, rows: np.ndarray) -> list[float]:
-    """Of b - a in the main metric, by a paired bootstrap over the rows (Efron 1979)."""
+    """Interval of b - a in the main metric, by a paired bootstrap over the rows (Efron 1979)."""
     generator = np.random.default_rng(0)
     gaps = []
     for _ in range(int(np.clip(DRAWN // len(rows), FEWEST, DRAWS))):
@@ -165,7 +165,7 @@ def interval(a: Scored, b: Scored, rows: np.ndarray) -> list[float]:
 
 
 def milliseconds(bundle: Predictor, split: Split) -> float:
-    """Of a row in a batch, without reading its cells; the fastest of some batches."""
+    """Milliseconds per row in a batch, without reading its cells; the fastest of some batches."""
     positions = np.arange(min(BATCH, len(split)))
     cells = flatten(split.gather(positions).inputs, bundle.columns)
     seconds = []

@@ -1,9 +1,9 @@
-"""Is what comes in still like what was trained on? A histogram per input, compared by its PSI.
+"""Drift monitoring: a histogram per input, compared with training by its PSI.
 
-`reference` is taken when a bundle is written: shares of a number's deciles, of a category's most
-frequent values, and, for a picture, a sound or a text, of the deciles of how far its embedding is
-from the mean one. `Drift` counts the same of the rows that are answered, old rows fading, and gives
-the population stability index (Lewis 1994): under 0.1 is alike, over 0.25 is another population.
+`reference` is computed when a bundle is written: shares of a number's deciles, of a category's most
+frequent values, and, for images, audio and texts, of the deciles of the embedding's distance from
+the mean. `Drift` counts the same for answered rows, old rows fading, and computes the population
+stability index (Lewis 1994): under 0.1 is alike, over 0.25 is another population.
 """
 
 from collections.abc import Mapping
@@ -24,7 +24,7 @@ SAMPLE = 1000
 MEMORY = 1000
 """Rows after which an old row counts 1/e of a new one."""
 ENOUGH = 100
-"""Rows before an index says anything."""
+"""Minimum number of rows for an index."""
 BATCH = 64
 
 Reference = dict[str, dict[str, Any]]
@@ -33,10 +33,10 @@ Reference = dict[str, dict[str, Any]]
 def reference(
     config: Config, columns: Columns, splits: dict[str, Split], runner: Runner
 ) -> Reference:
-    """What `Drift` compares with, by input, as plain JSON.
+    """The reference of `Drift`, by input, as plain JSON.
 
-    Values are those of the train split. Distances are of the valid split, unseen in training as the
-    rows to come are, from the mean embedding of the train split.
+    Values are those of the train split. Distances are of the valid split, unseen in training like
+    new rows, from the mean embedding of the train split.
     """
     train, valid = sample(splits["train"]), sample(splits["valid"])
     media = [name for name, spec in config.inputs.items() if not spec.tabular]
@@ -46,7 +46,7 @@ def reference(
     for name, spec in config.inputs.items():
         if name in media:
             if not (len(known[name]) and len(held_out[name])):
-                continue  # never present: there is nothing to compare with
+                continue  # never present: nothing to compare with
             space = {"mean": known[name].mean(0).tolist(), "std": known[name].std(0).tolist()}
             far = distance(held_out[name], space)
             learned[name] = {**space, "edges": deciles(far)}
@@ -76,7 +76,7 @@ def reference(
 
 
 class Drift:
-    """Fading counts of what came in. Not thread-safe: one runner thread adds, others may read."""
+    """Fading counts of the inputs. Not thread-safe: one runner thread adds, others may read."""
 
     def __init__(self, learned: Reference, inputs: Mapping[str, Any]):
         self.learned, self.inputs = learned, inputs
@@ -84,7 +84,7 @@ class Drift:
         self.rows = 0
 
     def add(self, batch: dict[str, Arrays], encoded: Named) -> None:
-        """A batch of decoded inputs and what `encode` made of it."""
+        """Add a batch of decoded inputs and the output of `encode` for it."""
         for name, one in self.learned.items():
             spec, (values, _, present) = self.inputs[name], batch[name]
             if not spec.tabular:
@@ -98,7 +98,7 @@ class Drift:
         self.rows += len(next(iter(batch.values())).present)
 
     def index(self) -> dict[str, float]:
-        """PSI by input; nothing before there are enough rows to say."""
+        """PSI by input; empty until there are enough rows."""
         if self.rows < ENOUGH:
             return {}
         return {
@@ -115,7 +115,7 @@ def psi(share: np.ndarray, counts: np.ndarray) -> float:
 
 
 def count(learned: dict[str, Any], values: np.ndarray, present: np.ndarray) -> np.ndarray:
-    """Rows in each bin, and last those that lack a value."""
+    """Rows in each bin; the last bin counts missing values."""
     if "edges" in learned:
         bins = len(learned["edges"]) + 1
         places = np.searchsorted(learned["edges"], values[present], side="right")
@@ -150,7 +150,7 @@ def sample(rows: Split) -> Split:
 def embeddings(
     runner: Runner, rows: Split, columns: Columns, names: list[str]
 ) -> dict[str, np.ndarray]:
-    """Of the rows, in their order, that have the input [N, D]."""
+    """Embeddings of the rows, in their order, that have the input [N, D]."""
     found: dict[str, np.ndarray] = {name: np.empty((0, 0)) for name in names}
     parts: dict[str, list] = {name: [] for name in names}
     order = []

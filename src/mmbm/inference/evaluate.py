@@ -1,4 +1,4 @@
-"""How good the answers are: one function for a model in training and for a bundle. No torch."""
+"""Evaluation: one function for a model in training and for a bundle. No torch."""
 
 import math
 from collections.abc import Callable
@@ -22,10 +22,10 @@ from mmbm.kinds.contrastive.answer import ContrastiveAnswer
 
 BATCH = 128
 VALUES = 1 << 22
-"""Of the images of a batch, beyond which fewer rows go together: encoders hold many times more."""
+"""Bytes of a batch's images, above which batches have fewer rows: encoders need far more."""
 Report = dict[str, Any]
 Read = Callable[[np.ndarray], np.ndarray]
-"""What is kept of a target's output."""
+"""The part of a target's output that is kept."""
 
 
 def build_answers(config: Config, columns: Columns, quick: bool = False) -> dict[str, Answer]:
@@ -43,10 +43,10 @@ def collect(
     graph: str = "answer",
     read: dict[Subset, dict[str, Read]] | None = None,
 ) -> dict[Subset, Named]:
-    """Outputs for all rows, in their order, per subset of modalities. Encoders run once a row.
+    """Outputs for all rows, in their order, per subset of modalities. Encoders run once per row.
 
-    With `read`, what these functions make of the outputs of their targets, and no others: of a long
-    transcript that is far less.
+    `read` converts the outputs of its targets, and only these are returned: for a long transcript
+    the result is far smaller.
     """
     parts: dict[Subset, list[Named]] = {subset: [] for subset in subsets}
     positions = []
@@ -69,14 +69,14 @@ def collect(
 
 
 def rows_at_once(rows: Split) -> int:
-    """Rows of a batch: fewer where images are large."""
+    """Rows per batch: fewer for large images."""
     stores = [rows.stores[name] for name in rows.inputs]
     sizes = [math.prod(s.storage.shape) for s in stores if isinstance(s, ColumnStore)]
     return min(BATCH, max(1, VALUES // max(1, sum(sizes))))
 
 
 def truths(rows: Split, answers: dict[str, Answer]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Per target the right answers and which rows have one."""
+    """Per target the true answers and which rows have one."""
     return {name: a.truth(rows.stores[name].gather(rows.rows)) for name, a in answers.items()}
 
 
@@ -91,8 +91,8 @@ def evaluate(
     """{"rows": N, "targets": {name: metrics and "interval"}, "subsets": {"a+b": {name: main}},
     "compared": {name: see `compared`}}.
 
-    With `full=False` only the metrics of the whole model, and transcripts by a greedy search: what
-    training needs after each epoch; with `intervals`, those too.
+    With `full=False` only the metrics of the whole model, and transcripts by a greedy search: the
+    scores that training needs after each epoch; with `intervals`, those too.
     """
     answers = build_answers(config, columns, quick=not full)
     modalities = list(config.modalities())
@@ -164,7 +164,7 @@ def each_left_out(modalities: list[str]) -> dict[str, Subset]:
 def compared(
     answer: Answer, outputs: dict[Subset, np.ndarray], truth: np.ndarray, modalities: list[str]
 ) -> Report:
-    """The answer beside always the same one (`prior`), and those of each modality alone and
+    """The answer compared with a constant one (`prior`), and with those of each modality alone and
     without each (`alone`, `without`); see `mmbm.inference.compare`."""
     whole = outputs[tuple(modalities)]
     report: Report = {"prior": prior_report(answer, whole, truth)}
@@ -183,9 +183,8 @@ def compared(
 
 
 def warnings(report: dict[str, Any], config: Config, columns: Columns) -> list[str]:
-    """In plain words, where nothing is found, or fusion brings nothing: compared with each modality
-    alone, as this model answers without the others and, after `train --baselines`, as trained
-    alone."""
+    """Messages if nothing is learned, or fusion brings nothing: compared with each modality alone,
+    as this model answers without the others and, after `train --baselines`, as trained alone."""
     said = []
     for name, answer in build_answers(config, columns).items():
         main = answer.main
@@ -222,15 +221,15 @@ def nothing_found(name: str, main: str, fused: float, found: Report, scores: Rep
 
 
 def single_modalities(report: Report, name: str, modalities: list[str]) -> dict[str, float]:
-    """Scores of each modality alone, as this model answers and as trained alone."""
+    """Scores of each modality alone, in this model and trained alone."""
     alone = {f"{m} alone": report["subsets"].get(m, {}).get(name) for m in modalities}
     trained = {f"{m} trained alone": s.get(name) for m, s in report.get("baselines", {}).items()}
     return {k: v for k, v in {**alone, **trained}.items() if v is not None}
 
 
 def within_chance(report: Report, name: str, rival: str, score: float) -> bool:
-    """Whether a difference may be chance: by the paired interval, or by that of the score where
-    there is none."""
+    """Whether a difference may be chance: by the paired interval, or without one by that of the
+    score."""
     alone = report.get("compared", {}).get(name, {}).get("alone", {})
     if rival.endswith(" alone") and (found := alone.get(rival.removesuffix(" alone"))):
         return found["gain"][1] >= 0

@@ -1,8 +1,8 @@
-"""A text, token by token: what the `answer` graph has read is gone on with by a `step` graph.
+"""Text generation, token by token: a `step` graph continues from the prefix that `answer` has read.
 
-The loop is here, outside the graphs, so that every runner writes alike. A `step` takes `token` [B],
-`place` [B], `cache` and `seen` [B, S]; it gives `logits` [B, V] of the next token and `grown`, the
-cache with this one. A row that has ended leaves the batch.
+The loop is here, outside the graphs, so that every runner generates alike. A `step` takes `token`
+[B], `place` [B], `cache` and `seen` [B, S]; it returns `logits` [B, V] of the next token and
+`grown`, the cache with this one. A row that has ended leaves the batch.
 """
 
 from collections.abc import Callable, Iterator
@@ -17,19 +17,19 @@ from mmbm.kinds.text.column import END_ID, START_ID
 from mmbm.kinds.text.spec import TextTarget
 
 Choose = Callable[[np.ndarray, int], np.ndarray]
-"""Probabilities [B, V] at a place -> tokens [B]."""
+"""Select tokens [B] from probabilities [B, V] at a position."""
 
 
 class Place(NamedTuple):
-    """What was written at one place of the texts that go on until there."""
+    """The tokens at one position of the texts that reach it."""
 
-    rows: np.ndarray  # [B] which texts these are
+    rows: np.ndarray  # [B] indices of these texts
     tokens: np.ndarray  # [B]
     p: np.ndarray  # [B] probability of each of them
 
 
 class State(NamedTuple):
-    """Texts in the making: what they have read and written, and their last token."""
+    """State of the texts: cache, mask, and their last token."""
 
     token: np.ndarray  # [B] int64
     cache: np.ndarray  # [B, L, 2, h, S, D/h]
@@ -40,8 +40,8 @@ class State(NamedTuple):
 
 
 def wrap_runner(runner: Runner, config: Config, quick: bool = False) -> Runner:
-    """The runner with what lies outside the graphs: long sounds by windows, texts written;
-    `quick`, by the likeliest token, whatever the config asks for."""
+    """Wrap a runner with the parts outside the graphs: long audio in windows, text generation;
+    `quick`: greedy, whatever the config."""
     runner, texts = windowed(runner, config), config.texts
     if quick:
         greedy = {"beam_size": 1, "temperature": 0.0}
@@ -50,8 +50,8 @@ def wrap_runner(runner: Runner, config: Config, quick: bool = False) -> Runner:
 
 
 class TextGenerator:
-    """A runner whose `answer` gives, of each text, tokens and their probabilities [B, T, 2] up to
-    the end token (id 0), zeros behind it."""
+    """A runner whose `answer` returns, for each text, tokens and their probabilities [B, T, 2] up
+    to the end token (id 0), followed by zeros."""
 
     def __init__(self, runner: Runner, texts: dict[str, TextTarget]):
         self.runner, self.texts = runner, texts
@@ -66,7 +66,7 @@ class TextGenerator:
         return outputs
 
     def places(self, name: str, arrays: Named) -> Iterator[Place]:
-        """Write the texts `name` of encoded rows place by place, as `answer` writes them."""
+        """Generate the texts `name` of encoded rows, position by position, as `answer` does."""
         yield from self.write(name, self.runner.run("answer", arrays))
 
     def write(self, name: str, outputs: Named) -> Iterator[Place]:
@@ -86,7 +86,7 @@ class TextGenerator:
         return State(np.full(len(seen), START_ID, np.int64), cache, seen)
 
     def step(self, name: str, state: State, place: int) -> tuple[np.ndarray, State]:
-        """Probabilities of what comes next [B, V], and the state with the last token in it."""
+        """Probabilities of the next token [B, V], and the state extended by the last token."""
         graph = f"step-{list(self.texts).index(name)}"
         places = np.full_like(state.token, place)
         out = self.runner.run(graph, {**state._asdict(), "place": places})
@@ -104,8 +104,8 @@ def written(writing: TextGenerator, name: str, outputs: Named) -> np.ndarray:
 
 
 def chooser(spec: TextTarget) -> Choose:
-    """The likeliest token, or one that is drawn: by a number that depends on the place alone, so
-    that a row's text doesn't depend on those it is written with."""
+    """The likeliest token, or a sampled one: the random number depends on the position alone, so
+    that a row's text doesn't depend on the batch."""
     if not spec.temperature:
         return lambda p, place: p.argmax(1)
 
@@ -122,7 +122,7 @@ def chooser(spec: TextTarget) -> Choose:
 
 
 class Hypothesis(NamedTuple):
-    """A text of a beam."""
+    """A hypothesis of a beam."""
 
     tokens: list[int]
     p: list[float]
@@ -138,7 +138,7 @@ class Hypothesis(NamedTuple):
 
 
 def beam_search(writing: TextGenerator, name: str, outputs: Named) -> np.ndarray:
-    """Beam search, row by row [B, T, 2]: texts are compared by their log-probability per token."""
+    """Beam search, row by row [B, T, 2]: ranked by log-probability per token."""
     spec, start = writing.texts[name], writing.start(name, outputs)
     best = [beam(writing, name, start.take(np.array([row]))) for row in range(len(start.token))]
     texts = np.zeros((len(best), max(len(draft.tokens) for draft in best), 2), np.float32)

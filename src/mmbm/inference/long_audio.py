@@ -1,8 +1,8 @@
-"""Recordings longer than a model's window: cut, encoded by windows, their tokens put together.
+"""Chunked inference on audio longer than a model's window: cut, encode by windows, join the tokens.
 
-Each window but the first begins `overlap` before the one before it ends, and is believed from the
-middle of the one overlap to the middle of the next: what a window's edge cuts off is heard whole by
-its neighbour. The last one ends with the recording and is as long as the others.
+Each window but the first begins `overlap` before the previous one ends, and supplies the tokens
+from the middle of one overlap to the middle of the next: audio cut by a window's edge is whole in
+its neighbor. The last window ends with the recording and is as long as the others.
 """
 
 from typing import NamedTuple
@@ -21,7 +21,7 @@ SOUND = Storage("int16", (), ragged=True)
 
 
 class Cut(NamedTuple):
-    """A window, and which of its tokens are believed."""
+    """A window, and which of its tokens are used."""
 
     start: int  # samples
     end: int
@@ -30,22 +30,22 @@ class Cut(NamedTuple):
 
 
 class Windows(NamedTuple):
-    """How a sound is cut. A window begins at a whole token: those of all lie in one row."""
+    """How a recording is cut. A window begins at a whole token: all tokens lie on one grid."""
 
     most: int
-    """Samples of a recording that is still heard in one piece, as in training."""
+    """Maximum samples of a recording that is read in one piece, as in training."""
     size: int
     """Samples of a window."""
     shift: int
-    """Samples from one window to the next."""
+    """Samples between the starts of two windows."""
     margin: int
-    """Tokens that are left to the neighbour, on each side that has one."""
+    """Tokens that are left to the neighbor, on each side that has one."""
     step: int
-    """Samples of a token."""
+    """Samples per token."""
 
     @classmethod
     def of(cls, spec: AudioSpec) -> "Windows":
-        """Of a sound that doesn't go by windows: nothing is longer than one."""
+        """For an audio input without windows: nothing is longer than one."""
         step, most = (stride(spec) or 1) * hop(spec), spec.longest
         if spec.windows is None:
             return cls(most, most, most, 0, step)
@@ -54,13 +54,13 @@ class Windows(NamedTuple):
         return cls(most, size * step, max(1, size - 2 * margin) * step, margin, step)
 
     def regular(self, number: int) -> Cut:
-        """Window `number`, of a recording that goes on behind it."""
+        """Window `number` of a recording that continues after it."""
         start = number * self.shift
         first = self.margin if number else 0
         return Cut(start, start + self.size, first, self.size // self.step - self.margin)
 
     def final(self, number: int, samples: int) -> Cut:
-        """The last one of a recording of so many samples, after `number` regular ones."""
+        """The last window of a recording of so many samples, after `number` regular ones."""
         if not number:
             return Cut(0, samples, 0, None)
         start = -(-(samples - self.size) // self.step) * self.step
@@ -68,7 +68,7 @@ class Windows(NamedTuple):
         return Cut(start, samples, heard - start // self.step, None)
 
     def whole(self, samples: int) -> int:
-        """How many regular windows are known of a recording of which so much is there."""
+        """How many regular windows are known when so many samples of a recording have arrived."""
         return 0 if samples <= self.most else (samples - self.size) // self.shift + 1
 
     def cuts(self, samples: int) -> list[Cut]:
@@ -77,7 +77,7 @@ class Windows(NamedTuple):
 
 
 def windowed(runner: Runner, config: Config) -> Runner:
-    """The runner, of a config whose sounds go by windows one that hears those."""
+    """The runner, wrapped for long recordings if the config has audio inputs with windows."""
     found = {
         name: Windows.of(spec)
         for name, spec in config.inputs.items()
@@ -87,9 +87,9 @@ def windowed(runner: Runner, config: Config) -> Runner:
 
 
 class Windowed:
-    """A runner whose `encode` takes recordings longer than a window.
+    """A runner whose `encode` accepts recordings longer than a window.
 
-    Only transcripts read sounds that go by windows, so all of a row's inputs are sounds.
+    Only transcripts read audio in windows, so all of a row's inputs are audio.
     """
 
     def __init__(self, runner: Runner, windows: dict[str, Windows], sounds: list[str]):
@@ -129,7 +129,7 @@ class Windowed:
     def _some(
         self, arrays: Named, cuts: dict[str, list[list[Cut]]], places: list[tuple[int, int]]
     ) -> Named:
-        """These windows as a batch; a sound that has fewer of them is absent from the others."""
+        """These windows as a batch; an input that has fewer of them is absent from the others."""
         named: Named = {}
         for name in self.sounds:
             cells: list[np.ndarray | None] = []

@@ -32,7 +32,7 @@ def parse_cells(cells: list[str]) -> Row:
 
 
 def named_cells(arguments: list[str], columns: list[str]) -> Row:
-    """`--photo p.jpg`, `--en="a cat"`: options that are named like columns -> one row."""
+    """`--photo p.jpg`, `--en="a cat"`: options named after columns -> one row."""
     row, rest = {}, list(arguments)
     while rest:
         name, equals, value = rest.pop(0).partition("=")
@@ -63,7 +63,7 @@ def print_found(found: list[Any]) -> None:
 
 
 class Counted:
-    """Rows on their way to a file: how many there were, and how many can't be read."""
+    """Rows on their way to a file: counts all rows, and those with errors."""
 
     def __init__(self, rows: Iterable[Row]):
         self._rows, self.rows, self.failed = rows, 0, 0
@@ -87,7 +87,8 @@ class Counted:
 def write_rows(
     rows: Iterable[Row], path: Path | None, separators: Mapping[str, str | None] | None = None
 ) -> int:
-    """Stream rows to a file by its ending, or as JSON lines to stdout. Returns rows with errors.
+    """Stream rows to a file, in its extension's format, or as JSON lines to stdout. Returns the
+    number of rows with errors.
 
     separators: see `label_separators`.
     """
@@ -115,7 +116,7 @@ def write_rows(
 
 
 def label_separators(bundle: Predictor) -> dict[str, str | None]:
-    """Of each target of labels, the text between them in a csv; None: a JSON list."""
+    """For each labels target its separator in a csv; None: a JSON list."""
     answers = bundle.answers.items()
     return {name: answer.joined_by for name, answer in answers if isinstance(answer, LabelsAnswer)}
 
@@ -143,8 +144,8 @@ def _csv_file(rows: Iterable[Row], path: Path, separators: Mapping[str, str | No
 
 
 def csv_cell(value: Any, separator: str | None = ";") -> Any:
-    """Labels joined, or a JSON list where one of them holds the separator or there is none; the
-    times of words and embeddings as JSON."""
+    """Labels joined, or a JSON list if one of them holds the separator or there is none; word times
+    and embeddings as JSON."""
     if not isinstance(value, list):
         return value
     if separator is None or any(isinstance(item, dict | float) for item in value):
@@ -173,7 +174,7 @@ def _parquet_file(rows: Iterable[Row], path: Path) -> None:
 
 
 def schema_of(rows: list[Row], header: list[str]) -> Any:
-    """Of columns whose first rows these are. A column of classes that are truth values or numbers
+    """Schema of columns from their first rows. A column of classes that are truth values or numbers
     has their type, although "not sure" may be among them."""
     import pyarrow as pa
 
@@ -186,7 +187,7 @@ def schema_of(rows: list[Row], header: list[str]) -> Any:
 
 
 def typed(rows: list[Row], schema: Any) -> list[Row]:
-    """Rows for a schema: null in place of "not sure" where a column is not of text."""
+    """Rows for a schema: null in place of "not sure" where a column is not text."""
     import pyarrow as pa
 
     def of(kind: Any) -> Any:
@@ -200,7 +201,7 @@ def typed(rows: list[Row], schema: Any) -> list[Row]:
 
 
 def arrow_type(name: str, value: Any) -> Any:
-    """Of a column whose first value this is; an empty list or None, of a silence, wouldn't tell."""
+    """Type of a column by its first value; an empty list or None, of a silence, has no type."""
     import pyarrow as pa
 
     if ".embedding." in name and not isinstance(value, float):  # may be absent from many rows
@@ -217,7 +218,7 @@ def arrow_type(name: str, value: Any) -> Any:
 
 
 def _with_header(rows: Iterable[Row]) -> Iterator[tuple[Row, list[str], bool]]:
-    """(row, columns, is the first): rows wait until one was answered, which names the columns."""
+    """(row, columns, is the first): rows wait for the first answered one, which has the columns."""
     waiting: list[Row] = []
     header: list[str] | None = None
     for row in rows:
@@ -233,7 +234,7 @@ def _with_header(rows: Iterable[Row]) -> Iterator[tuple[Row, list[str], bool]]:
 
 
 def print_pairs(console: Any, scores: Row) -> None:
-    """Of a contrastive target, each ordered pair of columns beside chance, and its zero-shot."""
+    """For a contrastive target, each ordered pair of columns with chance, and its zero-shot."""
     from rich.table import Table
 
     names = list(scores["chance"])
@@ -287,7 +288,7 @@ def print_metrics(report: Row, bundle: Predictor) -> None:
 
 
 def print_compared(console: Any, said: Row) -> None:
-    """The bundle beside a remote model, on the same rows."""
+    """The bundle compared with a remote model, on the same rows."""
     from rich.table import Table
 
     if said["unanswered"]:

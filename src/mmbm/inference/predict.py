@@ -1,4 +1,4 @@
-"""Rows -> answers, in order. A row that can't be read gets an `error`; the others are answered."""
+"""Prediction: rows -> answers, in order. An unreadable row gets an `error`, the others answers."""
 
 import contextlib
 import tempfile
@@ -36,14 +36,14 @@ if TYPE_CHECKING:
 CHUNK = 64
 """Rows that are decoded and answered together."""
 CHUNK_OF_LONG = 8
-"""The same where a row may be an hour of speech."""
+"""The same if a row may be an hour of speech."""
 
 
 class Decoded(NamedTuple):
     cells: dict[str, np.ndarray | None]
     error: str | None  # why the row can't be read
-    column: str | None = None  # and which of its cells it is
-    unseen: tuple[tuple[str, str], ...] = ()  # (column, value) that training never saw
+    column: str | None = None  # and the column of the bad cell
+    unseen: tuple[tuple[str, str], ...] = ()  # (column, value) unseen in training
 
 
 def predict(
@@ -59,19 +59,19 @@ def predict(
     embeddings: bool = False,
     drop_input: str | Iterable[str] = (),
 ) -> Iterator[dict[str, Any]]:
-    """One dict per row: `TARGET`, `TARGET.confidence`, of a transcript `TARGET.times`, and
-    `error` where the row can't be read.
+    """One dict per row: `TARGET`, `TARGET.confidence`, for a transcript `TARGET.times`, and
+    `error` if the row can't be read.
 
-    rows: a path of a table, a pandas/polars/pyarrow table, a list of dicts, or one dict. A dict may
-        leave inputs out: they are absent. A table must have a column for every input that isn't
-        named in `drop_input`.
+    rows: a path of a table, a pandas/polars/pyarrow table, a list of dicts, or one dict. A dict
+        may leave inputs out: they are absent. A table must have a column for every input that
+        isn't named in `drop_input`.
     root, encoding, delimiter: the folder that media paths are relative to, and how a csv is
         written; as in training if not given (see `mmbm.data.reading`). Paths of a dict are
         relative to the current folder.
     probabilities: add `TARGET.p.CLASS`.
     abstain_below: below it, the answer is "not sure".
     explain: add `TARGET.attribution.MODALITY`, the exact Shapley value of each modality for the
-        answer's probability (or the number), and `TARGET.attribution.prior`, which they start from.
+        answer's probability (or the number), and `TARGET.attribution.prior`, their baseline.
     embeddings: of a contrastive target, add `TARGET.embedding.COLUMN` for every column, None
         where the row's cell is absent. (Its `TARGET` is the mean cosine similarity of the row's
         own cells.)
@@ -105,11 +105,11 @@ def generate_stream(
     target: str | None = None,
     root: str | Path | None = None,
 ) -> Iterator[str]:
-    """The text of a row, piece by piece while it is written; together they are what `predict` says.
+    """The text of a row, streamed in pieces; joined they equal `predict`'s.
 
     target: which text, if the bundle has several.
 
-    Raises MmbmError if a cell can't be read, or the bundle writes no such text.
+    Raises MmbmError if a cell can't be read, or the bundle generates no such text.
     """
     texts = bundle.config.texts
     name = target or next(iter(texts), None)
@@ -123,7 +123,7 @@ def generate_stream(
 
 
 def pieces(bundle: "Predictor", name: str, encoded: Named) -> Iterator[str]:
-    """The text `name` of one encoded row, as it is written. A beam search tells only the end."""
+    """The text `name` of one encoded row, streamed. Beam search yields it only at the end."""
     column, runner = bundle.columns[name], bundle.runner
     assert isinstance(column, TextColumn)
     assert isinstance(runner, TextGenerator)
@@ -193,7 +193,7 @@ def decode_row(bundle: "Predictor", row: dict[str, Cell], root: Path | None) -> 
 
 
 def unseen_cells(bundle: "Predictor", row: dict[str, Cell]) -> tuple[tuple[str, str], ...]:
-    """(column, value) of the row's first value in each column that training never saw."""
+    """(column, value) of the row's first unseen value in each column."""
     found = ((name, unseen(bundle.columns[name], row.get(name))) for name in bundle.config.inputs)
     return tuple((name, values[0]) for name, values in found if values)
 
@@ -247,7 +247,7 @@ def answer_rows(
 def as_columns(
     target: str, one: dict[str, Any], probabilities: bool = False, abstain_below: float = 0.0
 ) -> dict[str, Any]:
-    """What an `Answer` says of a row, as columns of the answers."""
+    """An `Answer`'s results for a row, as columns of the answers."""
     value, sure = one["value"], one.get("confidence", 1.0) >= abstain_below
     unsure = [NOT_SURE] if isinstance(value, list) else NOT_SURE  # a column has one type
     named = {target: value if sure else unsure}
@@ -305,7 +305,7 @@ def check_split(split: str | None) -> None:
 
 
 def _opened(config: Config, table: Any, cache: Path | None, reading: Reading = AS_TRAINED) -> Table:
-    """A table with the columns that the bundle's training table had."""
+    """The table restricted to the columns of the bundle's training table."""
     opened = open_as_trained(config, table, reading, cache)
     check_columns(config, opened)
     return opened
@@ -314,11 +314,11 @@ def _opened(config: Config, table: Any, cache: Path | None, reading: Reading = A
 def _chosen(
     bundle: "Predictor", table: Table, cache: Path, split: str | None
 ) -> tuple[dict[str, ColumnStore], np.ndarray, list[str]]:
-    """What is decoded of a table, which of its rows are measured, and what is to be said of that.
+    """What is decoded of a table, which of its rows are evaluated, and the messages about it.
 
-    A split column divides every table that has it. Otherwise rows are known by what they hold: a
-    split by chance, group or time is of the training table, and would divide another one anew. No
-    more is decoded than that takes: of the training table itself only the rows of the split.
+    A split column divides every table that has it. Otherwise rows are identified by content: a
+    split by chance, group or time belongs to the training table, and would divide another one
+    differently. Only the rows this needs are decoded: of the training table those of the split.
     """
     config, rule, known = bundle.config, bundle.config.data.split, bundle.bundle.trained_rows()
     read = partial(decode, config, table, bundle.columns, cache)
@@ -345,7 +345,7 @@ def _chosen(
 
 
 def _divided(config: Config, table: Table, split: str) -> np.ndarray:
-    """The rows of a split as training would divide this table; none where it can't."""
+    """The rows of a split as training would divide this table; none if it can't."""
     rule = config.data.rule
     if rule and not rule.folds:
         with contextlib.suppress(TableError):  # it has too few rows, or not the column of the rule
@@ -360,7 +360,7 @@ def _rows(
     config: Config,
     known: dict[str, np.ndarray] | None,
 ) -> tuple[np.ndarray, list[str]]:
-    """Which rows of a table that is decoded whole are measured, and what is to be said of that."""
+    """Which rows of a fully decoded table are evaluated, and the messages about it."""
     if known is not None:
         digests = row_digests(stores, config.columns)
         return choose_rows(table.source, digests, known, split)

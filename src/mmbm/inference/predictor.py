@@ -1,4 +1,4 @@
-"""A bundle that answers: its graphs on a runtime, from raw rows to values."""
+"""Predictor: a bundle and the runtime of its graphs, from raw rows to values."""
 
 from collections.abc import Iterable, Iterator
 from functools import cached_property
@@ -22,7 +22,7 @@ from mmbm.registry import RUNNERS, find
 
 
 class Predictor:
-    """An opened bundle and the runtime of its graphs, mostly onnxruntime."""
+    """An opened bundle and the runtime of its graphs, usually onnxruntime."""
 
     def __init__(self, bundle: Bundle, threads: int | None = None, runner: str | None = None):
         self.bundle, self.threads = bundle, threads
@@ -74,17 +74,17 @@ class Predictor:
         return self.bundle.version
 
     def values(self, target: str) -> list[str] | None:
-        """What a target's output is of, in its order: see `Bundle.values`."""
+        """The values of a target's output, in order: see `Bundle.values`."""
         return self.bundle.values(target)
 
     @property
     def metrics(self) -> dict[str, Any]:
-        """Of the splits of the table that it was trained from, as `evaluate` gives them."""
+        """Metrics of the splits of its training table, in the format of `evaluate`."""
         return self.bundle.metrics
 
     @property
     def drift(self) -> Drift:
-        """A monitor of the inputs, without any row so far. Raises BundleError."""
+        """A drift monitor of the inputs, without any row so far. Raises BundleError."""
         learned = self.bundle.reference
         with foreign(self.path):
             return Drift(learned, self.config.inputs)
@@ -98,8 +98,8 @@ class Predictor:
         return runner
 
     def _try(self, runner: Runner) -> None:
-        """One row without any cell, through graphs and answers: what doesn't fit together shows
-        here, and not in a request."""
+        """Run one row without any cell through graphs and answers, so that mismatches are found
+        here and not in a request."""
         row = {name: collate(self.columns[name].storage, [None]) for name in self.config.inputs}
         outputs = runner.run("answer", runner.run("encode", flatten(row, self.columns)))
         for name, answer in self.answers.items():
@@ -115,7 +115,7 @@ class Predictor:
         return list(rows_to_answers.predict(self, rows, **options))
 
     def generate_stream(self, row: dict[str, Cell], target: str | None = None) -> Iterator[str]:
-        """A row's text in pieces, while it is generated: see
+        """Stream a row's text in pieces during generation: see
         `mmbm.inference.predict.generate_stream`."""
         return rows_to_answers.generate_stream(self, row, target)
 
@@ -123,11 +123,11 @@ class Predictor:
         self, table: Any = None, split: str | None = "test", **reading: Any
     ) -> dict[str, Any]:
         """Metrics on a table, or on a split of the table the bundle was trained from. `reading` is
-        root, encoding or delimiter, where the table is not read as in training."""
+        root, encoding or delimiter, if the table is not read as in training."""
         return rows_to_answers.evaluate_table(self, table, split, Reading(**reading))
 
     def verify(self) -> int:
-        """Answer the golden rows again; their number. Raises BundleError if an answer moved."""
+        """Verify the golden rows; their number. Raises BundleError if an answer changed."""
         with foreign(self.path):
             rows, expected = self.bundle.golden()
             if any(len(answer) != len(rows) for answer in expected.values()):
@@ -151,7 +151,7 @@ class Predictor:
 
 
 def choose_runner(path: Path, manifest: dict[str, Any], asked: str | None) -> str:
-    """The runner that is asked for, or the bundle's own. Raises BundleError if it can't run it."""
+    """The requested runner, or the bundle's own. Raises BundleError if it can't run it."""
     exported = "runner" in manifest  # its graphs are made for this runner only
     own = manifest["runner"] if exported else "onnx"
     possible = [own] if exported else ["onnx", "openvino"]

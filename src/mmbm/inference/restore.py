@@ -1,4 +1,4 @@
-"""The torch model of a bundle, and going on from it with new rows or new classes."""
+"""Restore a bundle's torch model, to continue training with new rows or new classes."""
 
 from safetensors.torch import load_file
 from torch import Tensor
@@ -46,7 +46,7 @@ def check_weights(bundle: Bundle) -> None:
 
 
 def check_start(config: Config, start: Bundle) -> None:
-    """Raises BundleError where training can't go on, before anything is decoded."""
+    """Raises BundleError if training can't continue, before anything is decoded."""
     if start.config.data.keeps_folds:
         raise BundleError(
             f"{start.path} holds the models of {start.config.data.folds} folds together: training "
@@ -76,7 +76,7 @@ def check_start(config: Config, start: Bundle) -> None:
 
 
 def start_from(model: Model, start: Bundle, columns: Columns) -> None:
-    """Copy the bundle's weights; rows of classes it doesn't know stay as they were initialised."""
+    """Copy the bundle's weights; those of unknown classes keep their initialization."""
     check_allowed(start)
     check_weights(start)
     ours, theirs = model.state_dict(), load_file(start.files.path("weights.safetensors"))

@@ -1,4 +1,5 @@
-"""Classes by their names alone: that of a cell is the one whose name lies nearest to it."""
+"""Zero-shot classification (CLIP): a cell's class is the one whose name has the nearest
+embedding."""
 
 from typing import Any
 
@@ -15,7 +16,7 @@ def zero_shot(
     runner: Runner, rows: Split, config: Config, columns: Columns, target: str, z: np.ndarray
 ) -> dict[str, Any] | None:
     """Accuracy of a contrastive target's `zero_shot` over the rows that have a class and a cell [N,
-    M, D]; None if it names none. `chance` is that of a guess, `most` that of the most frequent
+    M, D]; None if it has none. `chance` is that of a random class, `most` that of the most frequent
     class."""
     spec, keys = config.contrastive[target], rows.stores[target]
     if spec.zero_shot is None or not isinstance(keys, PositiveGroups) or keys.classes is None:
@@ -47,7 +48,7 @@ def zero_shot(
 def name_embedding(
     runner: Runner, config: Config, columns: Columns, target: str, name: str
 ) -> np.ndarray:
-    """A name in its templates, as the mean of their embeddings, of length 1 [M, D]."""
+    """A name in its templates, as the mean of their embeddings, normalized to length 1 [M, D]."""
     spec = config.contrastive[target]
     assert spec.zero_shot
     texts = [template.replace("{}", name) for template in spec.zero_shot.templates]

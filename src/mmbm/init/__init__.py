@@ -1,11 +1,11 @@
-"""A table and its targets -> a config that trains as it is, with a comment that explains each line.
+"""Generate a config from a table and its targets, ready to train, with a comment on each line.
 
-What a column's cells are like is known to each kind: `mmbm.kinds.NAME.infer`.
+Each kind infers its own columns: `mmbm.kinds.NAME.infer`.
 
 kinds.py        one column's cells -> its kind, or why it is left out: the order of asking
 identifiers.py  columns that name who was recorded, or number the rows
 choose.py       all columns, the split and the settings of a first training -> Inferred
-redundant.py    columns that teach nothing new
+redundant.py    columns without new information
 leaks.py        columns that (nearly) are the target, or one another
 few.py          what is learned better from few rows
 pretrained.py   encoders whose published weights are installed

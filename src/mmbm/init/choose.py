@@ -20,14 +20,14 @@ from mmbm.kinds.guess import ColumnGuess
 from mmbm.kinds.sample import Sample, sample_rows
 
 STEPS = 1500
-"""Optimiser steps of a first training: minutes on a laptop for small media."""
+"""Optimizer steps of a first training: minutes on a laptop for small media."""
 FEWER_STEPS = 400
-"""Where rows are so few that a network is trained several times, to be judged by folds."""
+"""The same for so few rows that a network is trained several times, for cross-validation."""
 EPOCHS = 30
 EPOCHS_OF_MATCH = 200
 STEPS_OF_SPEECH, EPOCHS_OF_SPEECH = 6000, 100
-"""CTC first learns to say nothing, and only then where what is said; texts are learned token by
-token."""
+"""The same for CTC, which first learns to output blanks and only then the text; and for text
+generation."""
 
 
 def infer(
@@ -40,15 +40,15 @@ def infer(
     contrastive: Sequence[str] = (),
     weights: Mapping[str, Weights] | None = None,
 ) -> Inferred:
-    """Find what each column is. `drop` leaves columns out; `only` leaves all others out.
+    """Infer the kind of each column. `drop` leaves columns out; `only` leaves all others out.
 
-    transcripts: targets that are what is said in a sound, although their texts are few.
-    texts: targets that are to be written, token by token.
+    transcripts: targets that are transcripts of audio, although their texts are few.
+    texts: targets of text generation.
     contrastive: columns to align in one space, two or more; they are inputs.
     weights: published weights that encoders may have, by the kind of input; none if not given.
 
-    Raises TableError: a column that isn't there, a target with nothing to learn, texts without a
-    sound, or no inputs left.
+    Raises TableError: a column that isn't there, a target with nothing to learn, texts without
+    audio, or no inputs left.
     """
     asked = {**dict.fromkeys(texts, "text"), **dict.fromkeys(transcripts, "transcript")}
     goals = list(dict.fromkeys([*targets, *transcripts, *texts]))
@@ -106,7 +106,7 @@ def _look_at(
 
 
 def _note(result: Inferred, samples: dict[str, Sample]) -> None:
-    """What was decided for the user. Raises TableError: no input is left."""
+    """Decisions made for the user. Raises TableError: no input is left."""
     used = [*result.inputs.values(), *result.targets.values()]
     result.warnings += [note for guess in used for note in guess.notes]
     find_groups(result, samples)
@@ -118,7 +118,7 @@ def _note(result: Inferred, samples: dict[str, Sample]) -> None:
 
 
 def _align(result: Inferred, columns: list[str]) -> None:
-    """A target that aligns these columns; what no target reads is left out."""
+    """A contrastive target of these columns; columns that no target reads are left out."""
     if not columns:
         return
     name = next(
@@ -138,7 +138,7 @@ def _leave_out_all(result: Inferred, names: Sequence[str], why: str) -> None:
 
 
 def _listen(result: Inferred) -> None:
-    """A target of many texts is what is said in a sound, if there is one. Raises TableError."""
+    """A target of many texts is a transcript if there is an audio input. Raises TableError."""
     for name, target in result.targets.items():
         if target.hear is None:
             continue
@@ -196,7 +196,7 @@ def _train(rows: int, most: int) -> dict[str, Any]:
 
 
 def _train_match(rows: int) -> dict[str, Any]:
-    """More rows a step: each of them is a wrong answer to every other."""
+    """More rows per step: each of them is a negative for every other."""
     batch = int(2 ** np.clip(np.floor(np.log2(max(rows, 1) / 4)), 4, 8))  # 16 to 256
     epochs = int(np.clip(round(STEPS * batch / max(1, rows)), 3, EPOCHS_OF_MATCH))
     return {"epochs": epochs, "batch_size": batch}

@@ -1,4 +1,4 @@
-"""What is learned better from few train rows: fewer weights, smaller ones, or published ones."""
+"""Settings for few train rows: fewer weights, smaller models, or published weights."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -12,7 +12,7 @@ from mmbm.kinds.guess import ColumnGuess
 from mmbm.kinds.sample import Sample
 
 FEW_ROWS = 10_000
-"""Train rows below which inputs are read as `ColumnGuess.few_rows` says."""
+"""Train rows below which inputs use the options of `ColumnGuess.few_rows`."""
 FROZEN_ROWS = 3000
 """Train rows below which frozen encoders with published weights do better."""
 
@@ -26,8 +26,7 @@ def suit_few(
     speech: bool,
     match: bool,
 ) -> None:
-    """rows: of train. speech: what is said in a sound, or a text, is learned. match: columns are
-    aligned."""
+    """rows: of train. speech: a transcript or a text is learned. match: columns are aligned."""
     result.few = rows < FEW_ROWS
     if not result.few:
         return
@@ -43,8 +42,8 @@ def suit_few(
 
 
 def _share(result: Inferred) -> None:
-    """From few rows, one encoder is learned better than one for each picture, or sound, of one
-    sort: those that are decoded alike, and pictures that are about equally large."""
+    """With few rows, one shared encoder is better than one for each image or audio input of one
+    type: those that are decoded alike, and images of about equal size."""
     sorts: list[list[str]] = []
     for name, found in result.inputs.items():
         if not found.may_share:
@@ -69,8 +68,8 @@ def _share(result: Inferred) -> None:
 def _encode(
     result: Inferred, samples: Mapping[str, Sample], weights: Mapping[str, Weights]
 ) -> None:
-    """From few rows, frozen encoders with published weights where they are there and suit; one for
-    all inputs that it encodes alike."""
+    """With few rows, frozen encoders with published weights if available and suitable; one for all
+    inputs that it encodes alike."""
     for kind, known in weights.items():
         found = {name: f for name, f in result.inputs.items() if f.kind == kind}
         options = pretrained.encoders(found, samples, known)

@@ -1,4 +1,4 @@
-"""Columns that name who was recorded, or number the rows: they measure nothing."""
+"""Identifier columns: they name who was recorded, or number the rows, and measure nothing."""
 
 import re
 
@@ -27,7 +27,7 @@ def is_row_number(sample: Sample) -> bool:
 
 
 def named_id(sample: Sample) -> bool:
-    """Its name ends in what identifies; a number, code or index also has to rise or fall."""
+    """Its name has an identifier's suffix; a number, code or index also has to rise or fall."""
     name = snake(sample.name)
     if _ID.search(name):
         return True
@@ -43,5 +43,5 @@ def names_who(sample: Sample) -> bool:
 
 
 def named_key(sample: Sample) -> bool:
-    """Its name says that it identifies, whatever its values are like."""
+    """Its name is an identifier's, whatever its values."""
     return bool(_ID.search(snake(sample.name)))

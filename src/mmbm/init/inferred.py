@@ -1,4 +1,4 @@
-"""What a config says, and why."""
+"""An inferred config, with reasons."""
 
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -10,7 +10,7 @@ from mmbm.kinds.guess import ColumnGuess
 
 @dataclass
 class Inferred:
-    """What a config says, and why. Columns in the table's order."""
+    """An inferred config, with reasons. Columns in the table's order."""
 
     table: Table
     split: str | None
@@ -20,7 +20,7 @@ class Inferred:
     suggestions: list[str] = field(default_factory=list)
     """Of how to split, for the user to decide."""
     warnings: list[str] = field(default_factory=list)
-    """Of columns that tell the target, and all that was decided for the user."""
+    """Messages on columns that leak the target, and all decisions made for the user."""
     train: dict[str, Any] = field(default_factory=dict)
     group: str | None = None
     """A column whose values the table's split keeps apart."""
@@ -30,7 +30,7 @@ class Inferred:
     """By input, the published weights of its encoder."""
 
     def heard(self) -> set[str]:
-        """The inputs that targets read one of, as a transcript reads a sound."""
+        """Inputs that targets read one of, as a transcript reads an audio input."""
         return {guess.options["input"] for guess in self.targets.values() if guess.hear}
 
     def leave_out(self, name: str, why: str, group: bool = False) -> None:

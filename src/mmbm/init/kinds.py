@@ -114,7 +114,7 @@ def _others(part: str) -> list[str]:
 
 
 def _first(sample: Sample, kinds: Sequence[str], part: str = "infer") -> ColumnGuess | None:
-    """What the first of these kinds says that says something."""
+    """The first guess of these kinds that isn't None."""
     guesses = (registry.kind(name).part(part)(sample) for name in kinds)
     return next((guess for guess in guesses if guess is not None), None)
 

@@ -1,4 +1,4 @@
-"""Columns that (nearly) tell the target, or are one another: each judged on rows held out."""
+"""Leaks: columns that (nearly) determine the target or one another, judged on held-out rows."""
 
 from collections import Counter, defaultdict
 from typing import NamedTuple
@@ -14,17 +14,17 @@ SAME = 0.995
 
 
 class Told(NamedTuple):
-    """How well one column tells another, on held-out rows."""
+    """How well one column predicts another, on held-out rows."""
 
-    right: float  # part of them told rightly; for numbers, of the variance
-    same: bool  # and the other tells it: practically one column
+    right: float  # fraction predicted correctly; for numbers, of the variance
+    same: bool  # and the reverse holds too: practically one column
 
 
 def tells(
     column: Sample, target: Sample, number: bool, rows: np.ndarray | None = None
 ) -> Told | None:
-    """How `column` tells `target` (a number or a category), if it nearly determines it; `rows` are
-    the places in the samples that count, all if not given."""
+    """How `column` predicts `target` (a number or a category), if it nearly determines it; `rows`
+    are the places in the samples that count, all if not given."""
     if len(column.rows) != len(target.rows):
         return None
     if rows is not None and len(rows) < len(column.rows) and rows[-1] < len(column.rows):
@@ -39,7 +39,7 @@ def tells(
 
 
 def same_cells(one: Sample, other: Sample) -> bool:
-    """Two columns that say the same in every row, letter for letter."""
+    """Two columns with exactly the same value in every row."""
     return len(one.rows) == len(other.rows) and one.distinct > 1 and one.keys == other.keys
 
 
@@ -59,9 +59,10 @@ def contains(column: Sample, target: Sample) -> bool:
 def _purity(
     values: list[str | None], classes: list[str | None], floor: bool = True
 ) -> float | None:
-    """Part of a held-out half told rightly by the commonest class of each value in the other half.
+    """Fraction of a held-out half predicted correctly by the commonest class of each value in the
+    other half.
 
-    None if little of it has a value seen before (an identifier tells nothing), if fewer than
+    None if little of it has a value seen before (an identifier predicts nothing), if fewer than
     `NEARLY` are right, or if the commonest class alone is right as often.
     """
     pairs = [(v, c) for v, c in zip(values, classes) if v is not None and c is not None]
@@ -111,6 +112,6 @@ def _tells_number(column: Sample, target: Sample) -> Told | None:
 
 
 def _correlation(one: np.ndarray, other: np.ndarray) -> float:
-    """Squared: the part of the variance that a straight line tells."""
+    """R²: the fraction of the variance that a straight line explains."""
     a, b = one - one.mean(), other - other.mean()
     return float((a @ b) ** 2 / ((a @ a) * (b @ b)))

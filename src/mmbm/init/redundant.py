@@ -1,4 +1,4 @@
-"""Columns that teach nothing new, or tell the target: found by comparing columns."""
+"""Redundant columns, and leaks of the target: found by comparing columns."""
 
 from collections.abc import Sequence
 
@@ -16,10 +16,10 @@ FOLDS = 10
 
 
 def leave_out_redundant(result: Inferred, samples: dict[str, Sample], keep: Sequence[str]) -> None:
-    """Columns that can teach nothing new: copies, a clip's length, values that only train has."""
+    """Columns without new information: copies, a clip's length, values that only train has."""
     lasting = {name: guess for name, guess in result.inputs.items() if guess.seconds}
     parts = _parts(samples, result.split)
-    first: dict[int, str] = {}  # by what it says, the first column that says it
+    first: dict[int, str] = {}  # by content, the first column with it
     for name in result.inputs:
         first.setdefault(samples[name].fingerprint, name)
     for name, found in list(result.inputs.items()):
@@ -65,7 +65,7 @@ def _is_length(sample: Sample, lasting: ColumnGuess) -> bool:
 
 
 def find_leaks(result: Inferred, samples: dict[str, Sample]) -> None:
-    """Rows that were repeated say nothing of new ones: distinct rows are judged."""
+    """Repeated rows are no evidence about new ones: distinct rows are judged."""
     distinct = _distinct_rows(result, samples)
     inputs = list(result.inputs.items())
     for name, found in heartbeat(inputs, "Columns compared with the targets", len(inputs)):

@@ -40,12 +40,12 @@ class Fuse(nn.Module):
 
 
 class Layer(keras.layers.Layer):
-    """What a bundle's encoders and its fusion make of a row: the fused vector [B, D].
+    """Keras layer of a bundle's encoders and fusion: rows -> the fused vector [B, D].
 
-    It is called with a dict, as `arrays` makes it. Not trained unless `trainable`.
+    Its input is a dict, from `arrays`. Not trained unless `trainable`.
 
-    Raises BundleError for a bundle that doesn't fuse, or whose parts come from packages that
-    `mmbm.load` wasn't told to allow.
+    Raises BundleError for a bundle that doesn't fuse, or with parts from packages that `mmbm.load`
+    wasn't called to allow.
     """
 
     def __init__(self, bundle: Predictor, trainable: bool = False, **options: Any):
@@ -68,8 +68,8 @@ class Layer(keras.layers.Layer):
 def arrays(
     bundle: Predictor, rows: list[dict[str, Cell]], root: str | Path | None = None
 ) -> dict[str, np.ndarray]:
-    """Rows as a Layer reads them: of every input its values, which rows have it, and how long they
-    are. Raises MmbmError at a cell that can't be read."""
+    """Rows as inputs of a Layer: for every input its values, which rows have it, and their lengths.
+    Raises MmbmError at a cell that can't be read."""
     folder = Path(root) if root else Path.cwd()
     decoded = [decode_row(bundle, row, folder) for row in rows]
     for number, row in enumerate(decoded, 1):

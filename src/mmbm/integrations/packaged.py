@@ -1,5 +1,5 @@
-"""A pretrained model by the name of an installed package that carries its weights: imported once
-into a cache, a folder from then on. No code of the package is run."""
+"""Pretrained models in installed packages, by name: imported once into a cache, then read as a
+local folder. No code of the package is run."""
 
 import os
 import re
@@ -14,9 +14,9 @@ from mmbm.files import Lock, written_folder
 
 NAME = re.compile(r"package/(?P<source>[A-Za-z0-9][\w.-]*(\+[A-Za-z0-9][\w.-]*)*)")
 VERSION = 1
-"""Raised when what is imported changes, so that an older import is not used."""
+"""Incremented when the import changes, so that an older import is not used."""
 WAIT = 0.1
-"""Seconds between two looks at whether another process has imported it."""
+"""Seconds between two checks whether another process has finished the import."""
 
 
 def is_package_name(model: str) -> bool:
@@ -25,7 +25,7 @@ def is_package_name(model: str) -> bool:
 
 
 def folder_of(model: str) -> str:
-    """The folder of the cache with the model of an installed package, imported if need be. Raises
+    """The folder of the cache with the model of an installed package, imported if needed. Raises
     ConfigError, MissingExtra."""
     found = NAME.fullmatch(model)
     assert found is not None
@@ -51,8 +51,8 @@ def cache() -> Path:
 
 
 def key(source: str) -> str:
-    """Of the packages' names, versions and lists of files with their digests: another version, or
-    the same one with other files, is imported anew. Raises ConfigError."""
+    """Digest of the packages' names, versions and lists of files with their digests: another
+    version, or the same one with other files, is imported again. Raises ConfigError."""
     parts, digest = [], sha256(str(VERSION).encode())
     for name in source.split("+"):
         try:
@@ -69,7 +69,7 @@ def key(source: str) -> str:
 
 
 def fill(source: str, folder: Path) -> None:
-    """Import into the folder, which is there once all of it is. Another process waits for it."""
+    """Import into the folder, which appears once complete. Another process waits for it."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     lock = wait_for(folder.with_name(f"{folder.name}.lock"))
     try:

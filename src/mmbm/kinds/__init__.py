@@ -1,1 +1,1 @@
-"""A folder for each kind of cell, with everything the product knows of it."""
+"""Kinds of cells: one folder per kind, with all code of that kind."""

@@ -1,4 +1,4 @@
-"""What an output means: graph outputs -> names, probabilities, metrics. No torch."""
+"""Decode a target's graph output into names, probabilities and metrics. No torch."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, Protocol
@@ -10,33 +10,33 @@ from mmbm.kinds.column import Arrays, Column
 from mmbm.specs.columns import ColumnSpec, TargetSpec
 
 NOT_SURE = "not sure"
-"""The answer whose confidence is too low."""
+"""The value that is returned where confidence is below the threshold."""
 
 DRAWS = 1000
 """Bootstrap samples of an interval."""
 
 
 class Metric(NamedTuple):
-    """A metric's name and which way is better."""
+    """A metric's name and whether higher is better."""
 
     name: str
     higher_is_better: bool
 
 
 class Answer(Protocol):
-    """Turns a target's graph output into what the user reads. `output` is [N, C], of a transcript
-    [N, T, V], of a contrastive target [N, M, D]; what is measured is what `read` makes of it."""
+    """Decodes a target's graph output into values for the user. `output` is [N, C], of a transcript
+    [N, T, V], of a contrastive target [N, M, D]; metrics are computed on the result of `read`."""
 
     main: Metric
     metrics: tuple[Metric, ...]
     also: dict[str, Callable[[np.ndarray, np.ndarray], float]]
-    """Metrics besides the main one that have an interval, as functions of output and truth."""
+    """Further metrics that get an interval, as functions of output and truth."""
 
     def __init__(
         self, spec: Any, column: Any, inputs: Mapping[str, ColumnSpec], quick: bool = False
     ):
-        """column: the fitted one; None of a target without cells. inputs: of the config.
-        quick: see `build`."""
+        """column: the fitted column; None for a target without cells. inputs: of the config. quick:
+        see `build`."""
         ...
 
     def rows(self, output: np.ndarray) -> list[dict[str, Any]]:
@@ -44,39 +44,40 @@ class Answer(Protocol):
         ...
 
     def read(self, output: np.ndarray) -> np.ndarray:
-        """What is measured of an output [N, …]: all of it, or of a transcript the texts."""
+        """The input of the metrics from an output [N, …]: unchanged, or a transcript's texts."""
         ...
 
     def decided(self, output: np.ndarray) -> np.ndarray:
-        """What `main_score` needs of an output as read, and no more: of many rows that is far
-        less. `main_score` takes it in its place."""
+        """The part of an output, as read, that `main_score` needs: for many rows far smaller.
+        `main_score` accepts it instead."""
         ...
 
     def truth(self, target: Arrays) -> tuple[np.ndarray, np.ndarray]:
-        """The right answers and which rows have one [N] bool."""
+        """The true answers, and which rows have one [N] bool."""
         ...
 
     def score(self, output: np.ndarray, truth: np.ndarray) -> dict[str, Any]:
-        """All metrics over rows that have a right answer; `output` as read."""
+        """All metrics over the rows that have a true answer; `output` as read."""
         ...
 
     def main_score(self, output: np.ndarray, truth: np.ndarray) -> float: ...
 
     def attribution(self, output: np.ndarray, of: np.ndarray) -> np.ndarray:
-        """What a contribution is measured in [N]: how much `output` supports the answer of `of`."""
+        """The quantity that attributions divide [N]: the support of `output` for the answer of
+        `of`."""
         ...
 
 
 def build(
     spec: TargetSpec, column: Column | None, inputs: Mapping[str, ColumnSpec], quick: bool = False
 ) -> Answer:
-    """The answer of a target. quick: as while training, of a transcript by a greedy search whatever
-    it asks for, and of a contrastive target by some of its questions."""
+    """The `Answer` of a target. quick: as in training: greedy search for a transcript, whatever its
+    config, and a sample of the queries for a contrastive target."""
     return spec.traits.part("answer")(spec, column, inputs, quick)
 
 
 def sklearn_metrics() -> Any:
-    """scikit-learn's metrics: only measuring needs them, answering doesn't. Raises MissingExtra."""
+    """scikit-learn's metrics: needed for evaluation only. Raises MissingExtra."""
     try:
         from sklearn import metrics
     except ModuleNotFoundError as error:

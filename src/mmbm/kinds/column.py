@@ -1,7 +1,7 @@
-"""What a cell means: one file per kind, bytes in, numpy out, no torch.
+"""Base class of columns: one file per kind, bytes in, numpy out, no torch.
 
 A column learns from the train split (`fit`), keeps what it learned as plain JSON (`state`), and
-turns one cell into one array (`decode`). `storage` says how those look on disk and in a batch.
+decodes one cell into one array (`decode`). `storage` defines their layout on disk and in a batch.
 """
 
 import contextlib
@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 
 class Storage(NamedTuple):
-    """How decoded cells look: fixed `shape`, or `ragged` along a first axis of any length."""
+    """Layout of decoded cells: fixed `shape`, or `ragged` along a first axis of any length."""
 
     dtype: str
     shape: tuple[int, ...]  # without the ragged axis
@@ -30,7 +30,7 @@ class Storage(NamedTuple):
 
 
 class Description(NamedTuple):
-    """What a form, an API or a report needs to know of a column."""
+    """Description of a column for a form, an API or a report."""
 
     schema: dict[str, Any]  # JSON schema of one cell in a request
     media: str | None  # media type of uploaded bytes, "image/*"
@@ -47,20 +47,20 @@ class Arrays(NamedTuple):
 
 class Column(Protocol):
     version: int
-    """Raised when decoding changes, so that prepared data of an older version is not used."""
+    """Incremented when decoding changes, so that prepared data of an older version is not used."""
     not_decoding: ClassVar[frozenset[str]]
-    """What of `state` doesn't change what a cell decodes to."""
+    """Keys of `state` that don't change a decoded cell."""
     state: State
     storage: Storage
 
     def __init__(self, spec: Any, state: State | None = None): ...
 
     def fit(self, cells: Iterable[Cell]) -> State:
-        """Learn from the cells of the train split. Cells that can't be read are passed over."""
+        """Learn from the cells of the train split. Unreadable cells are skipped."""
         ...
 
     def decode(self, cell: Cell) -> np.ndarray | None:
-        """One cell -> one array as `storage` says; None if it is absent. Raises BadCell."""
+        """One cell -> one array as in `storage`; None if it is absent. Raises BadCell."""
         ...
 
     def describe(self) -> Description: ...
@@ -81,7 +81,7 @@ def build_all(
 
 
 def readable(cells: Iterable[Cell], read: Callable[[Cell], T | None]) -> Iterator[T]:
-    """What `read` gives for the cells that can be read and aren't absent. The quarantine lists the
+    """The results of `read` for cells that are readable and present. The quarantine lists the
     others when they are decoded."""
     for cell in cells:
         with contextlib.suppress(BadCell):

@@ -1,4 +1,4 @@
-"""What a column is taken for, by the cells of a sample."""
+"""The inferred kind of a column, from a sample of its cells."""
 
 from __future__ import annotations
 
@@ -14,39 +14,39 @@ if TYPE_CHECKING:
     from mmbm.kinds.sample import Sample
 
 MOSTLY = 0.8
-"""Part of the cells that must look like a path, a list, … for the column to be taken for one."""
+"""Fraction of the cells that must look like a path, a list, … for the column to have that kind."""
 Options = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class ColumnGuess:
-    """What a column is taken for. The comment in the config is `why`."""
+    """Inferred kind and options of a column. `why` is the comment in the config."""
 
     kind: str | None  # None: no kind suits it
     why: str
     options: Options = field(default_factory=dict)
-    group: bool = False  # names who or what was recorded: rows of one value belong in one split
-    notes: tuple[str, ...] = ()  # what was decided for the user, to be printed
+    group: bool = False  # identifies what was recorded: rows of one value belong in one split
+    notes: tuple[str, ...] = ()  # decisions made for the user, to be printed
     may_share: bool = False
-    """From few rows, one encoder is shared with other inputs that have the same options."""
+    """With few rows, inputs with the same options share one encoder."""
     extent: tuple[int, int] | None = None
-    """Width and height. About equally large, inputs share an encoder whatever their `size` is."""
+    """Width and height. Inputs of about equal size share an encoder whatever their `size` is."""
     seconds: Mapping[int, float] = field(default_factory=dict)
-    """How long cells last, by place in the sample: a column of lengths tells nothing new."""
+    """Durations of the cells, by place in the sample: a column of lengths is then redundant."""
     few_rows: Callable[[Options, int, bool], Options] | None = None
-    """Options where train rows are so few (`options, rows, long`); long: the training is one of
-    speech, of texts or of a match, which needs a larger encoder."""
+    """Options for few train rows (`options, rows, long`); long: the task is speech recognition,
+    text generation or contrastive, which needs a larger encoder."""
     frozen: Callable[[ColumnGuess, Sample], Options | None] | None = None
     """Options for a frozen encoder with published weights; None: it doesn't suit these cells."""
     by_token: bool = False
-    """Of a target that is written token by token: the fusion keeps what each token may look at."""
+    """Of a target that is generated token by token: the fusion keeps tokens for attention."""
     hear: Callable[[ColumnGuess], ColumnGuess | None] | None = None
-    """Of a target that reads one input, named by its option `input`: that input as it has to be;
-    None: it isn't one that can be read."""
+    """Of a target that reads one input, named by its option `input`: that input with the
+    required options; None: it can't be read."""
 
     @property
     def traits(self) -> Kind:
-        """What the product knows of its kind."""
+        """The registry entry of its kind."""
         return registry.kind(self.kind) if self.kind else Kind()
 
     @property
@@ -56,12 +56,12 @@ class ColumnGuess:
 
     @property
     def is_text(self) -> bool:
-        """Its cells are neither files nor values of a table: they are read word by word."""
+        """Its cells are neither files nor table values: they are read word by word."""
         return bool(self.traits.input) and not self.is_media and not self._spec("input").tabular
 
     @property
     def task(self) -> str:
-        """What its values are to a target, see `TargetSpec.task`; empty: none that a table has."""
+        """Task type of its values as a target, see `TargetSpec.task`; empty: none."""
         return self.target_spec.task if self.traits.target else ""
 
     @property

@@ -1,4 +1,4 @@
-"""What the files are like that a column's cells name or hold: a few are opened."""
+"""Inspect the files that a column's cells name or hold, by opening a few of them."""
 
 import re
 from collections import Counter
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from mmbm.kinds.sample import Sample
 
 OPENED = 48
-"""Files of a column that are opened."""
+"""Files per column that are opened."""
 ENOUGH = 3
-"""URLs that fail before the others aren't tried."""
+"""Failed URLs after which the others aren't tried."""
 MAX_BYTES = 100_000_000
 VIDEOS = re.compile(r"\.(mp4|mov|avi|mkv|mpe?g|m4v|wmv)")
 
@@ -41,7 +41,7 @@ class Problem(NamedTuple):
         return f"row {self.row}, {shown[:80]}: {self.reason}"
 
     def sentence(self, root: Path) -> str:
-        """What is wrong and what to do."""
+        """The problem and the fix."""
         text = f"The first is {self}"
         if "does not exist" not in self.reason:
             return f"{text}."
@@ -54,25 +54,25 @@ class Problem(NamedTuple):
 
 
 class Files(NamedTuple):
-    """What was found in the files of one column."""
+    """Properties of the files of one column."""
 
     named: str | None = None
-    """image, audio, video or other, as most of the cells are written; None: not like paths."""
+    """image, audio, video or other, by the spelling of most cells; None: not like paths."""
     inside: bool = False
     """Most cells hold a file."""
     seen: dict[int, Picture | Sound] = {}  # noqa: RUF012
-    """All of one sort, by place in the sample."""
+    """Files of the same type, by place in the sample."""
     problems: list[Problem] = []  # noqa: RUF012
 
     def unread(self) -> str:
-        """What a comment says of those that can't be read."""
+        """The comment on those that can't be read."""
         if not self.problems:
             return ""
         tried = len(self.seen) + len(self.problems)
         return f"; {len(self.problems)} of {tried} tried can't be read ({self.problems[0].reason})"
 
     def notes(self, name: str) -> tuple[str, ...]:
-        """The same for the user."""
+        """The same as a message for the user."""
         if not self.problems:
             return ()
         tried = len(self.seen) + len(self.problems)
@@ -101,14 +101,14 @@ def open_some(sample: "Sample") -> Files:
         except BadCell as error:
             problems.append(Problem(int(sample.rows[place]) + 1, cell, error.reason))
             if not seen and len(problems) >= ENOUGH and "URL" in error.reason:
-                break  # a network that isn't there
+                break  # a network that isn't available
     sorts = Counter(map(type, seen.values()))
     most = sorts.most_common(1)[0][0] if sorts else Picture
     return Files(named, inside, {i: s for i, s in seen.items() if type(s) is most}, problems)
 
 
 def look(source: bytes | Path) -> Picture | Sound:
-    """What is in a file. Raises BadCell."""
+    """Header data of a file. Raises BadCell."""
     data = media.read(source, MAX_BYTES)
     seen = image.look(data) or audio.look(data)
     if seen is None:
@@ -117,7 +117,7 @@ def look(source: bytes | Path) -> Picture | Sound:
 
 
 def by_name(cell: Any) -> str | None:
-    """image, audio, video or other for what is written like a file's path; None for what isn't."""
+    """image, audio, video or other for text that looks like a file's path; else None."""
     if isinstance(cell, dict):
         return "audio" if "array" in cell else by_name(cell.get("path") or "")
     if isinstance(cell, list) and len(cell) == 1:

@@ -1,4 +1,4 @@
-"""What a column keeps of a pretrained model's folder, so that a bundle stands alone."""
+"""What a column keeps of a pretrained model's folder, so that a bundle needs no other files."""
 
 import json
 from pathlib import Path
@@ -19,20 +19,20 @@ PREPROCESSOR = "preprocessor_config.json"
 SOUNDS = ("wav2vec2", "whisper")
 TEXTS = ("bert", "distilbert", "electra", "roberta", "xlm-roberta")
 PICTURES = ("vit", "dinov2", "convnext", "resnet", "efficientnet-lite0")
-"""Values of `model_type`, by the kind of input that they read."""
+"""Values of `model_type`, by the kind of input."""
 TIMM = "timm"
-"""Stands for one in what is kept of timm's folders, which name an `architecture` of its own."""
+"""Replaces `model_type` for timm's folders, which name an `architecture` instead."""
 OFFSET = ("roberta", "xlm-roberta")
-"""Their positions begin behind the id of padding."""
+"""Models whose positions begin after the id of padding."""
 SMALLEST = 32
-"""Pixels: a side that five halvings leave one place of."""
+"""Pixels: the smallest side that five halvings leave one position of."""
 
 
 def read_folder(spec: PretrainedSpec, known: tuple[str, ...], beside: str = PREPROCESSOR) -> State:
-    """`config`, and `preprocessor`, how it wants its input. Raises ConfigError.
+    """`config`, and `preprocessor`, its preprocessing. Raises ConfigError.
 
-    known: values of `model_type` that an input of this kind can be read by.
-    beside: the file that says how, next to config.json; a tokenizer is read elsewhere.
+    known: values of `model_type` that an input of this kind supports.
+    beside: the preprocessing file next to config.json; a tokenizer is read elsewhere.
     """
     assert spec.model is not None  # a bundle's is, and its columns are fitted
     folder = Path(spec.model)
@@ -55,7 +55,7 @@ def _check_weights(folder: Path) -> None:
         )
     for file in sorted(folder.glob("*.safetensors")):
         try:
-            with safe_open(file, "np"):  # reads the header, which says how long the file is
+            with safe_open(file, "np"):  # reads the header, which has the file's length
                 pass
         except (SafetensorError, OSError) as error:
             raise ConfigError(
@@ -80,7 +80,7 @@ def read_text_model(spec: TextSpec, encoder: PretrainedSpec) -> State:
 def check_vocab_size(
     encoder: PretrainedSpec | PretrainedDecoderSpec, learned: State, vocab_size: int
 ) -> None:
-    """Raises ConfigError where the tokenizer gives ids that the model has no vectors for."""
+    """Raises ConfigError if the tokenizer gives ids without an embedding in the model."""
     if (size := learned["config"].get("vocab_size", vocab_size)) < vocab_size:
         raise ConfigError(
             f"{encoder.model}: its {TOKENIZER} has {vocab_size} tokens, and its model knows "
@@ -88,14 +88,14 @@ def check_vocab_size(
         )
 
 
-PLACE = "\ue000"  # for private use: in no template
-"""Stands for what is asked while a chat template is written out."""
+PLACE = "\ue000"  # private use: in no template
+"""Placeholder of the prompt while a chat template is rendered."""
 
 
 def read_writer(decoder: PretrainedDecoderSpec) -> State:
-    """Of a causal language model: `config`, the ids `opening` and `closing` around what it is
-    asked, as its chat template has them, the id `start` that it writes behind and the id `end` that
-    ends a text. Raises ConfigError."""
+    """For a causal language model: `config`, the ids `opening` and `closing` around the prompt,
+    from its chat template, the id `start` after which it generates and the id `end` that ends a
+    text. Raises ConfigError."""
     assert decoder.model is not None
     folder = Path(decoder.model)
     config = read_json(folder, "config.json")
@@ -160,7 +160,7 @@ def read_picture_model(spec: ImageSpec, encoder: PretrainedSpec) -> State:
 
 
 def _read_timm(model: str, config: dict[str, Any]) -> State:
-    """What timm's config.json says, under the names of the others."""
+    """The values of timm's config.json under the names of transformers."""
     _check_weights(Path(model))
     told = config.get("pretrained_cfg") or {}
     how = str(told.get("interpolation", "bicubic"))  # timm's own default

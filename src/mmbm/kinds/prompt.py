@@ -1,4 +1,4 @@
-"""A value of a kind as a language model is asked for it, and as its reply is read."""
+"""Prompt of a kind for a language model, and parser of its reply."""
 
 from collections.abc import Sequence
 
@@ -8,39 +8,39 @@ Value = str | float
 
 
 class Prompt:
-    """How a kind is asked for. Written words, unless a subclass says otherwise."""
+    """Prompt of a kind. The answer is text unless a subclass overrides it."""
 
     form = "the words alone"
-    """What the reply should be."""
+    """The expected reply."""
     closed = False
     """The answer is one of several that are named."""
     without = True
-    """A reply that can't be read is a wrong answer; else there is none, and the row isn't
+    """An unreadable reply counts as a wrong answer; else as no answer, and the row isn't
     counted."""
 
     def usual(self, target: str) -> str:
-        """The question, where the user has none."""
+        """The default question."""
         return f"What is the {target!r} of this?"
 
     def request(self, classes: Sequence[str]) -> str:
-        """What is added to the question."""
+        """Instruction after the question."""
         return f"Answer with {self.form}."
 
     def read(self, said: str, classes: Sequence[str]) -> Value:
-        """The answer in a reply. Raises BadCell: there is none."""
+        """The answer in a reply. Raises BadCell if there is none."""
         return said.strip()
 
     def length(self, classes: Sequence[str]) -> int:
-        """Tokens of an answer, about."""
+        """Approximate number of tokens of an answer."""
         return 30
 
     def outputs(self, values: Sequence[Value | None], classes: Sequence[str]) -> np.ndarray:
-        """As the kind's Answer reads its model's output; None where a reply has no answer."""
+        """In the form of the kind's Answer's output; None where a reply has no answer."""
         return np.array([value or "" for value in values], object)
 
 
 def bare(said: str) -> str:
-    """Without the spaces, quotes and full stop around it."""
+    """Text without surrounding spaces, quotes and full stop."""
     return said.strip().strip(" \n\"'`*.。")
 
 

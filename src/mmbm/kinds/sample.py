@@ -1,4 +1,4 @@
-"""Some cells of a column, spread over the table: all that inferring looks at."""
+"""A sample of a column's cells, spread over the table: the input of kind inference."""
 
 import copy
 from functools import cached_property
@@ -22,15 +22,15 @@ if TYPE_CHECKING:
 ROWS = 20_000
 """Enough to see a value that one row in a thousand has; read in about a second."""
 BIG_CELL, BIG_ROWS = 4000, 200
-"""Of cells of more bytes than that (pictures inside the table), so many rows."""
+"""If the cells are larger in total (images inside the table), the number of rows instead."""
 MANY = 20
-"""Different numbers, of which a column isn't taken for one of classes."""
+"""Distinct numbers from which a column isn't inferred as classes."""
 LONGEST = 4000
-"""Characters of a text that are looked at."""
+"""Characters of a text that are examined."""
 
 
 class Sample:
-    """Cells of one column at `rows`; what is derived from them is made once, when asked for."""
+    """Cells of one column at `rows`; derived values are computed once, on first use."""
 
     def __init__(self, table: "Table", name: str, rows: np.ndarray):
         if table.column(name).nbytes / table.rows > BIG_CELL:
@@ -53,12 +53,12 @@ class Sample:
 
     @cached_property
     def fingerprint(self) -> int:
-        """The same for columns that say the same in every row."""
+        """A key that is equal for columns with the same value in every row."""
         return hash(tuple(self.keys))
 
     @cached_property
     def keys(self) -> list[str | None]:
-        """The value of each cell as a category would name it; None if absent or no single value."""
+        """The value of each cell as a category names it; None if absent or no single value."""
         return [_key(cell) for cell in self.cells]
 
     @cached_property
@@ -75,7 +75,7 @@ class Sample:
 
     @cached_property
     def written(self) -> written.Written:
-        """How its numbers are written, if it has any."""
+        """The notation of its numbers, if it has any."""
         return written.find(self.present)
 
     @cached_property
@@ -86,14 +86,14 @@ class Sample:
 
     @cached_property
     def wrong(self) -> list[str]:
-        """Texts of a column of numbers that are none, and don't say that there is none."""
+        """Texts in a column of numbers that are neither numbers nor missing values."""
         notation = self.written.notation
         return [c.strip() for c in self.present if isinstance(c, str) and _is_wrong(c, notation)]
 
     @cached_property
     def is_number(self) -> bool:
-        """Nearly every cell that isn't blank is a number, or most are and they are many different
-        ones; 007 and truth values aren't."""
+        """Nearly every cell that isn't blank is a number, or most are and they have many distinct
+        values; 007 and truth values don't count."""
         found = np.isfinite(self.numbers).sum()
         codes = sum(
             isinstance(c, bool) or (isinstance(c, str) and _is_code(c.strip()))
@@ -115,12 +115,12 @@ class Sample:
 
     @property
     def finite(self) -> np.ndarray:
-        """Its numbers, without those that are none."""
+        """Its numbers, without missing values."""
         return self.numbers[np.isfinite(self.numbers)]
 
     @cached_property
     def files(self) -> Files:
-        """What was found in some of the files that its cells name or hold."""
+        """Properties of some of the files that its cells name or hold."""
         return open_some(self)
 
     def part(self, *types: type) -> float:
@@ -175,13 +175,13 @@ _OPENING = tuple("[{(")
 
 
 def _is_table(text: str) -> bool:
-    """Its first lines have as many commas, or the like, each."""
+    """Its first lines have equally many commas or other delimiters."""
     first, second = [*text.split("\n", 2), ""][:2]
     return any(first.count(mark) == second.count(mark) > 0 for mark in ",;\t|")
 
 
 def _beginning(text: str) -> str:
-    """Media, lists and tables that are written out in the cell need all of it."""
+    """Media, lists and tables inside the cell need all of it."""
     inside = text[:5].lower() == "data:" or is_encoded(text) or text.lstrip()[:1] in _OPENING
     inside = inside or (len(text) > LONGEST and _is_table(text))
     return text if inside else text[:LONGEST]

@@ -1,13 +1,13 @@
-"""The types that travel through the model."""
+"""Data types that are passed through the model."""
 
 from typing import Literal, NamedTuple
 
 from torch import Tensor
 
 Layout = Literal["picture", "frames", "tokens", "vector", "wave", "ids"]
-"""What a frontend makes: a picture [B, C, H, W]; spectrogram frames [B, T, F]; embedded tokens
-[B, T, F]; one vector per row [B, F]; or samples or token ids [B, T], for a pretrained encoder
-alone. An encoder says which layouts it reads."""
+"""Layouts of a frontend's output: an image [B, C, H, W]; spectrogram frames [B, T, F]; embedded
+tokens [B, T, F]; one vector per row [B, F]; or samples or token ids [B, T], for a pretrained
+encoder only. An encoder declares which layouts it reads."""
 
 
 class Field(NamedTuple):
@@ -19,10 +19,10 @@ class Field(NamedTuple):
 
 
 class Features(NamedTuple):
-    """A column after its frontend: numbers an encoder can read."""
+    """A column after its frontend: the input of an encoder."""
 
     x: Tensor  # by layout: [B, C, H, W] | [B, T, F] | [B, F] | [B, T]
-    keep: Tensor | None = None  # [B, T] bool, True where valid; None for a picture or a vector
+    keep: Tensor | None = None  # [B, T] bool, True where valid; None for an image or a vector
 
 
 class Tokens(NamedTuple):
@@ -40,14 +40,14 @@ class Fused(NamedTuple):
 
 
 class Prefix(NamedTuple):
-    """What a decoder has read, before it writes."""
+    """The state of a decoder after its prefix."""
 
     cache: Tensor  # [B, L, 2, h, P, D/h] keys and values of every layer
-    read: Tensor  # [B, P] bool, which positions of it are real
+    read: Tensor  # [B, P] bool, which positions of it are valid
 
 
 class Encoded(NamedTuple):
-    """What the `encode` graph gives."""
+    """The output of the `encode` graph."""
 
     tokens: dict[str, Tokens]  # by modality
     present: dict[str, Tensor]  # by modality, [B] bool
@@ -55,10 +55,10 @@ class Encoded(NamedTuple):
 
 
 class Context(NamedTuple):
-    """What a target may read."""
+    """The inputs of a target."""
 
     inputs: dict[str, Tokens]  # by modality, as encoded
     present: dict[str, Tensor]  # by modality, [B] bool
-    fused: Fused | None  # made only where some target asks for it
-    without: dict[str, Fused]  # fused as if this modality were absent; those a mix has a use for
+    fused: Fused | None  # computed only if some target needs it
+    without: dict[str, Fused]  # fused as if this modality were absent; those that an ensemble needs
     features: dict[str, Tensor] = {}  # noqa: RUF012  zero where the modality is absent

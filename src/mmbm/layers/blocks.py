@@ -1,4 +1,4 @@
-"""Blocks that several parts of the model share. `keep` [B, T] says which positions are real."""
+"""Blocks that several parts of the model share. `keep` [B, T] masks the valid positions."""
 
 import functools
 import math
@@ -20,7 +20,7 @@ def valid(lengths: Tensor, size: int) -> Tensor:
 
 
 def in_float32(forward: Callable) -> Callable:
-    """A forward that mixed precision leaves alone: what a frontend measures stays float32."""
+    """A forward without mixed precision: a frontend computes in float32."""
 
     @functools.wraps(forward)
     def wrapped(self: nn.Module, field):
@@ -60,7 +60,7 @@ class MaskedBatchNorm(nn.BatchNorm2d):
 
     def forward(self, x: Tensor, keep: Tensor | None = None) -> Tensor:  # keep [B, T]
         if keep is None and self.training and x.numel() == x.shape[1]:
-            # One value per channel has no spread: a last batch of one small picture.
+            # One value per channel has no spread: a last batch of one small image.
             return F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias)
         if keep is None and self.training and world_size() > 1:
             keep = torch.ones(len(x), x.shape[2], dtype=torch.bool, device=x.device)
@@ -83,7 +83,7 @@ class MaskedBatchNorm(nn.BatchNorm2d):
 
 
 class MaskedNorm(torch.autograd.Function):
-    """Batch normalizing (Ioffe & Szegedy 2015) of the positions that a mask keeps. Written out,
+    """Batch normalization (Ioffe & Szegedy 2015) over the positions that a mask keeps. Written out,
     forward and back, since each pass over a spectrogram's maps takes as long as a convolution."""
 
     @staticmethod
@@ -118,7 +118,7 @@ def wide(x: Tensor) -> Tensor:
 
 
 GATES = {"gru": (1, 0, 2), "lstm": (0, 3, 1, 2)}
-"""Where ONNX's gates (z, r, h and i, o, f, c) are among torch's (r, z, n and i, f, g, o)."""
+"""Order of ONNX's gates (z, r, h and i, o, f, c) in torch's (r, z, n and i, f, g, o)."""
 
 
 class Recurrence(nn.Module):
@@ -145,7 +145,7 @@ class Recurrence(nn.Module):
         return torch.cat(out, -1) * keep[..., None]
 
     def operator(self, layer: nn.Module, x: Tensor) -> Tensor:  # [B, T, F] -> [B, T, H]
-        """The same as one ONNX operator. It is not told the lengths: some runtimes ignore them."""
+        """The same as one ONNX operator, without lengths: some runtimes ignore them."""
 
         def gates(name: str) -> Tensor:
             parts = layer.get_parameter(f"{name}_l0").chunk(len(GATES[self.cell]))
@@ -171,7 +171,7 @@ class Recurrence(nn.Module):
 
 
 def run_layer(layer: nn.Module, x: Tensor) -> Tensor:  # [B, T, F] -> [B, T, H]
-    """As torch computes it. Processors without AVX-512 have no LSTM in bfloat16."""
+    """In torch's precision. Processors without AVX-512 have no LSTM in bfloat16."""
     if x.device.type != "cpu":
         return layer(x)[0]
     with torch.autocast("cpu", enabled=False):
@@ -201,8 +201,8 @@ class Attention(nn.Module):
         return self.attend(x, keep[:, None, None, :])[0]
 
     def attend(self, x: Tensor, mask: Tensor, past: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Attend also to keys and values of before, past [B, 2, h, S, D/h], as mask
-        [B, 1, 1 or T, S+T] allows; the output [B, T, D], and keys and values of all."""
+        """Attention to earlier keys and values too, past [B, 2, h, S, D/h], with the mask [B, 1, 1
+        or T, S+T]; returns the output [B, T, D], and keys and values of all."""
         qkv = self.qkv(x).unflatten(-1, (3, self.heads, -1))  # [B, T, 3, h, D/h]
         q, k, v = qkv.permute(2, 0, 3, 1, 4).unbind(0)  # each [B, h, T, D/h]
         if past is not None:

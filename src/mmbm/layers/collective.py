@@ -1,4 +1,4 @@
-"""Operations over the processes that train together; with one process they change nothing."""
+"""Collective operations over the processes of distributed training; no-ops with one process."""
 
 import torch
 import torch.distributed as dist
@@ -6,7 +6,7 @@ from torch import Tensor
 
 
 def world_size() -> int:
-    """Processes that train together."""
+    """The processes that train together."""
     return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
 
 
@@ -18,8 +18,8 @@ def all_reduce(x: Tensor) -> Tensor:
 
 
 def all_gather(x: Tensor) -> Tensor:
-    """The rows of all processes in the order of their ranks, without a gradient. Rows that one
-    process has less than another are zeros."""
+    """The rows of all processes in the order of their ranks, without a gradient. Processes with
+    fewer rows are padded with zeros."""
     if world_size() == 1:
         return x
     rows = torch.tensor(len(x), device=x.device)
@@ -32,7 +32,7 @@ def all_gather(x: Tensor) -> Tensor:
 
 
 def all_gather_with_grad(x: Tensor) -> Tensor:
-    """`all_gather`, whose gradient comes back to this process's own rows."""
+    """`all_gather`, whose gradient is returned to this process's own rows."""
     return AllGatherWithGrad.apply(x) if world_size() > 1 else x  # type: ignore[return-value]
 
 
@@ -44,7 +44,7 @@ class AllGatherWithGrad(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, gradient: Tensor) -> Tensor:  # type: ignore[override]
-        """Every process computes the whole loss, so the part of its own rows is all it needs;
-        times the number of processes, since their gradients are averaged, not added."""
+        """Every process computes the whole loss, so it needs only its own rows' gradient, times the
+        number of processes, since their gradients are averaged, not added."""
         size = world_size()
         return size * gradient.chunk(size)[dist.get_rank()][: ctx.rows]

@@ -1,4 +1,4 @@
-"""Modules whose buffers are fitted by other means than gradients."""
+"""Modules whose buffers are fitted without gradients."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What representations share: raw features, standardized."""
+"""Base class of representations: raw features, standardized."""
 
 from collections.abc import Iterator
 
@@ -10,10 +10,10 @@ from mmbm.layers.batch import Field
 from mmbm.layers.fitted import Fitted
 
 FARTHEST = 10.0
-"""Standard deviations; a feature further out counts as this far."""
+"""Standard deviations; features further out are clipped to this."""
 
 LEAST = 1e-4
-"""A feature that varies less is as good as constant: dividing by its spread would magnify rounding.
+"""A feature that varies less counts as constant: dividing by its spread would magnify rounding.
 """
 
 

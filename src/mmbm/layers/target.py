@@ -1,17 +1,17 @@
-"""What a target is built from, besides its own options and column."""
+"""Inputs of a target's constructor, besides its own options and column."""
 
 from typing import NamedTuple
 
 
 class Parts(NamedTuple):
-    """The rest of the model, as a target sees it."""
+    """The properties of the model that a target needs."""
 
     width: int
-    """Of the fused vector and of every modality's tokens."""
+    """Width of the fused vector and of every modality's tokens."""
     modalities: list[str]
-    """That the network reads; none without a network."""
+    """Modalities that the network reads; none without a network."""
     batch_size: int
-    """Rows of a training step."""
+    """Rows per training step."""
     members: list[str]
     """The classical members of an ensemble."""
     exact: dict[str, bool]

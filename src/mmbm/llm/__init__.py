@@ -1,6 +1,6 @@
-"""Somebody else's model, behind OpenAI's interface: a baseline, and a teacher that labels rows.
+"""Remote language models (OpenAI's API): a baseline, and a teacher that labels rows.
 
-    row ──► messages ──► kept already? ──► endpoint ──► kept ──► an answer there is, or an error
+    row ──► messages ──► cached? ──► endpoint ──► cache ──► an allowed answer, or an error
 
 Needs `pip install "mmbm[remote]"`. The key is OPENAI_API_KEY of the environment and nothing else.
 """

@@ -1,4 +1,4 @@
-"""A baseline: a remote model that was never trained on this, measured beside a bundle."""
+"""Baseline: a remote model without training on this table, compared with a bundle."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ from mmbm.llm.endpoint import ChatClient, read_reply
 from mmbm.llm.question import Question, asked, prompt
 
 PROBABLE = {"auroc", "log_loss", "calibration_error"}
-"""Metrics of probabilities, of which a text has none."""
+"""Metrics of probabilities, which a text doesn't have."""
 
 
 def compare(
@@ -28,8 +28,8 @@ def compare(
     target: str | None = None,
     limit: int = 200,
 ) -> dict[str, Any]:
-    """The metrics of a remote model that was never trained on this, and the bundle's, on the same
-    rows: `limit` of those that have a right answer, drawn with a fixed seed.
+    """The metrics of a remote model without training on this table, and the bundle's, on the same
+    rows: `limit` of those that have a true answer, drawn with a fixed seed.
 
     An answer that is none of the classes is wrong; a row without a number is left out for both, and
     counted in `unanswered`. `difference` is the bundle's main metric less the other's, with its

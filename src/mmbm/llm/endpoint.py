@@ -1,4 +1,4 @@
-"""A model at a URL: asked a few rows at a time, and for nothing twice."""
+"""Client of a chat endpoint: a few concurrent requests, with a cache of answers."""
 
 import hashlib
 import json
@@ -19,11 +19,11 @@ from mmbm.llm.parts import Size
 from mmbm.llm.question import Question, messages
 
 RETRIES = 6
-"""Of the client: at 408, 409, 429, 5xx and lost connections, after 0.5 to 8 s or as told."""
+"""Retries: at 408, 409, 429, 5xx and lost connections, after 0.5 to 8 s or as requested."""
 KEPT = Path("runs/remote.sqlite")
 NOTHING = "what came back is no chat completion"
 REFUSED = (400, 413, 422)
-"""Statuses that speak of the row; any other error ends the run."""
+"""Statuses caused by the row; any other error ends the run."""
 
 
 class Request(NamedTuple):
@@ -41,7 +41,7 @@ class ChatClient:
     """A model at a URL."""
 
     def __init__(self, model: str, base_url: str, concurrency: int = 4, cache: Path | None = None):
-        """concurrency: requests under way at once. cache: where answers are kept."""
+        """concurrency: parallel requests. cache: file of the answers."""
         try:
             import openai
         except ModuleNotFoundError as error:
@@ -58,7 +58,7 @@ class ChatClient:
     def requests(
         self, question: Question, table: Table, rows: np.ndarray, kinds: dict[str, str]
     ) -> Iterator[Request | BadCell]:
-        """What is asked of each of the rows; BadCell: why it can't be."""
+        """The prompt of each row; BadCell: why there is none."""
         for cells in zip(*(table.cells(name, rows) for name in kinds)):
             try:
                 asked, size = messages(question, dict(zip(kinds, cells)), kinds, table.root)
@@ -72,8 +72,8 @@ class ChatClient:
         return hashlib.sha256(text.encode(errors="backslashreplace")).hexdigest()
 
     def ask(self, requests: Iterable[Request | BadCell], total: int) -> list[Reply | BadCell]:
-        """In order; what was answered before isn't asked. BadCell: why there is no answer. Raises
-        MmbmError when the endpoint fails; the answers until then are kept."""
+        """Answers in order; cached ones aren't requested again. BadCell: why there is no answer.
+        Raises MmbmError when the endpoint fails; the answers until then are kept."""
         return list(track(parallel(self._one, requests, self.concurrency), total, "asking"))
 
     def _one(self, request: Request | BadCell) -> Reply | BadCell:
@@ -104,7 +104,7 @@ class ChatClient:
 
 
 def reply_of(said: Any) -> Reply | BadCell:
-    """The client makes an object of whatever came: its parts may be missing."""
+    """The client parses any response: its parts may be missing."""
     try:
         choice, use = said.choices[0], getattr(said, "usage", None)
         content, end = choice.message.content, getattr(choice, "finish_reason", None)
@@ -119,8 +119,8 @@ def reply_of(said: Any) -> Reply | BadCell:
 
 
 class ResponseCache:
-    """Answers by the hash of what was asked, in one SQLite file: written one by one, so whatever
-    ends a run, none is asked for twice."""
+    """Cache of answers by the hash of the prompt, in one SQLite file: written one by one, so that
+    an interrupted run repeats no request."""
 
     def __init__(self, path: Path):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -146,7 +146,7 @@ class ResponseCache:
 
 
 def read_reply(question: Question, reply: Reply | BadCell) -> tuple[str | float | None, str | None]:
-    """The answer, and why there is none."""
+    """The answer, or the reason why there is none."""
     if isinstance(reply, BadCell):
         return None, reply.reason
     try:

@@ -1,4 +1,4 @@
-"""What asking will cost, before it does."""
+"""Estimate the cost of the requests."""
 
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -16,7 +16,7 @@ class Estimate(NamedTuple):
     answers: int  # tokens
 
     def text(self, endpoint: ChatClient, price: tuple[float, float] | None) -> str:
-        """price: of a million tokens read, and written."""
+        """price: per million input tokens, and output tokens."""
         size, asked = self.size, self.rows - self.kept
         said = (
             f"{self.rows} rows, {self.kept} of them answered before; {asked} go to "

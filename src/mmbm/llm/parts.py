@@ -1,4 +1,4 @@
-"""A cell becomes a part of a message, and what it costs to send."""
+"""Convert a cell to a part of a message, with its cost."""
 
 import base64
 import io
@@ -18,18 +18,18 @@ from mmbm.kinds.column import Cell
 from mmbm.kinds.prompt import tokens
 
 LARGEST = 20_000_000
-"""Bytes of a picture or a sound that is sent."""
+"""Maximum bytes of an image or audio file that is sent."""
 PICTURES = {"PNG": "png", "JPEG": "jpeg", "MPO": "jpeg", "WEBP": "webp", "GIF": "gif"}
-"""What OpenAI's interface takes as it is; other pictures are sent as PNG."""
+"""Types that OpenAI's API accepts; other images are sent as PNG."""
 
 
 class Size(NamedTuple):
-    """What a request costs, about: as GPT-4o counts (platform.openai.com/docs/guides)."""
+    """Approximate cost of a request: as GPT-4o counts (platform.openai.com/docs/guides)."""
 
     tokens: float = 0  # of text
     pictures: float = 0
     seconds: float = 0
-    of_media: float = 0  # tokens of pictures and sounds
+    of_media: float = 0  # tokens of images and audio
 
     def plus(self, other: "Size") -> "Size":
         return Size(*(a + b for a, b in zip(self, other)))
@@ -71,7 +71,7 @@ def picture(raw: bytes) -> Part:
 
 
 def sound(raw: bytes) -> Part:
-    """WAV and MP3 as they are, all else that libsndfile reads as WAV of 16 bit."""
+    """WAV and MP3 unchanged, all else that libsndfile reads as 16-bit WAV."""
     try:
         about = soundfile.info(io.BytesIO(raw))
         kind = {"WAV": "wav", "MP3": "mp3"}.get(about.format)

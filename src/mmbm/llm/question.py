@@ -1,4 +1,4 @@
-"""What is asked of every row, and which answers there are: a row becomes messages."""
+"""Prompts: the question for every row and the allowed answers; a row becomes messages."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,7 +14,7 @@ from mmbm.llm.parts import Size, part_of
 
 
 class Question(NamedTuple):
-    """What is asked of every row, and which answers there are."""
+    """The question for every row, and the allowed answers."""
 
     ask: str
     kind: str  # one that has a prompt
@@ -22,7 +22,7 @@ class Question(NamedTuple):
 
     @classmethod
     def of(cls, ask: str, classes: str | None) -> "Question":
-        """As the command line says it: `cat,dog`, or a number."""
+        """In the form of the command line: `cat,dog`, or a number."""
         if classes is None:
             return cls(ask, "number")
         names = tuple(dict.fromkeys(filter(None, map(str.strip, classes.split(",")))))
@@ -32,7 +32,7 @@ class Question(NamedTuple):
 
     @property
     def prompt(self) -> Prompt:
-        """How its kind is asked for. Raises MmbmError: it can't be."""
+        """The prompt of its kind. Raises MmbmError if there is none."""
         return prompt(self.kind)
 
     def text(self) -> str:
@@ -40,20 +40,20 @@ class Question(NamedTuple):
 
     def read(self, said: str) -> Value:
         """The answer. Spaces, quotes and a full stop around it, and its case, don't count. Raises
-        BadCell if it is none of those there are."""
+        BadCell if it isn't an allowed answer."""
         return self.prompt.read(said, self.classes)
 
     def length(self) -> int:
-        """Tokens of an answer, about."""
+        """Approximate number of tokens of an answer."""
         return self.prompt.length(self.classes)
 
     def outputs(self, values: Sequence[Value | None]) -> np.ndarray:
-        """As an Answer reads its model's."""
+        """In the form of the kind's Answer's output."""
         return self.prompt.outputs(values, self.classes)
 
 
 def prompt(kind: str) -> Prompt:
-    """Raises MmbmError: no language model can be asked for this kind."""
+    """Raises MmbmError: this kind has no prompt."""
     if not registry.kind(kind).prompt:
         raise MmbmError(
             f"A language model can't be asked for a {kind}: it is asked for a {', '.join(asked())}."
@@ -62,7 +62,7 @@ def prompt(kind: str) -> Prompt:
 
 
 def asked() -> list[str]:
-    """Kinds that a language model can be asked for."""
+    """Kinds with a prompt."""
     return sorted(name for name, kind in registry.kinds().items() if kind.prompt)
 
 
@@ -70,9 +70,9 @@ def messages(
     question: Question, row: dict[str, Cell], kinds: dict[str, str], root: Path | None
 ) -> tuple[list[dict[str, Any]], Size]:
     """A row as a conversation: the question, then a part for each cell that is there, in the order
-    of `kinds` (kind by column). Where several columns are written, each says its name.
+    of `kinds` (kind by column). Of several text columns, each is preceded by its name.
 
-    Raises BadCell of a medium that can't be read, and of a row in which there is nothing.
+    Raises BadCell for an unreadable medium, and for an empty row.
     """
     several = sum(not registry.kind(kind).media for kind in kinds.values()) > 1
     parts, size = [], Size(tokens(question.text()))

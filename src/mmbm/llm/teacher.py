@@ -36,8 +36,9 @@ def label(
 ) -> dict[str, int]:
     """Write `table` with `column` answered by a remote model, and `COLUMN.error` why it isn't.
 
-    A cell that the column has already is kept and not asked for. `show` names the columns that the
-    model sees: all that `mmbm init` would take as inputs, if not given. `agree` is told the cost.
+    A cell that the column has already is kept and not requested. `show` names the columns that the
+    model sees: all that `mmbm init` would take as inputs, if not given. `agree` is called with the
+    cost.
     """
     opened = open_table(table)
     kinds = shown(opened, column, list(show))

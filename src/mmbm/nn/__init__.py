@@ -1,1 +1,1 @@
-"""The model: torch from here on."""
+"""The neural network model, in torch."""

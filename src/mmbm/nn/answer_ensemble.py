@@ -1,11 +1,11 @@
-"""The ensemble that answers a category, number or labels target: members and their mix.
+"""Answer ensemble: members and their weights for a category, number or labels target.
 
 While the network trains, every modality also learns to answer alone through a small head, and is
-hidden now and then. After training, `training.selection` chooses on rows that were not trained on a
-convex mix of the network's fused answer, its answers from each modality alone, its answers without
-one of the modalities, and the classical members (`mmbm.nn.members`); and then a temperature (Guo et
-al. 2017). The mix is part of the exported graph. A member whose modality is absent from a row has
-no part in it, so a row with nothing present gets the prior.
+hidden at random. After training, `training.selection` chooses on rows that were not trained on a
+convex combination of the network's fused answer, its answers from each modality alone, its answers
+without one of the modalities, and the classical members (`mmbm.nn.members`); and then a temperature
+(Guo et al. 2017). The ensemble is part of the exported graph. A member whose modality is absent
+from a row is left out, so a row with nothing present gets the prior.
 """
 
 from collections.abc import Iterator
@@ -22,8 +22,8 @@ from mmbm.nn.members.classical import Classical
 from mmbm.specs.columns import TargetSpec
 
 FUSED_WEIGHT, PRIOR_WEIGHT = 1e-3, 1e-6
-"""Least weights of the fused answer and the prior. The fused answer decides where a row has none of
-the modalities that were chosen, the prior where it has nothing at all."""
+"""Minimum weights of the fused answer and the prior. The fused answer decides if a row has none of
+the selected modalities, the prior if it has nothing at all."""
 
 
 class AnswerEnsemble(nn.Module):
@@ -53,7 +53,7 @@ class AnswerEnsemble(nn.Module):
         self.finalize()
 
     def finalize(self) -> None:
-        """From now on compute only the members that have a weight."""
+        """Compute only the members that have a weight from now on."""
         self.used = [bool(weight > 0) for weight in self.weights.tolist()]
 
     def loss(
@@ -77,16 +77,16 @@ class AnswerEnsemble(nn.Module):
         return self.weight * loss.sum() / rows
 
     def loss_mask(self, target: Field, batch: dict[str, Field]) -> Tensor:
-        """Which rows the loss is a mean of [B]."""
+        """The rows that the loss averages [B]."""
         return target.present
 
     def left_out(self) -> list[str]:
-        """The modalities whose absence has a weight in the mix."""
+        """The modalities whose absence has a weight in the ensemble."""
         first = 1 + len(self.modalities)
         return [name for i, name in enumerate(self.modalities, first) if self.used[i]]
 
     def forward(self, context: Context) -> Tensor:
-        """The mixed, tempered answer [B, C]."""
+        """The weighted answer after the temperature [B, C]."""
         parts = [
             (weight, answer, available)
             for weight, answer, available, used in zip(
@@ -100,14 +100,14 @@ class AnswerEnsemble(nn.Module):
         return self.finish(mixed)
 
     def finish(self, mixed: Tensor) -> Tensor:
-        """A mix -> what the user asked for."""
+        """An ensemble's mean -> the target's output."""
         if self.task == "regression":
             return self.fused.answer(mixed)
         return self.fused.temper(mixed, self.temperature)
 
     def candidates(self, context: Context) -> tuple[Tensor, Tensor]:
-        """What the network's members answer, and the classical ones if they are fitted
-        [B, K, C], and which of them each row has [B, K]."""
+        """The answers of the network's members, and of the classical ones if they are fitted [B, K,
+        C], and which of them each row has [B, K]."""
         used = self.fitted
         answers = [a for a, use in zip(self.members(context, used), used) if use]
         available = [a for a, use in zip(self.available(context), used) if use]
@@ -115,14 +115,13 @@ class AnswerEnsemble(nn.Module):
 
     @property
     def fitted(self) -> list[bool]:
-        """The members that candidates come from, by `names`: not the prior, nor classical ones that
-        aren't fitted."""
+        """The members of `candidates`, by `names`: not the prior, nor unfitted classical ones."""
         network = len(self.names) - 1 - len(self.classical.names)
         return [*[True] * network, *self.classical.fitted, False]
 
     def members(self, context: Context, used: list[bool]) -> Iterator[Tensor | None]:
-        """What each member answers [B, C], by `names`, as it is mixed; None of those that are not
-        used."""
+        """The answer of each member [B, C], by `names`, in the ensemble's units; None for unused
+        ones."""
         first = len(self.names) - 1 - len(self.classical.names)
         if self.modalities:
             assert context.fused is not None
@@ -141,7 +140,7 @@ class AnswerEnsemble(nn.Module):
         yield prior.float().expand(rows, -1)
 
     def available(self, context: Context) -> list[Tensor]:
-        """Which members each row has [B], by `names`: by the modalities that it has."""
+        """Which members each row has [B], by `names`, from its present modalities."""
         present = torch.stack(list(context.present.values()))  # [M, B]
         some = present.any(0)
         found = []
@@ -164,7 +163,7 @@ class AnswerEnsemble(nn.Module):
         return self.alone[i](self.pools[i](tokens.x, tokens.keep))
 
     def join(self, other: "AnswerEnsemble") -> None:
-        """Take over another's classical members; weights are to be chosen anew."""
+        """Take over another's classical members; weights must be chosen again."""
         self.classical = other.classical
         self.names = [*network_names(self.modalities), *self.classical.names, "prior"]
         self.register_buffer("weights", self.weights.new_zeros(len(self.names)))
@@ -179,7 +178,7 @@ class AnswerEnsemble(nn.Module):
 
     @torch.no_grad()
     def adopt(self, others: "list[AnswerEnsemble]") -> None:
-        """Take the mean mix and temperature of models that were trained like this one."""
+        """Take the mean weights and temperature of models with the same config."""
         weights = torch.stack([other.weights for other in others]).mean(0)
         self.choose(weights, float(torch.stack([o.temperature for o in others]).mean()))
 

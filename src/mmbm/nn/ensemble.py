@@ -11,8 +11,9 @@ from mmbm.nn.model import Model
 
 
 class Ensemble(nn.Module):
-    """Looks like a Model to runners and exporters. Its tokens hold those of all members side by
-    side, [B, T, members * D], so that they too are encoded once for all subsets of modalities."""
+    """Has the interface of a Model for runners and exporters. Tokens of all members are
+    concatenated, [B, T, members * D], so that they too are encoded once for all subsets of
+    modalities."""
 
     def __init__(self, members: list[Model]):
         super().__init__()

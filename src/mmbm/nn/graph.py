@@ -1,4 +1,4 @@
-"""A torch module -> an ONNX file whose named inputs and outputs keep their dynamic axes."""
+"""ONNX export of a torch module whose named inputs and outputs keep their dynamic axes."""
 
 import contextlib
 import hashlib
@@ -20,7 +20,7 @@ from mmbm.errors import BundleError
 
 Axes = dict[int, torch.export.Dim]
 LARGE = 2**31 - 2**27
-"""Bytes of weights above which they are in a file of their own beside the graph, such as
+"""Bytes of weights above which they are in a separate file next to the graph, such as
 `encode.onnx.data`: a protobuf holds 2 GB at most."""
 SCOPES = "pkg.torch.onnx.name_scopes"
 """Metadata of a node: the modules it comes from, outermost first."""
@@ -34,7 +34,7 @@ def to_onnx(
     path: str | Path,
 ) -> None:
     """Write `module(*args.values())`, a tuple of tensors called `outputs`, to `path`, weights above
-    `LARGE` beside it.
+    `LARGE` next to it.
 
     args: an example of every input by name; at least two rows, and a length that is still two
         or more after all strides, since an axis of 1 would be taken for a constant.
@@ -54,8 +54,8 @@ def to_onnx(
                     "(len(x) or int(x.shape[0]) instead of x.shape[0]), or the example is so short "
                     "that strides reduce it to 1."
                 )
-    for node in program.model.graph:  # of how each node came about, only which module it is of:
-        scopes = node.metadata_props.get(SCOPES)  # the rest has paths of this machine
+    for node in program.model.graph:  # only each node's module, not its stack trace:
+        scopes = node.metadata_props.get(SCOPES)  # the rest contains paths of this machine
         node.metadata_props.clear()
         if scopes:
             node.metadata_props[SCOPES] = scopes
@@ -66,8 +66,8 @@ def to_onnx(
 def traced(
     module: nn.Module, args: dict[str, Tensor], axes: dict[str, Axes], outputs: list[str]
 ) -> onnx_ir.Model:
-    """The graph before constants are folded. Tracing takes ten times as long as all the rest, so
-    modules of one make, as those of several seeds or folds, are traced once: docs/decisions/036."""
+    """The graph before constant folding. Tracing takes ten times as long as all the rest, so equal
+    modules, such as those of several seeds or folds, are traced once: docs/decisions/036."""
     shapes = [(name, tuple(arg.shape), str(arg.dtype)) for name, arg in args.items()]
     key = fingerprint(module, shapes, str(axes), outputs)
     weights = {
@@ -109,40 +109,40 @@ MOST = 16
 
 
 def fingerprint(module: nn.Module, *more: Any) -> bytes | None:
-    """Of all that a trace may depend on: code and attributes, but of weights and buffers, which it
-    sees as symbols, their shapes alone. None for a module that can't be pickled."""
+    """Fingerprint of all that a trace depends on: code and attributes, but only the shapes of
+    weights and buffers, which are symbols in it. None for a module that can't be pickled."""
     file = io.BytesIO()
     try:
         _Make(file, module).dump((module, *more))
     except (pickle.PicklingError, AttributeError, TypeError, RuntimeError):
-        return None  # a parametrised module says so by RuntimeError
+        return None  # a parametrized module raises RuntimeError
     return hashlib.sha256(file.getvalue()).digest()
 
 
 class _Make(pickle.Pickler):
     def __init__(self, file: io.BytesIO, module: nn.Module):
         super().__init__(file)
-        tensors = (*module.parameters(), *module.buffers())  # one that has two names once
+        tensors = (*module.parameters(), *module.buffers())  # one with two names counts once
         self.symbols = {id(tensor): i for i, tensor in enumerate(tensors)}
 
     def persistent_id(self, obj: Any) -> Any:
         if isinstance(obj, Tensor) and id(obj) in self.symbols:
             return self.symbols[id(obj)], tuple(obj.shape), str(obj.dtype)
-        if isinstance(obj, str):  # equal ones alike, the same one or not
+        if isinstance(obj, str):  # equal ones match, the same object or not
             return obj.encode()
-        if isinstance(obj, type):  # one that was defined anew is another, whatever its name
+        if isinstance(obj, type):  # a redefined one differs, whatever its name
             _classes.add(obj)
             return id(obj)
         return None
 
 
 _classes: set[type] = set()
-"""Kept, so that no other gets the id of one."""
+"""Kept alive, so that no other object gets the id of one."""
 
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Without the exporter's notes on itself (no torchvision, skipped foldings, deprecations)."""
+    """Silence the exporter's messages on itself (no torchvision, skipped foldings, …)."""
     loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "onnx_ir")]
     levels = [logger.level for logger in loggers]
     with warnings.catch_warnings():
@@ -157,7 +157,7 @@ def quiet() -> Iterator[None]:
 
 
 class Positional(nn.Module):
-    """Any signature as one over positional tensors, whose axes are then named in one way."""
+    """Any signature as one over positional tensors, whose axes are then named uniformly."""
 
     def __init__(self, module: nn.Module):
         super().__init__()

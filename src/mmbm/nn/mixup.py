@@ -1,7 +1,7 @@
-"""Mixup, CutMix and manifold mixup: rows of a batch blended in pairs, while the model trains.
+"""Mixup, CutMix and manifold mixup: rows of a batch are blended in pairs during training.
 
-A blended row has two right answers; its loss is that of both, each by its share. Only rows that
-have the same inputs are blended; another one stays as it is.
+A blended row has two targets; its loss is that of both, each by its share. Only rows that have the
+same inputs are blended; others stay unchanged.
 """
 
 from typing import TYPE_CHECKING, NamedTuple
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 class Pairs(NamedTuple):
     other: Tensor  # [B] the row that each is blended with
-    share: Tensor  # [B] of the row itself, 1 where it stays as it is
+    share: Tensor  # [B] of the row itself, 1 if unchanged
 
 
 class Mixup:
@@ -56,7 +56,7 @@ class Mixup:
 
 
 def mixup(field: Field, pairs: Pairs) -> Field:
-    """Mixup (Zhang et al. 2018): of two pictures each pixel's mean, by their shares."""
+    """Mixup (Zhang et al. 2018): the weighted mean of two images, by their shares."""
     share = pairs.share[:, None, None, None]
     x = field.values.float()
     x = share * x + (1 - share) * x[pairs.other]
@@ -64,8 +64,8 @@ def mixup(field: Field, pairs: Pairs) -> Field:
 
 
 def cutmix(batch: "Batch", pairs: Pairs) -> tuple["Batch", Pairs]:
-    """CutMix (Yun et al. 2019): a rectangle, the same part of all the row's pictures; the shares
-    are then its exact ones."""
+    """CutMix (Yun et al. 2019): a rectangle, the same part of all the row's images; the shares are
+    then its exact ones."""
     side = (1 - pairs.share).sqrt()[:, None]  # [B, 1]
     place = torch.rand(2, *side.shape, device=side.device)
     pasted, shares = {}, []
@@ -80,8 +80,8 @@ def cutmix(batch: "Batch", pairs: Pairs) -> tuple["Batch", Pairs]:
 
 
 def manifold_mixup(tokens: Tokens, pairs: Pairs) -> Tokens:
-    """Manifold mixup (Verma et al. 2019): each token's mean with that of the same place;
-    behind a shorter row's end there are zeros."""
+    """Manifold mixup (Verma et al. 2019): each token's weighted mean with that of the same
+    position; zeros after a shorter row's end."""
     share = pairs.share[:, None, None].to(tokens.x.dtype)
     own, others = (pairs.share > 0)[:, None], (pairs.share < 1)[:, None]
     x = share * tokens.x + (1 - share) * tokens.x[pairs.other]

@@ -21,13 +21,13 @@ Batch = dict[str, Field]
 
 
 RAW = (torch.uint8, torch.int16, torch.int32)
-"""What cells of pictures, sounds and texts are decoded to, which a frozen encoder may read; its
-features are floats."""
+"""Types of decoded image, audio and text cells, which a frozen encoder may read; its features are
+floats."""
 
 
 class Modality(nn.Module):
-    """One picture, sound or text column: frontend -> encoder -> shared width; a pretrained encoder
-    may have a trained one behind it."""
+    """An image, audio or text column: frontend -> encoder -> shared width; a pretrained encoder may
+    be followed by a trained one."""
 
     def __init__(self, column: str, spec: Any, columns: Columns, width: int):
         super().__init__()
@@ -51,7 +51,7 @@ class Modality(nn.Module):
         return self.project_tokens(self.encode(batch[self.column]))
 
     def encode(self, field: Field) -> Tokens:
-        """Cells -> x [B, T, E], keep [B, T]; or what the encoder gave for them before, see
+        """Cells -> x [B, T, E], keep [B, T]; or the encoder's cached output for them, see
         `mmbm.training.feature_cache`."""
         if self.frozen and field.values.dtype not in RAW:
             return encoded(field)
@@ -120,8 +120,8 @@ class TableModality(nn.Module):
 class Together(nn.Module):
     """The frontends of a table with its number columns as one tensor."""
 
-    column: Tensor  # int64 [sum of F]: the column of each number of the vectors side by side
-    order: Tensor  # int64 [sum of F]: its place behind the number columns and the others
+    column: Tensor  # int64 [sum of F]: the column of each number of the concatenated vectors
+    order: Tensor  # int64 [sum of F]: its index in the number columns followed by the others
 
     def __init__(self, frontends: "NamedModules"):
         super().__init__()
@@ -153,8 +153,8 @@ class Together(nn.Module):
 
 @contextlib.contextmanager
 def numbers_together(model: nn.Module) -> Iterator[None]:
-    """Tables compute their number columns as one tensor meanwhile: tracing and exporting a graph
-    takes time for every operation, and each column alone has a dozen."""
+    """Tables compute their number columns as one tensor inside this context: tracing and exporting
+    a graph takes time for every operation, and each column alone has a dozen."""
     tables = [m for m in model.modules() if isinstance(m, TableModality)]
     wide = {t: t.frontends for t in tables if count(t.frontends, NumberFrontend) > 1}
     for table, frontends in wide.items():

@@ -1,4 +1,4 @@
-"""Encoders, then fusion, then one answer per target."""
+"""The model: encoders, then fusion, then one head per target."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -36,7 +36,7 @@ class Model(nn.Module):
         fixed: Any = representations.build(config, columns) if config.classical else {}
         self.representations = NamedModules(fixed)
         exact = {name: part.exact for name, part in self.representations.items()}
-        self.fusion: Any = None  # made only where a target asks for it
+        self.fusion: Any = None  # built only if a target needs it
         if config.fuses and self.network:
             self.absent = nn.Parameter(torch.randn(len(names), width) * 0.02)
             self.fusion = find(config.fusion.module)(config.fusion, names)
@@ -53,7 +53,7 @@ class Model(nn.Module):
         ]
 
     def encode(self, batch: Batch) -> Encoded:
-        """Tokens, presence [B] and, but in training, fixed representations of every modality."""
+        """Tokens, presence [B] and, except in training, fixed representations of every modality."""
         read = {name: m.encode(batch[name]) for name, m in self.inputs.items() if m.reads_cells}
         present = {
             name: stacked([batch[column].present for column in columns]).any(0)
@@ -90,8 +90,8 @@ class Model(nn.Module):
         features: dict[str, Tensor] | None = None,
         left_out: Iterable[str] = (),
     ) -> Context:
-        """Fusion sees a learned token where a modality is absent (or hidden, while training), and
-        another time for each of `left_out` as if it were absent."""
+        """Fusion reads a learned token where a modality is absent (or hidden, in training), and
+        runs again for each of `left_out` as if it were absent."""
         known = {
             name: x * present[modality_of(name)][:, None] for name, x in (features or {}).items()
         }
@@ -109,7 +109,7 @@ class Model(nn.Module):
         return self.fusion({n: where(seen[n], t, stand_in[n]) for n, t in tokens.items()})
 
     def inject_lora(self) -> None:
-        """Add what is trained in place of pretrained weights: see `Pretrained.inject_lora`."""
+        """Inject trained additions to pretrained weights: see `Pretrained.inject_lora`."""
         for part in self.pretrained():
             part.inject_lora()
 
@@ -117,8 +117,7 @@ class Model(nn.Module):
         return [part for part in self.modules() if isinstance(part, Pretrained)]
 
     def finalize(self) -> None:
-        """From now on compute only what the mixes of the targets have a use for, by plain
-        weights."""
+        """Compute only what the targets' ensembles need from now on, with plain weights."""
         for part in self.pretrained():
             part.merge()
         for _, target in self.mixed():
@@ -132,21 +131,21 @@ class Model(nn.Module):
         self.to(self.absent.device)
 
     def mixed(self) -> list[tuple[str, AnswerEnsemble]]:
-        """The targets whose answer is a mix, by name."""
+        """The targets with an answer ensemble, by name."""
         return [(name, t) for name, t in self.targets.items() if isinstance(t, AnswerEnsemble)]
 
     def contrastive(self) -> dict[str, ContrastiveHead]:
-        """The targets that align columns."""
+        """The contrastive targets."""
         return {name: t for name, t in self.targets.items() if isinstance(t, ContrastiveHead)}
 
     def embed(self, batch: Batch) -> dict[str, Tensor]:
-        """Of every contrastive target the embeddings [B, M, D]."""
+        """The embeddings [B, M, D] of every contrastive target."""
         encoded = self.encode(batch)
         context = Context(encoded.tokens, encoded.present, None, {})
         return {name: head(context) for name, head in self.contrastive().items()}
 
     def writers(self) -> dict[str, TextHead]:
-        """The targets that write a text."""
+        """The targets that generate text."""
         return {name: t for name, t in self.targets.items() if isinstance(t, TextHead)}
 
     def answer(
@@ -155,7 +154,7 @@ class Model(nn.Module):
         present: dict[str, Tensor],
         features: dict[str, Tensor] | None = None,
     ) -> dict[str, Tensor]:
-        """`TARGET`; of a text `TARGET.cache` and `TARGET.read`, where its writing begins."""
+        """`TARGET`; for a text `TARGET.cache` and `TARGET.read`, the start of its generation."""
         used = {name for _, target in self.mixed() for name in target.left_out()}
         left_out = [name for name in self.modalities if name in used]
         context, named = self.context(tokens, present, features, left_out), {}
@@ -184,7 +183,7 @@ class Model(nn.Module):
         return torch.stack(list(scaled.values())).sum()
 
     def hide(self, present: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Modality dropout per row; a row never loses all it has."""
+        """Modality dropout per row; a row always keeps at least one present modality."""
         known = torch.stack(list(present.values()))  # [M, B]
         drop = torch.tensor(self.drop, device=known.device)[:, None]
         seen = known & (torch.rand(known.shape, device=known.device) >= drop)
@@ -205,8 +204,8 @@ def build_target(spec: TargetSpec, column: Any, parts: Parts) -> nn.Module:
 
 
 def where(present: Tensor, tokens: Tokens, absent: Tensor) -> Tokens:
-    """Rows that lack a modality get the one token `absent` [D] instead."""
+    """Rows that lack a modality get the single token `absent` [D] instead."""
     first = torch.arange(tokens.keep.shape[1], device=tokens.keep.device) == 0  # [T]
     x = torch.where(present[:, None, None], tokens.x, absent.to(tokens.x.dtype) * first[:, None])
-    keep = (tokens.keep & present[:, None]) | (first & ~present[:, None])  # no `where` of booleans
+    keep = (tokens.keep & present[:, None]) | (first & ~present[:, None])  # no `where` on booleans
     return Tokens(x, keep)

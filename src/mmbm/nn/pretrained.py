@@ -1,4 +1,4 @@
-"""How a model that others trained is opened, kept, and trained in part."""
+"""Pretrained models: opening, storing, and partial fine-tuning."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,16 +17,16 @@ UNMASKED = {
     "mask_time_prob": 0.0, "mask_feature_prob": 0.0, "apply_spec_augment": False, "layerdrop": 0.0,
     "encoder_layerdrop": 0.0, "add_adapter": False,
 }  # fmt: skip
-"""Of a model's config: its own random masks draw from numpy, whose state no checkpoint has."""
+"""Keys of a model's config: its own random masks use numpy, whose state no checkpoint has."""
 UNREAD = ("decoder.", "pooler.")
-"""Weights of parts that are not used, which a folder need not have."""
+"""Weights of unused parts, which a folder may lack."""
 
 
 AnyPretrained = PretrainedSpec | PretrainedDecoderSpec
 
 
 class Pretrained(nn.Module):
-    """`body`, a part of another's model, of whose weights none, the last ones or all are trained.
+    """`body`, a part of a pretrained model, of which no weights, the last ones or all are trained.
 
     blocks: the name of its list of blocks, the last one last.
     """
@@ -47,7 +47,7 @@ class Pretrained(nn.Module):
         return [*self.body.get_submodule(self.blocks).children()]
 
     def trained(self) -> list[nn.Module]:
-        """What is in training: all of it, its last blocks and what follows them, or nothing."""
+        """The modules in training: all, the last blocks and what follows them, or none."""
         if self.spec.tune in ("all", "lora"):
             return [self.body]
         if not (last := self.spec.last):
@@ -67,8 +67,8 @@ class Pretrained(nn.Module):
         return list(children.values())[place + 1 :]
 
     def depths(self) -> dict[nn.Parameter, int]:
-        """How many blocks are above each weight: 0 in the last one and behind it, as many as there
-        are below the first one."""
+        """Depth of each weight: 0 in the last block and after it, and below the first one the
+        number of blocks."""
         there = self.layers()
         depth = dict.fromkeys(self.body.parameters(), len(there))
         for above, block in enumerate(reversed(there)):
@@ -78,8 +78,8 @@ class Pretrained(nn.Module):
         return depth
 
     def train(self, mode: bool = True) -> "Pretrained":
-        """What isn't trained has no dropout, and the statistics of a batch normalising stay those
-        of the many pictures it was trained with: of a few rows they would be noise."""
+        """Frozen parts have no dropout, and batch normalization keeps the statistics of its large
+        training set: those of a few rows would be noise."""
         super().train(mode)
         self.body.eval()
         for part in self.trained():
@@ -90,8 +90,8 @@ class Pretrained(nn.Module):
         return self
 
     def inject_lora(self) -> None:
-        """With `tune: lora`, add to every linear layer a product of two thin trained matrices (Hu
-        et al. 2022), at first zero."""
+        """With `tune: lora`, add to every linear layer a product of two trained low-rank matrices
+        (Hu et al. 2022), initially zero."""
         if self.spec.tune != "lora":
             return
         try:
@@ -110,11 +110,11 @@ class Pretrained(nn.Module):
         self.train()
 
     def linear(self) -> list[str]:
-        """The names of what LoRA adds to."""
+        """The names of the layers that LoRA adapts."""
         return [name for name, m in self.body.named_modules() if isinstance(m, nn.Linear)]
 
     def merge(self) -> None:
-        """Add what `adapt` learned to the weights, so that the model is its plain self again."""
+        """Merge the LoRA additions into the weights, which restores the model's plain structure."""
         if self.spec.tune != "lora":
             return
         from peft.tuners.lora import LoraLayer
@@ -128,7 +128,7 @@ class Pretrained(nn.Module):
 
 def opened(spec: AnyPretrained, config: dict[str, Any], auto: str = "AutoModel") -> Any:
     """The Hugging Face model with the weights of its folder; in a bundle, which has its own, with
-    any. `auto`: which class of transformers' makes it."""
+    random ones. `auto`: the Auto class of transformers to use."""
     try:
         import transformers
         from transformers import AutoConfig
@@ -146,20 +146,20 @@ def opened(spec: AnyPretrained, config: dict[str, Any], auto: str = "AutoModel")
         model, found = make.from_pretrained(
             spec.model, config=made, trust_remote_code=False, local_files_only=True,
             use_safetensors=True, dtype=torch.float32, output_loading_info=True,
-            ignore_mismatched_sizes=True,  # they are reported, and then an error
+            ignore_mismatched_sizes=True,  # they are reported, followed by an error
         )  # fmt: skip
     missing = sorted(name for name in found["missing_keys"] if not name.startswith(UNREAD))
     check_fit(Path(spec.model), missing, sorted(str(x) for x in found["mismatched_keys"]))
-    return model.train()  # it comes as it would be used, without dropout
+    return model.train()  # it is in inference mode, without dropout
 
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Without transformers' own report and progress: what doesn't fit is an error of ours."""
+    """Silence transformers' own report and progress: mismatches raise our own error."""
     from transformers.utils import logging
 
     level, bar = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity(50)  # critical errors alone
+    logging.set_verbosity(50)  # critical errors only
     logging.disable_progress_bar()
     try:
         yield
@@ -170,7 +170,7 @@ def quiet() -> Iterator[None]:
 
 
 def check_fit(folder: Path, missing: list[str], mismatched: list[str]) -> None:
-    """Raises ConfigError: weights that are not there would be made up."""
+    """Raises ConfigError: missing weights would be random."""
     if missing or mismatched:
         raise ConfigError(
             f"{folder}: its weights don't fit its config.json; {len(missing)} are missing and "

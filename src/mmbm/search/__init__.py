@@ -1,8 +1,8 @@
-"""A table's embeddings in an embedded database (LanceDB), and the nearest rows to a cell. No torch.
+"""Vector search: a table's embeddings in an embedded database (LanceDB). No torch.
 
 An index is one Lance table: the rows' numbers, their plain cells for filters and to be shown, the
-paths of their media, and an embedding for every column of a contrastive target; and in its
-metadata, which bundle made it, since an embedding means nothing to another one.
+paths of their media, and an embedding for every column of a contrastive target; and in its metadata
+the bundle that made it, since embeddings of different bundles aren't comparable.
 
     writer.py  a table's rows as its record batches      where.py  conditions on its columns
     seal.py    its files and their hashes
@@ -34,23 +34,23 @@ from mmbm.search.writer import ROW, About, Writer, fields, path_of, quarantine, 
 ROWS = "rows"
 """The Lance table's name."""
 MOST = 1000
-"""Rows that one search gives at most."""
+"""Maximum rows per search."""
 SAMPLE = 100
-"""Searches that an approximate index is measured by, and how deep."""
+"""Searches that measure an approximate index, and their depth."""
 DEPTH = 10
 REFINED = 5
-"""Times as many candidates as rows are asked for come from the approximate index; their embeddings
-themselves are then compared, so that a score is a cosine and nothing rounded."""
+"""Factor of candidates from the approximate index per requested row; their embeddings are then
+compared exactly, so that a score is an unrounded cosine."""
 FEWEST = 256
-"""Rows below which an approximate index is refused: there is nothing to win."""
+"""Rows below which an approximate index is refused: it would save no time."""
 
 
 class Found(NamedTuple):
-    """A row that is near."""
+    """A search result."""
 
     row: int  # in the table, 1 is the first
     score: float  # cosine similarity
-    cells: dict[str, Any]  # of its plain columns; of media, what the table says of them
+    cells: dict[str, Any]  # of its plain columns; of media, the table's value
     media: dict[str, str]  # column -> path of the file
 
 
@@ -70,15 +70,15 @@ def index(
 ) -> "Index":
     """Embed every row of a table and write the index, in place of an older one.
 
-    table: a path, or a pandas, polars or pyarrow table, with at least one column of the contrastive
-        target; a cell of it may be empty.
-    output: a folder, or what LanceDB understands: `s3://bucket/index`.
+    table: a path, or a pandas, polars or pyarrow table, with at least one column of the
+        contrastive target; a cell of it may be empty.
+    output: a folder, or a URI of LanceDB: `s3://bucket/index`.
     target: the contrastive target whose space it is; the bundle's first one if not given.
-    approximate: search by a graph (HNSW) instead of looking at every row; `recall` then says what
-        that finds of what there is.
+    approximate: search by a graph (HNSW) instead of a full scan; `recall` is then the fraction
+        of true neighbors that it finds.
 
-    Rows that can't be read are listed in quarantine.csv, in the folder or, of an object store, in
-    the current one. Raises TableError if there is nothing to index.
+    Rows that can't be read are listed in quarantine.csv, in the folder or, of an object store,
+    in the current one. Raises TableError if there is nothing to index.
     """
     name = match_of(bundle, target)
     opened = open_as_trained(bundle.config, table, Reading(root, encoding, delimiter))
@@ -105,7 +105,7 @@ def index(
         )
     lance = database.create_table(
         ROWS, pa.RecordBatchReader.from_batches(writer.schema, chain([first], batches)),
-        mode="overwrite", on_bad_vectors="null",  # an absent cell has none, and is not found
+        mode="overwrite", on_bad_vectors="null",  # an absent cell has none, and is never a result
     )  # fmt: skip
     quarantine(output, writer.bad)
     made = Index(output, lance, about, bundle)
@@ -192,8 +192,8 @@ class Index:
     ) -> list[Found]:
         """As `search`, from the embeddings of the cells that are given.
 
-        exact: look at every row even where there is an approximate index.
-        served: of `told` columns only, for somebody who may not know where files are.
+        exact: scan every row even if there is an approximate index.
+        served: only `told` columns, for clients that may not see paths of files.
         """
         if not embeddings:
             raise MmbmError(f"Give a cell to search by: {', '.join(self.about.columns)}.")
@@ -214,13 +214,13 @@ class Index:
 
     @property
     def told(self) -> dict[str, str]:
-        """The columns, and their fields, that a server may tell of: not where media are."""
+        """The columns, and their fields, that a server may return: not paths of media."""
         inputs = self.config.inputs
         media = {name for name, spec in inputs.items() if spec.is_media}
         return {name: field for name, field in self.about.shown.items() if name not in media}
 
     def filters(self, served: bool) -> dict[str, pa.DataType]:
-        """The columns that a condition may name, and what they hold."""
+        """The columns that a condition may name, and their types."""
         schema, shown = self.lance.schema, self.told if served else self.about.shown
         return {name: schema.field(name).type for name in (ROW, *shown.values())}
 
@@ -241,7 +241,7 @@ class Index:
         return Found(row[ROW], 1 - row["_distance"], cells, media)
 
     def approximate(self) -> None:
-        """Make a graph over every column's embeddings (HNSW, Malkov & Yashunin 2018)."""
+        """Build an HNSW index over every column's embeddings (Malkov & Yashunin 2018)."""
         if len(self) < FEWEST:
             raise MmbmError(
                 f"{self.path}: {len(self)} rows are searched exactly in no time; an approximate "
@@ -259,7 +259,7 @@ class Index:
         )
 
     def recall(self) -> float:
-        """What part of the nearest cells a search finds, by cells of the index itself."""
+        """Recall of approximate search, with cells of the index itself as queries."""
         hits, total = 0, 0
         for column in self.about.indexed:
             field = vector_of(self.about, column)
@@ -274,7 +274,7 @@ class Index:
                     [found.score for found in self.nearest(one, DEPTH, of=column, exact=exact)]
                     for exact in (False, True)
                 )
-                hits += sum(score >= best[-1] - 1e-6 for score in ours)  # twins are as near
+                hits += sum(score >= best[-1] - 1e-6 for score in ours)  # duplicates are as near
                 total += len(best)
         return hits / max(total, 1)
 
@@ -311,13 +311,13 @@ def load_index(path: str | Path, bundle: Predictor | str | Path | None = None) -
         spec = opened.config.contrastive[about.target]
         if spec.columns != about.columns:
             raise ValueError(f"{about.target} is of other columns")
-        for column in about.indexed:  # what can't be read is seen now, and not in a request
+        for column in about.indexed:  # unreadable files fail here, and not in a request
             index.nearest({column: np.ones(spec.width, np.float32)}, 1, of=column)
     return index
 
 
 def check_about(about: About, schema: pa.Schema) -> None:
-    """Raises KeyError, TypeError or ValueError where it isn't what `index` writes."""
+    """Raises KeyError, TypeError or ValueError if `index` didn't write it."""
     texts = (about.bundle, about.path, about.target, about.source)
     if not all(isinstance(text, str) for text in texts):
         raise TypeError("its texts are none")
@@ -331,7 +331,7 @@ def check_about(about: About, schema: pa.Schema) -> None:
 
 @contextlib.contextmanager
 def damaged(path: str | Path) -> Iterator[None]:
-    """What an index raises whose files are not what was written."""
+    """Exceptions of an index whose files were changed."""
     try:
         yield
     except (ValueError, LookupError, TypeError, AttributeError, RuntimeError, OSError) as error:
@@ -344,7 +344,7 @@ def damaged(path: str | Path) -> Iterator[None]:
 
 def connect(path: str | Path, make: bool = False) -> Any:
     """LanceDB's connection to a folder or an object store. Raises MissingExtra, MmbmError."""
-    for log in ("LANCE_LOG", "LANCEDB_LOG"):  # it warns of every table that it makes
+    for log in ("LANCE_LOG", "LANCEDB_LOG"):  # it warns about every table that it creates
         os.environ.setdefault(log, "error")
     try:
         import lancedb

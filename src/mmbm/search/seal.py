@@ -1,5 +1,5 @@
-"""The files of an index in a folder, with their hashes: LanceDB keeps none, and a flipped bit of an
-embedding would only make it another one."""
+"""Hashes of an index's files in a folder: LanceDB has none, and a flipped bit of an embedding would
+go unnoticed."""
 
 import json
 from pathlib import Path
@@ -12,15 +12,15 @@ FILES = "files.json"
 
 
 def write(folder: Path, table: str) -> None:
-    """Write down what the files of `table` are, once all are written."""
+    """Record the hashes of the files of `table`, once all are written."""
     files = sorted(name for name in all_files(folder) if name.startswith(f"{table}.lance/"))
     hashes = {name: sha256(folder / name) for name in files}
     write_text(folder / FILES, json.dumps(hashes, indent=1))
 
 
 def check(folder: Path, table: str) -> None:
-    """Raises MmbmError unless the files of `table` are those that were written: regular, whole, and
-    no others."""
+    """Raises MmbmError unless the files of `table` are unchanged: regular, complete, and no
+    others."""
     cure = f"Make it again: mmbm index BUNDLE TABLE -o {folder}"
     try:
         regular(folder, FILES)

@@ -1,9 +1,9 @@
-"""Conditions on an index's columns: a small language, read here and written again as SQL.
+"""Filter conditions on an index's columns: a small language that is parsed and translated to SQL.
 
     year > 2015 and shop in ('Oslo', 'Rome') and not (name like '%old%' or price is null)
 
-A condition comes from whoever may search. It is parsed by this grammar and nothing of its text is
-passed on: only columns that the index shows, comparisons and values of the column's own type.
+A condition may be untrusted. It is parsed by this grammar and none of its text is passed on: only
+columns that the index shows, comparisons and values of the column's own type.
 
     any        = all ("or" all)*
     all        = one ("and" one)*
@@ -50,7 +50,7 @@ class Token(NamedTuple):
 
 
 def to_sql(where: str, fields: Mapping[str, pa.DataType]) -> str:
-    """The condition as SQL over `fields`. Raises MmbmError that says where it isn't understood."""
+    """The condition as SQL over `fields`. Raises MmbmError with the position of an error."""
     if len(where) > LONGEST:
         raise MmbmError(f"where has {len(where)} characters, more than {LONGEST}.")
     parser = _Parser(where, fields)

@@ -1,4 +1,4 @@
-"""A table's rows as record batches of an index: what is kept of them, and their embeddings."""
+"""A table's rows as record batches of an index: kept columns and embeddings."""
 
 import csv
 import json
@@ -85,7 +85,7 @@ def numbers(cells: Iterable[Cell]) -> pa.DataType:
             value = parse(text)
         except BadCell:
             return pa.string()
-        if value is None:  # it says NA, or the like
+        if value is None:  # NA, or the like
             continue
         if len(text) > 1 and text[0] == "0" and text[1].isdigit():
             return pa.string()
@@ -160,7 +160,7 @@ class Writer:
 
 
 def typed(cells: list[Any], kind: pa.DataType) -> pa.Array:
-    if pa.types.is_string(kind):  # a picture that is a data URI is no text to show or to filter by
+    if pa.types.is_string(kind):  # an image as a data URI is no text to show or to filter by
         cells = [None if c is None or c[:5].lower() == "data:" else c for c in cells]
     elif is_number(kind):
         cells = [_number(cell, pa.types.is_integer(kind)) for cell in cells]

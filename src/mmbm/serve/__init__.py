@@ -1,4 +1,4 @@
-"""A bundle as a service.
+"""HTTP server of bundles.
 
     bytes ──► guard ──► app ──► body ──► replica ────────────────► answers
               who may,  routes  JSON,    decode in a pool,         as `mmbm predict`
@@ -7,7 +7,7 @@
                                          runner, drift
 
 One process is one event loop, a pool that decodes and one thread that runs the graphs. `start.py`
-checks what was asked, `process.py` starts it, or several that share a port. No torch.
+checks the options, `process.py` starts it, or several that share a port. No torch.
 """
 
 import sys
@@ -16,7 +16,7 @@ from typing import Any
 
 
 class Verb(ModuleType):
-    """`mmbm.serve(…)` goes on to be the verb when this package of the same name is imported."""
+    """`mmbm.serve(…)` stays the function when this package of the same name is imported."""
 
     def __call__(self, *args: Any, **options: Any) -> None:
         from mmbm.serve.start import serve

@@ -1,4 +1,4 @@
-"""An agent: models that are served, and Python between them, asked as one.
+"""Agents: a Python class that calls the served models and is served like a model.
 
     mmbm serve --model ears=BUNDLE … --agent assistant=package.module:Assistant
 
@@ -7,9 +7,8 @@
             said = await models.answer("ears", {"speech": talk[-1].sounds[0]})
             yield said["words"]
 
-It has a name beside those of the models in /v1/models and /v1/chat/completions, and a page of the
-playground to talk with it. The class is the operator's own: it is named on the command line, never
-by a bundle or a request.
+It is listed by name in /v1/models and /v1/chat/completions, and has a chat page in the playground.
+The class is the operator's own: it is named on the command line, never by a bundle or a request.
 """
 
 import inspect
@@ -25,7 +24,7 @@ from mmbm.serve.model_server import ModelServer, ResponseOptions, Unreadable
 
 
 class Turn(NamedTuple):
-    """What somebody said in one go."""
+    """A turn of the conversation."""
 
     role: str
     """user, assistant or system."""
@@ -36,13 +35,13 @@ class Turn(NamedTuple):
 
 
 class Models:
-    """The models that are served, in the batches and with the limits of all requests."""
+    """The served models, with the batches and the limits of all requests."""
 
     def __init__(self, replicas: Mapping[str, ModelServer]):
         self.replicas = replicas
 
     async def answer(self, model: str, row: dict[str, Cell]) -> dict[str, Any]:
-        """A row as `mmbm predict` answers it, probabilities too. Raises Unreadable."""
+        """A row's answer as from `mmbm predict`, with probabilities. Raises Unreadable."""
         said = await self.replica(model).answer(row, ResponseOptions())
         if said["error"] is not None:
             raise Unreadable(said["error"], said["column"])
@@ -56,7 +55,7 @@ class Models:
         of: str | None = None,
         where: str | None = None,
     ) -> list[Found]:
-        """The rows of the model's index that lie nearest. Raises MmbmError."""
+        """The nearest rows of the model's index. Raises MmbmError."""
         replica = self.replica(model)
         if replica.index is None:
             raise MmbmError(
@@ -72,10 +71,10 @@ class Models:
 
 
 class Agent:
-    """One that is served."""
+    """A served agent."""
 
     def __init__(self, name: str, kind: str, replicas: Mapping[str, ModelServer]):
-        """kind: package.module:Class, made without arguments. Raises ConfigError."""
+        """kind: package.module:Class, created without arguments. Raises ConfigError."""
         made = find(kind)
         if not isinstance(made, type):
             raise ConfigError(f"{kind!r}: an agent is a class, not a {type(made).__name__}.")
@@ -88,13 +87,13 @@ class Agent:
         self.models = Models(replicas)
 
     async def say(self, talk: Sequence[Turn]) -> AsyncIterator[str]:
-        """Its answer to the last turn, in the pieces it comes in."""
+        """Its answer to the last turn, streamed in pieces."""
         async for piece in self.reply(talk, self.models):
             yield piece
 
 
 async def begun(pieces: AsyncIterator[str]) -> AsyncIterator[str]:
-    """The same pieces, once the first is there: what goes wrong before it is the caller's."""
+    """The same pieces, once the first has arrived: errors before it are raised to the caller."""
     first = await anext(pieces, "")
 
     async def all_of_them() -> AsyncIterator[str]:

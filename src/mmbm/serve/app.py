@@ -1,4 +1,4 @@
-"""HTTP in, HTTP out: routes, one screen; everything else is somewhere else."""
+"""HTTP routes of the server; everything else is in other modules."""
 
 import asyncio
 import json
@@ -30,7 +30,7 @@ from mmbm.serve.streaming import endpoint
 
 Replicas = dict[str, ModelServer]
 AHEAD = 2
-"""Times as large as a request may be are the rows of a batch that are under way."""
+"""Maximum size of a batch's rows in progress, as a multiple of the largest request."""
 
 
 def create(
@@ -42,14 +42,14 @@ def create(
     agents: Mapping[str, Agent] = MappingProxyType({}),
     root: str = "",
 ) -> Starlette:
-    """The routes over `replicas`, whose values may be exchanged while it runs. The first one is
-    what /predict asks; each answers at /models/NAME/predict."""
+    """The routes over `replicas`, whose values may be replaced at run time. The first one serves
+    /predict; each serves /models/NAME/predict."""
 
     async def live(request: Request) -> Response:
         return JSONResponse({"status": "live"})
 
     async def ready(request: Request) -> Response:
-        """Golden rows were answered as in training before there was anything to ask."""
+        """Golden rows were verified before the server accepts requests."""
         versions = {name: replica.bundle.version for name, replica in replicas.items()}
         return JSONResponse({"status": "ready", "models": versions})
 
@@ -106,7 +106,7 @@ async def icon(request: Request) -> Response:
 
 
 async def manifest(request: Request) -> Response:
-    """What browsers ask for beside a page."""
+    """Files that browsers request besides a page."""
     icons = [{"src": "favicon.ico", "sizes": "any", "type": "image/svg+xml"}]
     about = {"name": "mmbm", "start_url": "playground/", "display": "browser", "icons": icons}
     return JSONResponse(about, media_type="application/manifest+json")
@@ -116,7 +116,7 @@ def handlers(replicas: Replicas, name: str, prefix: str, limits: Limits) -> tupl
     """`predict`, `batch` and `search` for one model."""
 
     async def predict(request: Request) -> Response:
-        """One row, or a list of them, with any inputs left out: what is left out is absent."""
+        """One row, or a list of them; inputs that are left out are absent."""
         replica, note = replicas[name], request.scope["mmbm"]
         note |= {"route": f"{prefix}/predict", "model": name}
         wish = wishes(request)
@@ -124,7 +124,7 @@ def handlers(replicas: Replicas, name: str, prefix: str, limits: Limits) -> tupl
             request, replica, limits, lambda rows, _: answer_all(replica, rows, wish)
         )
         if answers is None:
-            return Response(status_code=499)  # nobody reads it
+            return Response(status_code=499)  # the client is gone
         head = {"id": note["id"], "model": name, "version": replica.bundle.version}
         if not single:
             return JSONResponse({**head, "answers": answers})
@@ -152,12 +152,12 @@ def handlers(replicas: Replicas, name: str, prefix: str, limits: Limits) -> tupl
             read = table_rows if table else jsonl_rows
             rows = read(spool, replica.bundle, limits)
             lines = answer_stream(replica, rows, wish, limits, note)
-            first = await anext(lines, b"")  # what is no table at all is refused with a status
+            first = await anext(lines, b"")  # input that is no table is refused with a status
             stream = resume(first, lines, stack.pop_all())
         return Lines(stream, spool)
 
     async def search(request: Request) -> Response:
-        """The rows of the index that lie nearest to the row's cells."""
+        """The rows of the index nearest to the row's cells."""
         replica, note = replicas[name], request.scope["mmbm"]
         note |= {"route": f"{prefix}/search", "model": name}
         wish = search_wishes(request)
@@ -193,8 +193,8 @@ def plain(cells: dict[str, Any]) -> dict[str, Any]:
 async def in_time(
     request: Request, replica: ModelServer, limits: Limits, work: Callable[[list[Row], bool], Any]
 ) -> tuple[Any, bool]:
-    """What `work` makes of the body's rows, and whether it was one row; None if nobody waits any
-    more. Raises a RequestError after the deadline."""
+    """The result of `work` for the body's rows, and whether it was one row; None if the client is
+    gone. Raises a RequestError after the deadline."""
     async with deadline(limits):
         start = time.perf_counter()
         rows, single = await read_rows(request, replica.bundle, limits)
@@ -238,7 +238,7 @@ def wishes(request: Request) -> ResponseOptions:
 
 
 class Lines(StreamingResponse):
-    """Looks for a client that goes away only after its body: both come from the same place."""
+    """Checks for disconnects only after the body: both arrive on the same channel."""
 
     def __init__(self, lines: AsyncIterator[bytes], spool: Spool):
         super().__init__(lines, media_type="application/x-ndjson")
@@ -262,8 +262,8 @@ async def answer_stream(
     limits: Limits,
     note: dict[str, Any],
 ) -> AsyncIterator[bytes]:
-    """A JSON line for each row, in order, at once; as many are under way as run together, of large
-    rows fewer."""
+    """A JSON line for each row, in order, streamed; as many rows are in progress as fit a batch, of
+    large rows fewer."""
     underway: asyncio.Queue[tuple[asyncio.Task, int] | None] = asyncio.Queue()
     room = Room(limits.batch, int(AHEAD * limits.megabytes * 1e6))
 
@@ -294,7 +294,7 @@ async def answer_stream(
 
 
 class Room:
-    """For `rows` rows of together `most` bytes; one that is larger has it for itself."""
+    """Slots for `rows` rows of together `most` bytes; a larger row takes all of them."""
 
     def __init__(self, rows: int, most: int):
         self.rows, self.most = rows, most
@@ -353,10 +353,10 @@ async def on_http(request: Request, error: Any) -> Response:
 
 
 async def on_gone(request: Request, error: Any) -> Response:
-    return Response(status_code=499)  # nobody reads it
+    return Response(status_code=499)  # the client is gone
 
 
 async def on_crash(request: Request, error: Any) -> Response:
-    """A defect: the log has its trace under the request's id, the answer has not."""
+    """An internal error: its traceback is logged under the request's id, not sent."""
     refusal = RequestError(500, "Something broke; the log knows more.", reason="internal")
     return refuse(refusal, request.scope)

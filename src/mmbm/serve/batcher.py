@@ -1,4 +1,4 @@
-"""Rows that arrive while a batch runs go together; nobody waits for company when it is idle."""
+"""Dynamic batching: rows that arrive while a batch runs form the next; idle models never wait."""
 
 import asyncio
 from collections import deque
@@ -11,14 +11,14 @@ from mmbm.serve.limits import overloaded
 
 Answer = Callable[[list[Any]], list[Any]]
 NEAR = 0.05
-"""Sizes that differ by less go together, however small: a twentieth of the longest there is."""
+"""Lengths that differ by less share a batch: a twentieth of the maximum length."""
 
 
 @dataclass(slots=True, eq=False)
 class Waiting:
     item: Any
     size: float
-    """How long its longest cell is, 0 to 1: what a batch is padded to."""
+    """Length of its longest cell, 0 to 1: a batch is padded to it."""
     answer: asyncio.Future
 
 
@@ -33,7 +33,7 @@ class Batcher:
 
     async def submit(self, item: Any, size: float = 0.0, patient: bool = False) -> Any:
         """The item's result. Raises a RequestError if too many wait, unless `patient`: then it
-        waits for room. A caller that is cancelled takes its row out of the queue."""
+        waits for room. A caller that is cancelled removes its row from the queue."""
         while len(self.waiting) >= self.queue:
             if not patient:
                 raise overloaded()
@@ -59,7 +59,7 @@ class Batcher:
                 work = loop.run_in_executor(self.thread, self.answer, [one.item for one in batch])
                 (outcome,) = await asyncio.gather(work, return_exceptions=True)
                 for i, one in enumerate(batch):
-                    if one.answer.done():  # its caller went away
+                    if one.answer.done():  # its caller is gone
                         continue
                     if isinstance(outcome, BaseException):
                         one.answer.set_exception(outcome)
@@ -69,8 +69,8 @@ class Batcher:
             self.running = None
 
     def take(self) -> list[Waiting]:
-        """The row that waits longest, and those most like it in length: one long clip doesn't pad a
-        whole batch, and nobody is passed over for ever."""
+        """The row that waits longest, and those most similar in length: one long clip doesn't pad a
+        whole batch, and no row starves."""
         first = self.waiting[0]
         if first.size > 1:  # a recording of many windows is a batch by itself
             return [self.waiting.popleft()]

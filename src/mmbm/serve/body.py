@@ -1,4 +1,4 @@
-"""Bodies of requests -> raw rows. Media come as bytes or data URIs; nothing is ever opened."""
+"""Parse request bodies into raw rows. Media are bytes or data URIs; no path is ever opened."""
 
 import asyncio
 import contextlib
@@ -20,14 +20,14 @@ from mmbm.serve.parquet import parquet_rows
 
 Row = dict[str, Cell]
 FIELDS = 1000
-"""Most parts of a form, and columns of a row that the bundle doesn't know."""
+"""Maximum parts of a form, and columns of a row that the bundle doesn't know."""
 PARQUET = b"PAR1"
 MOST_VALUES = 1_000_000
-"""Values of a body's JSON, counted by its commas, colons and brackets before it is parsed."""
+"""Maximum values in a body's JSON, counted by its commas, colons and brackets before parsing."""
 
 
 async def read_rows(request: Request, bundle: Predictor, limits: Limits) -> tuple[list[Row], bool]:
-    """The rows of a JSON or multipart body, and whether it was one row rather than a list."""
+    """The rows of a JSON or multipart body, and whether it was one row instead of a list."""
     if media_type(request) == "multipart/form-data":
         return [check(await form_row(request, limits), bundle)], True
     body = await read_json(request, "application/json or multipart/form-data")
@@ -46,9 +46,9 @@ def media_type(request: Request) -> str:
 
 
 async def read_json(request: Request, takes: str = "application/json") -> Any:
-    """The body. Raises a RequestError that says what the route `takes`."""
+    """The body. Raises a RequestError that names the types the route `takes`."""
     media = media_type(request)
-    if media != "application/json":  # without a type, a page of any origin may send it unasked
+    if media != "application/json":  # without a type, any web page may send it unasked
         named = media or "of no content type"
         raise RequestError(415, f"The body is {named}; send {takes}.", reason="media_type")
     return parse(await request.body())
@@ -64,12 +64,12 @@ def parse(text: bytes) -> Any:
     try:
         return json.loads(text, object_pairs_hook=once)
     except (ValueError, RecursionError) as error:  # UnicodeDecodeError is a ValueError
-        why = str(error)[:200].split("; use sys.")[0]  # of Python's own limit of digits
+        why = str(error)[:200].split("; use sys.")[0]  # from Python's own limit of digits
         raise RequestError(400, f"The body is not JSON: {why}.", reason="json") from error
 
 
 def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """An object; which of two values of one key is meant, nobody can tell."""
+    """An object; duplicate keys are refused as ambiguous."""
     made = dict(pairs)
     if len(made) < len(pairs):
         seen: set[str] = set()
@@ -81,7 +81,7 @@ def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def check(row: Any, bundle: Predictor, number: int | None = None) -> Row:
-    """A row names only columns that the bundle knows. Raises a RequestError."""
+    """Check that a row has known columns only. Raises a RequestError."""
     if not isinstance(row, dict):
         raise RequestError(
             422, f"A row is an object of columns, not a {type(row).__name__}.", row=number,
@@ -139,7 +139,7 @@ async def form_cells(request: Request, limits: Limits) -> list[tuple[str, bytes 
 
 
 class Form(MultiPartParser):
-    """Starlette's parser, that knows whether the last boundary came."""
+    """Starlette's parser, with a flag for the final boundary."""
 
     ended = False
 
@@ -149,9 +149,9 @@ class Form(MultiPartParser):
 
 
 class Spool:
-    """A long body in a temporary file, that can be read while it still arrives.
+    """A long body in a temporary file that can be read while it still arrives.
 
-    The client may send all before it reads an answer, or wait for each: neither stops the other.
+    The client may send all before it reads an answer, or wait for each: neither blocks the other.
     """
 
     def __init__(self, stream: AsyncIterator[bytes]):
@@ -168,7 +168,7 @@ class Spool:
                 self.size += len(part)
                 self.more.set()
         except ClientDisconnect:
-            pass  # nobody reads the answers: the stream of them ends on its own
+            pass  # the client is gone: the answer stream ends on its own
         finally:
             self.more.set()
 
@@ -179,14 +179,14 @@ class Spool:
         return self._read(0, count)
 
     async def whole(self) -> Any:
-        """The file, when all of it has come."""
+        """The file, once complete."""
         await self.filling
         self.file.seek(0)
         return self.file
 
     async def lines(self, longest: int) -> AsyncIterator[bytes]:
-        """Line by line as they come. Raises a RequestError at one that is longer than `longest`."""
-        place, parts, held = 0, [], 0  # parts of a line whose end hasn't come
+        """Lines as they arrive. Raises a RequestError at one longer than `longest`."""
+        place, parts, held = 0, [], 0  # parts of an incomplete line
         while True:
             part = self._read(place, 1 << 16)
             place += len(part)
@@ -203,7 +203,7 @@ class Spool:
             if part:
                 continue
             if self.filling.done() and place == self.size:
-                self.filling.result()  # raises what stopped it
+                self.filling.result()  # raises the error that stopped it
                 break
             await self._wait()
         if held:
@@ -228,7 +228,7 @@ class Spool:
 async def jsonl_rows(
     spool: Spool, bundle: Predictor, limits: Limits
 ) -> AsyncIterator[Row | RequestError]:
-    """The rows of a JSONL body; a line that is no row comes as the RequestError that says why."""
+    """The rows of a JSONL body; an invalid line is returned as a RequestError."""
     number = 0
     async for line in spool.lines(int(limits.megabytes * 1e6)):
         if not line.strip():

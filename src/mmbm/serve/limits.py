@@ -1,4 +1,4 @@
-"""What the server accepts, and how it says no."""
+"""Limits of the server, and its refusals."""
 
 import asyncio
 import contextlib
@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from typing import Any, NamedTuple
 
 OPENAI = "/v1/"
-"""Paths under which errors have the shape that OpenAI's clients read."""
+"""Paths under which errors have the format of OpenAI's API."""
 
 
 class Limits(NamedTuple):
@@ -17,32 +17,32 @@ class Limits(NamedTuple):
     batch_megabytes: float = 2000.0
     """Largest body of /predict/batch, which is kept in a temporary file."""
     pixels: int = 25_000_000
-    """A picture with more (height times width) is refused before it is decoded."""
+    """An image with more (height times width) is refused before it is decoded."""
     clip_seconds: float = 600.0
-    """A longer sound is refused; how much of it is heard is the model's own setting."""
+    """A longer audio clip is refused; how much of it is used is the model's own setting."""
     rows: int = 256
-    """Rows in one request; more go to /predict/batch."""
+    """Rows in one request; more belong to /predict/batch."""
     queue: int = 256
-    """Rows that wait for the model; beyond, a request gets 429."""
+    """Rows that wait for the model; above it a request gets 429."""
     requests: int = 512
-    """Requests under way; beyond, 503."""
+    """Requests in progress; above it 503."""
     streams: int = 16
-    """Clients that stream at once; beyond, 503."""
+    """Concurrent streaming clients; above it 503."""
     deadline: float = 30.0
-    """Seconds from a request's first byte to its answer; beyond, 503. A client of which nothing
-    comes, or that reads nothing, for so long is cut off."""
+    """Seconds from a request's first byte to its answer; above it 503. A client that sends or reads
+    nothing for so long is disconnected."""
     batch_deadline: float = 3600.0
-    """The same of /predict/batch, of streams and of open pages: then they are cut off."""
+    """The same for /predict/batch, streams and open pages: then they are disconnected."""
     rate: float = 1000.0
-    """Bytes a second that a client sends and reads at least, once `deadline` is over."""
+    """Minimum bytes per second that a client must send and read, once `deadline` is over."""
     pages: int = 64
-    """Requests of open pages of the playground at once; beyond, 503."""
+    """Concurrent requests of open pages of the playground; above it 503."""
     batch: int = 32
-    """Rows that run together."""
+    """Rows per batch."""
 
 
 class RequestError(Exception):
-    """An answer with a status of 4xx or 503, and why."""
+    """A refusal with a status of 4xx or 503, and its reason."""
 
     def __init__(
         self,
@@ -64,7 +64,7 @@ class RequestError(Exception):
         return {"error": {"message": self.message, "reason": self.reason, **known}}
 
     def as_openai(self) -> tuple[int, dict[str, Any]]:
-        """The status and the body by which OpenAI's clients choose the class of an exception."""
+        """The status and the body from which OpenAI's clients choose an exception class."""
         kind = {401: "authentication_error", 429: "rate_limit_error"}.get(
             self.status, "server_error" if self.status >= 500 else "invalid_request_error"
         )
@@ -74,7 +74,7 @@ class RequestError(Exception):
 
 @contextlib.asynccontextmanager
 async def deadline(limits: Limits) -> AsyncIterator[None]:
-    """Raises a RequestError if what is inside takes longer than a request may."""
+    """Raises a RequestError if the block takes longer than a request may."""
     try:
         async with asyncio.timeout(limits.deadline):
             yield

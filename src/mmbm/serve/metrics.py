@@ -1,4 +1,4 @@
-"""What Prometheus reads from /metrics."""
+"""Prometheus metrics at /metrics."""
 
 import os
 
@@ -68,7 +68,7 @@ class Metrics:
         )  # fmt: skip
 
     def page(self) -> bytes:
-        """All metrics as text; of several processes, added up."""
+        """All metrics as text; summed over processes."""
         if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
             return generate_latest(self.registry)
         together = CollectorRegistry()

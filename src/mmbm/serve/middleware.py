@@ -1,4 +1,4 @@
-"""Around every request: who may, how much at once, how large, how long; headers, log and counts."""
+"""ASGI middleware: authentication; limits on concurrency, size and time; headers, log, counts."""
 
 import asyncio
 import hmac
@@ -20,11 +20,11 @@ from mmbm.serve.origins import Origins
 from mmbm.serve.pace import Body, Pace, TooSlow
 
 OPEN = ("/health/",)
-"""What needs no token: probes of an orchestrator."""
+"""Paths that need no token: probes of an orchestrator."""
 UPLOADS = 10
-"""Times the deadline in which a body that no handler bounds must be whole."""
+"""Factor on the deadline after which a body that no handler bounds must be complete."""
 ABORT = "mmbm.abort"
-"""Of a scope: cuts its connection at once."""
+"""Key of a scope: disconnects the client immediately."""
 PLAIN_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 HEADERS = [
     (b"x-content-type-options", b"nosniff"),
@@ -34,15 +34,15 @@ HEADERS = [
     (b"cache-control", b"no-store"),
 ]
 CLOSED = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")
-"""For all but pages: nothing in an answer is to be run or loaded."""
+"""For all but pages: nothing in an answer may be executed or loaded."""
 
 
 CLOSING = (408, 413, 503)
-"""Answers to requests that took too long or are too large: the rest of a body is not read."""
+"""Answers to requests that are too slow or too large: the rest of a body is not read."""
 
 
 class Guard:
-    """ASGI in, ASGI out. The app behind it only sees requests that may be answered."""
+    """ASGI middleware. The wrapped app only sees permitted requests."""
 
     def __init__(
         self,
@@ -68,7 +68,7 @@ class Guard:
         name = given.decode() if PLAIN_ID.fullmatch(given) else uuid.uuid4().hex
         path = scope["path"].removeprefix(self.root) if self.root else scope["path"]
         note: dict[str, Any] = {"id": name, "path": path}
-        # What handlers know and the log shows: route, model, rows.
+        # Set by handlers, shown in the log: route, model, rows.
         scope = {**scope, "mmbm": note, "root_path": self.root, "path": f"{self.root}{path}"}
         body = self._body(scope, path, headers, receive)
         sender = Sender(send, name, self.limits, partial(unread, headers, body))
@@ -87,9 +87,9 @@ class Guard:
                     await self.app(scope, body, sender)
         except (TooSlow, TimeoutError) as error:
             if isinstance(error, TimeoutError) and not (whole and whole.expired()):
-                raise  # somebody else's
+                raise  # of another client
             note["status"] = 499
-            scope.get(ABORT, nothing)()  # to close it would wait for the client to read
+            scope.get(ABORT, nothing)()  # closing would wait for the client to read
         finally:
             self.active -= 1
             self.streams -= stream
@@ -132,7 +132,7 @@ class Guard:
 
     def _note(self, scope: Scope, note: dict, sender: "Sender", seconds: float) -> None:
         route = note.get("route", "other")
-        status = note.pop("status", None) or sender.status or 499  # 499: it went away
+        status = note.pop("status", None) or sender.status or 499  # 499: client disconnected
         method = scope.get("method", "WEBSOCKET")
         self.metrics.requests.labels(method, route, str(status)).inc()
         self.metrics.seconds.labels(route).observe(seconds)
@@ -152,8 +152,8 @@ class Guard:
 
 
 class Sender:
-    """Adds headers to an answer, remembers its status, and gives up on a client that doesn't read
-    it. Raises TooSlow."""
+    """Adds headers to an answer, records its status, and gives up on a client that doesn't read it.
+    Raises TooSlow."""
 
     def __init__(self, send: Send, name: str, limits: Limits, unread: Callable[[], bool]):
         """unread: whether more of the request is still to come."""
@@ -170,7 +170,7 @@ class Sender:
             extra = [*HEADERS, *([] if page else [CLOSED]), (b"x-request-id", self.name.encode())]
             headers += [pair for pair in extra if pair[0] not in sent]
             if self.status in CLOSING and self.unread():
-                headers.append((b"connection", b"close"))  # else it could go on sending for ever
+                headers.append((b"connection", b"close"))  # else it could go on sending forever
             message = {**message, "headers": headers}
         elif message["type"] == "websocket.accept":
             self.status = 101
@@ -182,7 +182,7 @@ class Sender:
 
 
 def unread(headers: dict[bytes, bytes], body: Receive) -> bool:
-    """Whether a request has a body that is not whole yet."""
+    """Whether a request's body is incomplete."""
     given = b"transfer-encoding" in headers or headers.get(b"content-length", b"0") != b"0"
     return given and isinstance(body, Body) and not body.whole
 
@@ -204,7 +204,7 @@ def refuse(refusal: RequestError, scope: Scope) -> JSONResponse:
 
 
 async def or_gone(work: Any, receive: Receive) -> Any:
-    """The result of `work`, which is cancelled when the client goes away: then None."""
+    """The result of `work`, which is cancelled when the client disconnects: then None."""
     task, gone = asyncio.ensure_future(work), asyncio.ensure_future(disconnect(receive))
     try:
         await asyncio.wait((task, gone), return_when=asyncio.FIRST_COMPLETED)

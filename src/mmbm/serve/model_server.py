@@ -1,4 +1,4 @@
-"""A bundle that answers: cells are decoded in a pool, rows run in batches on one thread."""
+"""Model server: cells are decoded in a pool, rows run in batches on one thread."""
 
 import asyncio
 import math
@@ -27,13 +27,13 @@ from mmbm.serve.limits import Limits
 from mmbm.serve.metrics import CELLS, STAGES, Metrics
 
 SMALL = 1 << 15
-"""Bytes (or characters) of a row, up to which decoding it isn't worth a thread of its own."""
+"""Bytes (or characters) of a row up to which decoding it isn't worth its own thread."""
 TINY = 1 << 12
-"""The same without media, up to which it is decoded at once: microseconds."""
+"""The same without media, up to which it is decoded inline: microseconds."""
 
 
 VALUE = 200
-"""Characters of an unseen value that an answer repeats."""
+"""Characters of an unseen value that an answer quotes."""
 
 
 class Unreadable(MmbmError):
@@ -45,7 +45,7 @@ class Unreadable(MmbmError):
 
 
 class ResponseOptions(NamedTuple):
-    """What an answer is to hold besides the answer."""
+    """Optional contents of a response."""
 
     probabilities: bool = True
     explain: bool = False
@@ -54,12 +54,12 @@ class ResponseOptions(NamedTuple):
 
 PLAIN = ResponseOptions()
 NOBODY = Decoded({}, None)
-"""For a row that nobody waits for any more."""
+"""Raised for a row whose client is gone."""
 
 
 @dataclass(slots=True)
 class Wanted:
-    """A row to decode, and whether its client went away meanwhile, or had no time left."""
+    """A row to decode, and whether its client is gone or its time is over."""
 
     row: dict[str, Cell]
     gone: bool = False
@@ -71,13 +71,13 @@ class Job:
 
     row: Decoded
     wish: ResponseOptions
-    since: float  # when it began to wait
+    since: float  # start of its wait
     listen: bool = False
-    """A part of a stream, no row of its own: what its tokens say is asked for."""
+    """A part of a stream instead of a row: its token probabilities are requested."""
 
 
 class ModelServer:
-    """One version of one model. A reload makes another; the rows of this one are answered by it."""
+    """One version of one model. A reload creates another; this one finishes its own rows."""
 
     def __init__(
         self,
@@ -91,7 +91,7 @@ class ModelServer:
         self.name, self.bundle, self.metrics, self.pool = name, bundle, metrics, pool
         self.index = index
         self.since = int(time.time())
-        self.writing = 0  # texts that are streamed while they are written
+        self.writing = 0  # texts streamed during generation
         self.answers = bundle.answers
         self.drift = bundle.drift
         self.thread = ThreadPoolExecutor(1, thread_name_prefix=f"run-{name}")
@@ -115,8 +115,8 @@ class ModelServer:
         wish: ResponseOptions,
         patient: bool = False,
     ) -> dict[str, Any]:
-        """One row as `mmbm predict` answers it; `error` and `column` if it can't be read; `unseen`
-        where cells hold values that training never saw."""
+        """One row's answer as from `mmbm predict`; `error` and `column` if it can't be read;
+        `unseen` if cells hold values that training never saw."""
         decoded = await self.decode(row)
         if decoded.column is not None:
             return {"error": decoded.error, "column": decoded.column}
@@ -129,7 +129,7 @@ class ModelServer:
         return {**answer, "unseen": unseen} if unseen else answer
 
     async def decode(self, row: dict[str, Cell]) -> Decoded:
-        """A row's cells, or why one of them can't be read."""
+        """A row's cells, or the reason why one of them can't be read."""
         start = time.perf_counter()
         decoded = await self._decode(row)
         self.stage["decode"].observe(time.perf_counter() - start)
@@ -146,7 +146,7 @@ class ModelServer:
         return await self.batcher.submit(job, self.size(decoded), patient)
 
     async def write(self, decoded: Decoded, target: str) -> AsyncIterator[str]:
-        """A row's text in pieces, while it is written: a place at a time, between batches."""
+        """A row's text, streamed in pieces: one position at a time, between batches."""
         loop, since = asyncio.get_running_loop(), time.perf_counter()
 
         def begin() -> Iterator[str]:
@@ -164,7 +164,7 @@ class ModelServer:
             self.writing -= 1
 
     async def hear(self, column: str, wave: np.ndarray, patient: bool) -> dict[str, np.ndarray]:
-        """A part of a sound -> what its tokens say [T, V], by transcript."""
+        """A chunk of audio -> its token probabilities [T, V], by transcript."""
         row = Decoded({**dict.fromkeys(self.bundle.config.inputs), column: wave}, None)
         job = Job(row, PLAIN, time.perf_counter(), listen=True)
         return await self.batcher.submit(job, self.size(row), patient)
@@ -172,8 +172,8 @@ class ModelServer:
     async def search(
         self, row: dict[str, Cell], k: int, of: str | None, where: str | None
     ) -> list[Found]:
-        """The rows of the index that lie nearest. Raises MmbmError: a cell that can't be read, a
-        filter or a column that there isn't."""
+        """The nearest rows of the index. Raises MmbmError: an unreadable cell, or an unknown filter
+        or column."""
         assert self.index is not None
         target = self.index.about.target
         said = await self.answer(row, ResponseOptions(probabilities=False, embeddings=True))
@@ -208,7 +208,7 @@ class ModelServer:
         return [NOBODY if one.gone else decode_row(self.bundle, one.row, None) for one in rows]
 
     def size(self, decoded: Decoded) -> float:
-        """The longest of a row's sounds and texts, as a part of the longest there may be."""
+        """The longest of a row's audio and texts, as a fraction of the maximum length."""
         cells = ((decoded.cells[name], most) for name, most in self.longest.items())
         return max((len(cell) / most for cell, most in cells if cell is not None), default=0.0)
 
@@ -248,7 +248,7 @@ class ModelServer:
         return [{name: trimmed(p) for name, p in zip(said, row)} for row in rows]
 
     def _count(self, jobs: Sequence[Job], batch: dict[str, Arrays], encoded: Named) -> None:
-        """Drift and cells, of rows: the parts of a stream come again and again."""
+        """Count drift and cells of whole rows only: the parts of a stream overlap."""
         rows = [i for i, job in enumerate(jobs) if not job.listen]
         if not rows:
             return
@@ -262,7 +262,7 @@ class ModelServer:
             self.cells[name]["absent"].inc(len(rows) - there)
 
     def describe(self) -> dict[str, Any]:
-        """What it takes and answers, for a client to read."""
+        """Its inputs and outputs, as a description for clients."""
         inputs = {
             name: {"kind": spec.kind, **self.bundle.columns[name].describe()._asdict()}
             for name, spec in self.bundle.config.inputs.items()
@@ -287,7 +287,7 @@ class ModelServer:
 
 
 def told(answer: dict[str, Any]) -> dict[str, Any]:
-    """An answer with its `error`: one for a number that JSON has no word for."""
+    """An answer with its `error`, also for numbers that JSON can't represent."""
     for name, value in answer.items():
         numbers = value if isinstance(value, list) else [value]
         if any(isinstance(x, float) and not math.isfinite(x) for x in numbers):
@@ -313,7 +313,8 @@ def weight(row: dict[str, Cell], most: int = SMALL) -> int:
 
 
 async def together(work: Iterable[Coroutine[Any, Any, Any]]) -> list[Any]:
-    """The results of all, in order; if one is refused, or nobody waits any more, the others end."""
+    """The results of all, in order; if one is refused or the client is gone, others are
+    cancelled."""
     tasks = [asyncio.create_task(one) for one in work]
     try:
         return await asyncio.gather(*tasks)
@@ -325,9 +326,9 @@ async def together(work: Iterable[Coroutine[Any, Any, Any]]) -> list[Any]:
 def open_bundle(
     path: Path, limits: Limits, threads: int | None, runner: str | None = None
 ) -> Predictor:
-    """Loaded, its golden rows answered as in training, and the server's limits on its cells.
+    """Load a bundle, verify its golden rows, and apply the server's limits to its cells.
 
-    Raises BundleError if an answer moved: then it isn't served.
+    Raises BundleError if an answer changed: then it isn't served.
     """
     bundle = load(path, threads=threads, runner=runner)
     if not bundle.verify():

@@ -1,4 +1,4 @@
-"""The schema of requests, from the bundle's own columns, with examples that work when pasted."""
+"""OpenAPI schema of requests, from the bundle's own columns, with runnable examples."""
 
 import base64
 import io
@@ -16,7 +16,7 @@ from mmbm.serve.model_server import ModelServer
 from mmbm.serve.openai.requests import Chat, Embed, Transcribe
 
 SMALL = 8000
-"""Bytes of a golden cell that may stand in an example; instead of a larger one, a made one does."""
+"""Maximum bytes of a golden cell in an example; a larger one is replaced by a generated cell."""
 
 Schema = dict[str, Any]
 PLAIN = {
@@ -178,7 +178,7 @@ STATUSES = (400, 401, 403, 404, 408, 413, 415, 429, 503)
 
 
 def as_openai(replicas: dict[str, ModelServer], schemas: Schema) -> Schema:
-    """The paths of OpenAI's interface; what their bodies are made of is added to `schemas`."""
+    """The paths of OpenAI's interface; adds their bodies' types to `schemas`."""
     text = {"type": ["string", "null"]}
     error = {"message": {"type": "string"}, "type": {"type": "string"}, "param": text, "code": text}
     error = {"type": "object", "properties": error, "required": [*error]}
@@ -220,7 +220,7 @@ def as_openai(replicas: dict[str, ModelServer], schemas: Schema) -> Schema:
 
 
 def chat_example(replica: ModelServer) -> Schema:
-    """An example row as a message: texts and pictures as its parts, all else by name."""
+    """An example row as a message: texts and images as its parts, all else by name."""
     row, parts = example_row(replica), []
     for name, spec in replica.bundle.config.inputs.items():
         if spec.traits.message == "text" and isinstance(row[name], str):
@@ -312,7 +312,7 @@ def refusals(*statuses: int) -> dict[str, Any]:
 
 
 def example_row(replica: ModelServer) -> dict[str, Any]:
-    """A golden row as JSON, made cells in place of large ones."""
+    """A golden row as JSON, with generated cells in place of large ones."""
     rows, _ = replica.bundle.bundle.golden()
     golden = rows[0] if rows else {}
     row = {}
@@ -326,7 +326,7 @@ def example_row(replica: ModelServer) -> dict[str, Any]:
 
 
 def as_json(cell: Cell, media: str | None) -> Any:
-    """Bytes as a data URI; all else as it is."""
+    """Bytes as a data URI; all else unchanged."""
     if not isinstance(cell, bytes):
         return cell
     kind = (media or "application/*").replace("*", "octet-stream" if media is None else "*")
@@ -334,7 +334,7 @@ def as_json(cell: Cell, media: str | None) -> Any:
 
 
 def made(widget: str, schema: dict[str, Any]) -> Cell:
-    """A small cell of a kind: a grey picture, a tenth of a second of a tone, the first choice."""
+    """A small example cell of a kind: a gray image, 0.1 s of a tone, the first choice."""
     if widget == "image":
         file = io.BytesIO()
         Image.new("RGB", (8, 8), "grey").save(file, "PNG")

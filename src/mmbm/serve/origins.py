@@ -1,10 +1,10 @@
-"""Who may ask from a browser: names of this server, and pages of other origins.
+"""Browser access control: names of this server, and pages of other origins (CORS).
 
 A web page that somebody opens can send requests to a server on the same machine. Two checks keep it
-out. `Host` must be a name that this server is known by, since a page's own name may be pointed to
-any address (DNS rebinding). And what a browser says of the page, in `Origin` and `Sec-Fetch-Site`,
-must be this server itself, or an origin that `--cors` names. Clients that are no browsers send
-neither (developer.mozilla.org/docs/Web/HTTP/Reference/Headers/Sec-Fetch-Site).
+out. `Host` must be a known name of this server, since a page's own name may be pointed to any
+address (DNS rebinding). And the page's origin, in `Origin` and `Sec-Fetch-Site`, must be this
+server itself, or an origin that `--cors` names. Clients that are no browsers send neither
+(developer.mozilla.org/docs/Web/HTTP/Reference/Headers/Sec-Fetch-Site).
 """
 
 import ipaddress
@@ -28,7 +28,7 @@ class Address(NamedTuple):
 
 class Origins(NamedTuple):
     """hosts: names of this server besides addresses and localhost; `*` is any.
-    cors: origins whose pages may ask: `https://example.org`; `*` is any."""
+    cors: origins whose pages may send requests: `https://example.org`; `*` is any."""
 
     hosts: frozenset[str] = frozenset()
     cors: frozenset[str] = frozenset()
@@ -49,7 +49,7 @@ class Origins(NamedTuple):
         return cls(frozenset(h.lower() for h in hosts), frozenset(o.lower() for o in cors))
 
     def refusal(self, method: str, headers: dict[bytes, bytes]) -> RequestError | None:
-        """Why a request is not answered; None if it may be. `headers` by lower-case name."""
+        """Why a request is refused; None if it is allowed. `headers` by lower-case name."""
         here = address(headers.get(b"host", b"").decode("latin-1"))
         if here is None or not self.knows(here.host):
             name = here.host[:100] if here else "nothing"
@@ -83,7 +83,7 @@ class Origins(NamedTuple):
         there = address(rest) if scheme in PORTS else None
         if there is None:
             return False
-        if there.host in self.hosts:  # behind a proxy that asks by another name
+        if there.host in self.hosts:  # behind a proxy that uses another name
             return True
         usual = PORTS[scheme]
         return there.host == here.host and (there.port or usual) == (here.port or usual)
@@ -101,7 +101,7 @@ def address(text: str) -> Address | None:
 
 
 def is_ip(host: str) -> bool:
-    """An address can't be pointed elsewhere, so a page of that name is a page of this server."""
+    """An IP address can't be rebound, so a page of that name is a page of this server."""
     try:
         ipaddress.ip_address(host)
     except ValueError:

@@ -1,4 +1,4 @@
-"""How slowly a client may send and read: a time for nothing at all, then a least rate."""
+"""Minimum speed of a client in sending and reading: an initial grace time, then a least rate."""
 
 import asyncio
 import time
@@ -13,20 +13,20 @@ T = TypeVar("T")
 
 
 class TooSlow(Exception):
-    """A client doesn't read what it is sent: its connection is cut."""
+    """A client doesn't read its answer: it is disconnected."""
 
 
 class Pace:
-    """One direction of a connection. What the server itself needs is no waiting."""
+    """One direction of a connection. The server's own time doesn't count."""
 
     def __init__(self, limits: Limits):
         self.patience, self.rate = limits.deadline, limits.rate
-        self.waited = 0.0  # seconds, for the client
-        self.size = 0  # bytes, that came or went
+        self.waited = 0.0  # seconds of waiting for the client
+        self.size = 0  # bytes transferred
 
     async def wait(self, work: Awaitable[T]) -> T:
-        """The result of `work`, which waits for the client. Raises TimeoutError when it has had
-        its time."""
+        """The result of `work`, which waits for the client. Raises TimeoutError when its time is
+        over."""
         left = self.patience + self.size / self.rate - self.waited
         start = time.monotonic()
         try:
@@ -37,8 +37,8 @@ class Pace:
 
 
 class Body:
-    """`receive` of a request, that refuses a body which is too large (before it is read, if its
-    length is given), too slow, or not whole after `total` seconds."""
+    """`receive` of a request that refuses a body which is too large (before it is read, if its
+    length is given), too slow, or incomplete after `total` seconds."""
 
     def __init__(
         self,
@@ -57,7 +57,7 @@ class Body:
     async def __call__(self) -> Message:
         if self.given > self.most:
             raise self._too_large()
-        if self.whole:  # from here on only the end of the connection can come
+        if self.whole:  # from here on only a disconnect can arrive
             return await self.receive()
         try:
             message = await self.pace.wait(self.receive())

@@ -1,9 +1,9 @@
-"""The rows of a Parquet file that somebody sent, read by a process of its own with little memory.
+"""Read the rows of an untrusted Parquet file in a child process with limited memory.
 
 A few bytes of Parquet can stand for gigabytes: a page says by itself how large it is when it is
 expanded, and a value of a dictionary may be repeated by a million rows. So the file is read by a
-child, which may allocate `MEMORY` and no more, and hands on rows whose cells are as large as a cell
-may be. What a file claims of itself is not believed.
+child, which may allocate `MEMORY` and no more, and passes on rows whose cells are within the limit.
+The file's own metadata is not trusted.
 
     server ──file──► child: pyarrow, RLIMIT_DATA ──Arrow stream of small batches──► server
 """
@@ -24,15 +24,15 @@ from mmbm.serve.limits import Limits, RequestError
 MEMORY = 400 << 20
 """Bytes of a child, of which about 100 million are Python and Arrow themselves."""
 CHILDREN = 2
-"""At once; others wait for their turn."""
+"""Concurrent children; others wait for their turn."""
 ROWS = 64
-"""Of a batch, if they are small."""
+"""Rows per batch, if they are small."""
 BATCH = 32 << 20
-"""Bytes of a batch's cells, beyond which the next row begins another one."""
+"""Bytes of a batch's cells above which the next row begins another one."""
 WRONG = "mmbm.wrong"
-"""The column of the child's batches in which it says what is wrong with a row."""
+"""The column of the child's batches with the error of a row."""
 REFUSED = 3
-"""The exit status of a child that says why."""
+"""The exit status of a child that reports an error."""
 
 _turn = asyncio.Semaphore(CHILDREN)
 
@@ -40,8 +40,8 @@ _turn = asyncio.Semaphore(CHILDREN)
 async def parquet_rows(
     file: BinaryIO, known: list[str], limits: Limits
 ) -> AsyncIterator[dict[str, Any] | RequestError]:
-    """The rows, as {column: cell} of the `known` columns that there are; of a row with a cell that
-    is too large, the RequestError. Raises a RequestError of what is no Parquet file."""
+    """The rows, as {column: cell} of the `known` columns; a RequestError for a row with a cell that
+    is too large. Raises a RequestError if it is no Parquet file."""
     loop = asyncio.get_running_loop()
     async with _turn:
         child = await loop.run_in_executor(None, start, file, known, limits)
@@ -77,7 +77,7 @@ def start(file: BinaryIO, known: list[str], limits: Limits) -> subprocess.Popen:
 
 def batches_of(child: subprocess.Popen) -> Iterator[pa.RecordBatch]:
     assert child.stdout is not None
-    with contextlib.suppress(pa.ArrowInvalid, EOFError, OSError):  # see `finish` for why it ended
+    with contextlib.suppress(pa.ArrowInvalid, EOFError, OSError):  # see `finish` for the reason
         yield from pa.ipc.open_stream(child.stdout)
 
 
@@ -157,7 +157,7 @@ def write(table: pq.ParquetFile, names: list[str], most: int) -> None:
 
 
 def one(batch: pa.RecordBatch, names: list[str], i: int, most: int) -> tuple[dict[str, Any], int]:
-    """A row, and about how many bytes its cells are."""
+    """A row, and the approximate size of its cells in bytes."""
     row: dict[str, Any] = {WRONG: None}
     total = 0
     for name in names:

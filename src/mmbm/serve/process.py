@@ -1,4 +1,4 @@
-"""The process, or several that share a port: start, reload, drain."""
+"""Server process, or several that share a port: start, reload, drain."""
 
 import asyncio
 import contextlib
@@ -30,18 +30,18 @@ from mmbm.serve.middleware import ABORT
 from mmbm.serve.origins import Origins
 
 LINGER = 5
-"""Seconds after which what old versions held is given back."""
+"""Seconds after which memory of old versions is released."""
 DRAIN = 30
-"""Seconds that requests under way get to finish after SIGTERM."""
+"""Seconds that requests in progress get to finish after SIGTERM."""
 IDLE = 65
-"""Seconds that a connection may say nothing: longer than the 60 of usual load balancers."""
+"""Keep-alive seconds of an idle connection: longer than the 60 of usual load balancers."""
 HEAD = 10
 """Seconds that a client has for the head of its request."""
 BACKLOG = 2048
 HEAD_BYTES = 1 << 16
-"""Of a head, and of what else may come between two pieces of a body."""
+"""Maximum bytes of a head, and of other data between two pieces of a body."""
 CONNECTIONS = 4096
-"""At once; one more is cut at once."""
+"""Concurrent connections; one more is closed immediately."""
 MESSAGE = 1 << 20
 """Bytes of the largest message of a stream."""
 
@@ -55,7 +55,7 @@ WARNING: {} can be reached from other machines, and no token is asked for:
 
 @dataclass(frozen=True)
 class Service:
-    """All that a process needs to serve."""
+    """Settings of a serving process."""
 
     models: dict[str, Path]
     limits: Limits
@@ -72,10 +72,10 @@ class Service:
     root: str = ""
     """The path that a proxy puts before every path: /models/mine."""
     playground: bool = True
-    """Whether there are pages to try the models, of one process alone."""
+    """Whether there is a playground, with one process only."""
 
     def __call__(self) -> Any:
-        """The ASGI app, once every bundle's golden rows were answered: uvicorn's app factory."""
+        """The ASGI app, once every bundle's golden rows are verified: uvicorn's app factory."""
         from prometheus_client import disable_created_metrics
         from starlette.middleware.cors import CORSMiddleware
 
@@ -88,7 +88,7 @@ class Service:
         from mmbm.serve.model_server import ModelServer, open_bundle
         from mmbm.serve.playground import OFF, SEVERAL, Playground
 
-        disable_created_metrics()  # a second series for each, of when it began
+        disable_created_metrics()  # a second series for each, of its creation time
         metrics = Metrics()
         share = max(1, cores() // self.workers)
         pool = ThreadPoolExecutor(share, thread_name_prefix="decode")
@@ -131,8 +131,8 @@ class Service:
 
 
 class Reload:
-    """Bundles opened again, one after the other: one that answers its golden rows takes over, for
-    any other the old version goes on, and what is wrong is reported."""
+    """Reload bundles, one after the other: one that passes its golden rows takes over; for any
+    other the old version stays, and the error is reported."""
 
     def __init__(self, replicas: dict[str, Any], make: Callable[[str], Any], metrics: Any):
         self.replicas, self.make, self.metrics = replicas, make, metrics
@@ -156,7 +156,7 @@ class Reload:
         work = loop.run_in_executor(None, self.make, name)
         (new,) = await asyncio.gather(work, return_exceptions=True)
         if isinstance(new, BaseException):
-            if not isinstance(new, MmbmError):  # a defect: its trace is for the log
+            if not isinstance(new, MmbmError):  # an internal error: its traceback is logged
                 traceback.print_exception(new)
             say(f"{name}: the old version goes on, since the new one won't do: {new}")
             return
@@ -167,7 +167,7 @@ class Reload:
 
 
 def serve(service: Service, host: str, port: int) -> None:
-    """Serve until SIGTERM or Ctrl-C; requests under way are finished. Port 0: any free one."""
+    """Serve until SIGTERM or Ctrl-C; requests in progress are finished. Port 0: any free one."""
     listening = listen(host, port)
     if not (service.token or is_loopback(host)):
         say(OPEN_TO_ALL.format(host))
@@ -183,7 +183,7 @@ def serve(service: Service, host: str, port: int) -> None:
         say(f"Ready: {', '.join(service.models)} at {where}/predict")
         uvicorn.Server(config).run(sockets=[listening])
         return
-    service()  # a bundle that won't do is told of here, not by every worker for ever
+    service()  # a bad bundle is reported here, not by every worker forever
     with tempfile.TemporaryDirectory(prefix="mmbm-metrics-") as folder:
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder  # workers add up their counts there
         config = uvicorn.Config(service, factory=True, workers=service.workers, **options)
@@ -192,8 +192,8 @@ def serve(service: Service, host: str, port: int) -> None:
 
 
 class Protocol(HttpToolsProtocol):
-    """uvicorn's, but a head is bounded in time and size, and so is what a connection holds whose
-    client doesn't read."""
+    """uvicorn's protocol, with limits on a head's time and size, and on the data buffered for a
+    client that doesn't read."""
 
     _late: asyncio.TimerHandle | None = None
     _bare = 0  # bytes since a message began, or since the last piece of its body
@@ -220,7 +220,7 @@ class Protocol(HttpToolsProtocol):
         super().on_message_complete()
 
     def timeout_keep_alive_handler(self) -> None:
-        if self.transport.get_write_buffer_size():  # nobody reads it: a close would wait
+        if self.transport.get_write_buffer_size():  # the client doesn't read: a close would wait
             self.transport.abort()
         super().timeout_keep_alive_handler()
 
@@ -247,8 +247,8 @@ class Protocol(HttpToolsProtocol):
 
 
 class Stream(WebSocketsSansIOProtocol):
-    """uvicorn's, but a WebSocket that was refused by an HTTP answer counts as answered: else each
-    is logged as an error."""
+    """uvicorn's protocol, but a WebSocket that was refused by an HTTP answer counts as answered:
+    else each is logged as an error."""
 
     async def send(self, message: Any) -> None:
         await super().send(message)
@@ -257,8 +257,8 @@ class Stream(WebSocketsSansIOProtocol):
 
 
 class Workers(Multiprocess):
-    """uvicorn's processes, each with a socket of its own; one that dies is started again, and finds
-    those who wait for it. SIGHUP is passed on: each reloads."""
+    """uvicorn's processes, each with a socket of its own; one that dies is restarted on its socket,
+    with the waiting connections. SIGHUP is passed on: each reloads."""
 
     def __init__(self, config: uvicorn.Config, own: list[socket.socket]):
         self.own = own
@@ -266,7 +266,7 @@ class Workers(Multiprocess):
 
     @property
     def sockets(self) -> list[socket.socket]:
-        """Of the process that is started next: one that died, or else one more."""
+        """The socket of the process that is started next: of one that died, or else a new one."""
         dead = (i for i, process in enumerate(self.processes) if not process.process.is_alive())
         return [self.own[next(dead, len(self.processes)) % len(self.own)]]
 
@@ -296,12 +296,12 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def each(listening: socket.socket, count: int) -> list[socket.socket]:
-    """Sockets on the same port, among which the system shares connections evenly. Of one socket,
-    the process that wakes first would take all who wait, and keep them."""
+    """Sockets on the same port, among which the system shares connections evenly. With one socket,
+    the process that wakes first would take all waiting connections, and keep them."""
     if sys.platform != "linux":  # elsewhere the option means something else
         return [listening] * count
     address = listening.getsockname()
-    listening.close()  # it has made sure that nobody else listens there
+    listening.close()  # it has checked that no other process listens there
     sockets = []
     for _ in range(count):
         sockets.append(socket.socket(listening.family))

@@ -1,4 +1,4 @@
-"""`mmbm serve`: its options are checked, and a service is started."""
+"""`mmbm serve`: checks the options, and starts the server."""
 
 import re
 from collections.abc import Iterable
@@ -8,7 +8,7 @@ from typing import Any
 from mmbm.errors import ConfigError, MissingExtra
 
 NAME = r"[A-Za-z0-9._-]+"
-"""Of what is served."""
+"""Default name of a served model."""
 
 
 def serve(
@@ -30,12 +30,13 @@ def serve(
     playground: bool = True,
     **limits: Any,
 ) -> None:
-    """Serve a bundle, or several as `models=["NAME=PATH", …]`, until the process is told to stop.
+    """Serve a bundle, or several as `models=["NAME=PATH", …]`, until the process is stopped.
 
-    indexes: to search, each made with one of the bundles: a path, or of several models NAME=PATH.
+    indexes: for search, each built with one of the bundles: a path, or of several models
+        NAME=PATH.
     agents: Python between the models, each NAME=package.module:Class; see `mmbm.serve.agent`.
-    allow_hosts: names by which the server is known, besides localhost and addresses; `*` is any.
-    cors: origins whose web pages may ask it: https://example.org; `*` is any.
+    allow_hosts: names of the server besides localhost and addresses; `*` is any.
+    cors: origins whose web pages may send requests: https://example.org; `*` is any.
     root: the path that a proxy puts before all others: /mine.
     playground: pages to try the models, if Gradio is installed.
     limits: see `mmbm.serve.limits.Limits`.

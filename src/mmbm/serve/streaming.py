@@ -1,4 +1,4 @@
-"""Speech while it is spoken: samples in over a WebSocket, what is said so far out.
+"""Streaming speech recognition over a WebSocket: audio samples in, partial transcripts out.
 
     client                                   server
     {"rate": 16000}                    ──►
@@ -7,10 +7,10 @@
     {"end": true}                      ──►
                                        ◄──   {"seconds": 4.2, "final": true, "answer": {…}, …}
 
-An encoder that reads in both directions has no answer to half a sentence but the one it would give
-if the sentence ended there. So a partial answer is that: the newest window is read anew as long as
-it isn't full. A full one is read once more and then believed for good (`runners/windows.py`), so
-the last answer is that of the whole recording, as /predict gives it.
+A bidirectional encoder can only answer as if the audio ended here. So a partial answer is that: the
+newest window is encoded again until it is full. A full window is encoded a last time and is then
+final (`inference/long_audio.py`), so the last answer equals that of /predict for the whole
+recording.
 """
 
 import asyncio
@@ -36,15 +36,15 @@ from mmbm.serve.middleware import refuse
 from mmbm.serve.model_server import ModelServer
 
 EVERY = (0.1, 0.5, 60.0)
-"""Seconds of sound from one partial answer to the next: least, usual, most."""
+"""Seconds of audio between two partial answers: minimum, default, maximum."""
 TOGETHER = 1000
-"""Messages whose samples are joined even if nothing is heard yet: each takes room by itself."""
+"""Messages whose samples are joined even if nothing is decoded yet: each has an overhead."""
 CODES = {400: 1007, 401: 1008, 408: 1008, 413: 1009, 415: 1003, 422: 1007, 429: 1013, 503: 1013}
-"""What a WebSocket is closed with (RFC 6455, 7.4.1), by the status that a request would get."""
+"""WebSocket close codes (RFC 6455, 7.4.1), by the status that a request would get."""
 
 
 class StreamingSession:
-    """The sound of one stream, and what is heard of it so far."""
+    """The audio of one stream, and its transcript so far."""
 
     def __init__(self, replica: ModelServer, column: str, rate: int):
         spec: Any = replica.bundle.config.inputs[column]
@@ -57,10 +57,10 @@ class StreamingSession:
         if rate != spec.sample_rate:
             self.resampler = soxr.ResampleStream(rate, spec.sample_rate, 1, "float32", quality="HQ")
         self.given = 0  # samples, at the client's rate
-        self._wave = np.empty(0, np.int16)  # samples that a window may still need, at the model's
-        self._new: list[np.ndarray] = []  # those that came since, message by message
+        self._wave = np.empty(0, np.int16)  # samples that a window may still need, at its rate
+        self._new: list[np.ndarray] = []  # those received since, message by message
         self.gone = 0  # samples before them
-        self.number = 0  # windows that are believed for good
+        self.number = 0  # final windows
 
     @property
     def seconds(self) -> float:
@@ -68,13 +68,13 @@ class StreamingSession:
 
     @property
     def wave(self) -> np.ndarray:
-        """Joined when it is heard: to join it at each message would copy all of it each time."""
+        """Joined when decoded: joining at each message would copy all of it each time."""
         if self._new:
             self._wave, self._new = np.concatenate([self._wave, *self._new]), []
         return self._wave
 
     def add(self, pcm: bytes, last: bool = False) -> None:
-        """More samples. Raises a RequestError of half a sample, and beyond the longest
+        """More samples. Raises a RequestError for half a sample, and beyond the longest
         recording."""
         if len(pcm) % 2:
             raise RequestError(
@@ -95,7 +95,7 @@ class StreamingSession:
             self._new = [np.concatenate(self._new)]
 
     async def advance(self) -> None:
-        """Hear every window that is full by now."""
+        """Decode every window that is full by now."""
         while self.number < self.windows.whole(self.gone + len(self.wave)):
             cut = self.windows.regular(self.number)
             await self._hear(cut)
@@ -106,7 +106,7 @@ class StreamingSession:
             self.gone = max(self.gone, needed)
 
     async def so_far(self) -> dict[str, dict[str, str]]:
-        """What is said if the sound ends here, and the beginning of it that is sure."""
+        """The transcript if the audio ends here, and its final prefix."""
         cut = self._last()
         found = await self.replica.hear(self.column, self._piece(cut), patient=False)
         places = {name: p[cut.first :] for name, p in found.items()}
@@ -116,7 +116,7 @@ class StreamingSession:
         }
 
     async def finish(self, others: Decoded) -> dict[str, Any]:
-        """The row's answer, with its other cells, as /predict gives it."""
+        """The row's answer, with its other cells, as from /predict."""
         self.add(b"", last=True)
         await self.advance()
         whole = self.wave if not self.number and len(self.wave) else None
@@ -147,12 +147,12 @@ class Session:
         self, socket: WebSocket, replica: ModelServer, limits: Limits, head: dict[str, Any]
     ):
         self.socket, self.replica, self.limits, self.head = socket, replica, limits, head
-        self.due = asyncio.Event()  # enough came for another answer, or all
-        self.start, self.size = time.monotonic(), 0  # bytes of sound that came
+        self.due = asyncio.Event()  # enough arrived for another answer, or all
+        self.start, self.size = time.monotonic(), 0  # bytes of audio received
 
     async def run(self) -> float:
-        """Seconds of sound. Raises a RequestError, or WebSocketDisconnect when the client goes
-        away."""
+        """Seconds of audio. Raises a RequestError, or WebSocketDisconnect when the client
+        disconnects."""
         listener, others, every = await self.begin()
         reading = self.watched(self.read(listener, every))
         try:
@@ -175,8 +175,8 @@ class Session:
         return listener.seconds
 
     def watched(self, reading: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        """Reading as a task. Why it ended is looked at even if the client hangs up before it is
-        told: else asyncio prints a trace."""
+        """Reading as a task. Its exception is retrieved even if the client disconnects before it is
+        sent: else asyncio prints a traceback."""
 
         def over(task: asyncio.Task[None]) -> None:
             if not task.cancelled():
@@ -188,7 +188,7 @@ class Session:
         return task
 
     async def begin(self) -> tuple[StreamingSession, Decoded, float]:
-        """The first message: {"rate"} and, if need be, "column", "cells" and "every"."""
+        """The first message: {"rate"} and optionally "column", "cells" and "every"."""
         wish = parse((await self.receive()).get("text"))
         unknown = sorted(set(wish) - {"rate", "column", "cells", "every"})
         if unknown:
@@ -212,7 +212,7 @@ class Session:
         return StreamingSession(self.replica, column, int(rate)), others, every
 
     async def read(self, listener: StreamingSession, every: float) -> None:
-        """Samples until the client says that it is at the end."""
+        """Samples until the client signals the end."""
         answered = 0.0
         while True:
             message = await self.receive()
@@ -238,7 +238,7 @@ class Session:
         await listener.advance()
         try:
             found = await listener.so_far()
-        except RequestError:  # the model is busy: the next partial answer says more anyway
+        except RequestError:  # the model is busy: the next partial answer includes this one
             return
         await self.send({**told(listener, False), **found})
 
@@ -302,7 +302,7 @@ def told(listener: StreamingSession, final: bool) -> dict[str, Any]:
 
 
 def heard(replica: ModelServer, column: str) -> dict[str, TranscriptAnswer]:
-    """The transcripts of a sound."""
+    """The transcripts of an audio input."""
     return {
         name: answer
         for name, answer in replica.answers.items()
@@ -311,7 +311,7 @@ def heard(replica: ModelServer, column: str) -> dict[str, TranscriptAnswer]:
 
 
 def sounds(replica: ModelServer) -> list[str]:
-    """The sounds that a transcript hears."""
+    """The audio inputs that transcripts read."""
     inputs = replica.bundle.config.inputs.items()
     return [n for n, spec in inputs if heard(replica, n)]
 

@@ -1,1 +1,1 @@
-"""What every option of a config is made of, and the options of encoders and fusions."""
+"""Base classes of all options of a config, and the options of encoders and fusions."""

@@ -1,4 +1,4 @@
-"""What all options share: unknown keys are refused, and a kind may stand alone."""
+"""Base class of all options: unknown keys are refused, and a kind may be written as a string."""
 
 from collections.abc import Callable, Iterator
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Self, Union
@@ -18,7 +18,7 @@ Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 def _as_texts(value: Any) -> Any:
-    """A mark may be written as a number: missing: [-999]."""
+    """A marker of absence may be written as a number: missing: [-999]."""
     if not isinstance(value, list | tuple):
         return value
     return tuple(str(v) if isinstance(v, int | float) and not isinstance(v, bool) else v
@@ -26,13 +26,13 @@ def _as_texts(value: Any) -> Any:
 
 
 Marks = Annotated[tuple[str, ...], BeforeValidator(_as_texts)]
-"""Cells that mean that there is nothing, letter for letter."""
+"""Cells that mean a missing value, compared exactly."""
 Size = Literal["tiny", "small", "base"]
-"""Preset of a part's width and depth; `width`, `layers` and the like override it one by one."""
+"""Preset of a part's width and depth; `width`, `layers` and similar keys override it one by one."""
 
 
 class Outside(NamedTuple):
-    """A file or a model of elsewhere that options name."""
+    """An external file or model that options name."""
 
     key: str
     value: str
@@ -49,7 +49,7 @@ class Spec(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _default_kinds(cls, raw: Any) -> Any:
-        """`encoder: {size: tiny}` keeps the kind that the encoder has by default."""
+        """`encoder: {size: tiny}` keeps the encoder's default kind."""
         if not isinstance(raw, dict):
             return raw
         kinds = {k: getattr(f.default, "kind", None) for k, f in cls.model_fields.items()}
@@ -66,25 +66,25 @@ class Spec(BaseModel):
 
     @property
     def parts(self) -> dict[str, "Spec"]:
-        """The options inside of it that are options of a part, by key."""
+        """The nested options that belong to a part, by key."""
         return {key: value for key, value in self if isinstance(value, Spec)}
 
     def outsides(self) -> Iterator[Outside]:
-        """What it and its parts name of elsewhere."""
+        """The external files and models that it and its parts name."""
         if self.outside:
             yield self.outside
         for part in self.parts.values():
             yield from part.outsides()
 
     def renamed(self, new: Callable[[Outside], str]) -> Self:
-        """With other names of what is elsewhere."""
+        """A copy with other names of its external files and models."""
         update: dict[str, Any] = {key: part.renamed(new) for key, part in self.parts.items()}
         if self.outside:
             update[self.outside.key] = new(self.outside)
         return self.model_copy(update=update)
 
     def sealed(self) -> Self:
-        """As a bundle has it: what was elsewhere is part of the bundle."""
+        """As stored in a bundle, which contains all external files and models."""
         update: dict[str, Any] = {key: part.sealed() for key, part in self.parts.items()}
         if self.outside:
             update[self.outside.key] = None
@@ -101,6 +101,6 @@ def by_kind(value: Any) -> str | None:
 
 
 def union(specs: dict[str, Any]) -> Any:
-    """One of several kinds of options, chosen by its `kind`; a kind may stand alone."""
+    """A union of options, selected by `kind`; a kind may be written as a string."""
     tagged = tuple(Annotated[spec, Tag(kind)] for kind, spec in specs.items())
     return Annotated[Union[tagged], Discriminator(by_kind), BeforeValidator(component)]  # noqa: UP007

@@ -1,6 +1,6 @@
-"""Which encoders and fusions there are: those of every installed package.
+"""The available encoders and fusions, from every installed package.
 
-Apart from what they are made of, so that a package's own options can import that.
+Separate from their base classes, so that a package's own options can import those.
 """
 
 from typing import TYPE_CHECKING

@@ -1,4 +1,4 @@
-"""What specs of inputs and of targets share."""
+"""Base classes of the specs of inputs and of targets."""
 
 from typing import Any, ClassVar, Literal, NamedTuple, Self
 
@@ -16,14 +16,14 @@ class Counted(NamedTuple):
     what: str
     where: str
     first: int = 0
-    """The values before this one stand for nothing that was seen."""
+    """Values before this index stand for no seen value."""
 
 
 class Unit(NamedTuple):
     std: float = 1.0
     log: bool = False
     generated: bool = False
-    """Of texts: 1 if a token is another one, else the difference of its probabilities."""
+    """For texts: 1 if a token differs, else the difference of its probabilities."""
 
 
 class ColumnSpec(Spec):
@@ -31,21 +31,21 @@ class ColumnSpec(Spec):
 
     kind: str
     tabular: ClassVar[bool] = True
-    """Cheap to read; as inputs, columns of one `group` form one modality."""
+    """Cheap to read; input columns of one `group` form one modality."""
 
     not_decoding: ClassVar[frozenset[str]] = frozenset()
-    """Options that don't change what cells decode to, besides those that its parents name. A change
-    of any other option decodes the column anew."""
+    """Options that don't change the decoded cells, in addition to those that its parents name. A
+    change of any other option decodes the column again."""
 
     def decoding(self) -> dict[str, Any]:
-        """The options that change what a cell decodes to, as JSON has them."""
+        """The options that change a decoded cell, as JSON values."""
         parents = type(self).__mro__
         others = frozenset().union(*(vars(one).get("not_decoding", ()) for one in parents))
         return {k: v for k, v in self.model_dump(mode="json").items() if k not in others}
 
     @property
     def traits(self) -> Kind:
-        """What the product knows of its kind."""
+        """The registry entry of its kind."""
         return registry.kind(self.kind)
 
     @property
@@ -54,51 +54,51 @@ class ColumnSpec(Spec):
         return bool(self.traits.media)
 
     def holds(self, cell: Any) -> bool:
-        """Of media: the cell itself is what is decoded, neither bytes nor where they are."""
+        """For media: the cell itself is decoded, neither bytes nor a path."""
         return False
 
     def kept(self, cell: Any) -> Any:
-        """Of media: the cell as a bundle's golden rows have it, bytes, a path of them, or what
-        `holds` says yes to."""
+        """For media: the cell as stored in a bundle's golden rows: bytes, a path, or a value that
+        `holds` accepts."""
         return cell
 
     def whole(self) -> Self:
-        """As a bundle reads cells: what training reads by windows comes whole."""
+        """As a bundle reads cells: unlike training, without cropping to windows."""
         return self
 
 
 class InputSpec(ColumnSpec):
-    """Of a table column; columns of one `group` form one modality."""
+    """A table column; columns of one `group` form one modality."""
 
     not_decoding: ClassVar = frozenset({"group"})
     encoding: ClassVar[Literal["standardized", "one_hot", "as_is", "dense"]] = "as_is"
-    """What linear models and trees read of it: the number, an indicator for each value, or the
-    decoded vector. dense: that has many places, none of which tells much alone; trees read its
-    principal components."""
+    """Features for linear models and trees: the number, an indicator for each value, or the decoded
+    vector. dense: a vector of many dimensions, each weak alone; trees read its principal
+    components."""
     drift: ClassVar[Literal["numbers", "distance", "values", "none"]] = "none"
-    """How its cells are compared with those of training: by deciles, of vectors by deciles of how
-    far they are from the mean one, by the most frequent values that its column counts, or not at
-    all."""
+    """Drift statistic that compares its cells with those of training: deciles, for vectors
+    deciles of the distance from the mean vector, the most frequent values that its column
+    counts, or none."""
     group: str = "table"
     """Table columns (number, category, labels, date) of one group form one modality."""
 
     def measured(self, values: np.ndarray) -> np.ndarray:
-        """Of decoded cells [B, ...] the numbers [B] whose deciles `drift: numbers` compares."""
+        """Decoded cells [B, ...] -> the numbers [B] whose deciles `drift: numbers` compares."""
         return values
 
 
 class MediaSpec(ColumnSpec):
-    """Of a column that is a modality of its own."""
+    """A column that is a modality of its own."""
 
     tabular: ClassVar[bool] = False
     not_decoding: ClassVar = frozenset({"encoder", "augment", "share_weights_with"})
     has_seconds: ClassVar[bool] = False
-    """Its cells last some time."""
+    """Its cells have a duration."""
     augments: ClassVar[bool] = False
-    """Its decoded cells are changed at random while training."""
+    """Its decoded cells are augmented at random in training."""
     alike: ClassVar[Literal["decoded", "text"]] = "decoded"
-    """Two cells are the same if they decode to the same; or if their texts are the same, since
-    decoding joins what wasn't learned."""
+    """Two cells are equal if they decode to the same value; or if their texts are equal, since
+    decoding merges values that were not learned."""
     share_weights_with: str | None = None
     """Share all weights with this input (of the same kind and options)."""
     max_bytes: PositiveInt = 100_000_000
@@ -116,39 +116,39 @@ class MediaSpec(ColumnSpec):
 
 class TargetSpec(ColumnSpec):
     weight: Positive = 1.0
-    """This target's part of the training loss."""
+    """Weight of this target in the training loss."""
     fuses: ClassVar[bool] = True
-    """Answers from all modalities together."""
+    """Predicted from all modalities together."""
     has_cells: ClassVar[bool] = True
     """Is a column of the table itself."""
     not_decoding: ClassVar = frozenset({"weight"})
     windowed: ClassVar[bool] = False
-    """Has a part in each window of a long recording, so that those of all can be joined."""
+    """Is answered for each window of a long recording, so that the answers can be joined."""
     counted: ClassVar[Counted | None] = None
-    """What its column's `counts` count."""
+    """The unit that its column's `counts` counts."""
     transcribes: ClassVar[bool] = False
-    """Is what is said in an audio input, `input`, place by place."""
+    """Is a transcript of an audio input, `input`, aligned with its time steps."""
     shown_as: ClassVar[str] = "Label"
-    """The component of Gradio that shows its answer."""
+    """The Gradio component that shows its answer."""
     decides: ClassVar[bool] = True
-    """Its answer is a choice, which an export gives alike or otherwise, and no quantity."""
+    """Its answer is discrete: an export reproduces it exactly or not, unlike a quantity."""
     task: ClassVar[str] = ""
-    """multiclass, regression or multilabel: what an ensemble of members learns. Empty where the
-    network alone answers."""
+    """multiclass, regression or multilabel: the task of the ensemble's members. Empty if only the
+    network predicts it."""
 
     @property
     def reads(self) -> set[str]:
-        """The inputs that it can't do without."""
+        """The inputs that it requires."""
         return set()
 
     def lacks(self, state: dict[str, Any]) -> str:
-        """What the train split has none of, so that nothing can be learned; empty if it can."""
+        """What the train split lacks, so that nothing can be learned; else empty."""
         return ""
 
     def about_empty(self) -> str:
-        """How to say that an empty cell means something, where it may; else empty."""
+        """How to declare that an empty cell has a meaning, if it may; else empty."""
         return ""
 
     def output_unit(self, state: dict[str, Any]) -> Unit:
-        """What a difference of two of its outputs is measured in."""
+        """Unit of the difference of two of its outputs."""
         return Unit()

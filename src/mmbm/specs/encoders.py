@@ -9,22 +9,22 @@ from mmbm.specs.base import Fraction, Outside, Positive, Size, Spec, union
 
 
 class Encoder(Spec):
-    """What all encoders' options say of themselves."""
+    """Properties of all encoders' options."""
 
     kind: str
 
     own: ClassVar[bool] = False
     """The user's own class."""
     raw: ClassVar[bool] = False
-    """Reads decoded cells, as its own preprocessing has them, and not a frontend's features."""
+    """Reads decoded cells with its own preprocessing instead of a frontend's features."""
     ordered: ClassVar[bool] = True
-    """Tells one order of a text's words from another."""
+    """Is sensitive to word order in a text."""
     frozen: ClassVar[bool] = False
-    """None of it is trained."""
+    """None of its weights are trained."""
 
 
 class CNNSpec(Encoder):
-    """Residual convolutions, over a picture or over spectrogram frames."""
+    """Residual convolutional network over an image or over spectrogram frames."""
 
     kind: Literal["cnn"] = "cnn"
     module: ClassVar[str] = "mmbm.nn.encoders.cnn:CNN"
@@ -37,7 +37,7 @@ class CNNSpec(Encoder):
 
     @property
     def stride(self) -> int:
-        """Frames of a sound per token."""
+        """Audio frames per token."""
         return 16 if self.size == "base" else 8
 
 
@@ -53,7 +53,7 @@ class RNNSpec(Encoder):
     layers: PositiveInt | None = None
     bidirectional: bool = True
     stride: Literal[1, 2, 4, 8] = 2
-    """Frames of a sound per token, of 10 ms each. A text keeps all its tokens."""
+    """Audio frames per token, of 10 ms each. A text keeps all its tokens."""
     dropout: Fraction = 0.1
 
 
@@ -67,17 +67,18 @@ class TransformerSpec(Encoder):
     layers: PositiveInt | None = None
     heads: PositiveInt | None = None
     patch: PositiveInt = 8
-    """Side of a picture's patch in pixels, or frames per token of a sound."""
+    """Side of an image patch in pixels, or audio frames per token."""
     dropout: Fraction = 0.1
 
     @property
     def stride(self) -> int:
-        """Frames of a sound per token."""
+        """Audio frames per token."""
         return self.patch
 
 
 class ConformerSpec(Encoder):
-    """Attention and convolution by turns (Gulati et al. 2020), over text tokens or audio frames."""
+    """Conformer (Gulati et al. 2020): alternating attention and convolution over text or audio
+    tokens."""
 
     kind: Literal["conformer"] = "conformer"
     module: ClassVar[str] = "mmbm.nn.encoders.conformer:Conformer"
@@ -86,9 +87,9 @@ class ConformerSpec(Encoder):
     layers: PositiveInt | None = None
     heads: PositiveInt | None = None
     kernel: Annotated[int, Field(ge=3)] = 15
-    """Tokens that a convolution spans: an odd number."""
+    """Kernel size of the convolution in tokens: an odd number."""
     stride: Literal[1, 2, 4, 8] = 4
-    """Frames of a sound per token, of 10 ms each. A text keeps all its tokens."""
+    """Audio frames per token, of 10 ms each. A text keeps all its tokens."""
     dropout: Fraction = 0.1
 
     @model_validator(mode="after")
@@ -108,11 +109,11 @@ class TCNSpec(Encoder):
     width: PositiveInt | None = None
     """Channels of all blocks."""
     layers: PositiveInt | None = None
-    """Blocks; each sees twice as far as the one before it."""
+    """Blocks; the dilation doubles from each block to the next."""
     kernel: Annotated[int, Field(ge=3)] = 3
-    """Steps that a convolution reads: an odd number."""
+    """Kernel size in steps: an odd number."""
     stride: ClassVar[int] = 1
-    """Frames of a sound per token."""
+    """Audio frames per token."""
     dropout: Fraction = 0.1
 
     @model_validator(mode="after")
@@ -123,7 +124,7 @@ class TCNSpec(Encoder):
 
 
 class BagSpec(Encoder):
-    """The words of a text without their order: the steadiest from a few thousand rows."""
+    """Bag of words, without their order: the most robust encoder with a few thousand rows."""
 
     kind: Literal["bag"] = "bag"
     ordered: ClassVar[bool] = False
@@ -141,11 +142,10 @@ else:
 
 
 class PretrainedSpec(Encoder):
-    """A model that others trained: of a text one of BERT's family, with its own tokenizer; of a
-    picture ViT, DINOv2, ConvNeXt, ResNet, EfficientNet-Lite0 or one of timm's; of a sound wav2vec2
-    or the encoder of Whisper. It reads its input as its own preprocessing has it: options of what
-    else would be learned or computed (a tokenizer, a spectrogram and its `augment`) have no part in
-    it."""
+    """A pretrained model: for text one of BERT's family, with its own tokenizer; for images ViT,
+    DINOv2, ConvNeXt, ResNet, EfficientNet-Lite0 or one of timm's; for audio wav2vec2 or the encoder
+    of Whisper. It reads its input with its own preprocessing: options of what would otherwise be
+    learned or computed (a tokenizer, a spectrogram and its `augment`) have no effect."""
 
     kind: Literal["pretrained"] = "pretrained"
     raw: ClassVar[bool] = True
@@ -153,31 +153,31 @@ class PretrainedSpec(Encoder):
     model: str | None
     """Folder that `save_pretrained` or `mmbm import-weights` wrote, weights as safetensors; or
     `package/NAME`, of an installed package that carries weights, imported once into a cache; or
-    `hf/OWNER/NAME` or `timm/NAME`, perhaps with `@REVISION`, fetched once from the Hugging Face
+    `hf/OWNER/NAME` or `timm/NAME`, optionally with `@REVISION`, fetched once from the Hugging Face
     Hub. No code of the folder is run. In a bundle, which holds all of it, empty."""
     tune: Annotated[str, Field(pattern=r"^(all|frozen|lora|last:[1-9][0-9]*)$")] = "all"
-    """Train all of its weights; none (`frozen`), so that it is a fixed reader of what is trained
-    behind it; those of its last blocks (`last:2`); or small additions to its linear layers (`lora`,
-    Hu et al. 2022), which become part of the weights when training ends."""
+    """Fine-tuning: train all of its weights; none (`frozen`), a fixed feature extractor for the
+    layers trained after it; those of its last blocks (`last:2`); or low-rank additions to its
+    linear layers (`lora`, Hu et al. 2022), which are merged into the weights when training ends."""
     rank: PositiveInt = 8
-    """Of `lora`: how many directions each addition has."""
+    """Rank of each `lora` addition."""
     lr: Positive | None = None
     """Highest learning rate of its last block; `train.lr` if not given."""
     layer_decay: Annotated[float, Field(gt=0, le=1)] = 1.0
-    """The learning rate of each block is this part of that of the block above it: what is nearest
-    to the input is the most general (Howard & Ruder 2018; Clark et al. 2020)."""
+    """Layer-wise decay: each block's learning rate is that of the block above times this factor,
+    since the lowest layers are the most general (Howard & Ruder 2018; Clark et al. 2020)."""
     gradual_unfreezing: PositiveInt | None = None
-    """Gradual unfreezing (Howard & Ruder 2018): for so many epochs none of its blocks is trained,
-    then for as many its last one too, and so on downwards. All from the beginning if not given."""
+    """Gradual unfreezing (Howard & Ruder 2018): for this many epochs none of its blocks is trained,
+    then for as many also the last one, and so on downwards. All from the beginning if not given."""
     stride: PositiveInt = 2
-    """Frames of a sound, of 10 ms each, per token: 2 of wav2vec2 and Whisper. Another model's is
-    said by the error about it."""
+    """Audio frames per token, of 10 ms each: 2 for wav2vec2 and Whisper. For another model the
+    error message states it."""
     pad_to_seconds: Positive | None = None
-    """Seconds: Whisper reads every clip filled with silence to 30 s, since it was trained so. With
-    `pad_to_seconds: 2` it is filled to 2, and read in a small part of the time."""
+    """Seconds: Whisper was trained on clips padded with silence to 30 s and reads every clip so.
+    With `pad_to_seconds: 2` clips are padded to 2 s, which takes a small fraction of the time."""
     downstream: TokenReaderSpec | None = None
-    """What reads its tokens, keeps them all, and is trained from nothing: behind a frozen model
-    that hears speech, an `rnn` (as SUPERB has it, Yang et al. 2021)."""
+    """An encoder over its tokens that keeps them all and is trained from scratch: after a frozen
+    speech model an `rnn` (as in SUPERB, Yang et al. 2021)."""
 
     @model_validator(mode="after")
     def _trained_at_all(self):
@@ -193,7 +193,7 @@ class PretrainedSpec(Encoder):
 
     @property
     def last(self) -> int:
-        """How many of its last blocks are trained, of `last:N`; else 0."""
+        """How many of its last blocks are trained with `last:N`; else 0."""
         return int(self.tune.removeprefix("last:")) if self.tune.startswith("last:") else 0
 
     @property
@@ -206,17 +206,17 @@ class PretrainedSpec(Encoder):
 
 
 class KerasSpec(Encoder):
-    """A Keras model under Keras's torch backend. It gets a picture [B, H, W, C], normalised as for
-    other encoders, or frames or embedded tokens [B, T, F]; it gives a vector or a map of a picture,
-    or a vector for each place of the others."""
+    """A Keras model under Keras's torch backend. Its input is an image [B, H, W, C], normalized as
+    for other encoders, or frames or embedded tokens [B, T, F]; its output is a vector or a map for
+    an image, or a vector for each position of the others."""
 
     kind: Literal["keras"] = "keras"
     module: ClassVar[str] = "mmbm.nn.encoders.keras:Keras"
     model: str | None
-    """`package.module:function`, called as `function(layout, features)`, which returns it; or a
-    file.keras, with its weights. In a bundle, which holds all of a file, empty."""
+    """`package.module:function`, called as `function(layout, features)`, which returns the model;
+    or a file.keras, with its weights. Empty in a bundle, which contains the whole file."""
     architecture: str | None = None
-    """What a file says of its layers: for bundles."""
+    """What a file defines of its layers: for bundles."""
 
     @model_validator(mode="after")
     def _named(self):

@@ -15,8 +15,8 @@ class FusionSpec(Spec):
     width: PositiveInt = 128
     """Width of every modality's tokens and of the fused vector."""
     modality_dropout: Fraction | dict[str, Fraction] = MODALITY_DROPOUT
-    """The chance that a modality is hidden from a row in training (Neverova et
-    al. 2016); one number, or one for each modality, `{photo: 0.8}`, with 0.2 for the others."""
+    """Modality dropout: the probability that a modality is hidden from a row in training (Neverova
+    et al. 2016); one number, or one for each modality, `{photo: 0.8}`, with 0.2 for the others."""
     dropout: Fraction = 0.1
 
 
@@ -28,7 +28,7 @@ class ConcatSpec(FusionSpec):
 
 
 class SumSpec(FusionSpec):
-    """Pool each modality and add (late fusion): the steadiest from a few thousand rows."""
+    """Pool each modality and add (late fusion): the most robust with a few thousand rows."""
 
     kind: Literal["sum"] = "sum"
     module: ClassVar[str] = "mmbm.nn.fusion.sum:Sum"
@@ -51,7 +51,8 @@ class TransformerFusionSpec(FusionSpec):
 
 
 class BottleneckSpec(FusionSpec):
-    """Modalities exchange only through a few tokens (Nagrani et al. 2021)."""
+    """Attention bottlenecks: modalities exchange only through a few tokens (Nagrani et al.
+    2021)."""
 
     kind: Literal["bottleneck"] = "bottleneck"
     module: ClassVar[str] = "mmbm.nn.fusion.bottleneck:Bottleneck"

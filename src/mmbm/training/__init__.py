@@ -1,4 +1,4 @@
-"""From a config to a bundle."""
+"""Training: from a config to a bundle."""
 
 import math
 import time
@@ -44,7 +44,7 @@ def train(
     table: Any = None,
     baselines: Report | None = None,
 ) -> Predictor:
-    """Prepare, train, choose weights and mix, and write the run's bundle."""
+    """Prepare, train, choose the ensemble's weights, and write the run's bundle."""
     if start:
         check_start(config, start.bundle)
     states = {name: column.state for name, column in start.columns.items()} if start else None
@@ -67,7 +67,7 @@ def train(
         rounds = 2 if config.train.self_training else 1
         done = fit_model(config, data, run, start, budget.share(rounds))
     if config.train.self_training:
-        assert done.quick is not None  # a network alone learned, see `Config`
+        assert done.quick is not None  # a network alone is trained, see `Config`
         runner = TorchRunner(done.model, next(done.model.parameters()).device)
         pseudo_labelled = label(config, data, done.quick, runner)
         with Run(run.folder / "round-2", config, run.cache) as again:
@@ -80,8 +80,8 @@ def train(
 def fit_model(
     config: Config, data: Data, run: Run, start: Predictor | None = None, end: float = math.inf
 ) -> Finished:
-    """A network with the weights that are kept, classical members compared with it, and their mix.
-    end: when all that must be done, on the monotonic clock."""
+    """A network with the selected weights, classical members compared with it, and their ensemble.
+    end: deadline of all training, on the monotonic clock."""
     half = (time.monotonic() + end) / 2 if config.classical else end
     trainer, quick = train_network(network_only(config), data, run, start, end=half)
     trainer.choose_weights()
@@ -103,9 +103,9 @@ def fit_model(
 def with_classical(
     config: Config, data: Data, quick: Data, trainer: Trainer, end: float
 ) -> Finished:
-    """Classical members fitted on train and valid rows, and their mix with the network: chosen by
-    the valid rows, which the network wasn't trained on, and of the others by what those say that
-    were fitted without the fold of these rows. Without the network, all rows choose."""
+    """Classical members fitted on train and valid rows, and their ensemble with the network. Its
+    weights are chosen on the valid rows, unseen by the network, and on the other rows by members
+    fitted without their fold. Without the network, on all rows."""
     model, rows = trainer.model, pooled(data)
     torch.manual_seed(config.train.seed)
     others = Model(classical_only(config), data.columns)
@@ -128,7 +128,7 @@ def with_classical(
 
 
 def judge(config: Config, data: Data, trainer: Trainer) -> dict[str, Judged]:
-    """What the network's members answer to the valid split."""
+    """Answers of the network's members to the valid split."""
     valid, whole = data.splits["valid"], tuple(config.modalities())
     outputs = collect(trainer.validator.runner(), valid, data.columns, [whole], graph="candidates")[
         whole

@@ -1,4 +1,4 @@
-"""What to do next, as the numbers of a training say it."""
+"""Advice on the next step, from the numbers of a training."""
 
 from typing import Any, NamedTuple
 
@@ -8,16 +8,16 @@ from mmbm.kinds.answer import Answer
 from mmbm.kinds.column import Columns
 
 MOST = 4
-"""Lines in all."""
+"""Maximum number of lines."""
 FEW = 10
-"""Train rows of a class below which it will hardly be learned."""
+"""Train rows of a class below which it is hardly learned."""
 UNEVEN = 0.1
-"""Accuracy above balanced accuracy from which uneven classes are worth a setting."""
+"""Accuracy minus balanced accuracy from which a setting for imbalanced classes is advised."""
 ENOUGH = 30
-"""Rows below which that nothing is seen says nothing."""
+"""Rows below which a missing effect is no evidence."""
 WIDE = 0.05
-"""Half of an interval, of a score from 0 to 1, or as a part of an error, beyond which more rows
-would tell more."""
+"""Half-width of an interval, of a score from 0 to 1, or as a fraction of an error, beyond which
+more rows would help."""
 Metrics = dict[str, Any]
 
 
@@ -29,7 +29,7 @@ class Advice(NamedTuple):
 def advice(
     config: Config, columns: Columns, answers: dict[str, Answer], metrics: Metrics
 ) -> list[str]:
-    """Up to `MOST` sentences, the weightiest first."""
+    """Up to `MOST` messages, the most important first."""
     found = bad_cells(metrics)
     for name in metrics.get("members", {}):
         found += of_target(name, config, columns, answers[name], metrics)
@@ -67,7 +67,7 @@ def of_target(
 
 
 def judging(name: str, metrics: Metrics) -> Metrics | None:
-    """The report with the most rows that this target is compared on."""
+    """The report with the most rows on which this target is compared."""
     reports = [metrics[s] for s in ("out_of_fold", "test", "valid") if s in metrics]
     reports = [report for report in reports if name in report.get("compared", {})]
     return max(reports, key=lambda report: report["targets"][name]["rows"], default=None)
@@ -82,7 +82,7 @@ def doubtful(name: str, metrics: Metrics) -> list[Advice]:
 
 
 def modalities(name: str, metrics: Metrics) -> list[Advice]:
-    """Those that harm, and those of which nothing can be measured."""
+    """Modalities that lower the score, and those without a measurable effect."""
     report = next((metrics[s] for s in ("test", "valid") if s in metrics), {})
     compared = report.get("compared", {}).get(name, {})
     said = []
@@ -97,8 +97,8 @@ def modalities(name: str, metrics: Metrics) -> list[Advice]:
 
 
 def tells_nothing(name: str, modality: str, metrics: Metrics) -> bool:
-    """Neither the answer from this modality alone nor a member that reads it alone is better than
-    always the same answer, on rows that are enough to show it."""
+    """Neither the answer from this modality alone nor a member that reads it alone is better than a
+    constant answer, on enough rows to show it."""
     report = next((metrics[s] for s in ("test", "valid") if s in metrics), {})
     alone = report.get("compared", {}).get(name, {}).get("alone", {}).get(modality)
     reading = (f"linear {modality}", f"network {modality} alone")
@@ -109,7 +109,7 @@ def tells_nothing(name: str, modality: str, metrics: Metrics) -> bool:
 
 
 def classes(name: str, config: Config, columns: Columns, judged: Metrics) -> list[Advice]:
-    """Uneven classes, those of few rows, and the one that is found least."""
+    """Imbalanced classes, rare classes, and the one with the lowest recall."""
     spec = config.targets[name]
     if spec.task != "multiclass":
         return []
@@ -147,7 +147,7 @@ def classes(name: str, config: Config, columns: Columns, judged: Metrics) -> lis
 
 
 def more_rows(name: str, answer: Answer, judged: Metrics) -> list[Advice]:
-    """An interval that is wide."""
+    """A wide interval."""
     scores = judged["targets"][name]
     low, high = scores["interval"]
     half, unit = (high - low) / 2, 1.0 if answer.main.higher_is_better else scores[answer.main.name]

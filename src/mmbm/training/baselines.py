@@ -44,7 +44,7 @@ def trained(config: Config, folder: Path, resume: bool, table: Any) -> Predictor
 
 
 def alone(config: Config, columns: list[str]) -> Config:
-    """The same config with only these inputs, and the targets that don't listen to others."""
+    """The same config with only these inputs, and the targets that need no others."""
     specs = {name: config.inputs[name] for name in columns}
     inputs = {
         name: spec if spec.tabular else spec.model_copy(update={"share_weights_with": None})

@@ -1,4 +1,4 @@
-"""`train.minutes`: the time that is left, and what fits into it."""
+"""`train.minutes`: the remaining time, and what fits into it."""
 
 import math
 import time
@@ -15,23 +15,23 @@ from mmbm.inference.runners import flatten
 from mmbm.training.optimizer import Schedule
 
 READING = 0.25
-"""Part of the time that reading cells may take; beyond, fewer rows are read."""
+"""Fraction of the time that reading cells may take; beyond it, fewer rows are read."""
 MEASURING = 0.15
-"""Part of the time that measuring the bundle may take; beyond, fewer rows are measured."""
+"""Fraction of the time that measuring the bundle may take; beyond it, fewer rows are measured."""
 EXPORT, EXPORT_COLUMN, EXPORT_MEDIA = 14.0, 0.2, 2.0
-"""Seconds of a processor that writing a bundle takes about, and more of them for each column, and
-for each column of media: tracing takes its time for every operation of the graphs."""
+"""Approximate CPU seconds for writing a bundle, and the additional ones for each column, and for
+each column of media: tracing takes time for every operation of the graphs."""
 BUSIEST = 4.0
-"""How much slower than alone a machine with other work is taken to be, at most."""
+"""Maximum slowdown that is assumed for a machine with other work."""
 PATIENCE = 0.25
-"""A network that has time for less of its steps than this part isn't trained, where there are
-classical members."""
+"""A network with time for less than this fraction of its steps isn't trained if there are classical
+members."""
 WARMING = 2
-"""First steps of a network, whose time says little of that of the others."""
+"""First steps of a network, whose time isn't representative of the others."""
 
 
 class Budget:
-    """Of one run, from now on. Without `minutes` there is no end."""
+    """Time budget of a run, from now on. Without `minutes` there is no end."""
 
     def __init__(self, minutes: float | None):
         self.seconds = math.inf if minutes is None else 60 * minutes
@@ -44,7 +44,7 @@ class Budget:
 
     @property
     def end(self) -> float:
-        """When training must be done, on the monotonic clock."""
+        """Deadline of training, on the monotonic clock."""
         return self.begun + self.seconds - self.finishing
 
     @property
@@ -57,16 +57,16 @@ class Budget:
         return self.end - time.monotonic()
 
     def share(self, parts: int) -> float:
-        """When the first of so many parts of what is left must be done."""
+        """Deadline of the first of so many parts of the remaining time."""
         return time.monotonic() + self.left() / parts
 
     def slowness(self) -> float:
-        """Seconds that one of the processor takes here, by those until now."""
+        """Wall-clock seconds per CPU second here, measured until now."""
         worked = max(time.process_time() - self.worked, 0.1)
         return float(np.clip((time.monotonic() - self.begun) / worked, 1.0, BUSIEST))
 
     def reserve(self, config: Config, data: Data, runner: Any) -> Data:
-        """Keep time for writing the bundle, and leave only as many valid and test rows as can be
+        """Reserve time for writing the bundle, and keep only as many valid and test rows as can be
         measured in it."""
         media = sum(not spec.tabular for spec in config.inputs.values())
         work = EXPORT + EXPORT_COLUMN * len(config.columns) + EXPORT_MEDIA * media
@@ -86,7 +86,7 @@ class Budget:
 
 
 def seconds_per_row(data: Data, runner: Any) -> float:
-    """Of answering a row of the valid split, measured."""
+    """Seconds per row of the valid split, measured."""
     rows = data.splits["valid"]
     batch = rows.gather(np.arange(min(32, len(rows)))).inputs
     for _ in range(2):  # the first time is slower
@@ -104,15 +104,15 @@ def fewer(rows: Split, part: float) -> Split:
 
 
 class Pace:
-    """How fast a network learns, and by that how many of its steps there is time for until `end`,
-    on the monotonic clock: none where that would be less than the part `least` of them."""
+    """Measures the speed of a network, and from it the number of steps that fit until `end`, on the
+    monotonic clock: none if that is less than the fraction `least` of them."""
 
     def __init__(self, step: int, schedule: Schedule, end: float, least: float):
         self.schedule, self.end, self.least = schedule, end, least * schedule.total
         self.first, self.begun = step, time.monotonic()
 
     def total(self, step: int) -> int:
-        """Steps in all. The first ones are slower than the others, and are not counted."""
+        """Total steps. The first ones are slower than the others, and are not counted."""
         total, now = self.schedule.total, time.monotonic()
         if step - self.first == WARMING:
             self.begun = now

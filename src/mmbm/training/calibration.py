@@ -20,9 +20,9 @@ from mmbm.training.classical import Judged
 from mmbm.training.ensemble_selection import Choice, Truth
 
 WORTHWHILE = 0.1
-"""Least weight of all of a network's members together, beside classical ones."""
+"""Minimum weight of all of a network's members together, if classical ones exist."""
 DOUBTFUL = 10
-"""Rows that are named at most."""
+"""Maximum number of rows that are named."""
 
 
 class Decided(NamedTuple):
@@ -45,7 +45,7 @@ def decide(config: Config, data: Data, judged: dict[str, Judged]) -> dict[str, D
 
 
 def without_a_small_network(names: list[str], choice: Choice) -> Choice:
-    """A network that hardly counts isn't worth what it costs in every answer."""
+    """Drop a network with little weight, whose cost in every answer isn't justified."""
     network = np.array([name.startswith("network") for name in names])
     share = choice.weights[network].sum()
     if not 0 < share < WORTHWHILE or share == choice.weights.sum():
@@ -55,7 +55,7 @@ def without_a_small_network(names: list[str], choice: Choice) -> Choice:
 
 
 def set_weights(target: AnswerEnsemble, decided: Decided) -> None:
-    """Give a target its weights and its temperature, which the same rows choose."""
+    """Set a target's weights and temperature, both chosen on the same rows."""
     judged, choice = decided.judged, decided.choice
     weights = dict(zip(judged.names, choice.weights))
     every = np.array([weights.get(name, 0.0) for name in target.names])
@@ -99,8 +99,8 @@ def needs_network(found: Decided) -> bool:
 
 
 def measured(config: Config, data: Data, model: Model, decided: dict[str, Decided]) -> Report:
-    """Of rows that the members were not trained on: scores of their mix, and of each member; rows
-    (1 is the table's first) whose target looks wrong."""
+    """From rows that the members were not trained on: scores of the ensemble and of each member;
+    rows (1 is the table's first) whose target looks wrong."""
     answers = build_answers(config, data.columns)
     own: Report = {"rows": 0, "targets": {}, "subsets": {}, "compared": {}}
     report: Report = {"out_of_fold": own, "members": {}, "doubtful": {}}
@@ -139,9 +139,8 @@ def measured(config: Config, data: Data, model: Model, decided: dict[str, Decide
 
 
 def doubtful(truth: Truth, mixed: np.ndarray) -> np.ndarray:
-    """Positions of the rows that members are surest to be wrong about (Northcutt et al. 2021), the
-    surest first: classes of less than 5 %, numbers farther off than 4 standard deviations of all
-    errors."""
+    """Positions of likely label errors (Northcutt et al. 2021), the most confident first: classes
+    of less than 5 %, numbers farther off than 4 standard deviations of all errors."""
     if truth.task == "multilabel":
         return np.empty(0, np.int64)
     loss = truth.loss(mixed)

@@ -1,4 +1,4 @@
-"""The model card of a bundle: what it takes, what it answers, how good it was."""
+"""Model card of a bundle: its inputs, outputs and metrics."""
 
 from pathlib import Path
 from typing import Any
@@ -47,7 +47,7 @@ def card(config: Config, columns: Columns, metrics: dict[str, Any]) -> str:
 
 
 def measured(config: Config, columns: Columns, report: dict[str, Any], which: str) -> list[str]:
-    """Main metrics, those by modalities, and what to be warned of."""
+    """Main metrics, those by modalities, and warnings."""
     answers = build_answers(config, columns)
     return [
         f"On {report['rows']} rows {which}:",

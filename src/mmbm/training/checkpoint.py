@@ -1,4 +1,4 @@
-"""Everything a run needs to go on as if it had never stopped, in one safetensors file.
+"""Checkpoint of a run, in one safetensors file: all state for an exact resumption.
 
 Tensors (weights, optimizer, random generators) are tensors; all else is JSON in the file's
 metadata, with a digest of it and of every tensor. No pickle. A file is whole or absent (see
@@ -24,7 +24,7 @@ from mmbm.nn.model import Model
 
 
 class Damaged(TrainingError):
-    """A checkpoint isn't what was written. `what` is the sentence without the cure."""
+    """A damaged checkpoint. `what` is the message without the fix."""
 
     def __init__(self, what: str):
         super().__init__(
@@ -48,7 +48,7 @@ class CheckpointManager:
     def __init__(self, folder: Path, seconds: float, writes: bool = True):
         self.folder, self.seconds, self.writes = folder, seconds, writes
         self.saved = time.monotonic()
-        self.before: set[Path] = set()  # weights that the checkpoint before the last one wants
+        self.before: set[Path] = set()  # weights that the checkpoint before the last one needs
 
     def due(self) -> bool:
         """Whether some time has passed since the last one."""
@@ -56,12 +56,12 @@ class CheckpointManager:
 
     def save(self, tensors: Tensors, meta: dict[str, Any], epochs: Iterable[int]) -> None:
         """Write a checkpoint, and delete weights of epochs that neither it nor the one before it
-        wants."""
+        needs."""
         self.saved = time.monotonic()
         if not self.writes:
             return
         newest = self.folder / CHECKPOINT
-        if newest.exists():  # the one before it stays, should a disk damage this
+        if newest.exists():  # the one before it stays, in case a disk damages this
             newest.replace(self.folder / PREVIOUS)
         save(newest, tensors, meta)
         wanted = {self.epoch(number) for number in epochs}
@@ -80,8 +80,8 @@ class CheckpointManager:
         return load(self.epoch(number))[0]
 
     def resume(self, restore: Callable[[Tensors, dict[str, Any]], list[int]]) -> None:
-        """Restore the newest checkpoint, or the one before it if that is damaged; nothing if there
-        is none. `restore` returns the epochs whose weights it wants.
+        """Restore the newest checkpoint, or the one before it if that is damaged; does nothing if
+        there is none. `restore` returns the epochs whose weights it needs.
 
         Raises Damaged if there are checkpoints and none can be read.
         """
@@ -114,8 +114,8 @@ def save(path: Path, tensors: Tensors, meta: dict[str, Any]) -> None:
 
 
 def on_host(tensors: Tensors) -> Tensors:
-    """Each in the memory of the host, by itself: copied only where it is on a device, or where two
-    names have one memory."""
+    """Each tensor in its own host memory: copied only if it is on a device, or shares memory with
+    another."""
     found, taken = {}, set()
     for name, tensor in tensors.items():
         host = tensor.detach().cpu().contiguous()
@@ -126,8 +126,8 @@ def on_host(tensors: Tensors) -> Tensors:
 
 
 def fixed(model: Model) -> set[str]:
-    """The names of the weights that training doesn't change: the frozen ones of models that others
-    trained, which are read again from where they came."""
+    """The names of the weights that training doesn't change: frozen pretrained ones, which are read
+    again from their source."""
     frozen = {
         id(p) for part in model.pretrained() for p in part.parameters() if not p.requires_grad
     }
@@ -135,7 +135,7 @@ def fixed(model: Model) -> set[str]:
 
 
 def load(path: Path) -> tuple[Tensors, dict[str, Any]]:
-    """Tensors and meta. Raises Damaged: a disk can fail where a program can't."""
+    """Tensors and meta. Raises Damaged, since a disk can fail where a program doesn't."""
     try:
         with safe_open(path, framework="pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
@@ -150,7 +150,7 @@ def load(path: Path) -> tuple[Tensors, dict[str, Any]]:
 
 
 def settings(path: Path) -> str | None:
-    """The config that a checkpoint was written with, if there is one that can be read."""
+    """The config that a checkpoint was written with, if a readable one exists."""
     try:
         with safe_open(path, framework="pt") as file:
             text = json.loads((file.metadata() or {})["json"])["config"]
@@ -160,7 +160,7 @@ def settings(path: Path) -> str | None:
 
 
 def digest(tensors: Tensors, text: str) -> str:
-    """Of all that a checkpoint holds: names, types, shapes and bytes of its tensors, and `text`."""
+    """Digest of a checkpoint: names, types, shapes and bytes of its tensors, and `text`."""
     hashed = hashlib.blake2b(text.encode(), digest_size=16)
     for name in sorted(tensors):
         tensor = tensors[name]
@@ -201,7 +201,7 @@ def restore_optimizer(optimizer: torch.optim.Optimizer, model: nn.Module, tensor
 
 
 def generators() -> Tensors:
-    """States of the random generators: the processor's, and each GPU's where one is used."""
+    """States of the random generators: of the CPU, and of each GPU in use."""
     states = {"cpu": torch.get_rng_state()}
     if torch.cuda.is_initialized():
         states |= {f"cuda{i}": state for i, state in enumerate(torch.cuda.get_rng_state_all())}
@@ -216,9 +216,9 @@ def restore_generators(states: Tensors) -> None:
 
 
 def average(many: Iterable[Tensors]) -> Tensors:
-    """Mean of floating tensors; of others (counters) the first one's. (Izmailov et al. 2018)
+    """Mean of floating-point tensors; of others (counters) the first one's. (Izmailov et al. 2018)
 
-    In float64, for the mean of a column of time stamps is among them.
+    In float64, since the mean of a column of time stamps is among them.
     """
     many = list(many)
     return {

@@ -28,10 +28,10 @@ FOLDS = 5
 
 
 class Judged(NamedTuple):
-    """What members answered for rows that they were not trained on."""
+    """Answers of members to rows that they were not trained on."""
 
     names: list[str]
-    answers: np.ndarray  # [K, N, C], as they are mixed
+    answers: np.ndarray  # [K, N, C], in the ensemble's units
     available: np.ndarray  # [K, N] bool
     rows: np.ndarray  # [N] of the table
 
@@ -45,8 +45,8 @@ def fit(
     fold_of: np.ndarray,
     end: float = math.inf,
 ) -> dict[str, Judged]:
-    """Fit representations and members on these rows of the table; by target the answers that
-    members give for rows of other folds. `quick` has the features of frozen encoders. end: see
+    """Fit representations and members on these rows of the table; returns by target the answers of
+    members to rows of other folds. `quick` has the features of frozen encoders. end: see
     `Classical.fit`."""
     matrices, present = represent(config, model, data, quick, rows)
     return {
@@ -87,7 +87,7 @@ def fit_target(
 
 
 def truth(data: Data, name: str, task: str, rows: np.ndarray) -> Truth:
-    """A target's values as they are mixed, for rows that have one."""
+    """A target's values in the ensemble's units, for rows that have one."""
     values = data.splits["train"].stores[name].gather(rows).values
     if task == "multiclass":
         return Truth(task, values.astype(np.int64) - 1)
@@ -105,14 +105,14 @@ def split(fold_of: np.ndarray) -> Folds:
 
 
 def labelled(data: Data, name: str, task: str, rows: np.ndarray) -> np.ndarray:
-    """Positions of the rows that have a target, of a class that training knows."""
+    """Positions of the rows that have a target, of a class seen in training."""
     values, _, has = data.splits["train"].stores[name].gather(rows)
     return np.flatnonzero(has & (values > 0) if task == "multiclass" else has)
 
 
 def assign(config: Config, data: Data, rows: np.ndarray, count: int = FOLDS) -> np.ndarray:
-    """The fold of each row [N]: stretches of time or whole groups where the config names such a
-    column, classes in proportion. Raises TableError: there is only one group."""
+    """The fold of each row [N]: consecutive in time or whole groups if the config names such a
+    column, stratified by class. Raises TableError: there is only one group."""
     from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
     rule = config.data.rule
@@ -144,7 +144,7 @@ def assign(config: Config, data: Data, rows: np.ndarray, count: int = FOLDS) -> 
 
 
 def group_codes(config: Config, data: Data, rows: np.ndarray) -> np.ndarray | None:
-    """Which group of the config each row belongs to [N]; None if there are no groups."""
+    """The group of each row by the config [N]; None if there are no groups."""
     name = config.data.group_column
     return None if name is None else groups_of(data.table, name)[rows]
 
@@ -180,7 +180,7 @@ def represent(
 def batches(
     stores: dict[str, Prepared], rows: np.ndarray, reader
 ) -> Iterator[tuple[dict[str, Field] | dict[str, Tokens], Tensor]]:
-    """Fields by column, or what a frozen encoder gives for them, and which rows have any."""
+    """Fields by column, or a frozen encoder's output for them, and which rows have any."""
     for start in range(0, len(rows), BATCH):
         some = rows[start : start + BATCH]
         fields = {

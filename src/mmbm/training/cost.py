@@ -1,4 +1,4 @@
-"""What each member of an answer costs: its parameters, and the time of one row."""
+"""Cost of each member of an ensemble: its parameters, and the time of one row."""
 
 import time
 from collections.abc import Callable
@@ -20,9 +20,9 @@ from mmbm.nn.representations import EMBEDDING, modality_of
 
 T = TypeVar("T")
 BATCH = 8
-"""Rows that are answered together, as by a server under some load."""
+"""Rows per batch, as on a server under some load."""
 SLOW = 0.1
-"""Seconds of a first run above which there is no second one: it is long beside any warm-up."""
+"""Seconds of a first run above which there is no second one: warm-up is then negligible."""
 
 
 class Cost(NamedTuple):
@@ -32,9 +32,9 @@ class Cost(NamedTuple):
 
 def add_costs(report: Report, model: Model, data: Data) -> None:
     """Give each compared member that the model has `parameters` (non-zero coefficients, nodes of
-    trees, trained parameters of a network) and `milliseconds` (of one row, of batches of `BATCH`,
-    with all that it reads). The model still has members without a weight: call it before they are
-    cleared."""
+    trees, trained parameters of a network) and `milliseconds` (per row, in batches of `BATCH`,
+    including all that it reads). The model still has members without a weight: call it before they
+    are cleared."""
     if not model.mixed():
         return
     training = model.training
@@ -63,7 +63,7 @@ def some_rows(data: Data, device: torch.device) -> dict[str, Field]:
 
 
 class Parts(NamedTuple):
-    """What members read, computed once, and the seconds that each took."""
+    """Inputs of the members, computed once, and the seconds that each took."""
 
     context: Context
     seconds: dict[str, float]  # by representation; of a network by modality, and "fusion"
@@ -128,7 +128,7 @@ def member_costs(model: Model, target: AnswerEnsemble, parts: Parts) -> dict[str
 
 
 def classical_cost(target: AnswerEnsemble, part: Linear | Trees, parts: Parts) -> Cost:
-    """Trees also read what the linear members of single modalities give."""
+    """Trees also read the outputs of the linear members of single modalities."""
     features, seconds = parts.context.features, parts.seconds
     reading = sum(seconds[one] for one in part.names)
     if isinstance(part, Linear):
@@ -145,13 +145,13 @@ def classical_cost(target: AnswerEnsemble, part: Linear | Trees, parts: Parts) -
 
 
 def trained(modules: list[nn.Module], more: list[nn.Parameter] | None = None) -> int:
-    """Parameters that are trained, each once."""
+    """Trained parameters, each counted once."""
     every = [p for module in modules for p in module.parameters()] + (more or [])
     return sum(p.numel() for p in {id(p): p for p in every if p.requires_grad}.values())
 
 
 def timed(work: Callable[[], T]) -> tuple[T, float]:
-    """A result and the seconds that it takes: the first run warms up, unless it takes long."""
+    """A result and its seconds: the first run is a warm-up, unless it takes long."""
     result, first = run(work)
     return (result, first) if first > SLOW else (result, min(first, run(work)[1], run(work)[1]))
 

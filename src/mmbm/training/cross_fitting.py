@@ -1,7 +1,7 @@
-"""Few rows: train and valid rows together, every member judged on rows it was not trained on.
+"""Cross-fitting for few rows: train and valid rows together, every member judged on unseen rows.
 
-A valid split of 30 to 200 rows can't choose an epoch, a mix and a temperature: chance does. So the
-labelled rows are divided into folds; of each fold a network is trained on the others, as classical
+A valid split of 30 to 200 rows can't reliably choose an epoch, weights and a temperature. So the
+labelled rows are divided into folds; for each fold a network is trained on the others, as classical
 members are, and their answers for all rows choose the weights. The members that have a weight are
 then trained once more on all rows.
 """
@@ -37,17 +37,17 @@ from mmbm.training.trainer import train_network
 FEW = {"quick": 0, "balanced": 1200, "best": 5000}
 """Labelled rows up to which networks are judged by folds, by preset."""
 MANY = 5000
-"""Labelled rows beyond which classical members have no part: `members: auto` is the network."""
+"""Labelled rows above which classical members are not used: `members: auto` is the network."""
 CLASSICAL: list[MemberName] = ["linear", "boosting", "forest"]
 NETWORKS = {"balanced": 3, "best": 5}
 """Folds that networks are trained on."""
 AMPLE = 5
-"""Minutes that are enough for the preset best, if rows are no more than FEW["balanced"]."""
+"""Minutes that suffice for the preset best, if rows are no more than FEW["balanced"]."""
 
 
 def resolved(config: Config, data: Data, start: Predictor | None) -> Config:
-    """The config with what depends on the table and on other settings written out: `members: auto`,
-    and the decision of the class for a monitored metric of uneven classes."""
+    """The config with settings resolved that depend on the table and on others: `members: auto`,
+    and the decision rule for a monitored metric of imbalanced classes."""
     name, _, metric = (config.train.monitor or "").rpartition(".")
     target = config.targets.get(name)
     if (
@@ -72,14 +72,14 @@ def resolved(config: Config, data: Data, start: Predictor | None) -> Config:
 
 
 def ample(config: Config) -> bool:
-    """Whether there is time for more than the preset that nobody chose."""
+    """Whether there is time for a larger preset, if the user chose none."""
     chosen = "preset" in config.train.model_fields_set
     return not chosen and (config.train.minutes or 0) >= AMPLE
 
 
 def may_cross(config: Config, start: Predictor | None) -> bool:
-    """Whether members are compared by folds where rows are few: every target is mixed, and the
-    run is plain training."""
+    """Whether members are compared by folds where rows are few: every target is an ensemble, and
+    the run is plain training."""
     plain = not config.data.folds and start is None and config.train.self_training is None
     classical = config.members == "auto" or bool(config.classical)
     return plain and classical and all(spec.task for spec in config.targets.values())
@@ -110,9 +110,9 @@ def with_networks(
     judged: dict[str, Judged],
     budget: Budget,
 ) -> dict[str, Judged]:
-    """Train a network for each fold, and add its answers for the rows of the fold; none where the
-    first one has no part in the mix for its rows: training goes no further then. Nor where there
-    is time for a small part of its steps."""
+    """Train a network for each fold, and add its answers for the rows of the fold; none if the
+    first one gets no weight in the ensemble for its rows: training then stops. Nor if there is time
+    for only a small part of its steps."""
     preset = config.train.preset
     fold_of = classical.assign(config, data, rows, NETWORKS[preset])
     parts: dict[str, list[Judged]] = {name: [] for name in judged}
@@ -138,8 +138,8 @@ def with_networks(
 def judge_network(
     config: Config, data: Data, run: Run, name: str, end: float, least: float
 ) -> tuple[dict[str, Judged], float]:
-    """Train on the train rows; by target what the network's members answer to the valid rows. And
-    what part of its steps there was time for. end, least: see `train_network`."""
+    """Train on the train rows; returns by target the answers of the network's members to the valid
+    rows, and the fraction of its steps that fit in time. end, least: see `train_network`."""
     with Run(run.folder / name, config, run.cache) as folder:
         trainer, quick = train_network(config, data, folder, score=False, end=end, least=least)
         trainer.average_weights()
@@ -178,12 +178,12 @@ def divided(data: Data, train: np.ndarray, valid: np.ndarray) -> Data:
 
 
 class Finished(NamedTuple):
-    """A model with its members and their mix."""
+    """A model with its members and their ensemble."""
 
     config: Config
     model: Model
     compared: Report  # see `measured`
-    quick: Data | None = None  # what a network alone learned from, see `trainer.train_network`
+    quick: Data | None = None  # a network's training data, see `trainer.train_network`
 
 
 def cross_fit(config: Config, data: Data, run: Run, budget: Budget) -> Finished:

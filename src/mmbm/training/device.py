@@ -1,4 +1,4 @@
-"""Where and how precisely to compute: the device, mixed precision and what float16 needs."""
+"""Device and precision: device selection, mixed precision and loss scaling of float16."""
 
 from contextlib import AbstractContextManager, nullcontext
 
@@ -11,7 +11,7 @@ from mmbm.training.distributed import current
 
 
 def check_device(spec: TrainSpec) -> None:
-    """A device that was asked for and isn't there is an error, never another device."""
+    """Raises an error if a requested device isn't available, and never uses another one."""
     there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if not there.get(spec.device, True):
         raise ConfigError(
@@ -24,8 +24,8 @@ def check_device(spec: TrainSpec) -> None:
 
 
 def device_of(spec: TrainSpec) -> torch.device:
-    """Where to compute; of several processes on a machine each has a GPU of its own. Raises
-    ConfigError, as `check_device`."""
+    """The device; of several processes on a machine each has a GPU of its own. Raises ConfigError,
+    as `check_device`."""
     check_device(spec)
     name = spec.device
     if name == "auto":
@@ -50,7 +50,7 @@ class Precision:
         (loss if self.scaler is None else self.scaler.scale(loss)).backward()
 
     def clip(self, module: nn.Module, optimizer: torch.optim.Optimizer, most: float) -> Tensor:
-        """Scale gradients so that their norm is `most` at most; the norm before."""
+        """Clip gradients to a norm of `most`; returns the norm before."""
         if self.scaler is not None:
             self.scaler.unscale_(optimizer)
         return nn.utils.clip_grad_norm_(module.parameters(), most)

@@ -1,4 +1,4 @@
-"""The processes that train together: who they are, how they agree, and how they are started.
+"""Distributed training: ranks, synchronization, and starting the processes.
 
 The first process (rank 0) runs the whole program: it prepares the table, holds the run's folder,
 scores the valid split and writes the bundle. The others wait (`follow`), and join it wherever it
@@ -25,24 +25,24 @@ from mmbm import console
 from mmbm.errors import Interrupted, MmbmError, ProcessLost
 
 PATIENCE = timedelta(days=7)
-"""How long a process waits for another one outside of training steps: the first may fit classical
+"""Timeout of a process waiting for another outside of training steps: the first may fit classical
 members for hours."""
 
 
 class Processes:
-    """One process, or its place among those that train together."""
+    """A single process, or a rank of distributed training."""
 
     def __init__(self, rank: int = 0, size: int = 1, local_rank: int = 0, control: Any = None):
         self.rank, self.size, self.local_rank, self.control = rank, size, local_rank, control
-        self.result: Any = None  # what `follow` returns in the other processes
+        self.result: Any = None  # the result of `follow` in the other processes
 
     @property
     def main(self) -> bool:
         return self.rank == 0
 
     def wrap(self, module: nn.Module, device: torch.device) -> nn.Module:
-        """A module whose gradients all processes share. It begins with the weights of the first
-        one. A parameter that a process's rows have no use for counts as a gradient of zero there.
+        """A module whose gradients all processes share. It starts with the weights of the first
+        one. A parameter that a process's rows don't use counts as a gradient of zero there.
         """
         if self.size == 1:
             return module
@@ -50,7 +50,7 @@ class Processes:
         return DistributedDataParallel(module, device_ids=ids, find_unused_parameters=True)
 
     def agree(self, *numbers: int) -> list[int]:
-        """The largest of each number over all processes. It doesn't wait for a GPU."""
+        """The maximum of each number over all processes. It doesn't wait for a GPU."""
         if self.size == 1:
             return list(numbers)
         values = torch.tensor(numbers)
@@ -58,7 +58,7 @@ class Processes:
         return values.tolist()
 
     def gather(self, value: Any) -> list[Any]:
-        """What each process has, in the order of ranks; nothing but in the first process."""
+        """The values of all processes, in the order of ranks; empty but in the first process."""
         if self.size == 1:
             return [value]
         found = [None] * self.size if self.main else None
@@ -71,14 +71,14 @@ class Processes:
             dist.broadcast_object_list([partial(function, *args)], group=self.control)
 
     def follow(self) -> Any:
-        """Do as the first process says until it is done; its result. Raises Interrupted where it
-        ends without one."""
+        """Run the first process's calls until it is done; its result. Raises Interrupted if it ends
+        without one."""
         while True:
             job: list[Any] = [None]
             dist.broadcast_object_list(job, group=self.control)
             if not callable(job[0]):
                 break
-            with suppress(Interrupted):  # as in the first process, which says how it goes on
+            with suppress(Interrupted):  # as in the first process, which decides how to continue
                 job[0]()
         if job[0] is None:
             raise Interrupted("Stopped with the first process.")
@@ -86,7 +86,7 @@ class Processes:
 
     @contextmanager
     def lead(self) -> Iterator[None]:
-        """The whole program, in the first process; the others, which `follow`, go when it ends."""
+        """The whole program, in the first process; the others, which `follow`, end with it."""
         try:
             yield
         except Interrupted:
@@ -109,9 +109,9 @@ def current() -> Processes:
 
 @contextmanager
 def joined() -> Iterator[Processes]:
-    """This process among those that a launcher started; alone where none did.
+    """This process's rank as set by a launcher; a single process without one.
 
-    Raises ProcessLost where another process was lost.
+    Raises ProcessLost if another process was lost.
     """
     global _current
     size = int(os.environ.get("WORLD_SIZE", "1"))
@@ -142,7 +142,7 @@ def joined() -> Iterator[Processes]:
 
 
 def lost(error: Exception) -> bool:
-    """Whether a collective failed since its peer is gone."""
+    """Whether a collective failed because its peer is gone."""
     words = ("Connection closed", "Connection reset", "gloo", "Gloo", "NCCL", "Broken pipe")
     return any(word in str(error) for word in words)
 
@@ -177,7 +177,7 @@ def launch(processes: int, arguments: list[str]) -> int:
     except ChildFailedError as error:
         _, failure = error.get_first_failure()
         code = failure.exitcode
-        return code if code > 0 else 128 - code  # by a signal
+        return code if code > 0 else 128 - code  # ended by a signal
     except SignalException:
         return Interrupted.status
     return 0

@@ -1,9 +1,9 @@
-"""Weights of the members of an answer, chosen on rows that they were not trained on.
+"""Ensemble selection: weights of members, chosen on rows that they were not trained on.
 
 Greedy ensemble selection with replacement (Caruana et al. 2004) on bootstrap samples of the rows,
-and the mean of what the samples choose (bagged selection, Caruana et al. 2006): from few rows one
-choice would be chance. The rows that a sample leaves out judge the method: where its mixes are not
-better there than the single member that its sample ranks first, one member answers alone.
+and the mean of the samples' choices (bagged selection, Caruana et al. 2006): with few rows a single
+choice is unreliable. The out-of-bag rows judge the method: if its ensembles are not better there
+than the member that each sample ranks first, one member answers alone.
 """
 
 from typing import NamedTuple
@@ -15,13 +15,13 @@ SAMPLES = 40
 LEAST = 0.02
 """A member with less weight is left out."""
 ROWS = 4000
-"""Rows that a sample has at most."""
+"""Maximum rows per sample."""
 PRIOR = 1e-6
-"""Weight of the answer to a row without any member."""
+"""Weight of the prior, which answers rows without any member."""
 
 
 class Truth(NamedTuple):
-    """The right answers of N rows, and how far an answer is from them."""
+    """The true answers of N rows, and the loss of an answer."""
 
     task: str  # multiclass | regression | multilabel
     values: np.ndarray  # [N] class index | [N] number | [N, L] 0/1
@@ -42,7 +42,7 @@ class Truth(NamedTuple):
         return np.broadcast_to(index, (*p.shape[:-1], 1))
 
     def prior(self, size: int) -> np.ndarray:
-        """The answer [C] to a row without anything."""
+        """The answer [C] to a row without any input."""
         if self.task == "multiclass":
             return np.bincount(self.values, minlength=size) / len(self.values)
         return np.atleast_1d(self.values.mean(0))
@@ -57,7 +57,7 @@ class Choice(NamedTuple):
 
 
 def mix(weights: np.ndarray, answers: np.ndarray, available: np.ndarray) -> np.ndarray:
-    """Weights [K], answers [K, N, C], available [K, N] -> [N, C]: what `AnswerEnsemble` mixes."""
+    """Weights [K], answers [K, N, C], available [K, N] -> [N, C]: as in `AnswerEnsemble`."""
     share = weights[:, None] * available
     share = share / np.maximum(share.sum(0), 1e-12)
     return np.asarray((share[..., None] * answers).sum(0), np.float32)
@@ -102,7 +102,7 @@ def choose(
 
 
 def greedy(answers: np.ndarray, available: np.ndarray, truth: Truth) -> tuple[np.ndarray, int]:
-    """Weights [K] that lower the mean loss, and the member that is best alone."""
+    """Weights [K] that lower the mean loss, and the best single member."""
     counts = np.zeros(len(answers))
     total = PRIOR * np.broadcast_to(truth.prior(answers.shape[2]), answers.shape[1:])
     share = np.full(answers.shape[1], PRIOR)

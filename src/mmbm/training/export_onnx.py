@@ -1,4 +1,4 @@
-"""The graphs of a bundle, `encode`, `answer` and a text's `step`: see `mmbm.inference.runners`."""
+"""ONNX export of the graphs `encode`, `answer` and `step`: see `mmbm.inference.runners`."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -29,7 +29,7 @@ TOLERANCE = 1e-4
 torch model and the exported graphs, on rows of the valid split."""
 EXAMPLE_ROWS = 3
 EXAMPLE_STEPS = 64
-"""Tokens or frames to trace with: more than any encoder's strides and patches use up."""
+"""Tokens or frames to trace with: more than any encoder's total stride."""
 
 
 class Encode(nn.Module):
@@ -43,7 +43,7 @@ class Encode(nn.Module):
     def forward(self, *args: Tensor) -> tuple[Tensor, ...]:
         batch = fields(dict(zip(self.names, args)), self.columns)
         tokens, present, features = self.model.encode(batch)
-        # combined with `keep`, whose first token is always kept, so that it is not a mere copy
+        # combined with `keep`, whose first token is always kept, so that it is not a plain copy
         known = {name: present[name] & tokens[name].keep.any(1) for name in tokens}
         named = (t for name in tokens for t in (*tokens[name], known[name]))
         return (*named, *features.values())
@@ -76,7 +76,7 @@ class Step(nn.Module):
 
 
 def export(model: Model | Ensemble, columns: Columns, folder: Path) -> None:
-    """Write encode.onnx and answer.onnx: any batch size, any length of sounds and texts."""
+    """Write encode.onnx and answer.onnx: any batch size, any length of audio and texts."""
     folder.mkdir(parents=True, exist_ok=True)
     batch = torch.export.Dim("batch")
     args, axes = example(model, columns, batch)
@@ -108,7 +108,7 @@ def export(model: Model | Ensemble, columns: Columns, folder: Path) -> None:
 
 
 def between(model: Model | Ensemble) -> list[str]:
-    """Names of what `encode` gives and `answer` takes."""
+    """Names of the outputs of `encode` and inputs of `answer`."""
     parts = [f"{name}.{part}" for name in model.modalities for part in ("x", "keep", "known")]
     return [*parts, *model.representations.names]
 
@@ -149,7 +149,7 @@ def step_example(writer: TextHead) -> tuple[dict[str, Tensor], dict[str, Axes]]:
 
 
 def lengthened(name: str, tensor: Tensor, axes: Axes) -> Tensor:
-    """At least two tokens where the length is dynamic: one would be taken for a constant."""
+    """At least two tokens if the length is dynamic: one would be taken for a constant."""
     if 1 not in axes or tensor.shape[1] > 1:
         return tensor
     return torch.cat([tensor, torch.zeros_like(tensor)], 1)
@@ -165,7 +165,7 @@ def verify(
 ) -> float:
     """Largest difference between torch and the files: alone and in an odd batch, short and long.
 
-    Raises BundleError beyond TOLERANCE. `unit` is what a difference is measured in, per target.
+    Raises BundleError beyond TOLERANCE. `unit` is the unit of a difference, per target.
     """
     device = next(model.parameters()).device
     pair = TorchRunner(model, device), OnnxRunner(folder)

@@ -1,9 +1,9 @@
-"""What frozen encoders make of the cells, computed once and kept with the prepared ones.
+"""Cache of frozen encoders' features: computed once and kept with the prepared cells.
 
-A frozen encoder says the same of a cell in every epoch. Its output, before what is trained behind
-it, is written to an Arrow file as decoded cells are, under a key of all it depends on: the cells,
-the encoder's settings and its weights. Training and its looks at the valid split read that file;
-the bundle is made of the encoder itself.
+A frozen encoder gives the same output for a cell in every epoch. This output, before any trained
+layer, is written to an Arrow file as decoded cells are, under a key of all it depends on: the
+cells, the encoder's settings and its weights. Training and validation read that file; the bundle
+contains the encoder itself.
 """
 
 import copy
@@ -28,7 +28,7 @@ from mmbm.nn.pretrained import Pretrained
 from mmbm.training.device import device_of
 
 VERSION = 2
-"""Raised when what an encoder computes changes, so that older features are not used."""
+"""Incremented when an encoder's computation changes, so that older features are not used."""
 ROWS = 32
 """Cells that are encoded together."""
 
@@ -61,7 +61,7 @@ def cache_frozen_features(config: Config, model: Model, data: Data, cache: Path)
 
 
 def frozen(model: Model) -> dict[str, Modality]:
-    """By input, what reads it with none of its encoder's weights trained."""
+    """By input, the module that reads it, if none of its encoder's weights are trained."""
     reading = {
         name: m.original if isinstance(m, SharedModality) else m for name, m in model.inputs.items()
     }
@@ -75,7 +75,7 @@ def frozen(model: Model) -> dict[str, Modality]:
 
 
 def augmented(config: Config, name: str) -> str | None:
-    """What changes the input's cells at random."""
+    """Options that change the input's cells at random."""
     spec, mixup = config.inputs[name], config.train.mixup
     if spec.augments:
         return "augment"
@@ -83,7 +83,7 @@ def augmented(config: Config, name: str) -> str | None:
 
 
 def key(modality: Modality, column: Column, store: ColumnStore) -> str:
-    """Of all that the features depend on."""
+    """Digest of everything that the features depend on."""
     spec = modality.encoder.spec.model_dump(exclude={"model", "rank", "downstream"})
     known = [VERSION, store.name, spec, column.state["pretrained"]]
     digest = hashlib.blake2b(json.dumps(known, sort_keys=True).encode(), digest_size=10)

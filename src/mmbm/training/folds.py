@@ -1,7 +1,7 @@
 """Cross-validation: one model per fold, mean and spread of their scores, then one bundle.
 
-`then: all` trains once more on all folds, with the mix and temperature that the folds chose on
-average. `then: ensemble` keeps the models of the folds and answers with their mean.
+`then: all` trains once more on all folds, with the mean ensemble weights and temperature of the
+folds. `then: ensemble` keeps the models of the folds and answers with their mean.
 """
 
 from collections.abc import Iterator
@@ -26,9 +26,9 @@ from mmbm.training.write_bundle import write_bundle
 
 
 def cross_validate(config: Config, run: Run, table: Any = None) -> Predictor:
-    """Train every fold in `run.folder/fold-N`, then as `split.then` says."""
+    """Train every fold in `run.folder/fold-N`, then follow `split.then`."""
     spec = config.data.rule
-    assert spec is not None  # it has folds
+    assert spec is not None  # with folds
     config = network_only(config)
     models: list[Any] = []
     reports: list[Report] = []
@@ -44,7 +44,7 @@ def cross_validate(config: Config, run: Run, table: Any = None) -> Predictor:
     for name, answer in build_answers(config, data.columns).items():
         main = scores[name][answer.main.name]
         say(f"{name} {answer.main.name} {main['mean']:.4f} ± {main['spread']:.4f} over the folds")
-    assert golden is not None  # there are at least two folds
+    assert golden is not None  # at least two folds
     if spec.then == "ensemble":
         return write_bundle(config, data, Ensemble(models), run, golden, {}, {"folds": scores})
     say(f"All {spec.folds} folds together")

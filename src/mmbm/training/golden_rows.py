@@ -1,8 +1,8 @@
-"""Golden rows: a few rows of the valid split as raw cells, kept in the bundle to prove its answers.
+"""Golden rows: a few rows of the valid split as raw cells, kept in the bundle to verify its
+answers.
 
-They are taken right after the cells were prepared, and only those that still decode to exactly what
-was prepared: a picture that is edited while the model trains can't make a bundle that its own
-server refuses.
+They are taken right after the cells were prepared, and only those that still decode to exactly the
+prepared values: an image edited during training can't make a bundle that its own server refuses.
 """
 
 from collections.abc import Iterator
@@ -23,7 +23,7 @@ from mmbm.inference.runners import Named, Runner
 from mmbm.kinds.column import Cell, Column
 
 TRIES = 4
-"""So many rows are looked at for each that is kept, where files changed."""
+"""Candidates per row that is kept, if files changed."""
 
 
 class Golden(NamedTuple):
@@ -31,7 +31,7 @@ class Golden(NamedTuple):
     cells: list[dict[str, Cell | Media]]
 
     def answers(self, config: Config, data: Data, runner: Runner) -> Named:
-        """What the trained model answers, on the prepared cells."""
+        """The trained model's answers, on the prepared cells."""
         if not len(self.rows):
             return {}
         valid, whole = data.splits["valid"], tuple(config.modalities())
@@ -40,7 +40,7 @@ class Golden(NamedTuple):
 
 
 def take(config: Config, data: Data) -> Golden:
-    """As many as `train.golden_rows` says, spread over the valid split."""
+    """As many as `train.golden_rows`, spread over the valid split."""
     rows = data.splits["valid"].rows
     count = min(config.train.golden_rows, len(rows))
     kept: list[int] = []
@@ -65,14 +65,14 @@ def take(config: Config, data: Data) -> Golden:
 
 
 def spread(rows: np.ndarray, count: int) -> Iterator[int]:
-    """`count` of the rows, evenly, and then others that may stand in for them."""
+    """`count` of the rows, evenly spaced, and then others as replacements."""
     first = np.linspace(0, len(rows) - 1, count).astype(int) if count else np.empty(0, int)
     others = np.setdiff1d(np.arange(len(rows)), first)[: TRIES * count]
     yield from rows[[*first, *others]].tolist()
 
 
 def as_prepared(config: Config, data: Data, row: int) -> dict[str, Cell | Media] | None:
-    """The row's raw cells, media as bytes; None if one doesn't decode to what was prepared."""
+    """The row's raw cells, media as bytes; None if one doesn't decode to the prepared value."""
     cells: dict[str, Cell | Media] = {}
     stores = data.splits["valid"].stores
     for name, spec in config.inputs.items():
@@ -91,7 +91,7 @@ def as_prepared(config: Config, data: Data, row: int) -> dict[str, Cell | Media]
 
 
 def opened(cell: Any, spec: Any) -> Cell | Media | None:
-    """A media cell as a bundle keeps it; None if it can't be read any more."""
+    """A media cell as a bundle keeps it; None if it is no longer readable."""
     try:
         if isinstance(cell, Remote):
             cell = cell.read()
@@ -99,7 +99,7 @@ def opened(cell: Any, spec: Any) -> Cell | Media | None:
         if spec.holds(cell):
             return cell
         return Media(read(cell, spec.max_bytes), cell.suffix if isinstance(cell, Path) else "")
-    except BadCell:  # gone, or emptied
+    except BadCell:  # deleted or emptied
         return None
 
 

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM while training."""
+"""Ctrl-C and SIGTERM during training."""
 
 import signal
 import threading
@@ -6,8 +6,8 @@ from typing import Any
 
 
 class Interrupts:
-    """Used as a context: Ctrl-C or SIGTERM asks a run to stop after its step (`stop`); a second one
-    stops at once. Only the main thread of a process gets signals."""
+    """Context manager: Ctrl-C or SIGTERM requests a stop after the current step (`stop`); a second
+    one stops immediately. Only the main thread of a process gets signals."""
 
     def __init__(self) -> None:
         self.stop = False

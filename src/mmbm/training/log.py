@@ -1,4 +1,4 @@
-"""What a run shows while it trains: a bar with rows/s, loss and time left; a line per epoch."""
+"""Progress of a run: a bar with rows/s, loss and time left; a line per epoch."""
 
 import time
 from typing import TYPE_CHECKING, Any
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 
 class Progress:
-    """Used as a context around the loop. Reads the loss from the device every `log_steps` only;
-    shows and logs in the first process."""
+    """Context manager around the loop. Reads the loss from the device every `log_steps` only; shows
+    and logs in the first process."""
 
     def __init__(self, trainer: "Trainer"):
         self.trainer = trainer
@@ -34,7 +34,7 @@ class Progress:
         )
         self.task = self.bar.add_task("", total=None, epoch=1, speed=0.0, loss=float("nan"))
         self.since, self.rows, self.loss = time.monotonic(), 0, float("nan")
-        self.written = time.monotonic()  # when a line was last written
+        self.written = time.monotonic()  # time of the last line
 
     def __enter__(self) -> "Progress":
         trainer = self.trainer

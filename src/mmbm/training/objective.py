@@ -1,10 +1,10 @@
-"""The loss of a step and its gradient: of the whole batch at once, or some rows at a time.
+"""The loss of a step and its gradient: of the whole batch at once, or in micro-batches.
 
-A contrastive target compares all rows of a batch, so its rows can't be computed apart as those of
-other targets can. Gradient caching (Gao et al. 2021) computes all embeddings without keeping what
-led to them, then the gradient at the embeddings, and then, some rows at a time and with the same
-random numbers, the embeddings again, from which that gradient goes on. Memory grows with the chunk,
-not the batch.
+A contrastive target compares all rows of a batch, so its rows can't be computed separately like
+those of other targets. Gradient caching (Gao et al. 2021) computes all embeddings without keeping
+the activations, then the gradient at the embeddings, and then, per micro-batch and with the same
+random numbers, the embeddings again, to backpropagate that gradient. Memory grows with the
+micro-batch, not the batch.
 """
 
 from collections.abc import Iterator
@@ -32,7 +32,7 @@ class Cached(NamedTuple):
     learned: list[Tensor]
 
     def onward(self, head: ContrastiveHead, embedded: Tensor, rows: slice, share: float) -> Tensor:
-        """Zero, with this gradient. `share`: of the chunk in what all chunks have."""
+        """Zero, with this gradient. `share`: the micro-batch's part of all micro-batches."""
         loss = (embedded * self.embedded[rows]).sum()
         values = (v for v in head.learned() if v is not None)
         loss = loss + share * sum(v * g for v, g in zip(values, self.learned))
@@ -44,7 +44,7 @@ class Part(NamedTuple):
 
     rows: slice
     cached: dict[str, Cached]  # by contrastive target
-    share: float  # of its rows in those of this process
+    share: float  # its part of this process's rows
 
 
 Scale = dict[str, Tensor] | None
@@ -78,8 +78,8 @@ class Objective(nn.Module):
 def backward(
     objective: nn.Module, precision: Precision, inputs: Batch, targets: Batch, parts: int = 1
 ) -> Tensor:
-    """Add the gradient of a batch's loss to the parameters'; the loss itself, both over the rows of
-    all processes. `parts`: micro-batches that the rows are computed in."""
+    """Add the gradient of a batch's loss to the parameters'; returns the loss, both over the rows
+    of all processes. `parts`: micro-batches that the rows are computed in."""
     model: Model = unwrap(objective).model
     weights = Weights(model, inputs, targets)
     if parts == 1:
@@ -111,20 +111,19 @@ def mean(loss: Tensor) -> Tensor:
 
 
 class Weights:
-    """How much the loss of some rows counts in that of the whole batch of all processes: each
-    target's is a mean over the rows that its `loss_mask` names, and a process may have more of
-    them than another."""
+    """Weight of some rows' loss in that of the whole batch of all processes: each target's is a
+    mean over the rows in its `loss_mask`, and a process may have more of them than another."""
 
     def __init__(self, model: Model, inputs: Batch, targets: Batch):
         self.masks = {n: t.loss_mask(targets[n], inputs) for n, t in model.targets.items()}
-        self.whole = model.contrastive()  # compares all rows of all processes as it is
+        self.whole = model.contrastive()  # already compares all rows of all processes
         counts = torch.stack([mask.sum() for mask in self.masks.values()])
         counts = all_reduce(counts).clamp(min=1)
         self.counts = dict(zip(self.masks, counts))
 
     def scale(self, rows: slice | None = None) -> Scale:
-        """Of each target's loss of these rows, or of all of this process: gradients are averaged
-        over processes, not added. None where it is 1 throughout."""
+        """Weight of each target's loss for these rows, or for all of this process: gradients are
+        averaged over processes, not added. None if it is 1 throughout."""
         if rows is None and world_size() == 1:
             return None
         some = rows or slice(None)
@@ -139,8 +138,8 @@ class Weights:
 def embed_first(
     model: Model, precision: Precision, inputs: Batch, targets: Batch, slices: list[slice]
 ) -> tuple[list[Tensors], dict[str, Cached], Tensor]:
-    """Of contrastive targets the gradients at all embeddings, and the loss; and the states of the
-    random generators before each slice, for its embeddings are computed once more."""
+    """For contrastive targets the gradients at all embeddings, and the loss; and the states of the
+    random generators before each slice, whose embeddings are computed once more."""
     states, embedded, cached = [], [], {}
     loss = torch.zeros((), device=next(iter(inputs.values())).present.device)
     with torch.no_grad(), precision.autocast(), preserve_buffers(model):
@@ -156,7 +155,7 @@ def embed_first(
 
 
 def cache(head: ContrastiveHead, z: Tensor, keys: Tensor, rows: int) -> tuple[Cached, Tensor]:
-    """The gradient of the contrastive loss at z [B, M, D] and at what it learns, and the loss."""
+    """The gradient of the contrastive loss at z [B, M, D] and at its parameters, and the loss."""
     z = z.detach().requires_grad_()
     everything = all_gather_with_grad(z)
     leaf = everything.detach().requires_grad_()
@@ -179,7 +178,7 @@ def slice_batch(fields: Batch, rows: slice) -> Batch:
 
 @contextmanager
 def preserve_buffers(model: nn.Module) -> Iterator[None]:
-    """Running statistics are put back: these rows are computed once more."""
+    """Restore running statistics afterwards: these rows are computed once more."""
     before = [buffer.clone() for buffer in model.buffers()]
     yield
     for buffer, old in zip(model.buffers(), before):

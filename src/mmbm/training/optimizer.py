@@ -11,11 +11,11 @@ from mmbm.nn.model import Model
 
 
 class ParameterGroup(NamedTuple):
-    """How some weights are trained."""
+    """Training settings of some weights."""
 
     weight_decay: float
-    scale: float = 1.0  # their part of `train.lr`
-    start: int = 0  # the epoch in which they begin
+    scale: float = 1.0  # their factor on `train.lr`
+    start: int = 0  # the epoch in which they are unfrozen
 
 
 class Schedule:
@@ -40,14 +40,14 @@ class Schedule:
 
 
 def build_optimizer(model: Model, spec: TrainSpec) -> torch.optim.Optimizer:
-    """AdamW (Loshchilov & Hutter 2019) of all weights that are trained."""
+    """AdamW (Loshchilov & Hutter 2019) over all trained weights."""
     return torch.optim.AdamW(
         parameter_groups(model, spec), lr=spec.lr, betas=(0.9, 0.98), fused=True
     )
 
 
 def parameter_groups(model: Model, spec: TrainSpec) -> list[dict[str, Any]]:
-    """Weights that are trained in the same way. Weight decay is for matrices only: not for biases,
+    """Weights with the same training settings. Weight decay is for matrices only: not for biases,
     gains and single learned tokens."""
     pretrained: dict[Tensor, ParameterGroup] = {}
     for encoder in model.pretrained():

@@ -1,4 +1,4 @@
-"""A run's folder: where it logs, checkpoints and leaves its bundle. And who may stop it.
+"""A run's folder: logs, checkpoints and the bundle; and its lock.
 
 runs/NAME/  config.yaml · log.jsonl · events.* (TensorBoard) · quarantine.csv · lock · prepared.json
             checkpoint.safetensors, and the one before it · epoch-N.safetensors · bundle/
@@ -27,11 +27,11 @@ from mmbm.training import checkpoint
 from mmbm.training.checkpoint import CHECKPOINT, PREVIOUS
 
 SHOWN = 5
-"""Settings that differ, of which a message tells."""
+"""Number of differing settings that a message lists."""
 
 
 class RunFiles:
-    """Where a run is, and the settings it was started with (a config as YAML)."""
+    """Folder of a run, and the settings it was started with (a config as YAML)."""
 
     def __init__(self, folder: Path, settings: str):
         self.folder, self.settings = folder, settings
@@ -55,7 +55,7 @@ class Run(RunFiles):
     @classmethod
     def start(cls, config: Config, folder: Path, resume: bool) -> "Run":
         """A fresh folder, or with `resume` the newest unfinished one of this same config. No other
-        process can use it until it is closed. Raises TrainingError: another one does."""
+        process can use it until it is closed. Raises TrainingError if another one does."""
         if resume and (found := unfinished(folder)):
             same = [run for run in found if same_settings(run, config)]
             if not same:
@@ -98,7 +98,7 @@ class Run(RunFiles):
             self.events.add_scalar(name, value, step)
 
     def use(self, data: Any) -> None:
-        """Write down which prepared files the run needs: `mmbm cache` tells of it."""
+        """Record which prepared files the run needs, for `mmbm cache`."""
         prepared.record(self.folder, self.cache, prepared.names_of(data))
 
     @property
@@ -114,7 +114,7 @@ class Run(RunFiles):
             self._log.close()
             if self._events is not None:
                 self._events.close()
-        finally:  # whatever a full disk says of these
+        finally:  # a full disk must not stop the run here
             if self._lock is not None:
                 self._lock.release()
 
@@ -138,8 +138,8 @@ def unfinished(folder: Path) -> list[Path]:
 
 
 def finished(folder: Path, config: Config) -> Path | None:
-    """The newest run of this name and of these settings that has its bundle; None where there is
-    none, or where one is unfinished and may go on."""
+    """The newest run of this name and of these settings that has its bundle; None without one, or
+    if an unfinished one may be resumed."""
     if any(same_settings(run, config) for run in unfinished(folder)):
         return None
     there = folder.parent.iterdir() if folder.parent.is_dir() else ()
@@ -163,8 +163,8 @@ def newest(run: Path) -> int:
 
 
 def settings_of(run: Path) -> dict[str, Any] | None:
-    """What a run was started with: by its config.yaml or, where that is empty or damaged, by its
-    checkpoint; None if neither says it, so that nothing of the run is known."""
+    """The settings a run was started with: from its config.yaml or, if that is empty or damaged,
+    from its checkpoint; None if neither is readable, so that nothing of the run is known."""
     try:
         read = yaml.safe_load((run / "config.yaml").read_text(encoding="utf-8"))
         if isinstance(read, dict):
@@ -208,7 +208,7 @@ def locked(folder: Path) -> Lock:
 
 
 def open_log(path: Path) -> Any:
-    """To append lines to; a last one that was cut off is ended first."""
+    """Open to append lines; an incomplete last line is ended first."""
     file = path.open("a+b")
     if file.tell():
         file.seek(-1, os.SEEK_END)
@@ -218,7 +218,7 @@ def open_log(path: Path) -> Any:
 
 
 def numbered(name: str, base: str) -> bool:
-    """`base` itself, or one of the `base-2`, `base-3` … that were begun after it."""
+    """`base` itself, or one of the later `base-2`, `base-3` …."""
     return name == base or (name.startswith(f"{base}-") and name[len(base) + 1 :].isdecimal())
 
 

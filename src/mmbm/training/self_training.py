@@ -1,7 +1,7 @@
-"""Self-training: train rows without a class get the one that a first model is sure of.
+"""Self-training: train rows without a class get a first model's confident pseudo-labels.
 
 Pseudo-labels (Lee 2013) for a second round from the beginning (noisy student, Xie et al. 2020).
-Only train rows: the valid and the test split hold what was measured or said by somebody.
+Only train rows: the valid and the test split keep true labels only.
 """
 
 import numpy as np
@@ -18,7 +18,7 @@ from mmbm.inference.runners import Runner
 def label(config: Config, data: Data, quick: Data, runner: Runner) -> Data:
     """The data with more train rows, and more targets in them.
 
-    quick: the same as `runner` reads it, perhaps features in place of cells.
+    quick: the same as `runner` reads it, possibly features in place of cells.
     """
     assert config.train.self_training is not None
     threshold = config.train.self_training.threshold

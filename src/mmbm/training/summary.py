@@ -1,4 +1,4 @@
-"""The final report of `mmbm train`: members, their scores and weights, rows to look at."""
+"""The final report of `mmbm train`: members, their scores and weights, rows to check."""
 
 import textwrap
 from typing import Any
@@ -14,7 +14,7 @@ SHOWN = 8
 """Modalities that are shown alone, the best ones."""
 WIDTH = 100
 LONGEST = 38
-"""Characters of a member's name: with its numbers a line has 100."""
+"""Characters of a member's name, so that a line with its numbers has 100."""
 
 
 def summary(config: Config, columns: Columns, metrics: dict[str, Any]) -> list[str]:
@@ -39,7 +39,7 @@ def wrapped(sentence: str, before: str) -> list[str]:
 def compared(
     name: str, answer: Answer, members: list[dict[str, Any]], metrics: dict[str, Any]
 ) -> list[str]:
-    """A target's members, best first, and how its mix does; lines of up to 100 characters."""
+    """A target's members, best first, and the ensemble's score; lines of up to 100 characters."""
     main = answer.main
     ranked = sorted(members, key=lambda m: (-round(m["weight"], 2), m["loss"]))
     width = min(LONGEST, max(len(m["member"]) for m in members))
@@ -61,8 +61,8 @@ def compared(
 
 
 def by_modality(name: str, answer: Answer, metrics: dict[str, Any]) -> list[str]:
-    """All modalities together beside each alone, on test or valid; nothing where nothing is found:
-    differences are chance then."""
+    """All modalities together compared with each alone, on test or valid; nothing if nothing is
+    learned: differences are chance then."""
     report = next((metrics[s] for s in ("test", "valid") if s in metrics), {})
     found = report.get("compared", {}).get(name, {})
     judged = judging(name, metrics)
@@ -91,7 +91,7 @@ def beside(gain: list[float]) -> str:
 
 
 def line(member: dict[str, Any], main: str, width: int) -> str:
-    """One member; what it costs is known of those that the finished model could have."""
+    """One member; its cost is known if it could be in the finished model."""
     name = member["member"]
     name = name if len(name) <= width else f"{name[: width - 1]}…"
     parameters, milliseconds = (member.get(key) for key in ("parameters", "milliseconds"))

@@ -35,14 +35,14 @@ from mmbm.training.validator import Validator
 from mmbm.training.weight_selection import WeightSelection
 
 SAVE, STOP = 1, 2
-"""What is asked for after a step: a checkpoint; one, and the end."""
+"""Request after a step: a checkpoint; or one, and the end."""
 
 
 class Trainer:
     """Trains a model on the train rows of `data`, in step with the other processes.
 
-    It is made of a schedule and an optimizer, a validator, the run's checkpoints and the weights
-    that may be chosen in the end. `model` is the trained one.
+    It combines a schedule and an optimizer, a validator, the run's checkpoints and the candidate
+    weights. `model` is the trained one.
     """
 
     def __init__(self, config: Config, model: Model, data: Data, run: RunFiles):
@@ -55,7 +55,7 @@ class Trainer:
         self.precision = Precision(spec, self.device)
         if spec.threads:
             torch.set_num_threads(spec.threads)
-        torch.manual_seed(spec.seed + self.processes.rank)  # each drops out of its own rows
+        torch.manual_seed(spec.seed + self.processes.rank)  # each drops modalities of its own rows
         self.objective = self.processes.wrap(Objective(model.to(self.device)), self.device)
         self.optimizer = build_optimizer(model, spec)
         self.schedule = Schedule(spec, self.rows.steps(spec.batch_size))
@@ -74,14 +74,14 @@ class Trainer:
     # ── the loop ─────────────────────────────────────────────────────────────────────────────
 
     def fit(self, score: bool = True, end: float = math.inf, least: float = 0.0) -> None:
-        """Go on where the run's checkpoint stands: every epoch of batches, the valid split, a
+        """Continue from the run's checkpoint: every epoch of batches, the valid split, a
         checkpoint.
 
-        score: whether valid rows are to choose epochs; without, none is scored, unless
-        `train.patience` needs it. end: when it must be done, on the monotonic clock; it takes fewer
-        steps then, and ends at once where that would be less than the part `least` of them.
+        score: whether valid rows choose epochs; without, none is scored, unless `train.patience`
+        needs it. end: deadline on the monotonic clock, which may reduce the steps; returns
+        immediately if less than the fraction `least` of them fits.
 
-        Raises Interrupted where Ctrl-C or SIGTERM asked for a stop, after a checkpoint.
+        Raises Interrupted after Ctrl-C or SIGTERM, after a checkpoint.
         """
         self.checkpoints.resume(self.restore)
         pace = Pace(self.step, self.schedule, end, least)
@@ -101,7 +101,7 @@ class Trainer:
                 self.save(stop=self.agree(pace) == STOP)
 
     def agree(self, pace: Pace) -> int:
-        """What any process asks for, and how many steps the first one has time for."""
+        """The requests of all processes, and how many steps the first one has time for."""
         asked = SAVE if self.processes.main and self.checkpoints.due() else 0
         asked = STOP if self.interrupts.stop else asked
         total = pace.total(self.step) if self.processes.main else 0
@@ -111,7 +111,7 @@ class Trainer:
         return asked
 
     def validate(self, epoch: int, shown: Progress, score: bool) -> None:
-        """Keep the epoch's weights, by their score where there is to be one."""
+        """Keep the epoch's weights, with their score if it is scored."""
         self.check_finite()
         report = self.validator.report() if score and self.processes.main else None
         value = self.validator.score(report) if report else (0.0, 0.0)
@@ -120,14 +120,14 @@ class Trainer:
         shown.epoch(epoch, report)
 
     def batches(self, epoch: int) -> Iterator[NumpyBatch]:
-        """What is left of the epoch for this process: a resumed run starts in its middle."""
+        """The rest of the epoch for this process: a resumed run starts in its middle."""
         start = self.step - epoch * self.steps_per_epoch
         rank, size = self.processes.rank, self.processes.size
         return self.rows.batches(self.spec.seed, epoch, self.spec.batch_size, start, rank, size)
 
     def update(self, batch: NumpyBatch) -> None:
         """Forward, backward, clip, step. Nothing here waits for a GPU."""
-        # Not after the step: gradients freed last would give their memory back to the system, which
+        # Not after the step: gradients freed last would return their memory to the system, which
         # costs a page fault for every 4 kB of them in the next step.
         self.optimizer.zero_grad()
         self.schedule.apply(self.optimizer, self.step)
@@ -135,7 +135,7 @@ class Trainer:
         loss = backward(self.objective, self.precision, inputs, targets, self.micro_batches)
         norm = self.precision.clip(self.objective, self.optimizer, self.spec.max_grad_norm)
         self.precision.step(self.optimizer)
-        if self.precision.scaler is None:  # float16's scaler overflows now and then by design
+        if self.precision.scaler is None:  # float16's scaler overflows occasionally by design
             self.finite &= torch.isfinite(norm) & torch.isfinite(loss)
         self.loss_sum += loss
         self.recent.append(batch.rows)
@@ -151,7 +151,7 @@ class Trainer:
 
     @property
     def inside_epoch(self) -> bool:
-        """After an epoch's last step comes its score: a checkpoint before it would lose that."""
+        """The score follows an epoch's last step: a checkpoint before it would lose that."""
         return self.step % self.steps_per_epoch != 0
 
     @property
@@ -160,7 +160,7 @@ class Trainer:
 
     @property
     def micro_batches(self) -> int:
-        """Parts that a step is computed in, the same number in every process."""
+        """Micro-batches of a step, the same number in every process."""
         if self.spec.micro_batch_size is None:
             return 1
         most = -(-self.rows_per_step // self.processes.size)
@@ -198,20 +198,20 @@ class Trainer:
     # ── weights, and going on ────────────────────────────────────────────────────────────────
 
     def weights(self) -> Tensors:
-        """What of the model training changes."""
+        """The part of the model that training changes."""
         return {n: t for n, t in self.model.state_dict().items() if n not in self.fixed}
 
     def load(self, weights: Tensors) -> None:
-        """Put back what `weights` gave; what is fixed stays as it is."""
+        """Load the result of `weights`; fixed weights stay."""
         own = self.model.state_dict()
         self.model.load_state_dict({name: own[name] for name in self.fixed} | weights)
 
     def choose_weights(self) -> None:
-        """Load the weights that the valid split chooses."""
+        """Load the weights selected on the valid split."""
         self.selection.choose(self.load, self.validator)
 
     def average_weights(self) -> None:
-        """Load the mean of the last epochs: nothing is chosen."""
+        """Load the mean of the last epochs, without selection."""
         self.selection.average(self.load)
 
     def save(self, stop: bool = False) -> None:
@@ -228,7 +228,7 @@ class Trainer:
             )
 
     def state(self, generators: list[Tensors]) -> tuple[Tensors, dict[str, Any]]:
-        """All that a run needs to go on; `generators`: of each process."""
+        """All state for resuming; `generators`: of each process."""
         tensors = checkpoint.under("model", self.weights())
         tensors |= checkpoint.under(
             "optimizer", checkpoint.optimizer_tensors(self.optimizer, self.model)
@@ -249,7 +249,7 @@ class Trainer:
         }
 
     def restore(self, tensors: Tensors, meta: dict[str, Any]) -> list[int]:
-        """Stand where a checkpoint stood. The epochs whose weights may be chosen."""
+        """Restore a checkpoint's state. Returns the epochs whose weights are candidates."""
         check_same_run(self.run.folder, meta, self.data_key, self.origin)
         self.load(checkpoint.of("model", tensors))
         checkpoint.restore_optimizer(
@@ -259,7 +259,7 @@ class Trainer:
         if meta["processes"] == self.processes.size:
             own = checkpoint.of(f"random{self.processes.rank}", tensors)
             checkpoint.restore_generators(own)
-        else:  # there is no generator to go on with: one that depends on step and process
+        else:  # no saved generator: seeded by step and process
             torch.manual_seed(hash((self.spec.seed, self.step, self.processes.rank)))
         self.loss_sum.copy_(tensors["loss_sum"])
         self.finite.copy_(tensors["finite"])
@@ -272,7 +272,7 @@ class Trainer:
 
     @property
     def origin(self) -> str:
-        """Tells the weights that are fixed from others."""
+        """Identifies fixed weights."""
         own = self.model.state_dict()
         return checkpoint.digest(checkpoint.on_host({n: own[n] for n in self.fixed}), "")
 
@@ -308,8 +308,8 @@ def train_network(
 def join(
     config: Config, columns: Any, data: Data, run: RunFiles, score: bool, end: float, least: float
 ) -> None:
-    """What the other processes do of `train_network`: the first one's weights reach them when the
-    trainer is built."""
+    """The part of `train_network` in the other processes: the first one's weights reach them when
+    the trainer is built."""
     model = Model(config, columns)
     model.inject_lora()
     Trainer(config, model, data, run).fit(score, end, least)
@@ -339,14 +339,14 @@ def check_same_run(folder: Any, meta: dict[str, Any], data_key: str, origin: str
 
 
 def data_key(data: Data) -> str:
-    """What a resumed run must find unchanged: prepared cells and rows."""
+    """Data that a resumed run must find unchanged: prepared cells and rows."""
     stores = data.splits["train"].stores
     rows = {split: len(rows) for split, rows in data.splits.items()}
     return json.dumps({"stores": [store.name for store in stores.values()], "rows": rows})
 
 
 def to(tensor: Tensor, device: torch.device) -> Tensor:
-    """Copies to a GPU run beside its computing when they start from pinned memory."""
+    """Copies to a GPU overlap with its computing when they start from pinned memory."""
     if device.type != "cuda":
         return tensor.to(device)
     return tensor.pin_memory().to(device, non_blocking=True)

@@ -1,4 +1,4 @@
-"""The valid split while training: its scores, and the one that decides."""
+"""Validation during training: scores on the valid split, and the monitored one."""
 
 from mmbm.config import Config
 from mmbm.console import stage
@@ -12,12 +12,12 @@ from mmbm.kinds.answer import Metric
 from mmbm.nn.model import Model
 
 Score = tuple[float, float]
-"""What decides, larger is better; the second number breaks ties of the first."""
+"""Monitored score, larger is better; the second number breaks ties of the first."""
 
 
 class Validator:
-    """Scores a model on the valid split. Raises ConfigError where `train.monitor` names a metric
-    that there isn't: before training, not after an epoch."""
+    """Scores a model on the valid split. Raises ConfigError if `train.monitor` names an unknown
+    metric: before training, not after an epoch."""
 
     def __init__(self, config: Config, data: Data, model: Model):
         self.config, self.data, self.model = config, data, model

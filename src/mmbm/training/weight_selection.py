@@ -1,4 +1,4 @@
-"""Which epochs' weights a run ends with, and when it has tried enough."""
+"""Checkpoint selection: the epochs whose weights a run ends with, and early stopping."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -20,21 +20,21 @@ class WeightSelection:
         self.stopped = False  # early: no better score for `patience` epochs
 
     def keep(self, epoch: int, weights: Tensors, score: Score = (0.0, 0.0)) -> None:
-        """Keep the epoch's weights while they may be chosen; stop if it got no better for long."""
+        """Keep the weights while they are candidates; stop after too many epochs without a gain."""
         self.checkpoints.save_epoch(epoch, weights, score)
-        if not self.best or score[0] > self.best[0][0][0]:  # ties aside
+        if not self.best or score[0] > self.best[0][0][0]:  # except for ties
             self.improved = epoch
         self.stopped = self.patience is not None and epoch - self.improved >= self.patience
         self.best = sorted([*self.best, (score, epoch)], reverse=True)[: self.most]
         self.last = [*self.last, epoch][-self.most :]
 
     def epochs(self) -> list[int]:
-        """Those whose weights may be chosen in the end."""
+        """Epochs whose weights are candidates in the end."""
         return [*self.last, *(epoch for _, epoch in self.best)]
 
     def finalists(self, load: Callable[[Tensors], None]) -> Iterator[str]:
-        """Load weights, the steadiest first: the average of the last epochs (Izmailov et al. 2018),
-        the average of the best ones, the best one."""
+        """Load weights, the most robust first: the average of the last epochs (Izmailov et al.
+        2018), the average of the best ones, the best one."""
         best = [epoch for _, epoch in self.best]
         for epochs in dict.fromkeys(tuple(sorted(e)) for e in (self.last, best, best[:1])):
             load(average(self.checkpoints.load_epoch(epoch) for epoch in epochs))
@@ -42,8 +42,8 @@ class WeightSelection:
 
     def choose(self, load: Callable[[Tensors], None], validator: Validator) -> None:
         """Load the mean of the last epochs, unless others are clearly better on the valid split: by
-        more than its standard error (Breiman et al. 1984). The best of many is mostly the
-        luckiest."""
+        more than its standard error (Breiman et al. 1984). The best of many epochs is mostly
+        chance."""
         scored = {name: validator.score(validator.report())[0] for name in self.finalists(load)}
         enough = max(scored.values()) - validator.standard_error()
         for name in self.finalists(load):
@@ -52,7 +52,7 @@ class WeightSelection:
         say(f"Weights: {name}.")
 
     def average(self, load: Callable[[Tensors], None]) -> None:
-        """Load the mean of the last epochs: nothing is chosen."""
+        """Load the mean of the last epochs, without selection."""
         next(self.finalists(load))
 
     def state(self) -> dict[str, Any]:

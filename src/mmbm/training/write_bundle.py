@@ -1,4 +1,4 @@
-"""A trained model -> a verified bundle."""
+"""Write a trained model as a verified bundle."""
 
 from functools import partial
 from pathlib import Path
@@ -26,7 +26,7 @@ from mmbm.training.golden_rows import Golden
 from mmbm.training.run_folder import Run
 
 TRAINED = {"folds", "out_of_fold"}
-"""Reports of rows that were trained on afterwards, valid ones among them."""
+"""Reports on rows that were trained on afterwards, valid ones included."""
 
 
 def write_bundle(
@@ -40,7 +40,7 @@ def write_bundle(
     quick: Data | None = None,
 ) -> Predictor:
     """Weights, graphs checked against the model, golden rows and metrics: the run's bundle. `quick`
-    is what it learned from, see `learn`."""
+    is its training data, see `learn`."""
     measured = units(config, data.columns)
 
     def fill(folder: Path) -> Report:
@@ -70,8 +70,7 @@ def write_bundle(
 def final_metrics(
     config: Config, data: Data, graphs: Path, baselines: Report, compared: Report | None
 ) -> Report:
-    """Measured on the exported graphs; `compared` stands for valid, where its rows were trained
-    on."""
+    """Measured on the exported graphs; `compared` replaces valid if its rows were trained on."""
     runner = wrap_runner(OnnxRunner(graphs), config)
     measured = ("test",) if TRAINED & set(compared or {}) else ("valid", "test")
     metrics = {

@@ -1,8 +1,8 @@
 """Table files, folders and tables from Python -> Arrow batches of plain types.
 
-A csv is read as text throughout: 007 stays 007, and what a column means is decided by its kind, not
-by its spelling. Each reader gives a schema, the batches, which are read as they are asked for, and
-what it decided (encoding, lines above the header) where nothing was said.
+A csv is read as text throughout: 007 stays 007, and a column's kind, not its spelling, decides its
+meaning. Each reader returns a schema, the batches, read lazily, and the options it detected
+(encoding, lines above the header) if not given.
 """
 
 import stat
@@ -27,7 +27,7 @@ __all__ = [
 
 Batches = tuple[pa.Schema, Iterator[pa.RecordBatch], Decided]
 Reader = Callable[[Path, ReadOptions], Batches]
-"""(path, options) -> batches; the options matter to text only."""
+"""(path, options) -> batches; the options apply to text only."""
 
 _READERS: dict[str, Reader] = {
     ".csv": read_csv,
@@ -73,25 +73,25 @@ _OTHERS = {
     ".rar": ("an archive", ""),
     ".zst": ("an archive", ""),
 }
-"""Kinds of files that hold tables and aren't read: what they are, and pandas' function for them."""
+"""Table formats that aren't supported: their names, and pandas' functions for them."""
 
 
 def check_path(path: Path) -> None:
-    """Raises TableError unless there is a file with something in it."""
+    """Raises TableError unless it is a file that is not empty."""
     try:
         status = path.stat()
     except (FileNotFoundError, NotADirectoryError) as error:
         raise TableError(f"{path}: there is no such file.") from error
     except ValueError as error:  # a zero byte in the path
         raise TableError(f"{str(path)!r}: is no path: {error}.") from error
-    if not stat.S_ISREG(status.st_mode):  # reading a pipe or a device may never end
+    if not stat.S_ISREG(status.st_mode):  # reading a pipe or a device may block forever
         raise TableError(f"{path}: is not a regular file. Save what it gives as a .csv file.")
     if status.st_size == 0:
         raise TableError(f"{path}: is empty (0 bytes).")
 
 
 def reader(path: Path) -> Reader:
-    """The function that reads this kind of file. Raises TableError with the cure for another."""
+    """The reader of this kind of file. Raises TableError with the fix for another kind."""
     ending = path.suffix.lower()
     if ending in _READERS:
         return _READERS[ending]

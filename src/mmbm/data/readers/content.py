@@ -1,4 +1,4 @@
-"""A text file that is none: another format under the wrong ending, by its first bytes."""
+"""Detect a text file that is another format under the wrong ending, by its first bytes."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ _CURES = {
 
 
 def check_content(path: Path, json: bool = False) -> None:
-    """Raises TableError that names the format. `json`: JSON is what it should be."""
+    """Raises TableError that names the format. `json`: JSON is expected."""
     with path.open("rb") as file:
         head = file.read(512)
     found = "a Parquet file" if head.startswith(b"PAR1") else name_format(head)

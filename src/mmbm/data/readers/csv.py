@@ -1,4 +1,4 @@
-"""csv and tsv, by Arrow, a block at a time; what is wrong is said with its row."""
+"""csv and tsv, by Arrow, block by block; errors name their row."""
 
 import csv
 from collections.abc import Iterable, Iterator
@@ -24,9 +24,9 @@ from mmbm.errors import TableError
 
 _BLOCKS = (1 << 20, 32 << 20, 1 << 30)
 """Bytes of a csv read at a time (Arrow reads about 40 blocks ahead); the next size if one row, with
-a picture in it or of very many columns, is longer."""
+an image in it or of very many columns, is longer."""
 WIDE = 1000
-"""Columns of which a block should hold many rows: each block is an array for each of them."""
+"""Columns above which a block should hold many rows: each block is an array for each column."""
 
 
 def read_csv(
@@ -94,7 +94,7 @@ def _csv(path: Path, encoding: str, layout: Layout) -> Iterator[pa.RecordBatch]:
         except pa.ArrowInvalid as error:
             text = str(error)
             if "straddl" in text and block != blocks[-1]:
-                continue  # a row longer than the block: read on from there with a larger one
+                continue  # a row longer than the block: continue from there with a larger one
             if "straddl" in text and not done:
                 raise TableError(f"{path}: has no rows.") from error
             if "invalid UTF8" in text:

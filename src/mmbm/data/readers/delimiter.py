@@ -10,12 +10,12 @@ from mmbm.errors import TableError
 
 USUAL = ",;\t|"
 RARE = "^~\x1f\x1e\x01"
-"""Hardly ever inside a cell: taken, and said, where all rows have them."""
+"""Hardly ever inside a cell: chosen, and reported, if all rows have them."""
 DOUBTFUL = ":#!*&%@+=§¦·¤"
-"""Also inside cells (12:30): asked for where the header has as many of them as the rows. Not - _ /,
-which names of columns and files have."""
+"""Also inside cells (12:30): chosen if the header has as many of them as the rows. Not - _ /, which
+occur in names of columns and files."""
 ROWS = 60
-"""Rows that decide."""
+"""Number of rows that are examined."""
 
 
 class Delimiter(NamedTuple):
@@ -24,7 +24,7 @@ class Delimiter(NamedTuple):
 
 
 class Fit(NamedTuple):
-    """Of a delimiter; the greater the better."""
+    """Fit of a delimiter; greater is better."""
 
     steady: bool  # nearly all rows have as many cells
     columns: int
@@ -35,8 +35,8 @@ NONE = Fit(False, 0, 0)
 
 
 def find(path: Path, lines: list[str], said: str | None) -> Delimiter:
-    """`said` is what a first line `sep=;` names. Raises TableError: it is another, it seems, or one
-    that must be named."""
+    """`said` is the delimiter that a first line `sep=;` names. Raises TableError: it seems wrong,
+    or the delimiter is ambiguous and must be named."""
     if path.suffix.lower() == ".tsv" and said is None:
         return Delimiter("\t")
     best = max(USUAL, key=lambda mark: fit(lines, mark))
@@ -61,7 +61,7 @@ def fit(lines: list[str], mark: str) -> Fit:
     try:
         for row in islice(csv.reader(lines[:400], delimiter=mark), ROWS):
             rows.append(row)
-    except csv.Error:  # a cell longer than this reader takes: the rows before it must do
+    except csv.Error:  # a cell longer than this reader's limit: use the rows before it
         if not rows:
             return NONE
     counts = Counter(len(row) for row in rows if row)
@@ -70,7 +70,7 @@ def fit(lines: list[str], mark: str) -> Fit:
 
 
 def _unusual(path: Path, lines: list[str], header: str) -> Delimiter | None:
-    """Another one, that the header and all rows have: 1,5^a and not 1 | 5^a."""
+    """A longer one that the header and all rows have: 1,5^a and not 1 | 5^a."""
     steady = {mark: found for mark in RARE + DOUBTFUL if (found := fit(lines, mark)).steady
               and found.rows > 2 and found.columns == header.count(mark) + 1}  # fmt: skip
     if not steady:
@@ -92,5 +92,5 @@ def _cure(mark: str) -> str:
 
 
 def _shell(mark: str) -> str:
-    """As it is typed in a shell."""
+    """In the form that is typed in a shell."""
     return "tab" if mark == "\t" else f"'{mark}'"

@@ -1,4 +1,4 @@
-"""The text encoding of a file: by its mark, as UTF-8, or the one that makes it legible."""
+"""Detect a file's text encoding: by its BOM, as UTF-8, or by the legibility of its text."""
 
 import codecs
 from collections.abc import Iterator
@@ -15,12 +15,12 @@ BLOCK = 1 << 20
 class Encoding(NamedTuple):
     name: str
     note: str = ""
-    """What the user must know: which encoding was taken for a file that isn't UTF-8."""
+    """A message on the encoding that was chosen for a file that isn't UTF-8."""
 
 
 def find_encoding(path: Path) -> Encoding:
-    """UTF-16 and UTF-32 by their mark, UTF-8 where the whole file is; else the one encoding that
-    makes it legible. Raises TableError that names the candidates where none clearly does."""
+    """UTF-16 and UTF-32 by their BOM, UTF-8 if the whole file is valid; else the one encoding that
+    makes it legible. Raises TableError that names the candidates if none clearly does."""
     with path.open("rb") as file:
         head = file.read(1 << 16)
     if head.startswith((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)):
@@ -40,7 +40,7 @@ def find_encoding(path: Path) -> Encoding:
                         f"({_excerpt(best)!r}). If that is wrong, say what it is: --encoding, "
                         "data.encoding.")  # fmt: skip
     if wide:
-        return Encoding("utf-8-sig")  # zero bytes of another origin: the reader says where
+        return Encoding("utf-8-sig")  # zero bytes of another origin: the reader reports where
     raise wrong_encoding(path, "utf-8-sig", ranked)
 
 
@@ -56,7 +56,7 @@ def _is_utf8(path: Path) -> bool:
 
 
 def _is_mostly_utf8(path: Path) -> bool:
-    """Lines that aren't ASCII, and are UTF-8, as no other encoding is by chance."""
+    """Lines that are valid UTF-8 but not ASCII; other encodings are hardly ever valid UTF-8."""
     lines = _foreign(path).splitlines()
     return sum(map(_is_line, lines)) > 0.3 * len(lines)
 
@@ -103,7 +103,7 @@ def _excerpt(guess: Guess) -> str:
 
 
 def wrong_encoding(path: Path, encoding: str, ranked: list[Guess] | None = None) -> TableError:
-    """Says where the first byte is that isn't `encoding`, and which encodings to try."""
+    """Report where the first byte is that isn't `encoding`, and which encodings to try."""
     position, line = _first_wrong(path, encoding)
     shown = "UTF-8" if encoding.startswith("utf-8") else encoding
     if ranked is None:

@@ -34,15 +34,15 @@ def media_files(path: Path) -> list[str]:
 
 
 def read_folder(path: Path, tables: tuple[str, ...]) -> pa.Table:
-    """Raises TableError that says how such a folder looks.
+    """Raises TableError that explains the expected layout of the folder.
 
-    tables: endings of files that are tables, to name one that is in the folder.
+    tables: file extensions of tables, to name a table that is in the folder.
     """
     rows = list(_rows(path))
     labels = {label for _, label, _ in rows}
     inside = sorted(p.name for p in path.iterdir() if p.suffix.lower() in tables and p.is_file())
     notes = {name for name in inside if Path(name).suffix.lower() in (".txt", ".json")}
-    if inside and not (len(labels) > 1 and set(inside) == notes):  # a readme beside class folders
+    if inside and not (len(labels) > 1 and set(inside) == notes):  # a readme next to class folders
         raise TableError(
             f"{path}: is a folder; the table in it is {', '.join(inside[:5])}: name "
             f"{path / inside[0]}. (Class folders are read only where there is no table.)"

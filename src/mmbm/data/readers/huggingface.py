@@ -19,7 +19,7 @@ class Labels(list[str]):
 
 
 def class_labels(schema: pa.Schema) -> dict[str, Labels]:
-    """The ClassLabel columns that the metadata of a schema tells of."""
+    """The ClassLabel columns in the metadata of a schema."""
     raw = (schema.metadata or {}).get(KEY)
     if raw is None:
         return {}

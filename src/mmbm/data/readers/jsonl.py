@@ -39,11 +39,11 @@ def read_jsonl(
 
 
 class Twice(ValueError):
-    """A key that stands twice in one object: most parsers keep the last value, some the first."""
+    """Reject a key that occurs twice in one object: parsers differ in the value they keep."""
 
 
 class Decoder:
-    """Reads JSON values; refuses a key that stands twice, and counts numbers that aren't JSON."""
+    """Parses JSON values; rejects duplicate keys, and counts numbers that aren't JSON."""
 
     def __init__(self) -> None:
         self.constants: Counter[str] = Counter()
@@ -76,7 +76,7 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _json_rows(path: Path, encoding: str, decode: Decoder) -> Iterator[list[dict[str, Any]]]:
-    """Some rows at a time: of JSON lines, or of a file that is one array of objects."""
+    """Chunks of rows: of JSON lines, or of a file that is one array of objects."""
     whole = path.suffix.lower() == ".json" or _starts_array(path)
     if whole and (rows := _array(path, encoding, decode)) is not None:
         yield from (rows[i : i + BATCH_ROWS] for i in range(0, len(rows), BATCH_ROWS))
@@ -91,7 +91,7 @@ def _starts_array(path: Path) -> bool:
 
 def _array(path: Path, encoding: str, decode: Decoder) -> list[dict[str, Any]] | None:
     """The rows of a file that is an array of objects, or an object that holds one: {"data": […]}.
-    None where it has more lines than one value, as JSON lines have. Raises TableError."""
+    None if it has more lines after the first value, as JSON lines do. Raises TableError."""
     try:
         text = path.read_text(encoding=encoding)
     except UnicodeError as error:
@@ -120,7 +120,7 @@ def _array(path: Path, encoding: str, decode: Decoder) -> list[dict[str, Any]] |
 
 def _inner(path: Path, value: dict[str, Any]) -> Any:
     """Rows under the only key that has an array of objects; columns {name: {row: cell}} as pandas
-    writes them; None for what is one row of JSON lines."""
+    writes them; None for one row of JSON lines."""
     names, cells = value.get("columns"), value.get("data")
     if isinstance(names, list) and isinstance(cells, list):  # as pandas' orient="split"
         return [dict(zip(map(str, names), row)) for row in cells if isinstance(row, list)]
@@ -140,8 +140,8 @@ def _inner(path: Path, value: dict[str, Any]) -> Any:
 
 
 def _splits(path: Path, arrays: dict[str, list[Any]]) -> list[Any]:
-    """{"train": […], "test": […]}: all rows, with a column that says which. Raises TableError."""
-    from mmbm.data.split import SYNONYMS  # it knows names of splits, which are a table's
+    """{"train": […], "test": […]}: all rows, with a column of the split. Raises TableError."""
+    from mmbm.data.split import SYNONYMS  # it has the names of splits, which are a table's
 
     names = ", ".join(arrays)
     if not all(key.lower() in SYNONYMS for key in arrays):
@@ -159,7 +159,7 @@ def _splits(path: Path, arrays: dict[str, list[Any]]) -> list[Any]:
 
 
 def _which(text: str) -> str:
-    """The row of an array in which a key stands twice, as the beginning of a sentence."""
+    """The row of an array with a duplicate key, as the beginning of a message."""
     decoder, place, row = Decoder().json, text.find("[") + 1, 0
     skip = re.compile(r"[\s,]*")
     while place > 0:
@@ -216,7 +216,7 @@ def _json_problem(path: Path, number: int, line: str, error: Exception) -> str:
 
 
 def _unite(one: pa.Schema, other: pa.Schema) -> pa.Schema:
-    """Columns of both; a type that holds both's values, which is text in the last resort."""
+    """Columns of both; a type that holds the values of both, text as the last resort."""
     fields = {field.name: field.type for field in one}
     for field in other:
         if field.name not in fields:

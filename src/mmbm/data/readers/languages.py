@@ -1,6 +1,6 @@
-"""Which language a decoding may be: by its letters that aren't ASCII and what stands beside them.
-cp1250 and cp1252 have letters at the same bytes (č and è, ř and ø, ő and õ), and so do cp1251 and
-cp1255 (ш and ר): only the words tell them apart.
+"""Score the language of a decoding by its letters that aren't ASCII and their neighbors. cp1250 and
+cp1252 have letters at the same bytes (č and è, ř and ø, ő and õ), and so do cp1251 and cp1255 (ш
+and ר): only the words distinguish them.
 """
 
 import re
@@ -8,11 +8,11 @@ from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
 Place = Sequence[str]
-"""A character between its neighbours: three characters."""
+"""A character between its neighbors: three characters."""
 FOREIGN = -2.0
 """Score of a letter that the language doesn't have."""
 USUAL = 0.3
-"""Score of what nothing is known of."""
+"""Score of unknown characters."""
 
 _WORDS = {
     "cs":
@@ -213,7 +213,7 @@ _WORDS = {
 
 @lru_cache
 def _languages() -> tuple[tuple[frozenset[str], frozenset[str]], ...]:
-    """Of each language its letters with marks, and their pairs with what stands beside them."""
+    """For each language its letters with marks, and their pairs with neighbors."""
     made = []
     for words in _WORDS.values():
         text = f" {re.sub(r'[- ]+', ' ', lower(words))} "
@@ -224,11 +224,11 @@ def _languages() -> tuple[tuple[frozenset[str], frozenset[str]], ...]:
 
 
 def familiar(places: Iterable[Place]) -> float:
-    """From -2 to 1: how well the letters that aren't ASCII are those of one language, between
-    neighbours that they have in it; the best of the languages known here. `USUAL` where there are
-    none, or those of another script."""
+    """Score from -2 to 1: how well the letters that aren't ASCII are those of one language, between
+    neighbors that they have in it; the best of the languages known here. `USUAL` without any such
+    letters, or with those of another script."""
     letters = {tuple(map(_plain, place)) for place in places if _is_known(place[1])}
-    letters = {(b, c, n) for b, c, n in letters if (b, n) != (" ", " ")}  # one alone tells nothing
+    letters = {(b, c, n) for b, c, n in letters if (b, n) != (" ", " ")}  # one alone is no evidence
     if not letters:
         return USUAL
     return max(_fits(letters, *language) for language in _languages())
@@ -254,5 +254,5 @@ def _plain(c: str) -> str:
 
 
 def lower(text: str) -> str:
-    """Letter for letter: the capital I with a dot becomes a letter that isn't ASCII either."""
+    """Lowercase per letter: the capital I with a dot becomes a letter that isn't ASCII either."""
     return text.replace("İ", "ı").lower()

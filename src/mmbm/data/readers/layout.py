@@ -1,4 +1,4 @@
-"""How a csv is laid out, found from its beginning: delimiter, lines above the header, quoting.
+"""Detect the layout of a csv from its beginning: delimiter, lines above the header, quoting.
 
 sep=; · title lines · header · rows    "a ""quoted"" word" or "a \\"quoted\\" word"
 """
@@ -17,11 +17,11 @@ from mmbm.errors import BadCell, TableError
 from mmbm.kinds.number.column import parse
 
 LOOKED_AT = 200
-"""Rows that decide."""
+"""Number of rows that are examined."""
 CHARACTERS = 2_000_000
-"""Of the file's beginning, at most."""
+"""Maximum bytes of the file's beginning."""
 TITLES = 30
-"""Lines above a header, at most."""
+"""Maximum number of lines above a header."""
 MEDIA_ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".wav", ".flac", ".mp3", ".ogg")
 _SEP = re.compile(r"\ufeff?\"?sep=(.)\"?\s*", re.IGNORECASE)
 
@@ -87,20 +87,20 @@ def _rows(
         for cells in islice(reader, LOOKED_AT):
             rows.append(_Row(line, cells))
             line = reader.line_num
-    except csv.Error:  # a cell longer than this reader takes: the rows before it must do
+    except csv.Error:  # a cell longer than this reader's limit: use the rows before it
         if not rows:
             raise
     return rows if whole or len(rows) < 2 else rows[:-1]  # the last one may be cut off
 
 
 def dialect(delimiter: str, escape: str | None, quote: bool) -> dict[str, Any]:
-    """Of Python's csv module."""
+    """Options of Python's csv module."""
     quoting = csv.QUOTE_MINIMAL if quote else csv.QUOTE_NONE
     return {"delimiter": delimiter, "escapechar": escape, "quoting": quoting}
 
 
 def _escape(lines: list[str], delimiter: str) -> str | None:
-    r"""A backslash, where \" stands inside quoted cells: the cells are whole only if it escapes."""
+    r"""A backslash, if \" occurs inside quoted cells: the cells are whole only if it escapes."""
 
     def faults(escape: str | None) -> int:
         try:
@@ -115,7 +115,7 @@ def _escape(lines: list[str], delimiter: str) -> str | None:
 
 
 def _loose_quote(lines: list[str], delimiter: str, escape: str | None) -> str | None:
-    """The first line, of those that decide, where text is behind the closing quote of a cell."""
+    """The first examined line that has text after the closing quote of a cell."""
     inside = f'{delimiter}\r\n"'
     form = re.compile(
         rf'(?:^|{re.escape(delimiter)})"[^"{re.escape(escape or "")}]*"[^{re.escape(inside)}]'
@@ -124,8 +124,8 @@ def _loose_quote(lines: list[str], delimiter: str, escape: str | None) -> str | 
 
 
 def _titles(rows: list[_Row]) -> int:
-    """How many rows are above the header: they have one cell, or are empty but for one, and a
-    header with a name for most columns follows."""
+    """Number of rows above the header: they have one cell, or are empty but for one, and a header
+    with a name for most columns follows."""
     usual = Counter(len(row.cells) for row in rows[1:]).most_common(1)
     columns = usual[0][0] if usual else 0
     if columns < 2:
@@ -145,8 +145,8 @@ def _titles(rows: list[_Row]) -> int:
 
 
 def _padded(rows: list[_Row], columns: int) -> int:
-    """Rows above the first full one, which names columns, where they are filled up with commas: all
-    rows below the header have a last cell, and those above have none."""
+    """Number of rows above the first full one, which names columns, where they are padded with
+    commas: all rows below the header have a last cell, and those above have none."""
     above = 0
     while above < min(len(rows), TITLES + 1) and not (rows[above].cells or [""])[-1].strip():
         above += 1
@@ -158,7 +158,7 @@ def _padded(rows: list[_Row], columns: int) -> int:
     named = len(header) == len(names) == columns and "" not in names
     if not named or any(map(_is_number, names)) or len(whole) < 0.9 * len(below):
         return 0
-    # A first row of data, below a header whose last name is missing, is like the others.
+    # A first row of data, below a header whose last name is missing, resembles the others.
     apart = any(
         sum(_is_number(row[i]) or _is_file(row[i]) for row in whole) >= 0.9 * len(whole)
         and not _is_file(header[i])
@@ -172,7 +172,7 @@ def _is_file(name: str) -> bool:
 
 
 def _names(path: Path, header: list[str], rows: list[list[str]] | None) -> list[str]:
-    """`rows` are those below, to tell a header from a row; None: it was said to be one."""
+    """`rows` are those below, to distinguish a header from a row; None: the caller gave one."""
     names = [name.strip().strip("\ufeff") for name in header]
     if not any(names):
         raise TableError(f"{path}: its first row is empty, but must name the columns.")
@@ -192,7 +192,7 @@ def _names(path: Path, header: list[str], rows: list[list[str]] | None) -> list[
 
 
 def _check_shape(path: Path, names: list[str], rows: list[list[str]]) -> None:
-    """Raises TableError where the whole table has another shape than its header says."""
+    """Raises TableError if the whole table's shape doesn't match its header."""
     rows = [row for row in rows if any(row)]
     usual, often = Counter(map(len, rows)).most_common(1)[0] if rows else (len(names), 0)
     if usual != len(names) and often >= max(3, 0.9 * len(rows)):
@@ -233,8 +233,8 @@ def cure(row: str, short: bool, whole: bool = False) -> str:
 
 
 def _data_in(names: list[str], rows: list[list[str]]) -> str | None:
-    """A name that can't be one: of a file, a number with a point, or a value of its own column,
-    where no other is like a name."""
+    """A name that can't be one: of a file, a number with a point, or a value of its own column, if
+    no other looks like a name."""
     odd = next((name for name in names if _looks_like_data(name)), None)
     rows = [row for row in rows if [cell.strip() for cell in row] != names]  # joined files
     if odd is not None or len(rows) < 3:
@@ -246,7 +246,7 @@ def _data_in(names: list[str], rows: list[list[str]]) -> str | None:
     known = [name for name, cells in zip(names, columns) if name and cells[name] > 1]
     counted = [n for n, cells in zip(names, columns) if n in numeric and _are_numbers(cells)]
     values = counted + known
-    # y may be the name of a column of y and n: one that can only be a name makes a header.
+    # y may be the name of a column of y and n: one cell that can only be a name makes a header.
     alike = [
         not name or name in values or len(name.split()) > 2 or _shaped(name, cells)
         for name, cells in zip(names, columns)
@@ -255,7 +255,7 @@ def _data_in(names: list[str], rows: list[list[str]]) -> str | None:
 
 
 def _shaped(name: str, cells: Counter[str]) -> bool:
-    """P001, as P002 below it."""
+    """P001, if P002 is below it."""
     shape = _shape(name)
     alike = sum(n for cell, n in cells.items() if _shape(cell) == shape)
     return "0" in shape and alike >= 0.9 * cells.total()

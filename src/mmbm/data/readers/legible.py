@@ -1,8 +1,9 @@
-"""Which encoding makes bytes legible: a score of how usual each character and its neighbours are.
+"""Score how legible bytes are in each encoding, by the frequency of characters and neighbors.
 
-A wrong decoding shows: rare Chinese characters, capitals inside words, symbols between letters, two
-scripts in a word, accents side by side. The mean over all characters that aren't ASCII is compared.
-Libraries that guess encodings (charset-normalizer 3) find 3 in 4 of the short tables of the tests.
+A wrong decoding has typical signs: rare Chinese characters, capitals inside words, symbols between
+letters, two scripts in a word, adjacent accents. The mean over all characters that aren't ASCII is
+compared. Libraries that guess encodings (charset-normalizer 3) find 3 in 4 of the short tables of
+the tests.
 """
 
 import codecs
@@ -12,13 +13,13 @@ from typing import NamedTuple
 from mmbm.data.readers.languages import familiar
 
 SAMPLE = 200_000
-"""Bytes that are judged: of lines that aren't ASCII."""
+"""Bytes that are scored: of lines that aren't ASCII."""
 CLEAR = 0.12
-"""By how much the best must be better than the next to be taken."""
+"""Margin over the second best for an encoding to be chosen."""
 LEGIBLE = 0.1
-"""Below this mean score nothing is taken."""
+"""Below this mean score no encoding is chosen."""
 FAMILIAR = 0.8
-"""What it adds that all letters with marks stand where they do in words of one language."""
+"""Bonus if all letters with marks occur where they do in words of one language."""
 
 CANDIDATES = {
     "cp1252": 0.0, "gb18030": 0.0, "big5hkscs": 0.0, "cp932": 0.0, "euc_jp": -0.05, "cp949": 0.0,
@@ -26,7 +27,7 @@ CANDIDATES = {
     "cp1253": -0.1, "cp1255": -0.1, "cp1256": -0.1, "cp874": -0.1, "cp866": -0.12, "koi8_u": -0.04,
     "cp1257": -0.12, "cp850": -0.8, "mac_roman": -0.8, "iso8859_5": -0.3, "cp1258": -0.6,
 }  # fmt: skip
-"""Encodings, and how much rarer than others they are; of equal decodings the first is named."""
+"""Encodings, and a penalty for their rarity; of equal decodings the first is named."""
 WIDE = ("utf-16-le", "utf-16-be")
 
 _HANZI = frozenset(
@@ -63,8 +64,8 @@ class Guess(NamedTuple):
 
 
 def rank(data: bytes) -> list[Guess]:
-    """The encodings that can be these bytes, the most legible first; decodings that are the same
-    count once."""
+    """The encodings that can decode these bytes, the most legible first; equal decodings count
+    once."""
     names = WIDE if _is_wide(data) else tuple(CANDIDATES)
     found: dict[str, Guess] = {}
     for name in names:
@@ -75,7 +76,7 @@ def rank(data: bytes) -> list[Guess]:
 
 
 def _is_wide(data: bytes) -> bool:
-    """UTF-16 without a mark: the spaces, digits and line ends of a table have a zero byte."""
+    """Detect UTF-16 without a BOM: the spaces, digits and line ends of a table have a zero byte."""
     return data.count(0) > 0.02 * len(data)
 
 
@@ -88,8 +89,8 @@ def _decode(data: bytes, name: str) -> str | None:
 
 
 def legibility(text: str) -> float:
-    """Mean score of the characters that aren't ASCII, each once with its neighbours (a table has
-    the same words in many rows); 1 if all are."""
+    """Mean score of the characters that aren't ASCII, each once with its neighbors (a table repeats
+    words in many rows); 1 if all are ASCII."""
     padded = f" {text} "
     places = {
         padded[i - 1 : i + 2]
@@ -151,7 +152,7 @@ def _symbol(before: str, c: str, behind: str) -> float:
 
 
 def _letter(before: str, c: str, behind: str) -> float:
-    """Of an alphabet. Capitals don't follow small letters, and two scripts don't share a word."""
+    """Letters of an alphabet. Capitals don't follow small letters, and a word has one script."""
     code, low = ord(c), "ı" if c == "İ" else c.lower()[0]
     beside = [n for n in (before, behind) if n.isalpha()]
     capital = 2.5 * (c.isupper() and before.islower()) + 0.3 * (c.isupper() and before.isupper())
@@ -175,7 +176,7 @@ def _letter(before: str, c: str, behind: str) -> float:
 
 
 def _together(one: str, other: str) -> bool:
-    """Letters with marks that stand side by side in words of one language."""
+    """Letters with marks that are adjacent in words of one language."""
     return (
         one + other in _PAIRS
         or other + one in _PAIRS
@@ -188,7 +189,7 @@ _LANGUAGES = ("çğıöşüi", "āēīūčšžģķļņ", "ąčęėįšųūž", "
 
 
 def _misplaced(low: str, behind: str) -> float:
-    """Letters of cp1252 that are usual at some places only: œu, õe, and a final ò of Italian."""
+    """Letters of cp1252 that are usual in some positions only: œu, õe, and a final ò of Italian."""
     if low == "œ":
         return 0.0 if behind == "u" else 1.2
     if low == "õ":
@@ -204,4 +205,4 @@ _SCRIPTS = (
     (0x0E00, 0x0E7F, frozenset("กนรอมทดสวบยคตาเแไใงหลป่้ีัิ"), frozenset("ัิีึืฺุู็่้๊๋์ํำๅาะ"),
      frozenset(), "ไใโเแ"),
 )  # fmt: skip
-"""First and last code point, usual letters; those that begin no word, are inside none, end none."""
+"""First and last code point, usual letters; those that never begin, are inside, or end a word."""

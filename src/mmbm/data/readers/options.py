@@ -1,10 +1,10 @@
-"""How a text file is read: what the caller says, and what was found where nothing was said."""
+"""Options of reading a text file: given by the caller, or detected in the file."""
 
 from typing import Any, NamedTuple
 
 
 class ReadOptions(NamedTuple):
-    """The keys of `data` in a config; None and the defaults: found in the file itself."""
+    """The keys of `data` in a config; None and the defaults: detected in the file itself."""
 
     encoding: str | None = None
     delimiter: str | None = None
@@ -19,7 +19,7 @@ class ReadOptions(NamedTuple):
 
 
 class Decided(NamedTuple):
-    """What a reader found: the options to write into a config, and sentences for the user."""
+    """A reader's findings: the options to write into a config, and messages for the user."""
 
     options: dict[str, Any] = {}  # noqa: RUF012
     notes: tuple[str, ...] = ()

@@ -1,4 +1,4 @@
-"""A table that is compressed: .csv.gz, .jsonl.bz2, .tsv.xz, .zip with one table in it."""
+"""Compressed tables: .csv.gz, .jsonl.bz2, .tsv.xz, .zip with one table in it."""
 
 import bz2
 import gzip
@@ -16,7 +16,7 @@ from mmbm.errors import TableError
 _OPENERS: dict[str, Callable[[Path], Any]] = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
 ENDINGS = (*_OPENERS, ".zip")
 RATIO = 1000
-"""A table whose unpacked size is so many times its own isn't one, but meant to fill the disk."""
+"""Maximum ratio of unpacked to packed size: above it the file is a decompression bomb."""
 BLOCK = 1 << 20
 
 
@@ -27,7 +27,7 @@ def is_packed(path: Path) -> bool:
 def unpack(path: Path, folder: Path, known: tuple[str, ...]) -> Path:
     """The table's file, unpacked into `folder`. Raises TableError.
 
-    known: endings of the files that are tables.
+    known: file extensions of tables.
     """
     ending = path.suffix.lower()
     try:

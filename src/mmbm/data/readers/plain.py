@@ -1,4 +1,4 @@
-"""Arrow's types -> plain ones, which every column understands.
+"""Convert Arrow's types to plain ones, which every column supports.
 
 Plain: text, bytes, truth values, integers, floats, lists and structs of them. Dates become ISO
 text, decimals floats, dictionaries their values. A float32 becomes the float64 of its own shortest
@@ -18,7 +18,7 @@ from mmbm.data.readers.huggingface import Labels, class_labels, named, named_typ
 from mmbm.errors import TableError
 
 MISMATCH = (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError)
-"""What Arrow raises when cells don't fit a type."""
+"""Arrow's exceptions for cells that don't fit a type."""
 
 
 _LISTS = (

@@ -1,4 +1,4 @@
-"""Tables that Python holds -> Arrow."""
+"""Convert tables in Python to Arrow."""
 
 import json
 from typing import Any
@@ -13,7 +13,7 @@ from mmbm.errors import BadCell, TableError
 from mmbm.kinds.category.column import name as name_of
 
 PLAIN = {str, bytes, int, float, bool, type(None)}
-"""Types of cells that are taken as they are."""
+"""Types of cells that are kept unchanged."""
 
 
 def from_python(source: Any) -> pa.Table:
@@ -54,13 +54,12 @@ def from_python(source: Any) -> pa.Table:
 
 
 def _has_objects(frame: Any) -> bool:
-    """Columns of Python objects, or of whole numbers of 128 bits, which polars can't hand over to
-    Arrow."""
+    """Columns of Python objects, or of 128-bit integers, which polars can't convert to Arrow."""
     return any(str(kind) in ("Object", "Int128", "UInt128") for kind in frame.schema.values())
 
 
 def _cells(name: Any, column: Any) -> list[Any]:
-    """A column of a dict. A text is no column of its letters. Raises TableError."""
+    """A column of a dict. A text doesn't count as a list of letters. Raises TableError."""
     if isinstance(column, str | bytes | dict) or not hasattr(column, "__iter__"):
         raise TableError(
             f"column {str(name)!r} is a {type(column).__name__}, no list of cells. Give a list for "
@@ -70,7 +69,7 @@ def _cells(name: Any, column: Any) -> list[Any]:
 
 
 def _from_pandas(frame: Any) -> pa.Table:
-    """Columns of media objects one by one: Arrow would take numpy's and torch's for lists."""
+    """Columns of media objects cell by cell: Arrow would take numpy's and torch's for lists."""
     frame = _dense(frame)
     objects = [n for n, kind in frame.dtypes.items() if kind.kind == "O" and _has_media(frame[n])]
     try:
@@ -84,7 +83,7 @@ def _from_pandas(frame: Any) -> pa.Table:
 
 
 def _dense(frame: Any) -> Any:
-    """Arrow knows no sparse columns, and takes a month or a year for a number."""
+    """Reject what Arrow can't convert: it has no sparse columns, and takes periods for numbers."""
     changed = {}
     for name, kind in frame.dtypes.items():
         if hasattr(kind, "fill_value"):
@@ -100,7 +99,7 @@ def _dense(frame: Any) -> Any:
 
 
 def _has_media(cells: Any) -> bool:
-    """By the first cells that aren't empty."""
+    """Decided by the first cells that aren't empty."""
     for cell in cells.head(1000):
         if is_picture(cell) or (is_array(cell) and len(cell.shape) > 1):
             return True
@@ -117,10 +116,10 @@ def _from_columns(columns: dict[str, list[Any]]) -> pa.Table:
 
 
 def array(cells: list[Any], type_: pa.DataType | None = None) -> pa.Array:
-    """Arrow's own types where the cells agree in one; otherwise text, or bytes beside paths.
+    """Arrow's own types where the cells agree in one; otherwise text, or bytes mixed with paths.
 
-    Python's objects become what `columns.cell` says. Raises TableError for those that have no
-    meaning in a table.
+    `columns.cell` converts Python's objects. Raises TableError for those that have no meaning in a
+    table.
     """
     if not {type(cell) for cell in cells} <= PLAIN:
         cells = [_plain(cell, row) for row, cell in enumerate(cells, start=1)]

@@ -1,7 +1,7 @@
-"""Rows that a quote swallows: opened, and closed only rows later, it makes one cell of them.
+"""Detect unclosed quotes: a quote that is closed only rows later merges these rows into one cell.
 
-Such a cell has whole rows inside: lines of as many cells as the table, whose values are those of
-its columns. Lines of a text that was meant to be several lines aren't like that.
+Such a cell has whole rows inside: lines with as many cells as the table, whose values are those of
+its columns. Lines of a genuine multi-line text don't look like that.
 """
 
 import csv
@@ -20,12 +20,12 @@ from mmbm.errors import BadCell, TableError
 from mmbm.kinds.number.column import parse
 
 LOOKED_AT = 2000
-"""Cells of a column that tell which values are usual in it."""
+"""Cells of a column that determine its usual values."""
 
 
 def check_swallowed(path: Path, batch: pa.RecordBatch, layout: Layout, before: int) -> None:
-    """Raises TableError that names the row, where a cell has swallowed others. `before` are the
-    rows of earlier batches."""
+    """Raises TableError that names the row, if a cell has swallowed others. `before` are the rows
+    of earlier batches."""
     if batch.num_columns < 2:
         return
     usual: dict[int, set[str] | None] = {}
@@ -65,14 +65,14 @@ def _several(column: pa.Array) -> list[int]:
 
 
 def _places(function: str, column: pa.Array, options: Any) -> list[int]:
-    """Rows of which it is true. (Through numpy or a scalar, Arrow would import pandas.)"""
+    """Indices of the true rows. (Through numpy or a scalar, Arrow would import pandas.)"""
     found = pc.call_function(function, [column], options)
     return pc.call_function("indices_nonzero", [found]).to_pylist()
 
 
 def check_quotes(path: Path, encoding: str, layout: Layout) -> None:
     """Raises TableError at a cell of several lines whose closing quote has text behind it: two
-    quotes that don't belong together. Another pass over the file, if it has such cells at all."""
+    quotes that don't belong together. Takes another pass over the file, if it has such cells."""
     with path.open(encoding=encoding, newline="") as file:
         for _ in range(layout.skip):
             file.readline()
@@ -89,7 +89,7 @@ def check_quotes(path: Path, encoding: str, layout: Layout) -> None:
                 if "expected after" in str(error) and lines > 1:
                     raise _late(path, row, lines - 1) from error
                 if "field larger" in str(error):
-                    return  # a picture in a cell: what is behind it was read by Arrow
+                    return  # an image in a cell: Arrow has read what follows it
 
 
 def unclosed(row: str, how: str) -> str:

@@ -1,4 +1,4 @@
-"""Zero bytes in a csv, which no text has: of a crash, a fixed-width export or another encoding."""
+"""Zero bytes in a csv, never valid text: from a crash, a fixed-width export or another encoding."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,6 +1,6 @@
-"""A bundle as a folder that a container engine builds and a cluster runs.
+"""Package a bundle as a folder for a container engine and a cluster.
 
-bundle/           as it is, readable by any user
+bundle/           unchanged, readable by any user
 Dockerfile        slim base, `mmbm[serve]` only, not root, health check
 constraints.txt   the versions of mmbm's packages here, so that there are no others there
 mmbm-….whl        mmbm itself, if it wasn't installed from a package index
@@ -73,7 +73,7 @@ def package(
 
 
 def own(name: str) -> bool:
-    """What a package has, also one whose writing was stopped."""
+    """Files of a package, also of an incomplete one."""
     wheel = name.startswith("mmbm-") and name.endswith(".whl")
     kept = {"bundle", "constraints.txt", ".dockerignore", *TEMPLATES}
     return name in kept or wheel or name.endswith(files.PART)

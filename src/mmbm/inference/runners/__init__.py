@@ -1,12 +1,12 @@
 """Run a bundle's graphs: arrays in, arrays out, whatever the runtime.
 
 `encode` takes, for every input column, `NAME` [B, ...], `NAME.present` [B] and, where cells vary in
-length, `NAME.lengths` [B]; it gives, for every modality, `NAME.x` [B, T, D], `NAME.keep` [B, T] and
-`NAME.known` [B], whether the row has any of it; and for every representation that classical members
-read, `NAME.features` or `NAME.embedding` [B, F]. `answer` takes those and gives `TARGET` [B, C], of
-a transcript [B, T, V] with zeros behind a row's last place; of a text what its writing starts from,
-`TARGET.cache` [B, L, 2, h, S, D/h] and `TARGET.read` [B, S], and `step-0`, of the first text, goes
-on one token at a time (see `mmbm.inference.generation`, which makes of it [B, T, 2]).
+length, `NAME.lengths` [B]; it returns, for every modality, `NAME.x` [B, T, D], `NAME.keep` [B, T]
+and `NAME.known` [B], whether the row has any of it; and for every representation of classical
+members, `NAME.features` or `NAME.embedding` [B, F]. `answer` takes those and returns `TARGET` [B,
+C], for a transcript [B, T, V] with zeros after a row's last position; for a text the start state of
+its generation, `TARGET.cache` [B, L, 2, h, S, D/h] and `TARGET.read` [B, S], and `step-0`, for the
+first text, continues one token at a time (see `mmbm.inference.generation`: [B, T, 2]).
 """
 
 from typing import Protocol
@@ -22,7 +22,7 @@ GRAPHS = ("encode", "answer")
 
 
 def graphs(config: Config) -> list[str]:
-    """All graphs of a bundle: of each text one more."""
+    """All graphs of a bundle: one more for each text."""
     return [*GRAPHS, *(f"step-{i}" for i in range(len(config.texts)))]
 
 
@@ -54,7 +54,7 @@ def units(config: Config, columns: Columns) -> dict[str, Unit]:
 
 
 def farthest(ours: np.ndarray, theirs: np.ndarray) -> float:
-    """The largest difference of two outputs of the same rows, whatever they were padded to."""
+    """The largest difference of two outputs of the same rows, whatever their padding."""
     longest = max(x.shape[1] if x.ndim == 3 else 0 for x in (ours, theirs))
     gap = np.abs(lengthened(ours, longest) - lengthened(theirs, longest))
     return float(gap.max(initial=0))

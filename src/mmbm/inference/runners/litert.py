@@ -14,11 +14,11 @@ FACTS = "litert.json"
 
 
 class Facts(NamedTuple):
-    """What a .tflite doesn't say of itself."""
+    """Metadata that a .tflite lacks."""
 
     inputs: list[str]  # in the order of its arguments
     outputs: list[str]
-    sizes: list[dict[str, int]]  # of axis 1 of the inputs that vary, smallest first
+    sizes: list[dict[str, int]]  # of axis 1 of the variable-length inputs, smallest first
     batches: list[int]  # rows, smallest first
 
 
@@ -92,8 +92,8 @@ class LiteRTRunner:
 
 
 def padded(array: np.ndarray, batch: int, size: int | None, dtype: Any) -> np.ndarray:
-    """To `batch` rows, by repeating the last one, and `size` along axis 1, by zeros. A float64
-    becomes two float32 whose sum it is, since LiteRT has no float64."""
+    """Pad to `batch` rows, by repeating the last one, and to `size` along axis 1, by zeros. A
+    float64 becomes two float32 whose sum it is, since LiteRT has no float64."""
     if array.dtype == np.float64:
         high = array.astype(np.float32)
         array = np.stack([high, (array - high).astype(np.float32)], -1)  # [B, 2]

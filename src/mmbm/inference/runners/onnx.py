@@ -32,7 +32,7 @@ class OnnxRunner:
 
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3  # its warnings are about its own optimisations
-        # Threads that spin while they wait take the cores from decoding and from other sessions.
+        # Threads that spin while waiting take the cores from decoding and from other sessions.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         if self.threads:
             options.intra_op_num_threads = self.threads
@@ -52,7 +52,7 @@ class OnnxRunner:
 
 
 def _errors() -> tuple[type[Exception], ...]:
-    """What onnxruntime raises: classes without a base of their own."""
+    """onnxruntime's exceptions: classes without a common base."""
     from onnxruntime.capi import onnxruntime_pybind11_state as state  # type: ignore
 
     return (

@@ -8,7 +8,7 @@ from mmbm.errors import MissingExtra
 from mmbm.inference.runners import Named
 
 SINK = "/sink_port_0"
-"""What OpenVINO puts after the name of an output that comes from ONNX."""
+"""OpenVINO's suffix of an output name that comes from ONNX."""
 
 
 class OpenVINORunner:
@@ -33,7 +33,7 @@ class OpenVINORunner:
             import openvino
         except ModuleNotFoundError as error:
             raise MissingExtra("The runner openvino", "openvino") from error
-        # Some processors would compute in bfloat16 unasked, and answers would move.
+        # Some processors would compute in bfloat16 by default, which changes answers.
         options: dict[str, Any] = {"INFERENCE_PRECISION_HINT": "f32"}
         if self.threads:
             options["INFERENCE_NUM_THREADS"] = self.threads

@@ -1,4 +1,4 @@
-"""The model itself as a runner: for a model in training, and for graphs that can't be exported."""
+"""The torch model as a runner: for a model in training, and for graphs that can't be exported."""
 
 import numpy as np
 import torch
@@ -12,10 +12,10 @@ from mmbm.nn.model import Model
 
 
 class TorchRunner:
-    """Runs in float32 and evaluation mode; leaves the model in the mode it found it in.
+    """Runs in float32 and evaluation mode; restores the model's previous mode.
 
-    Besides `encode` and `answer` it has `candidates`: for each mixed target what all members that
-    are fitted answer (`TARGET.answers` [B, K, C], `TARGET.available` [B, K]).
+    Besides `encode` and `answer` it has `candidates`: for each ensemble target the answers of all
+    fitted members (`TARGET.answers` [B, K, C], `TARGET.available` [B, K]).
     """
 
     def __init__(self, model: Model | Ensemble, device: torch.device | str = "cpu"):

@@ -1,4 +1,4 @@
-"""`mmbm import-weights`: from what others publish to a folder that `encoder: pretrained` reads.
+"""`mmbm import-weights`: convert published weights to a folder for `encoder: pretrained`.
 
 A file is opened without running what it may hold, and taken for a model only if every name and
 shape in it is one of that model's, and none is missing.

@@ -33,11 +33,11 @@ NAMES = (
 
 DAMAGE = (SafetensorError, UnpicklingError, RuntimeError, EOFError, LookupError, ValueError,
           TypeError, AttributeError, AssertionError, OSError, struct.error)  # fmt: skip
-"""What reading bytes that are no file of weights ends with."""
+"""Exceptions of reading bytes that are no file of weights."""
 
 
 def efficientnet(file: Path) -> Model:
-    """Raises ConfigError where the weights aren't wholly those of this model."""
+    """Raises ConfigError if the weights don't match this model completely."""
     theirs = renamed(opened(file))
     ours = EfficientNetLite().state_dict()
     strange = sorted(set(ours) ^ set(theirs))
@@ -67,7 +67,7 @@ def opened(file: Path) -> dict[str, Tensor]:
 
 
 def renamed(theirs: dict[str, Tensor]) -> dict[str, Tensor]:
-    """By our names; without the layer that named the classes of ImageNet."""
+    """By our names; without ImageNet's classification layer."""
     ours = {}
     for name, tensor in theirs.items():
         if name.startswith("_fc."):

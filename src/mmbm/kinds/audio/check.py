@@ -1,4 +1,4 @@
-"""Sounds that decode to nothing, or to little but full scale: what `mmbm check` tells of them."""
+"""Checks of audio clips for `mmbm check`: silent after decoding, or clipped at full scale."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -6,13 +6,13 @@ from typing import Any
 import numpy as np
 
 SILENT = 33
-"""Of 32768: a sound whose loudest sample is fainter (by 60 dB) is silence."""
+"""Of 32768: a clip whose loudest sample is fainter (by 60 dB) is silent."""
 FULL, CLIPPED = 32767, 0.01
-"""A sound with more than this part of its samples at full scale is cut off there."""
+"""A clip with more than this fraction of its samples at full scale is clipped."""
 
 
 def odd_sounds(name: str, store: Any, rows: np.ndarray) -> list[str]:
-    """Sentences with how many there are, and the first row (1 is the first of the table)."""
+    """Messages with the number of clips, and the first row (1 is the first of the table)."""
     peaks, clipped = np.array(list(_levels(store, rows)), np.float64).reshape(-1, 2).T
     present = rows[store.present[rows]]
     notes = []
@@ -32,7 +32,7 @@ def odd_sounds(name: str, store: Any, rows: np.ndarray) -> list[str]:
 
 
 def _levels(store: Any, rows: np.ndarray) -> Iterator[tuple[float, float]]:
-    """Of each sound that is present, its peak and the part of its samples at full scale."""
+    """Peak, and fraction of samples at full scale, of each clip that is present."""
     for row in rows[store.present[rows]]:
         samples = np.abs(store.gather(np.array([row])).values[0].astype(np.int32))
         yield float(samples.max(initial=0)), float((samples >= FULL).mean())

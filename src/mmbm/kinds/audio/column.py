@@ -1,4 +1,4 @@
-"""A sound cell -> int16 [T] at the configured rate, one channel."""
+"""An audio cell -> int16 [T] at the configured rate, mono."""
 
 import os
 import re
@@ -21,15 +21,15 @@ from mmbm.kinds.pretrained import SOUNDS, read_folder
 from mmbm.specs.encoders import PretrainedSpec
 
 BLOCK = 1 << 18
-"""Frames read at a time: what a damaged header claims is never allocated."""
+"""Frames per read: memory is bounded even if a damaged header claims more."""
 MAX_CHANNELS = 64
 HOP = 0.010
-"""Seconds from one spectrogram frame to the next, usual for speech."""
+"""Seconds between two spectrogram frames, usual for speech."""
 CANCELLED = 0.1
-"""Of the loudest channel: a mean that is fainter (by 20 dB) isn't what was recorded."""
+"""Relative to the loudest channel: if the mean is fainter (by 20 dB), the channels cancel out."""
 
 UNKNOWN_SIZE = 0x7FFF_0000
-"""Bytes: a larger size in a header is what programs write that stream a sound into a pipe."""
+"""Bytes: a larger size in a header is a placeholder of programs that stream audio into a pipe."""
 _SIZES = re.compile(r"(?:data|SSND|Data Size)\s*: (\d+) \(should be (\d+)\)")  # of libsndfile
 
 # Containers FFmpeg may open. Playlists and the like name other files, so they are not among them.
@@ -40,18 +40,18 @@ CONTAINERS = (
 
 
 def hop(spec: AudioSpec) -> int:
-    """Samples from one frame to the next."""
+    """Samples between two frames."""
     return max(1, round(spec.sample_rate * HOP))
 
 
 def stride(spec: AudioSpec) -> int | None:
-    """Frames of a token after the encoder; None if a user's own encoder doesn't say."""
+    """Frames per token after the encoder; None if a user's own encoder doesn't define it."""
     step = getattr(spec.encoder, "stride", None)
     return step if isinstance(step, int) and step > 0 else None
 
 
 def tokens(spec: AudioSpec, samples: np.ndarray) -> np.ndarray | None:
-    """How many tokens clips of so many samples have after the encoder; see `stride`."""
+    """Number of tokens after the encoder for clips of so many samples; see `stride`."""
     step = stride(spec)
     return None if step is None else -(-(samples // hop(spec) + 1) // step)
 
@@ -62,7 +62,7 @@ def seconds_per_token(spec: AudioSpec) -> float | None:
 
 
 class AudioColumn:
-    """A sound in any container libsndfile or FFmpeg knows -> int16 [T], T at least 1.
+    """An audio file in any container that libsndfile or FFmpeg reads -> int16 [T], T at least 1.
 
     Channels are averaged, or the loudest is taken where they cancel out; a clip longer than
     `seconds` is cropped before it is resampled.
@@ -79,7 +79,7 @@ class AudioColumn:
         self.storage = Storage("int16", (), ragged=True)
 
     def fit(self, cells: Iterable[Cell]) -> State:
-        """Nothing is learned of the cells; of a pretrained encoder, how it is made."""
+        """Reads a pretrained encoder's preprocessing; nothing is learned from the cells."""
         encoder: Any = self.spec.encoder
         if encoder.raw:
             self.state = {"pretrained": read_folder(encoder, SOUNDS)}
@@ -109,7 +109,7 @@ class AudioColumn:
         if not np.isfinite(wave).all():
             raise BadCell("has samples that are not finite numbers")
         if rate != spec.sample_rate:
-            # A single sample can round to none at a lower rate; it is still a sound.
+            # A single sample can round to none at a lower rate; it is still a clip.
             resampled = soxr.resample(wave, rate, spec.sample_rate, quality="HQ")
             wave = resampled if len(resampled) else wave[:1]
         wave = wave[: max(1, round(spec.seconds * spec.sample_rate))]
@@ -131,7 +131,7 @@ class AudioColumn:
 
 
 def _check_reader(spec: AudioSpec, encoder: PretrainedSpec, told: dict[str, Any]) -> None:
-    """A pretrained encoder reads what it was trained with. Raises ConfigError."""
+    """Checks the options against a pretrained encoder's preprocessing. Raises ConfigError."""
     if told.get("sampling_rate") != spec.sample_rate:
         raise ConfigError(
             f"sample_rate: its encoder reads {told.get('sampling_rate')}, not {spec.sample_rate}."
@@ -157,13 +157,14 @@ def read_wave(
     as_is: int | None = None,
     most: float | None = None,
 ) -> tuple[np.ndarray, int]:
-    """A sound file -> float32 [T] in -1..1 (floats may exceed it), at its own rate, and that rate.
+    """Read an audio file -> float32 [T] in -1..1 (floats may exceed it), at its own rate, and
+    that rate.
 
     At most `seconds` are kept, of the start, center or end; memory doesn't grow with the file.
-    as_is: a rate; one channel of 16-bit samples that has it comes as it is, int16.
-    most: seconds; a longer sound is a BadCell.
-    libsndfile reads a path by itself, and other threads decode meanwhile; for a Python file it
-    would ask for the interpreter's lock at every block.
+    as_is: a rate; mono 16-bit samples at this rate are returned unchanged, int16.
+    most: seconds; a longer clip is a BadCell.
+    libsndfile reads a path without the interpreter's lock, so that other threads decode in
+    parallel; for a Python file it would take the lock at every block.
     """
     try:
         return _with_soundfile(_name(source), seconds, crop, as_is, most)
@@ -226,7 +227,7 @@ def _with_av(
     file: BinaryIO, seconds: float, crop: str, most: float | None
 ) -> tuple[np.ndarray, int]:
     total = 0
-    if crop != "start" or most:  # containers seldom know their length: count it, then read again
+    if crop != "start" or most:  # containers often lack their length: count, then read again
         for block, rate in _av_blocks(file):
             total += len(block)
             _check_length(total, rate, most)
@@ -249,8 +250,8 @@ def _with_av(
 
 
 def mix(wave: np.ndarray) -> np.ndarray:
-    """[T, C] -> [T]: the mean of the channels; the loudest one where they cancel out, as the two of
-    a balanced recording do."""
+    """[T, C] -> [T]: the mean of the channels; the loudest one where they cancel out, as the two
+    channels of a balanced recording do."""
     if wave.shape[1] == 1:
         return wave[:, 0]
     mean = wave.mean(axis=1, dtype=np.float32)
@@ -262,7 +263,7 @@ def mix(wave: np.ndarray) -> np.ndarray:
 
 
 def _av_blocks(file: BinaryIO) -> Generator[tuple[np.ndarray, int], None, None]:
-    """float32 [T, C] blocks of the first sound track, and their rate."""
+    """float32 [T, C] blocks of the first audio track, and their rate."""
     import av
 
     options = {"format_whitelist": CONTAINERS}
@@ -301,6 +302,6 @@ def _check_length(frames: int, rate: int, most: float | None) -> None:
 
 
 def _start(total: int, limit: int, crop: str) -> int:
-    """The first frame that is kept of a sound of `total` frames."""
+    """The first frame to keep of a clip of `total` frames."""
     spare = max(0, total - limit)
     return {"start": 0, "center": spare // 2, "end": spare}[crop]

@@ -1,4 +1,4 @@
-"""What a sound's file says of itself."""
+"""Header data of an audio file."""
 
 import re
 from io import BytesIO
@@ -12,7 +12,7 @@ from mmbm.kinds.audio.column import MAX_CHANNELS, read_wave
 
 ENDINGS = re.compile(r"\.(wav|flac|mp3|ogg|opus|m4a|aac|aiff?|au|wma|webm|amr|caf)")
 PEAK_OF = 200_000
-"""Frames of a sound whose peak is measured: a header may claim any number of them."""
+"""Frames of a clip whose peak is measured: a header may claim any number of them."""
 
 
 class Sound(NamedTuple):
@@ -23,11 +23,11 @@ class Sound(NamedTuple):
 
 
 def look(data: bytes) -> Sound | None:
-    """Rate and length of a sound. None: it is no sound. Raises BadCell: it is one that can't be
+    """Rate and length of an audio file. None: it is no audio. Raises BadCell if it can't be
     read."""
     try:
         with soundfile.SoundFile(BytesIO(data)) as sound:
-            heard = sound.channels <= MAX_CHANNELS  # else decoding says what is wrong
+            heard = sound.channels <= MAX_CHANNELS  # else decoding reports the error
             start = sound.read(PEAK_OF if heard else 0, dtype="float32", always_2d=True)
             peak = float(np.abs(start).max(initial=0))
             return Sound(sound.samplerate, sound.frames / sound.samplerate, sound.subtype, peak)

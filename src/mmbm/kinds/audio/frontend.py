@@ -1,4 +1,4 @@
-"""Sound: int16 samples -> log-mel spectrogram, normalised per clip; random masks in training."""
+"""Audio: int16 samples -> log-mel spectrogram, normalized per clip; augmented in training."""
 
 import math
 
@@ -17,11 +17,11 @@ FLOOR = 1e-5
 """Added to a band: 90 dB under a full-scale tone and above the float32 noise of the DFT."""
 
 FAINTEST, COLOUR = 60.0, 4.0
-"""Decibels: of added noise, the lowest level and the spread of its spectrum."""
+"""Decibels, for added noise: the lowest level and the spread of its spectrum."""
 
 
 class LogMel(nn.Module):
-    """Frame t is centred on sample t·hop; before and after the clip there is silence."""
+    """Frame t is centred on sample t·hop; the clip is padded with silence on both sides."""
 
     layout = "frames"
     basis: Tensor
@@ -59,7 +59,7 @@ class LogMel(nn.Module):
         return Features(x, keep)
 
     def power(self, field: Field) -> Tensor:
-        """Of each mel band and frame [B, bands, T']."""
+        """Power of each mel band and frame [B, bands, T']."""
         x = field.values.float() / 32768.0  # [B, T]
         x = F.pad(x, (self.window // 2, self.window // 2))
         x = F.conv1d(x[:, None], self.basis, stride=self.hop)  # [B, 2K, T']
@@ -76,7 +76,7 @@ class LogMel(nn.Module):
 
 
 class Wave(nn.Module):
-    """The samples themselves, for an encoder that reads them."""
+    """The raw samples, for an encoder that reads waveforms."""
 
     layout = "wave"
     features = 1
@@ -91,8 +91,8 @@ class Wave(nn.Module):
 
 
 def logarithm(x: Tensor, below: float | None) -> Tensor:
-    """Of a power [B, bands, T'] above the floor, which is fixed, or so many decibels `below` a
-    clip's loudest place."""
+    """Floor of a power [B, bands, T']: fixed, or `below` decibels under the clip's loudest
+    place."""
     if below is None:
         return (x + FLOOR).log()
     loudest = x.amax((1, 2), keepdim=True).clamp(min=FLOOR)  # padding is silent
@@ -107,11 +107,11 @@ def normalize(x: Tensor, keep: Tensor, each_band: bool = False) -> Tensor:
     mean = (x * mask).sum(1, keepdim=True) / frames  # [B, 1, bands]
     x = (x - (mean if each_band else mean.mean(2, keepdim=True))) * mask
     var = x.square().sum((1, 2), keepdim=True) / (frames * x.shape[2])
-    return x * torch.rsqrt(var + 0.01)  # silence stays zero instead of becoming loud noise
+    return x * torch.rsqrt(var + 0.01)  # silence stays zero instead of being amplified to noise
 
 
 def add_noise(x: Tensor, least: float) -> Tensor:
-    """Each clip's power [B, bands, T'] and that of a noise whose spectrum is a smooth random curve,
+    """Each clip's power [B, bands, T'] with added noise whose spectrum is a smooth random curve,
     `least` to FAINTEST decibels under the clip's loudest place."""
     draw = torch.rand(len(x), 1, 1, device=x.device)
     level = -least - (FAINTEST - least) * draw  # decibels
@@ -123,8 +123,8 @@ def add_noise(x: Tensor, least: float) -> Tensor:
 
 
 def vtlp(x: Tensor, most: float, rate: int) -> Tensor:
-    """Each clip's frequencies multiplied by 1 ± `most`; the highest band is repeated where nothing
-    is above it (vocal tract length perturbation, Jaitly & Hinton 2013). [B, T', bands]"""
+    """Vocal tract length perturbation (Jaitly & Hinton 2013): each clip's frequencies multiplied by
+    1 ± `most`; the highest band is repeated at the upper end. [B, T', bands]"""
     bands = x.shape[2]
     factor = 1 + most * (2 * torch.rand(len(x), 1, device=x.device) - 1)
     step = to_mel(torch.tensor(rate / 2)) / (bands + 1)  # between the centres of two bands
@@ -134,8 +134,8 @@ def vtlp(x: Tensor, most: float, rate: int) -> Tensor:
 
 
 def tempo(x: Tensor, frames: Tensor, most: float) -> tuple[Tensor, Tensor]:
-    """Each clip played faster or slower, by up to `most` (Ko et al. 2015): x [B, T'', bands], and
-    how many of its frames are valid [B]."""
+    """Tempo perturbation by up to `most` (Ko et al. 2015): x [B, T'', bands], and the number of
+    valid frames [B]."""
     factor = 1 + most * (2 * torch.rand(len(x), 1, device=x.device) - 1)
     longest = math.ceil((x.shape[1] - 1) / (1 - most)) + 1
     place = torch.arange(longest, device=x.device) * factor  # [B, T'']
@@ -154,7 +154,7 @@ def between(x: Tensor, place: Tensor) -> Tensor:
 
 
 def freq_mask(x: Tensor, widest: int) -> Tensor:
-    """Two masks a clip over up to `widest` bands (SpecAugment, Park et al. 2019)."""
+    """Two frequency masks a clip over up to `widest` bands (SpecAugment, Park et al. 2019)."""
     band = torch.arange(x.shape[2], device=x.device)
     for _ in range(2 if widest else 0):
         draw = torch.rand(2, len(x), 1, device=x.device)
@@ -166,7 +166,7 @@ def freq_mask(x: Tensor, widest: int) -> Tensor:
 
 
 def time_mask(x: Tensor, keep: Tensor, longest: float) -> Tensor:
-    """Two masks a clip over up to `longest` of its valid frames."""
+    """Two time masks a clip over up to `longest` of its valid frames."""
     frame = torch.arange(x.shape[1], device=x.device)
     length = keep.sum(1, keepdim=True)  # [B, 1]
     for _ in range(2 if longest else 0):

@@ -1,4 +1,4 @@
-"""A column of sounds: the rate and the length that suit them."""
+"""Infer audio columns, and the rate and length that suit them."""
 
 from collections import Counter
 from typing import TYPE_CHECKING
@@ -12,15 +12,15 @@ if TYPE_CHECKING:
     from mmbm.kinds.sample import Sample
 
 QUIET = 2**-13
-"""A peak of 32-bit samples below it: they have the scale of 16 bits, or less."""
+"""A 32-bit peak below this: the samples have the scale of 16 bits, or less."""
 LOUD = 8.0
-"""A peak of float samples above it isn't an overload any more, but another scale."""
+"""A float peak above this is no overload, but another scale."""
 LEAST_ROWS = 3000
-"""Train rows from which an encoder learns more if it isn't tiny."""
+"""Train rows from which a larger encoder than tiny learns more."""
 RATE = 16000
-"""Samples a second, of Whisper."""
+"""Sampling rate of Whisper."""
 LONGEST = 10.0
-"""Seconds: longer sounds take too long to encode."""
+"""Seconds: longer clips take too long to encode."""
 
 
 def infer(sample: "Sample") -> ColumnGuess | None:
@@ -50,7 +50,7 @@ def infer(sample: "Sample") -> ColumnGuess | None:
 
 
 def _gain(sounds: list[Sound]) -> float:
-    """What brings samples saved at another scale to full scale; 1 if they are as they should be."""
+    """Factor that scales samples to full scale; 1 if the scale is correct."""
     peak = max(s.peak for s in sounds)
     subtypes = {s.subtype for s in sounds}
     if subtypes <= {"FLOAT", "DOUBLE"} and peak > LOUD:
@@ -61,14 +61,14 @@ def _gain(sounds: list[Sound]) -> float:
 
 
 def few_rows(options: Options, rows: int, long: bool) -> Options:
-    """From few rows a small encoder learns as much, in less than half of the time."""
+    """With few rows a small encoder learns as much, in less than half of the time."""
     if rows >= LEAST_ROWS or long or "encoder" in options:
         return options
     return {**options, "encoder": {"kind": "cnn", "size": "tiny"}}
 
 
 def frozen(guess: ColumnGuess, sample: "Sample") -> Options | None:
-    """Filled to their own length, rather than to 30 s; not of long ones."""
+    """Padded to the clips' own length instead of 30 s; not for long ones."""
     seconds = guess.options["seconds"]
     if seconds > LONGEST:
         return None

@@ -13,7 +13,7 @@ from mmbm.layers.representation import Representation
 
 COEFFICIENTS = 20
 PARTS = 4
-"""Equal parts of a clip whose mean MFCC are features too: what is heard when."""
+"""Equal parts of a clip whose mean MFCC are features too, for coarse temporal order."""
 
 
 class AudioRepresentation(Representation):

@@ -11,28 +11,28 @@ from mmbm.specs.encoders import CNNSpec
 
 
 class AudioAugment(Spec):
-    """Random changes of the spectrogram, in training only: noise, other voices, other tempi, and
+    """Random changes of the spectrogram, in training only: noise, vocal tract length, tempo, and
     masks (SpecAugment, Park et al. 2019)."""
 
     noise_snr: Annotated[float, Field(gt=0, lt=60)] | None = None
-    """Decibels: add noise of any colour that is fainter than a clip's loudest band by this, or by
+    """Decibels: add noise of any spectrum that is fainter than a clip's loudest band by this, or by
     more, up to 60. None if not given."""
     vtlp: Fraction = 0.0
-    """Raise or lower all frequencies by up to this part, as a shorter or longer vocal tract does
-    (vocal tract length perturbation, Jaitly & Hinton 2013)."""
+    """Scale all frequencies by up to this fraction, as a shorter or longer vocal tract does (vocal
+    tract length perturbation, VTLP, Jaitly & Hinton 2013)."""
     tempo: Fraction = 0.0
-    """Play faster or slower by up to this part, at the same pitch (Ko et al. 2015)."""
+    """Change the tempo by up to this fraction, at the same pitch (Ko et al. 2015)."""
     freq_mask: Annotated[int, Field(ge=0)] = 8
     """Widest mask over mel bands; two masks a clip. 0: none."""
     time_mask: Fraction = 0.15
-    """Longest mask over time, as a part of the clip; two masks a clip. 0: none."""
+    """Longest mask over time, as a fraction of the clip; two masks a clip. 0: none."""
 
 
 class WindowsSpec(Spec):
-    """A long recording is transcribed by windows that overlap."""
+    """Chunked inference: a long recording is transcribed in overlapping windows."""
 
     overlap: Positive = 1.0
-    """Seconds that two windows share; each of them is believed about its own half of these."""
+    """Overlap of two windows in seconds; each window supplies the tokens of its own half of it."""
     max_seconds: Positive = 600.0
     """A longer recording is refused."""
 
@@ -42,28 +42,28 @@ class AudioSpec(MediaSpec):
     not_decoding: ClassVar = frozenset({"n_mels", "normalize"})
     has_seconds: ClassVar[bool] = True
     sample_rate: PositiveInt = 16000
-    """Samples per second after decoding."""
+    """Sampling rate in Hz after decoding."""
     gain: Positive = 1.0
-    """Factor on the samples: 65536 for 16-bit samples saved as 32-bit integers,
-    0.000030517578125 (1/32768) for floats that count to 32768 instead of 1."""
+    """Factor on the samples: 65536 for 16-bit samples saved as 32-bit integers, 0.000030517578125
+    (1/32768) for floats with full scale 32768 instead of 1."""
     seconds: Positive = 10.0
     """A longer clip is cropped to this."""
     crop: Literal["start", "center", "end"] = "start"
     """Which part of a longer clip is kept."""
     max_seconds: Positive | None = None
-    """A longer clip than this is refused instead of being cropped."""
+    """A longer clip is refused instead of being cropped."""
     windows: WindowsSpec | None = None
-    """A bundle transcribes what is longer than `seconds` by windows of that length. In training a
-    longer clip is refused, since its text would be said only in part."""
+    """A bundle transcribes recordings longer than `seconds` in windows of that length. In training
+    a longer clip is refused, since its text would not match the cropped audio."""
     n_mels: PositiveInt = 64
     """Mel bands of the spectrogram."""
     top_db: Positive | None = None
-    """Decibels: what is fainter than a clip's loudest band by more counts as silence, so that
-    neither the level of a recording nor its noise tells. Not given: 90 dB under full scale."""
+    """Decibels: what is fainter than a clip's loudest band by more counts as silence, which removes
+    the effect of a recording's level and noise floor. Not given: 90 dB under full scale."""
     normalize: Literal["utterance", "band"] = "utterance"
-    """What is subtracted: the mean of the clip, or of each band (cepstral mean
-    normalization, CMN), which also takes away what the microphone, the room and the speaker add to
-    all of it, as it does a hum (Atal 1974)."""
+    """Mean that is subtracted: of the clip, or of each band (cepstral mean normalization, CMN, Atal
+    1974), which also removes constant effects of the microphone, the room and the speaker, and a
+    hum."""
     augment: AudioAugment = AudioAugment()
     encoder: EncoderSpec = CNNSpec()
 
@@ -88,11 +88,11 @@ class AudioSpec(MediaSpec):
 
     @property
     def longest(self) -> int:
-        """Samples that are kept at most."""
+        """Maximum number of samples that are kept."""
         return max(1, round(self.seconds * self.sample_rate))
 
     def whole(self) -> Self:
-        """As a bundle reads cells: what goes by windows comes whole."""
+        """As a bundle reads cells: long recordings are read whole."""
         if self.windows is None:
             return self
         most = self.windows.max_seconds

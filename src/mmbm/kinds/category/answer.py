@@ -11,7 +11,7 @@ from mmbm.kinds.category.spec import CategoryTarget
 from mmbm.kinds.column import Arrays, Column
 
 UNSEEN = -1
-"""Truth of a row whose class training has never seen: every answer to it is wrong."""
+"""Truth of a row whose class training has never seen: every answer counts as wrong."""
 
 
 class CategoryAnswer:
@@ -33,7 +33,7 @@ class CategoryAnswer:
         self.names = [text(value) for value in self.values]
         self.weighted = spec.class_weights == "balanced"
         self.frequency = np.array(column.state.get("counts", []), float)  # rows of each class
-        self.counts: np.ndarray | None = None  # divided by, to decide
+        self.counts: np.ndarray | None = None  # divisor of the probabilities for the decision
         if spec.decision == "balanced":
             self.counts = np.maximum(np.array(column.state["counts"], float), 1)
 
@@ -101,7 +101,7 @@ class CategoryAnswer:
         )
 
     def prior(self) -> np.ndarray:
-        """What is answered to a row of which nothing is known [C]."""
+        """The prediction without any input: class frequencies [C]."""
         if self.weighted:
             return np.full(len(self.names), 1 / len(self.names))
         return self.frequency / self.frequency.sum()
@@ -118,7 +118,7 @@ class CategoryAnswer:
         return -np.log(np.where(truth == UNSEEN, 1e-7, p[np.arange(len(p)), truth]))
 
     def weakest(self, output: np.ndarray, truth: np.ndarray) -> dict[str, Any] | None:
-        """The class that is found least of all, if that is less than all rows beyond chance."""
+        """The class with the lowest recall, if it is below the overall recall beyond chance."""
         right = self.decide(output) == truth
         found = []
         for c in np.unique(truth[truth != UNSEEN]):

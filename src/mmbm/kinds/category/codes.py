@@ -1,4 +1,4 @@
-"""Whole numbers that name something: codes, and numbered classes rather than a scale."""
+"""Whole numbers that are identifiers: codes, and numbered classes rather than a scale."""
 
 import re
 from collections import Counter
@@ -13,13 +13,13 @@ if TYPE_CHECKING:
     from mmbm.kinds.sample import Sample
 
 CLASSES = 20
-"""Whole numbers that count from 0 or 1 may be classes if they are at most so many."""
+"""Whole numbers that count from 0 or 1 may be classes if there are at most this many."""
 FEW = 5
-"""Whole numbers with gaps, such as 200, 404 and 500, are classes if they are no more; so many in
-order may be a scale."""
+"""Whole numbers with gaps, such as 200, 404 and 500, are classes if there are at most this many;
+this many in order may be a scale."""
 NAMED = "as its name says"
 EXACT = 2.0**53
-"""Whole numbers below it are floats of their own."""
+"""Floats represent whole numbers below it exactly."""
 KEPT = 500
 """Values of a code that get a weight of their own."""
 
@@ -41,8 +41,8 @@ _SCALE = re.compile(
 
 
 def are_codes(sample: "Sample") -> str:
-    """Why whole numbers are codes, such as of zips and products, that measure nothing; empty if
-    they aren't. By their values; the name is a hint where these leave it open."""
+    """Why whole numbers are codes, such as zip codes or product numbers, rather than quantities;
+    empty if they aren't. Decided by their values; the name is a hint where these leave it open."""
     numbers = sample.finite
     if not sample.is_whole or sample.written.options.keys() - {"missing"} or len(numbers) < 20:
         return ""
@@ -65,8 +65,8 @@ def named_code(name: str) -> bool:
 
 
 def roughness(values: np.ndarray, counts: np.ndarray) -> float:
-    """How much more neighbouring whole numbers differ in frequency than chance makes them differ:
-    about 1 for what was measured, many where some values are used and others never are."""
+    """How much more neighboring whole numbers differ in frequency than by chance: about 1 for
+    measurements, large if some values are used and others never are."""
     apart = np.diff(values) > 1  # a neighbour that isn't there has no rows
     before = np.concatenate([[True], apart])
     after = np.concatenate([apart, [True]])

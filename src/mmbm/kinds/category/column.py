@@ -15,7 +15,7 @@ from mmbm.kinds.category.spec import CategorySpec, CategoryTarget
 from mmbm.kinds.column import Cell, Description, State, Storage
 
 CHOICES = 100
-"""Values that a form or a schema lists."""
+"""Maximum number of values that a form or a schema lists."""
 
 # What pandas writes for the whole numbers of a column with gaps; not 007.0, which is a code.
 _WHOLE = re.compile(r"(-?(?:0|[1-9]\d*))\.0+", re.ASCII)
@@ -25,7 +25,7 @@ _TRUTH = {"True": "true", "TRUE": "true", "False": "false", "FALSE": "false"}
 def name(cell: Cell) -> str | None:
     """The one spelling of a value: 3, 3.0 and "3" are "3", True is "true"; None if absent.
 
-    Raises BadCell for what is no single value.
+    Raises BadCell if it is no single value.
     """
     if cell is None:
         return None
@@ -54,17 +54,17 @@ def name(cell: Cell) -> str | None:
 
 
 def marks(missing: Iterable[str]) -> frozenset[str]:
-    """Names of the values that mean that there is none (`missing` of a column's options)."""
+    """The option `missing` of a column as names of values."""
     return frozenset(filter(None, map(name, missing)))
 
 
 def int_or_nan(value: float) -> float:
-    """`value` without its fraction; NaN where a float no longer tells whole numbers apart."""
+    """`value` without its fraction; NaN where floats no longer represent all whole numbers."""
     return float(math.trunc(value)) if abs(value) < 2**53 else math.nan
 
 
 def spelled(cell: Cell) -> bool | int | float | str:
-    """A present cell as its answer is given: in its own type, a text in its own spelling."""
+    """The answer's form of a present cell: in its own type, a text in its own spelling."""
     if isinstance(cell, bool | np.bool_):
         return bool(cell)
     if isinstance(cell, int | np.integer):
@@ -76,7 +76,7 @@ def spelled(cell: Cell) -> bool | int | float | str:
 
 
 def text(value: bool | int | float | str) -> str:
-    """An answer as text: `true`, `1`; a text as it is."""
+    """An answer as text: `true`, `1`; a text is returned unchanged."""
     return value if isinstance(value, str) else name(value) or ""
 
 
@@ -108,7 +108,7 @@ class CategoryColumn:
             try:
                 value = name(cell)
             except BadCell:
-                continue  # the quarantine tells of it when the cell is decoded
+                continue  # the quarantine reports it when the cell is decoded
             if value is not None and value not in self._missing:
                 spelling = spelled(cell)
                 seen.setdefault(value, Counter())[type(spelling).__name__, spelling] += 1
@@ -137,7 +137,7 @@ class CategoryColumn:
         return np.asarray(self.index(value), dtype=np.int32)
 
     def index(self, value: str) -> int:
-        """The place of a value by its name, or by another spelling of it; 0 if training never saw
+        """The index of a value by its name, or by another spelling of it; 0 if training never saw
         it."""
         found = self._index.get(value)
         if found is None and (key := alias(value, self._truths)) is not None:
@@ -168,7 +168,7 @@ class CategoryColumn:
             if (key := alias(value, self._truths)) is not None:
                 twice |= {(type(key), key)} & self._aliases.keys()
                 self._aliases[type(key), key] = place
-        for key in twice:  # two values that training told apart share it
+        for key in twice:  # two values that training distinguished share it
             del self._aliases[key]
 
 
@@ -193,7 +193,7 @@ def joined_truths(seen: dict[str, Spellings]) -> dict[str, Spellings]:
 
 
 def one_type(values: list[bool | int | float | str]) -> list[bool | int | float | str]:
-    """As they are, or all as text where their types differ: a column of answers has one."""
+    """Values unchanged, or all as text where types differ: a column of answers has one."""
     types = {type(value) for value in values}
     if types == {int, float}:
         return [float(value) for value in values]
@@ -201,7 +201,7 @@ def one_type(values: list[bool | int | float | str]) -> list[bool | int | float 
 
 
 def extended(spec: CategorySpec | CategoryTarget, old: State, new: State) -> State:
-    """Classes of an earlier bundle keep their places and spellings; new ones go behind them."""
+    """Classes of an earlier bundle keep their indices and spellings; new ones are appended."""
     known = CategoryColumn(spec, old)
     values, answers = list(old["values"]), list(shown(old))
     counts = [0] * len(values)

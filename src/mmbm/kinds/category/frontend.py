@@ -9,7 +9,7 @@ from mmbm.layers.batch import Features, Field
 from mmbm.layers.blocks import in_float32
 
 UNSEEN = 0.01
-"""Part of the training rows whose value is hidden, so that vector 0 is learned."""
+"""Fraction of the training rows whose value is hidden, so that vector 0 is learned."""
 
 
 class CategoryFrontend(nn.Module):

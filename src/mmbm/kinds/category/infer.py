@@ -1,4 +1,4 @@
-"""A column of values to tell apart: codes, words that repeat, classes to answer."""
+"""Infer category columns: codes, repeated words, classes of a target."""
 
 from collections import Counter
 from dataclasses import replace
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
     from mmbm.kinds.sample import Sample
 
 UNEVEN, TIMES = 2 / 3, 10
-"""Part of the rows that the most frequent class has, or how many times those of the rarest, from
-which on accuracy says little."""
+"""Share of the most frequent class, or its ratio to the rarest class, from which accuracy is
+uninformative."""
 LONGEST = 40
-"""Characters of a value, on average: more are text."""
+"""Mean characters per value: longer values are text."""
 MOST = 1000
-"""Different words: more are text."""
+"""Distinct words: more are text."""
 
 
 def infer(sample: "Sample") -> ColumnGuess | None:
@@ -52,7 +52,7 @@ def infer(sample: "Sample") -> ColumnGuess | None:
 
 
 def infer_target(sample: "Sample") -> ColumnGuess | None:
-    """Comment and report say how to have a number instead."""
+    """The comment and the report explain how to choose a number instead."""
     if not sample.is_number:
         many = sample.repeats < 1.5 and sample.distinct > CLASSES
         return None if many else _classes(sample)
@@ -97,7 +97,7 @@ def _classes(sample: "Sample") -> ColumnGuess:
 def _spelled(
     name: str, counts: Counter[str], marks: list[str], note: str
 ) -> tuple[Counter[str], tuple[str, ...]]:
-    """The values without the marks of absence, and what is odd about how they are written."""
+    """The values without the marks of absence, and irregularities in how they are written."""
     left = Counter({v: n for v, n in counts.items() if v not in marks})
     left, truths = words.truths(name, left)
     odd = (note, truths, words.spellings(name, left), words.mojibake(name, left))
@@ -109,7 +109,7 @@ def _marked(marks: list[str]) -> Options:
 
 
 def _codes(sample: "Sample", reason: str) -> ColumnGuess:
-    """Whole numbers that name something: values, rather than a quantity."""
+    """Whole numbers that are identifiers rather than quantities."""
     counts = Counter(sample.values)
     marks = words.missing(sample.name, counts, of_numbers=True).marks
     marks += [mark for mark in sample.written.options.get("missing", []) if mark not in marks]

@@ -1,4 +1,4 @@
-"""A class asked of a language model."""
+"""Prompt of a category for a language model."""
 
 import json
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ class CategoryPrompt(Prompt):
         return f"Answer with one of these and nothing else: {listed}"
 
     def read(self, said: str, classes: Sequence[str]) -> str:
-        """Case doesn't count if it tells no classes apart."""
+        """Case is ignored if no two classes differ only in case."""
         word = bare(said)
         exact = {name for name in classes if name in (said.strip(), word)}
         alike = {name for name in classes if name.casefold() == word.casefold()}
@@ -30,6 +30,6 @@ class CategoryPrompt(Prompt):
         return max(map(tokens, classes), default=30)
 
     def outputs(self, values: Sequence[Value | None], classes: Sequence[str]) -> np.ndarray:
-        """One-hot [N, C + 1]: the last is no class."""
+        """One-hot [N, C + 1]: the last place means no class."""
         places = {name: i for i, name in enumerate(classes)}
         return np.eye(len(places) + 1)[[places.get(v, len(places)) for v in values]]  # type: ignore

@@ -13,10 +13,10 @@ class CategorySpec(InputSpec):
     drift: ClassVar = "values"
     encoding: ClassVar = "one_hot"
     min_count: PositiveInt = 1
-    """Values seen less often than this in the train split are grouped as one rare value."""
+    """Values that occur less often than this in the train split are grouped as one rare value."""
     max_values: PositiveInt = 10_000
     missing: Marks = ()
-    """Cells that mean that there is no value, besides empty ones: [nan, "NULL"]."""
+    """Cells that mean a missing value, besides empty ones: [nan, "NULL"]."""
 
 
 class CategoryTarget(TargetSpec):
@@ -29,12 +29,12 @@ class CategoryTarget(TargetSpec):
     class_weights: Literal["none", "balanced"] = "none"
     label_smoothing: Fraction = 0.0
     decision: Literal["likeliest", "balanced"] = "likeliest"
-    """Which class is answered. balanced: the one whose probability is highest compared with its
-    frequency in training, for balanced accuracy and macro F1 of classes of uneven frequency;
-    training sets it where `train.monitor` names one of these."""
+    """Decision rule. balanced: the class whose probability is highest relative to its frequency in
+    training, for balanced accuracy and macro F1 with imbalanced classes; training sets it where
+    `train.monitor` names one of these."""
     max_values: PositiveInt = 10_000
     missing: Marks = ()
-    """Cells that mean that the class isn't known, besides empty ones: [nan, "NULL"]."""
+    """Cells that mean an unknown class, besides empty ones: [nan, "NULL"]."""
     min_count: ClassVar[int] = 1
 
     def lacks(self, state: dict[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""What is odd about the values of a category: words that look like missing, spellings of one."""
+"""Irregular values of a category: words that look like missing, several spellings of one value."""
 
 import re
 import unicodedata
@@ -12,33 +12,33 @@ from mmbm.cells.spelling import all_truth, truth
 from mmbm.kinds.category.column import Spellings, joined_truths
 from mmbm.kinds.number.written import MARKS
 
-# Written by programs where there is nothing: nobody means them.
+# Written by programs for a missing value: never a real value.
 MACHINE = frozenset(
     {"nan", "null", "nil", "nat", "<na>", "#n/a", "#na", "#null!", "#value!", "#ref!", "#div/0!",
      "\\n", "(null)", "[null]", "<null>", "undefined", "n.a.", "n/a", "?", "??"}
 )  # fmt: skip
-# May be meant: NA is Namibia, None a choice, - a sign.
+# May be real values: NA is Namibia, None a choice, - a sign.
 DOUBTFUL = frozenset({"na", "none"}) | (MARKS - MACHINE)
 
 
 class Missing(NamedTuple):
     """Values that look like missing."""
 
-    marks: list[str]  # those that nobody means
+    marks: list[str]  # those that are never real values
     note: str  # names all of them, with the setting; empty if there are none
 
 
 def missing(name: str, counts: Counter[str], of_numbers: bool = False) -> Missing:
-    """The values of a category that look like missing, and what to set.
+    """The values of a category that look like missing, and the setting for them.
 
-    of_numbers: the others are numbers, beside which no such word is meant.
+    of_numbers: the other values are numbers, so such a word is never a real value.
     """
     sides = {truth(value) for value in counts} - {None}
-    pair = len(sides) == 2  # beside a word for yes, one for no is meant
+    pair = len(sides) == 2  # together with a word for yes, one for no is a real value
     doubtful = [v for v in counts if v.lower() in DOUBTFUL and not (pair and truth(v) is not None)]
     sure = [value for value in counts if value.lower() in MACHINE]
     sure, doubtful = (sure + doubtful, []) if of_numbers else (sure, doubtful)
-    if len(counts) - len(sure) < 2:  # nothing would be left to tell apart
+    if len(counts) - len(sure) < 2:  # fewer than two classes would remain
         sure, doubtful = [], sure + doubtful
     found = sure + doubtful
     if not found or len(found) == len(counts):
@@ -54,7 +54,7 @@ def missing(name: str, counts: Counter[str], of_numbers: bool = False) -> Missin
 
 
 def spellings(name: str, counts: Counter[str]) -> str:
-    """A sentence that names values that differ in capitals, blanks or width only; may be empty."""
+    """A message that names values that differ in capitals, blanks or width only; may be empty."""
     alike: dict[str, list[str]] = {}
     for value in counts:
         alike.setdefault(_folded(value), []).append(value)
@@ -69,7 +69,7 @@ def spellings(name: str, counts: Counter[str]) -> str:
 
 
 def mojibake(name: str, values: Iterable[str]) -> str:
-    """A sentence on texts that were UTF-8, decoded as cp1252, and saved so: cafÃ©. May be empty."""
+    """A message on texts that were UTF-8, decoded as cp1252, and saved so: cafÃ©. May be empty."""
     pairs = [(v, text) for v in values if (text := _undone(v)) is not None]
     if not pairs:
         return ""
@@ -100,7 +100,7 @@ class Truths(NamedTuple):
 
 
 def truths(name: str, counts: Counter[str]) -> Truths:
-    """One truth value has one spelling, or a sentence says which have several."""
+    """One truth value has one spelling, or a message lists those that have several."""
     seen: dict[str, Spellings] = {v: Counter({("str", v): n}) for v, n in counts.items()}
     several = [value for value in counts if truth(value) is not None]
     sides = Counter(truth(value) for value in several)
@@ -117,7 +117,7 @@ def truths(name: str, counts: Counter[str]) -> Truths:
         return Truths(counts, "")
     others = [value for value in counts if truth(value) is None]
     if len({value.lower() for value in several}) == len(sides) or len(others) > len(several):
-        return Truths(counts, "")  # Yes and yes: `spellings` names them; or words of another sort
+        return Truths(counts, "")  # Yes and yes: `spellings` names them; or other words
     note = (f"{name}: {_list(several)} look like truth values in several spellings, but stay "
             f"different values beside {_list(others[:3])}. Write each in one way; or if the others "
             f"mean that there is none: missing: {_yaml(others)}.")  # fmt: skip
@@ -125,7 +125,7 @@ def truths(name: str, counts: Counter[str]) -> Truths:
 
 
 def _folded(value: str) -> str:
-    """The same for cat, Cat and "hot dog", hot-dog; numbers and signs stay apart."""
+    """A key that is equal for cat, Cat and "hot dog", hot-dog; numbers and signs stay distinct."""
     if not any(character.isalpha() for character in value):
         return value
     plain = unicodedata.normalize("NFKC", value).casefold()

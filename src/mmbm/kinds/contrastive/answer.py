@@ -1,4 +1,4 @@
-"""How near cells lie in the space of a contrastive target, and how well one finds another."""
+"""Retrieval with a contrastive target: similarities of cells, and ranking metrics."""
 
 from itertools import combinations, permutations
 from typing import Any, ClassVar
@@ -11,15 +11,15 @@ from mmbm.kinds.contrastive.spec import ContrastiveTarget
 
 DEPTHS = (1, 5, 10)
 QUICK = 4096
-"""Questions of a pair that are ranked after an epoch: all would take time that grows with the
-square of the rows. All cells are candidates."""
+"""Queries per pair that are ranked after an epoch: ranking all takes time quadratic in the rows.
+All cells are candidates."""
 QUESTIONS, CANDIDATES = 1024, 8192
-"""Similarities that are there at once: memory doesn't grow with the square of the rows."""
+"""Similarities that are in memory together, so that memory isn't quadratic in the rows."""
 
 
 class ContrastiveAnswer:
-    """Output [N, M, D]: embeddings of length 1, zeros where a cell is absent. What is measured of
-    it are ranks [N, P], one for each ordered pair of columns: see `ranks`."""
+    """Output [N, M, D]: embeddings of length 1, zeros where a cell is absent. Metrics are computed
+    on ranks [N, P], one for each ordered pair of columns: see `ranks`."""
 
     main = Metric("recall@1", True)
     metrics = (
@@ -33,7 +33,7 @@ class ContrastiveAnswer:
     def __init__(
         self, spec: ContrastiveTarget, column: None = None, inputs: Any = None, quick: bool = False
     ):
-        """quick: rank `QUICK` questions of a pair at most, drawn at random."""
+        """quick: rank at most `QUICK` queries per pair, drawn at random."""
         self.columns, self.most = spec.columns, QUICK if quick else None
         self.pairs = list(permutations(range(len(spec.columns)), 2))
 
@@ -62,10 +62,10 @@ class ContrastiveAnswer:
     # ── measuring ────────────────────────────────────────────────────────────────────────────
 
     def ranks(self, output: np.ndarray, truth: np.ndarray) -> np.ndarray:
-        """The rank of the first right cell for each row's question, of each ordered pair of
-        columns [N, P]; nan where there is no question or nothing right. Cells of all rows answer;
-        those of rows with the same cell in one of the two columns are as right as the row's own,
-        and a wrong one that is as near as the right one stands before it."""
+        """The rank of the first relevant cell for each row's query, of each ordered pair of columns
+        [N, P]; nan without a query or a relevant cell. The candidates are the cells of all rows;
+        rows that share the cell of one of the two columns are as relevant as the row's own, and of
+        equally similar candidates a wrong one ranks first."""
         return np.stack([_ranks(output, truth, i, j, self.most) for i, j in self.pairs], 1)
 
     def main_score(self, output: np.ndarray, truth: np.ndarray) -> float:
@@ -73,8 +73,8 @@ class ContrastiveAnswer:
         return mean_of(recall(output, 1))
 
     def score(self, output: np.ndarray, truth: np.ndarray) -> dict[str, Any]:
-        """Means over the ordered pairs, by `pairs` each of them; `chance` is what a random order
-        of the cells would get."""
+        """Means over the ordered pairs, and under `pairs` for each of them; `chance` is the
+        expected value of a random order of the cells."""
         luck = np.stack([_chance(truth, i, j) for i, j in self.pairs], 1)  # [N, P, depths]
         luck[np.isnan(output)] = np.nan
         pairs = {}
@@ -100,12 +100,12 @@ class ContrastiveAnswer:
         return {**whole, "chance": chance, "pairs": pairs}
 
     def attribution(self, output: np.ndarray, of: np.ndarray) -> np.ndarray:
-        """How alike the row's cells are [N]; 0 where fewer than two are left."""
+        """Mean similarity of the row's cells [N]; 0 where fewer than two are left."""
         return np.array([row["value"] or 0.0 for row in self.rows(output)])
 
 
 def recall(ranks: np.ndarray, depth: int) -> np.ndarray:
-    """Of each ordered pair [P], the part of its questions with a right cell among the first."""
+    """Recall of each ordered pair [P]: part of the queries with a relevant cell among the first."""
     asked = ~np.isnan(ranks)
     with np.errstate(invalid="ignore"):
         return ((ranks <= depth) & asked).sum(0) / asked.sum(0)
@@ -117,7 +117,7 @@ def mean_of(each: np.ndarray) -> float:
 
 
 def _ranks(z: np.ndarray, keys: np.ndarray, i: int, j: int, most: int | None = None) -> np.ndarray:
-    """Rank of the first right cell of column j for the question in column i [N], block by block."""
+    """Rank of the first relevant cell of column j for the query in column i [N], block by block."""
     result = np.full(len(z), np.nan)
     there = np.flatnonzero(keys[:, j] > 0)
     asked = np.flatnonzero(keys[:, i] > 0)
@@ -141,14 +141,14 @@ def _ranks(z: np.ndarray, keys: np.ndarray, i: int, j: int, most: int | None = N
 def _compare(
     z: np.ndarray, keys: np.ndarray, i: int, j: int, some: np.ndarray, part: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Similarities [questions, candidates], and which of them are right."""
+    """Similarities [queries, candidates], and which of them are relevant."""
     right = keys[some, None, i] == keys[part, i]
     right |= keys[some, None, j] == keys[part, j]
     return z[some, i] @ z[part, j].T, right
 
 
 def _chance(keys: np.ndarray, i: int, j: int) -> np.ndarray:
-    """Recall of a random order for each question [N, depths]: of n cells, p are right."""
+    """Recall of a random order for each query [N, depths]: p of n cells are relevant."""
     there = keys[:, j] > 0
     same_i, same_j, both = (_alike(columns, there) for columns in ([i], [j], [i, j]))
     right = same_i(keys) + np.where(there, same_j(keys), 0) - np.where(there, both(keys), 0)

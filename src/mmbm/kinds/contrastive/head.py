@@ -1,4 +1,4 @@
-"""Several columns in one space."""
+"""Contrastive head: several columns in one embedding space."""
 
 import math
 from collections.abc import Iterator
@@ -16,11 +16,11 @@ from mmbm.layers.collective import all_gather, all_gather_with_grad
 from mmbm.layers.target import Parts
 
 SHARPEST = math.log(100)
-"""Largest logarithm of the scale, as in CLIP: beyond, few pairs decide the whole gradient."""
+"""Largest logarithm of the scale, as in CLIP: above it, few pairs dominate the gradient."""
 
 
 class Learned(NamedTuple):
-    """What a loss learns besides the embeddings."""
+    """Learned parameters of a loss besides the embeddings."""
 
     log_scale: Tensor  # [] of 1 / temperature
     bias: Tensor | None  # [] of the sigmoid loss
@@ -29,13 +29,13 @@ class Learned(NamedTuple):
 class ContrastiveHead(nn.Module):
     """Tokens of each column [B, T, W] -> embeddings of length 1 [B, M, D], zero where absent.
 
-    It is a whole target, and needs neither fusion nor a mix. Cells of rows that share a key of one
-    of the two columns are right answers to one another (Khosla et al. 2020); where a cell is absent
-    it neither asks nor is to be found.
+    It is a complete target without fusion or ensemble. Cells of rows that share a key of one of the
+    two columns are positives of each other (Khosla et al. 2020); an absent cell is neither query
+    nor candidate.
     """
 
     def __init__(self, spec: ContrastiveTarget, column: None, parts: Parts):
-        """The sigmoid loss starts from the rows of a step: one pair in so many is one."""
+        """Initial bias of the sigmoid loss, by a step's rows: one pair in so many is positive."""
         super().__init__()
         width, batch = parts.width, parts.batch_size
         self.columns, self.weight, self.kind = spec.columns, spec.weight, spec.loss
@@ -53,7 +53,8 @@ class ContrastiveHead(nn.Module):
         return torch.stack(embedded, 1)  # [B, M, D]
 
     def loss(self, context: Context, target: Field, unimodal_loss_weight: float) -> Tensor:
-        """Mean over all pairs of columns and both ways, over the rows of all processes. Scalar."""
+        """Mean over all pairs of columns and both directions, over rows of all processes.
+        Scalar."""
         parts = self.parts(
             all_gather_with_grad(self(context)), all_gather(target.values), self.learned()
         )
@@ -72,9 +73,9 @@ class ContrastiveHead(nn.Module):
     def parts(
         self, z: Tensor, keys: Tensor, learned: Learned, rows: int | None = None
     ) -> Iterator[Tensor]:
-        """The loss in parts that add up to it, `rows` questions each, so that their similarities
-        [rows, B] are never there together. z [B, M, D], keys [B, M], 0 where a cell is absent."""
-        pairs = permutations if self.kind == "infonce" else combinations  # each way, or symmetric
+        """The loss in parts that add up to it, `rows` queries each, so that their similarities
+        [rows, B] are never all in memory. z [B, M, D], keys [B, M], 0 where a cell is absent."""
+        pairs = permutations if self.kind == "infonce" else combinations  # both ways, or symmetric
         asked = [(i, j, *_asks(keys, i, j)) for i, j in pairs(range(len(self.columns)), 2)]
         number = torch.stack([asks.any() for *_, asks in asked]).sum().clamp(min=1)
         for i, j, there, asks in asked:
@@ -93,20 +94,20 @@ class ContrastiveHead(nn.Module):
 
 
 def _similarity(a: Tensor, b: Tensor) -> Tensor:
-    """[b, D], [B, D] -> cosines [b, B] in float32: what tells near from nearer is small."""
+    """[b, D], [B, D] -> cosine similarities [b, B] in float32: their differences are small."""
     with torch.autocast(a.device.type, enabled=False):
         return a.float() @ b.float().T
 
 
 def _asks(keys: Tensor, i: int, j: int) -> tuple[Tensor, Tensor]:
-    """Which cells of column j there are [B], and which of column i have a right one there [B]."""
+    """Which cells of column j are present [B]; which of column i have a positive there [B]."""
     there = keys[:, j] > 0
     partners = torch.where(there, keys[:, i], -1)
     return there, (keys[:, i] > 0) & torch.isin(keys[:, i], partners)
 
 
 def _infonce(logits: Tensor, right: Tensor, there: Tensor) -> Tensor:
-    """Sum over questions of the cross-entropy against all that is right, in equal parts."""
+    """Sum over queries of the cross-entropy against all positives, equally weighted."""
     log_p = logits.masked_fill(~there, torch.finfo(logits.dtype).min).log_softmax(-1)
     each = torch.where(right, log_p, 0.0).sum(-1) / right.sum(-1).clamp(min=1)
     return -each.sum()

@@ -9,17 +9,17 @@ from mmbm.specs.columns import TargetSpec
 
 
 class ZeroShotSpec(Spec):
-    """Zero-shot classification (CLIP, Radford et al. 2021): a cell's class is the one whose
-    name is nearest to it."""
+    """Zero-shot classification (CLIP, Radford et al. 2021): a cell's class is the one whose name
+    has the nearest embedding."""
 
     label_column: str
-    """A column of the table with the name of each row's class; only measuring reads it."""
+    """A column of the table with the name of each row's class; only evaluation reads it."""
     input: str
     """The column that is classified."""
     text_input: str
-    """The text column that reads the names."""
+    """The text column that encodes the names."""
     templates: Annotated[tuple[str, ...], Field(min_length=1)] = ("{}",)
-    """What `text_input` reads, the name in place of {}: of several the mean embedding."""
+    """Prompt templates of `text_input`, with the name in place of {}; several are averaged."""
 
 
 class ContrastiveTarget(TargetSpec):
@@ -32,14 +32,14 @@ class ContrastiveTarget(TargetSpec):
     columns: Annotated[list[str], Field(min_length=2)]
     """The image, audio and text inputs to align. It has no cells of its own."""
     width: PositiveInt = 128
-    """Numbers of an embedding."""
+    """Dimension of the embeddings."""
     loss: Literal["infonce", "sigmoid"] = "infonce"
-    """infonce: each cell picks its partner among all of the batch (CLIP, Radford et al. 2021);
-    sigmoid: each pair is judged by itself (SigLIP, Zhai et al. 2023)."""
+    """infonce: each cell selects its partner among all of the batch (CLIP, Radford et al. 2021);
+    sigmoid: each pair is classified by itself (SigLIP, Zhai et al. 2023)."""
     temperature: Positive = 0.07
-    """What similarities are divided by, at first: it is learned, and stays above 0.01."""
+    """Initial temperature, the divisor of similarities: it is learned, and stays above 0.01."""
     zero_shot: ZeroShotSpec | None = None
-    """Measure zero-shot classification too."""
+    """Evaluate zero-shot classification too."""
     fuses: ClassVar[bool] = False
     has_cells: ClassVar[bool] = False
 

@@ -1,4 +1,4 @@
-"""A date cell -> float32 [7]: days since 1970, and how far each cycle has gone."""
+"""A date cell -> float32 [7]: days since 1970, and the phase of each cycle."""
 
 import calendar
 import math
@@ -30,10 +30,10 @@ CURE = "write it as ISO does, 2024-01-31 or 2024-01-31T10:30, or say how it is w
 
 class DateColumn:
     """A date or a moment -> float32 [7]: days since 1970-01-01 and the part of the day, of UTC;
-    then, from 0 to 1, how far the months of the year, the month, the year, the days of the week and
-    the day have gone, in the zone of the options.
+    then, from 0 to 1, the elapsed part of the months of the year, the month, the year, the days of
+    the week and the day, in the time zone of the options.
 
-    State: `day_first` (whether 03/04/2024 is in April; None: no cell asked), `mean` and `std` of
+    State: `day_first` (whether 03/04/2024 is in April; None: no cell needs it), `mean` and `std` of
     the days (1 if constant), `count`, and `first` and `last` as ISO text.
     """
 
@@ -48,7 +48,7 @@ class DateColumn:
         self._missing = marks(spec.missing)
 
     def fit(self, cells: Iterable[Cell]) -> State:
-        """Order of day and month, mean and spread. Raises ConfigError: the order can't be told."""
+        """Order of day and month, mean and spread. Raises ConfigError if the order is ambiguous."""
         order = Order()
         times = {True: Times(), False: Times()}  # by whether the day comes first
         for found in readable(cells, self._read):
@@ -186,7 +186,7 @@ class Order:
             self.open = self.open or said
 
     def day_first(self) -> bool | None:
-        """None: no cell asks. Raises ConfigError."""
+        """None: no cell needs it. Raises ConfigError."""
         if self.day and self.month:
             raise ConfigError(
                 f"the day comes first in {self.day} and second in {self.month}. Write the dates in "

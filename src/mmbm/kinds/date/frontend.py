@@ -12,7 +12,7 @@ from mmbm.layers.batch import Features, Field
 from mmbm.layers.blocks import in_float32
 
 FARTHEST = 10.0
-"""Standard deviations; a time further out counts as this far."""
+"""Standard deviations; times further out are clipped to this."""
 
 
 class Calendar(nn.Module):

@@ -1,4 +1,4 @@
-"""A column of dates, by how its cells are written."""
+"""Infer date columns by how their cells are written."""
 
 from typing import TYPE_CHECKING
 
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from mmbm.kinds.sample import Sample
 
 NEARLY = 0.95
-"""Part of the cells that must be dates."""
+"""Fraction of the cells that must be dates."""
 FIRST = 200
-"""Cells that are looked at first."""
+"""Cells that are checked first."""
 
 
 def infer(sample: "Sample") -> ColumnGuess | None:
@@ -33,7 +33,7 @@ def infer(sample: "Sample") -> ColumnGuess | None:
 
 
 def _dates(name: str, texts: list[str]) -> ColumnGuess:
-    """What of them can be read, in which order, and which of them mean that there is none."""
+    """The readable cells, their order of day and month, and the cells that mean a missing value."""
     order, wrong = Order(), []
     for text in texts:
         try:

@@ -9,13 +9,13 @@ from mmbm.kinds.date.spec import DateSpec
 from mmbm.layers.batch import Field
 
 GRID = 2.0**16
-"""Sines are rounded to one part of it: the last digits differ from one machine to the next, and a
-tree's threshold must not lie among them."""
+"""Sines are rounded to multiples of it: the last digits differ between machines, and a tree's
+threshold must not depend on them."""
 
 
 class DateRepresentation(nn.Module):
     """float32 [B, 7] -> [B, 17]: the cycles' sines and cosines and standardized time, for linear
-    models; how far each cycle has gone, for trees; whether the date is absent."""
+    models; the elapsed part of each cycle, for trees; whether the date is absent."""
 
     def __init__(self, spec: DateSpec, column: Column):
         super().__init__()

@@ -11,28 +11,28 @@ from mmbm.specs.columns import InputSpec
 
 
 class DateSpec(InputSpec):
-    """A date or a moment: its place in the year, the month, the week and the day, and linear
+    """A date or a moment: its position in the year, the month, the week and the day, and linear
     time."""
 
     kind: Literal["date"] = "date"
     not_decoding: ClassVar = frozenset({"linear"})
     drift: ClassVar = "numbers"
     timezone: str = "UTC"
-    """Name of a time zone, such as Europe/Berlin. A cell that names an offset from UTC is converted
-    to this zone; one without is a clock of this zone. Hours and weekdays are those of this zone."""
+    """Name of a time zone, such as Europe/Berlin. A cell with an offset from UTC is converted to
+    this zone; one without is local time of this zone. Hours and weekdays are those of this zone."""
     day_first: bool | None = None
-    """Whether 03/04/2024 is in April. Not given: decided by the train rows, where a number above 12
-    tells, or refused where none does."""
+    """Whether 03/04/2024 is in April. Not given: decided by train rows with a number above 12, or
+    refused if there are none."""
     format: str | None = None
-    """How texts are written, if not in a way that is read anyway: "%d%m%Y %Hh%M", in the letters of
+    """Format of texts that are not in a format read by default: "%d%m%Y %Hh%M", in the codes of
     Python's strptime."""
     epoch: Literal["s", "ms", "us", "ns"] | None = None
-    """What a number counts since 1970-01-01 UTC. Not given: a number is a bad cell."""
+    """Unit of numbers, which count from 1970-01-01 UTC. Not given: a number is a bad cell."""
     linear: bool = True
-    """Learn from linear time too, and not only from what repeats. Linear time tells more where
-    things change slowly; of rows later than all of training it knows nothing."""
+    """Learn from linear time too, in addition to the cycles. Linear time helps where things change
+    slowly; it gives no information on rows later than all of training."""
     missing: Marks = ()
-    """Cells that mean that there is no date, besides empty ones, NA, NaT, nan, null and none."""
+    """Cells that mean a missing date, besides empty ones, NA, NaT, nan, null and none."""
 
     @model_validator(mode="after")
     def _known_zone(self):
@@ -46,5 +46,5 @@ class DateSpec(InputSpec):
         return self
 
     def measured(self, values: np.ndarray) -> np.ndarray:
-        """Linear time is what drift is measured in. [B, 7] -> days [B]"""
+        """Drift is measured in linear time. [B, 7] -> days [B]"""
         return values[:, :2].sum(1, dtype=np.float64)

@@ -1,4 +1,4 @@
-"""A picture cell -> uint8 [H, W, C] at the configured size."""
+"""An image cell -> uint8 [H, W, C] at the configured size."""
 
 import struct
 import zlib
@@ -16,8 +16,8 @@ from mmbm.kinds.column import Cell, Description, State, Storage
 from mmbm.kinds.image.spec import ImageSpec
 from mmbm.kinds.pretrained import read_picture_model
 
-# Formats with a signature and a decoder that reads nothing but the bytes given (no EPS, which
-# starts Ghostscript, and no guesses such as TGA).
+# Formats with a signature and a decoder that reads only the bytes given (no EPS, which starts
+# Ghostscript, and no formats without a signature, such as TGA).
 FORMATS = (
     "JPEG",
     "PNG",
@@ -31,7 +31,7 @@ FORMATS = (
     "JPEG2000",
 )
 
-# What Pillow's decoders are known to raise on damaged bytes.
+# Exceptions that Pillow's decoders are known to raise on damaged bytes.
 DAMAGE = (
     OSError,
     SyntaxError,
@@ -64,12 +64,12 @@ _ORIENTATION = 0x0112  # EXIF tag
 
 
 class ImageColumn:
-    """A picture in any format of `FORMATS` -> uint8 [height, width, channels].
+    """An image in any format of `FORMATS` -> uint8 [height, width, channels].
 
-    The first frame of an animation, turned as EXIF says, on white where it is transparent.
+    The first frame of an animation, in EXIF orientation, on white where it is transparent.
 
     State: with a pretrained encoder its `config` and `preprocessor` under `pretrained`, and
-    `resample`, Pillow's number of how its pictures are resized.
+    `resample`, the number of Pillow's resampling filter.
     """
 
     version = 1
@@ -81,7 +81,7 @@ class ImageColumn:
         self.storage = Storage("uint8", (spec.height, spec.width, spec.channels))
 
     def fit(self, cells: Iterable[Cell]) -> State:
-        """Nothing is learned of the cells; of a pretrained encoder, how it is made."""
+        """Reads a pretrained encoder's preprocessing; nothing is learned from the cells."""
         encoder: Any = self.spec.encoder
         if encoder.raw:
             learned = read_picture_model(self.spec, encoder)
@@ -90,7 +90,7 @@ class ImageColumn:
         return self.state
 
     def decode(self, cell: Cell) -> np.ndarray | None:
-        """bytes or Path -> uint8 [H, W, C]; None if absent. BadCell, never half a picture."""
+        """bytes or Path -> uint8 [H, W, C]; None if absent. BadCell if truncated or damaged."""
         source = cell if isinstance(cell, Path) else media.locate(cell, root=None)
         if source is None:
             return None
@@ -109,8 +109,8 @@ class ImageColumn:
                     f"has {width}x{height} pixels, more than max_pixels={spec.max_pixels}"
                 )
             # A JPEG can be decoded at 1/2, 1/4 or 1/8. At three times the size asked for (its
-            # longer side: the picture may lie on its side) it differs from a full decode by 0.2
-            # grey levels on average, and takes a quarter of the time.
+            # longer side: the image may be rotated) it differs from a full decode by 0.2 grey
+            # levels on average, and takes a quarter of the time.
             side = 3 * max(spec.height, spec.width)
             picture.draft(None, (side, side))
             picture.load()
@@ -132,8 +132,8 @@ class ImageColumn:
 
 
 def open_picture(data: bytes) -> Image.Image:
-    """Opened, not decoded. HEIC, which Pillow doesn't know, by pillow-heif. Raises BadCell, and
-    what of `DAMAGE` Pillow raises."""
+    """Open without decoding. HEIC, which Pillow lacks, by pillow-heif. Raises BadCell, or one of
+    Pillow's exceptions in `DAMAGE`."""
     if data[4:8] != b"ftyp" or data[8:12] not in media.HEIF:
         return Image.open(BytesIO(data), formats=FORMATS)
     try:
@@ -148,7 +148,7 @@ def open_picture(data: bytes) -> Image.Image:
 def _upright(picture: Image.Image) -> Image.Image:
     try:
         turn = _TURNS.get(picture.getexif().get(_ORIENTATION, 1))
-    except DAMAGE:  # EXIF that can't be read says nothing about a picture that can
+    except DAMAGE:  # unreadable EXIF doesn't make the image unreadable
         turn = None
     return picture if turn is None else picture.transpose(turn)
 
@@ -167,9 +167,9 @@ def _flat(picture: Image.Image, mode: str, bits: int) -> Image.Image:
 
 
 def _to_8_bit(pixels: np.ndarray, bits: int) -> np.ndarray:
-    """16-bit, 32-bit or float grey [H, W] -> uint8 by the range such files use, never clipped.
+    """16-bit, 32-bit or float gray [H, W] -> uint8 by the range that such files use, never clipped.
 
-    Integers count to 2^bits - 1; floats to 1, 255 or 65535, whichever is the least that holds them.
+    Integers range to 2^bits - 1; floats to 1, 255 or 65535, the least of these that fits.
     """
     low, high = float(pixels.min()), float(pixels.max())
     if not (low >= 0 and high <= 65535):  # also NaN
@@ -184,7 +184,7 @@ def _to_8_bit(pixels: np.ndarray, bits: int) -> np.ndarray:
 
 
 def _fit(picture: Image.Image, spec: ImageSpec, how: Image.Resampling) -> Image.Image:
-    """Resize to [spec.height, spec.width]: the whole picture, with bars, or its middle."""
+    """Resize to [spec.height, spec.width]: the whole image, with bars, or its center crop."""
     width, height = picture.size
     if spec.resize == "stretch":
         return _resize(picture, spec.width, spec.height, None, how)
@@ -213,7 +213,7 @@ def _resize(
 
 
 def reason(data: bytes, error: BaseException) -> str:
-    """Why these bytes are no picture, after what Pillow raised."""
+    """Why these bytes are no image, from the exception that Pillow raised."""
     if isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning):
         return "has more pixels than are safe to decode"
     found = media.name_format(data[:512])

@@ -1,4 +1,4 @@
-"""What a picture's file says of itself."""
+"""Header data of an image file."""
 
 import re
 from typing import NamedTuple
@@ -11,7 +11,7 @@ from mmbm.kinds.image.column import DAMAGE, open_picture, reason
 
 ENDINGS = re.compile(r"\.(png|jpe?g|webp|gif|bmp|tiff?|avif|jp2|p[pgn]m|heic|svg)")
 MAX_PIXELS = 30_000_000
-"""Of a picture that is decoded to see how many bits it uses."""
+"""Of an image that is decoded to find its bit depth."""
 PICTURES = ("a JPEG picture", "a PNG picture", "a GIF picture", "a WebP picture")
 
 
@@ -19,12 +19,12 @@ class Picture(NamedTuple):
     width: int
     height: int
     grey: bool
-    peak: int = 0  # the largest grey value of a picture of more than 8 bits
+    peak: int = 0  # the largest gray value of an image of more than 8 bits
 
 
 def look(data: bytes) -> Picture | None:
-    """The size of a picture: its header is read. None: it is no picture. Raises BadCell: it is a
-    damaged one."""
+    """The size of an image, from its header. None: it is no image. Raises BadCell if it is
+    damaged."""
     try:
         with open_picture(data) as picture:
             grey = picture.mode in ("1", "L", "LA") or picture.mode.startswith(("I", "F"))

@@ -1,4 +1,4 @@
-"""Picture: uint8 pixels -> floats of about zero mean and unit range; random changes in training."""
+"""Image frontend: uint8 pixels -> normalized floats; random augmentation in training."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from mmbm.kinds.image.spec import ImageSpec
 from mmbm.layers.batch import Features, Field
 from mmbm.layers.blocks import in_float32
 
-MEAN, SPREAD = 127.5, 63.75  # of natural pictures, roughly; 0..255 becomes -2..2
+MEAN, SPREAD = 127.5, 63.75  # of natural images, roughly; 0..255 becomes -2..2
 
 
 class ImageFrontend(nn.Module):
@@ -40,8 +40,8 @@ class ImageFrontend(nn.Module):
 
 
 def normalising(column: Column) -> tuple[Any, Any]:
-    """What is taken from pixels of 0..255, and what they are divided by: as a pretrained encoder's
-    own preprocessing has it, for each channel, or the same for all."""
+    """Mean and divisor of pixels of 0..255: from a pretrained encoder's own preprocessing, per
+    channel, or one value for all."""
     if "pretrained" not in column.state:
         return MEAN, SPREAD
     told = column.state["pretrained"]["preprocessor"]
@@ -52,10 +52,10 @@ def normalising(column: Column) -> tuple[Any, Any]:
 
 
 def real(present: Tensor) -> Tensor:
-    """For every row itself, or a present one where it is absent. [B] bool -> [B] rows.
+    """Row index for every row: itself, or a present row where it is absent. [B] bool -> [B] rows.
 
-    An absent row's tokens are never used; without this its black pixels would enter the statistics
-    of the batch that normalising takes.
+    An absent row's tokens are never used; without this its black pixels would enter the batch
+    statistics of normalization layers.
     """
     absent = present.logical_not()
     known = absent.argsort(stable=True)  # the present rows first
@@ -64,7 +64,7 @@ def real(present: Tensor) -> Tensor:
 
 
 def shift(x: Tensor, flip: bool, crop: float) -> Tensor:
-    """Each row moved by up to `crop` of its side, edges repeated, and half of them mirrored."""
+    """Each row shifted by up to `crop` of its side, edges repeated, and half of them mirrored."""
     rows, height, width, _ = x.shape
     down = axis(rows, height, crop, x.device)  # [B, H]
     across = axis(rows, width, crop, x.device)  # [B, W]
@@ -76,13 +76,13 @@ def shift(x: Tensor, flip: bool, crop: float) -> Tensor:
 
 
 def axis(rows: int, size: int, crop: float, device: torch.device) -> Tensor:
-    """Where each of `size` pixels comes from, per row. [B, size]"""
+    """Source index of each of `size` pixels, per row. [B, size]"""
     move = ((2 * torch.rand(rows, 1, device=device) - 1) * crop * size).round().long()
     return (torch.arange(size, device=device) + move).clamp(0, size - 1)
 
 
 def random_erasing(x: Tensor, chance: float) -> Tensor:
-    """Random erasing (Zhong et al. 2017): a grey rectangle of 2 to 30 % of the picture."""
+    """Random erasing (Zhong et al. 2017): a gray rectangle of 2 to 30 % of the image."""
     rows, height, width, _ = x.shape
     draw = torch.rand(5, rows, 1, device=x.device)
     area = 0.02 + 0.28 * draw[0]
@@ -94,7 +94,7 @@ def random_erasing(x: Tensor, chance: float) -> Tensor:
 
 
 def span(size: int, part: Tensor, where: Tensor) -> Tensor:
-    """`part` [B, 1] of an axis, starting anywhere it fits. [B, size] bool"""
+    """`part` [B, 1] of an axis, at a random start where it fits. [B, size] bool"""
     length = part * size
     start = where * (size - length)
     place = torch.arange(size, device=part.device)

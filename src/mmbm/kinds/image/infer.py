@@ -1,4 +1,4 @@
-"""A column of pictures: the size and channels that suit them."""
+"""Infer image columns, and the size and channels that suit them."""
 
 from typing import TYPE_CHECKING
 
@@ -11,13 +11,13 @@ if TYPE_CHECKING:
     from mmbm.kinds.sample import Sample
 
 LEAST_ROWS = 3000
-"""Train rows from which an encoder learns more if it isn't tiny."""
+"""Train rows from which a larger encoder than tiny learns more."""
 SIDE = 160
-"""Pixels of an image's longer side: as good as the 224 it was trained with, in less time."""
+"""Pixels of an image's longer side: as accurate as the 224 of its pretraining, in less time."""
 STEP = 32
-"""Pixels of an image for each place of the encoder's map."""
+"""Pixels of an image for each position of the encoder's feature map."""
 LEAST_SIDE = 64
-"""Pixels of an image's longer side below which there is nothing to enlarge."""
+"""Pixels of an image's longer side below which upscaling doesn't help."""
 
 
 def infer(sample: "Sample") -> ColumnGuess | None:
@@ -33,7 +33,7 @@ def infer(sample: "Sample") -> ColumnGuess | None:
     if bits < 16:
         options["bits"] = bits
         notes = (f"{sample.name}: its pixels have {bits} bits of 16, so bits: {bits}.",)
-    options["augment"] = {"crop": 0.08}  # where a thing stands in a picture seldom matters
+    options["augment"] = {"crop": 0.08}  # the position of an object in an image seldom matters
     sizes = {(p.width, p.height) for p in pictures}
     seen = f"{width}x{height}" if len(sizes) == 1 else f"about {width}x{height}, of several sizes"
     why = f"pictures, {seen}, {'grey' if grey else 'colour'}{sample.files.unread()}"
@@ -44,7 +44,7 @@ def infer(sample: "Sample") -> ColumnGuess | None:
 
 
 def _size(pictures: list[Picture], width: int, height: int) -> int | list[int]:
-    """Small pictures keep their pixels; a wide one may be 96 long, to have some height left."""
+    """Small images keep their pixels; a wide one may be 96 long, to keep some height."""
     shapes = np.array([p.width / p.height for p in pictures])
     alike = shapes.max() <= 1.05 * shapes.min()
     longest = max(width, height)
@@ -55,22 +55,22 @@ def _size(pictures: list[Picture], width: int, height: int) -> int | list[int]:
 
 
 def _bits(pictures: list[Picture]) -> int:
-    """Of the deepest grey picture: 10, 12 and 14 bits are what cameras and scanners give."""
+    """Of the image with the most gray levels: cameras and scanners give 10, 12 and 14 bits."""
     peak = max(p.peak for p in pictures)
-    if peak <= 255:  # eight bits, or nothing that tells
+    if peak <= 255:  # eight bits, or unknown
         return 16
     return next((bits for bits in (10, 12, 14) if peak < 2**bits), 16)
 
 
 def few_rows(options: Options, rows: int, long: bool) -> Options:
-    """From few rows a small encoder learns as much, in less than half of the time."""
+    """With few rows a small encoder learns as much, in less than half of the time."""
     if rows >= LEAST_ROWS or long or "encoder" in options:
         return options
     return {**options, "encoder": {"kind": "cnn", "size": "tiny"}}
 
 
 def frozen(guess: ColumnGuess, sample: "Sample") -> Options | None:
-    """Not of gray or tiny ones; without `augment`, so that each is encoded once."""
+    """Not for gray or tiny images; without `augment`, so that each is encoded once."""
     if max(guess.extent or (0,)) < LEAST_SIDE or guess.options.get("channels") == 1:
         return None
     size = guess.options["size"]

@@ -11,7 +11,7 @@ from mmbm.specs.encoders import CNNSpec
 
 
 class ImageAugment(Spec):
-    """Random changes of a picture, in training only."""
+    """Random changes of an image, in training only."""
 
     flip: bool = False
     """Mirror left-right, one row in two."""
@@ -27,11 +27,11 @@ class ImageSpec(MediaSpec):
     """Pixels after decoding: one number for a square, or [height, width]."""
     channels: Literal[1, 3] = 3
     resize: Literal["stretch", "pad", "crop"] = "stretch"
-    """How another aspect ratio becomes this one."""
+    """How images of another aspect ratio are resized."""
     bits: Annotated[int, Field(ge=8, le=16)] = 16
-    """Of a grey pixel of more than 8 bits: with 12, as of cameras and scanners, 4095 is white."""
+    """Bits of a gray pixel of more than 8: with 12, as of cameras and scanners, 4095 is white."""
     max_pixels: PositiveInt = 100_000_000
-    """A picture with more pixels (height times width) is refused before it is decoded."""
+    """An image with more pixels (height times width) is refused before it is decoded."""
     augment: ImageAugment = ImageAugment()
     encoder: EncoderSpec = CNNSpec()
 

@@ -1,4 +1,4 @@
-"""Any number of labels at once."""
+"""Multi-label answers: any number of labels per row."""
 
 from typing import Any, ClassVar
 
@@ -25,12 +25,13 @@ class LabelsAnswer:
 
     @property
     def joined_by(self) -> str | None:
-        """The text between labels in a csv; None where that would not read back: a list then."""
+        """The separator of labels in a csv; None where joined labels can't be parsed: a list
+        then."""
         plain = self.format == "separated" and not any(self.separator in n for n in self.names)
         return self.separator if plain else None
 
     def rows(self, output: np.ndarray) -> list[dict[str, Any]]:
-        """`confidence` is how sure the least sure label is, said or not said."""
+        """`confidence` is that of the least certain label, present or absent."""
         return [
             {
                 "value": [v for v, x in zip(self.values, p) if x >= self.threshold],
@@ -56,7 +57,7 @@ class LabelsAnswer:
         return float(2 * both / total) if total else 1.0
 
     def score(self, output: np.ndarray, truth: np.ndarray) -> dict[str, Any]:
-        """`accuracy` is the part of rows with every label right."""
+        """`accuracy` is the fraction of rows with every label right."""
         said = output >= self.threshold
         per_label = {
             name: self.main_score(output[:, [i]], truth[:, [i]])
@@ -73,11 +74,11 @@ class LabelsAnswer:
         }
 
     def prior(self) -> np.ndarray:
-        """What is answered to a row of which nothing is known [L]."""
+        """The prediction without any input [L]."""
         return self.frequency
 
     def constant(self, truth: np.ndarray) -> tuple[str, np.ndarray]:
-        """The most frequent labels of these rows, as many as have the best micro F1, as a text and
+        """The most frequent labels of these rows, as many as give the best micro F1, as a text and
         an output [L]."""
         frequency = truth.mean(0)
         order = np.argsort(-frequency, kind="stable")
@@ -92,6 +93,6 @@ class LabelsAnswer:
         return -np.mean(np.where(truth == 1, np.log(p), np.log(1 - p)), axis=1)
 
     def attribution(self, output: np.ndarray, of: np.ndarray) -> np.ndarray:
-        """Mean probability given to what `of` says of each label."""
+        """Mean probability of each label's state in the answer of `of`."""
         said = of >= self.threshold
         return np.where(said, output, 1 - output).mean(-1)

@@ -15,7 +15,7 @@ from mmbm.kinds.column import Cell, Description, State, Storage
 from mmbm.kinds.labels.spec import LabelsSpec, LabelsTarget
 
 MOST = 10_000
-"""Labels that a cell has at most."""
+"""Maximum number of labels per cell."""
 MAX_LABELS = 10_000
 """More are not labels, and a row of [N] would no longer be small."""
 
@@ -25,7 +25,7 @@ def parts(
 ) -> list[Any] | None:
     """The labels of a cell in the types they have there; None if the cell is absent.
 
-    An empty string or list is present: it says that there are none. Raises BadCell.
+    An empty string or list is present: it means that no label applies. Raises BadCell.
     """
     if isinstance(cell, bytes):
         try:
@@ -79,7 +79,7 @@ class LabelsColumn:
                 found = self._parts(cell)
                 labels = named(found or [])
             except BadCell:
-                continue  # the quarantine tells of it when the cell is decoded
+                continue  # the quarantine reports it when the cell is decoded
             if found is None:
                 continue
             rows += 1
@@ -135,6 +135,6 @@ class LabelsColumn:
 
 
 def _as(label: str, types: Counter[type] | None) -> Any:
-    """A label in the type that most of its cells have."""
+    """A label in the type that it has in most cells."""
     kind = types.most_common(1)[0][0] if types else str
     return label == "true" if kind is bool else kind(label)

@@ -1,4 +1,4 @@
-"""Any number of labels at once."""
+"""Multi-label head."""
 
 import torch
 import torch.nn.functional as F

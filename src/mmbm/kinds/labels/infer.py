@@ -1,4 +1,4 @@
-"""A column of labels: lists, or several of them in one string."""
+"""Infer label columns: lists, or several labels in one string."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 SEPARATORS = (";", "|", ",", "；", "，", "、", "/", "&", "+", "\n", "::", "#")
 SURE = (";", "|")
-"""Nobody writes a single value with these."""
+"""Characters that single values don't contain."""
 LABELS = 2000
-"""More different ones are no labels."""
+"""More distinct ones are no labels."""
 FEW, LONGEST = 500, 40
-"""Labels in one string, and the characters of one: more are text."""
+"""Labels per string, and characters per label: more are text."""
 
 
 def infer(sample: "Sample") -> ColumnGuess | None:
@@ -28,7 +28,7 @@ def infer(sample: "Sample") -> ColumnGuess | None:
 
 
 def infer_target(sample: "Sample") -> ColumnGuess | None:
-    """Labels to answer, with a note on what empty cells mean."""
+    """Labels as a target, with a note on the meaning of empty cells."""
     found = infer(sample)
     if found is None or found.kind is None:
         return found
@@ -60,7 +60,7 @@ def lists(sample: "Sample") -> ColumnGuess:
 
 
 def _is_vector(cells: Sequence[list]) -> bool:
-    """Numbers by place: zeros and ones, or many different whole ones in lists of one length."""
+    """Vectors: zeros and ones, or many distinct whole numbers in lists of one length."""
     plain = all(isinstance(i, int | float) and not isinstance(i, bool) for c in cells for i in c)
     lengths = {len(cell) for cell in cells}
     if not plain or len(lengths) != 1 or max(lengths) < 3:
@@ -70,7 +70,7 @@ def _is_vector(cells: Sequence[list]) -> bool:
 
 
 def separated(sample: "Sample") -> ColumnGuess | None:
-    """Labels in one string, if a small vocabulary is combined in many ways."""
+    """Labels in one string, if a small vocabulary occurs in many combinations."""
     texts = [cell for cell in sample.present if isinstance(cell, str)]
     if not texts:
         return None
@@ -91,7 +91,7 @@ def separated(sample: "Sample") -> ColumnGuess | None:
 
 
 def _combined(parts: list[list[str]]) -> bool:
-    """A comma also stands in "Paris, France" and "Smith, John". Labels come in several numbers or
+    """A comma also occurs in "Paris, France" and "Smith, John". Labels occur in several numbers or
     at several places, and in more combinations than there are labels."""
     combinations = {frozenset(row) for row in parts}
     names = {p for row in parts for p in row}

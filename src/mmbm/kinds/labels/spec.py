@@ -12,11 +12,11 @@ class LabelsSpec(InputSpec):
     kind: Literal["labels"] = "labels"
     drift: ClassVar = "values"
     separator: Annotated[str, Field(min_length=1)] = ";"
-    """Between labels in a cell that is one string; a list in a cell needs none."""
+    """Separator of labels in a cell that is one string; a list in a cell needs none."""
     format: Literal["separated", "list"] = "separated"
     """list: a string is a list as Python, JSON or numpy write it, "['a', 'b']"."""
     missing: Marks = ()
-    """Cells that mean that nothing is known, besides empty ones: [nan, "NULL"]."""
+    """Cells that mean unknown labels, besides empty ones: [nan, "NULL"]."""
     min_count: PositiveInt = 1
 
 
@@ -32,10 +32,10 @@ class LabelsTarget(TargetSpec):
     format: Literal["separated", "list"] = "separated"
     """list: a string is a list as Python, JSON or numpy write it, "['a', 'b']"."""
     missing: Marks = ()
-    """Cells that mean that nothing is known, besides empty ones: [nan, "NULL"]."""
+    """Cells that mean unknown labels, besides empty ones: [nan, "NULL"]."""
     empty: Literal["unknown", "none"] = "unknown"
-    """What an empty cell (of a csv; null elsewhere) means: its labels are unknown, so that the row
-    is not trained on; or none applies. An empty text or list in other formats says none."""
+    """Meaning of an empty cell (of a csv; null elsewhere): its labels are unknown, so that the row
+    is not trained on; or none applies. An empty text or list in other formats means none."""
     min_count: PositiveInt = 1
     threshold: Annotated[float, Field(gt=0, lt=1)] = 0.5
 

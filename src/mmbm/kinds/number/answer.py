@@ -46,7 +46,7 @@ class NumberAnswer:
         }
 
     def prior(self) -> np.ndarray:
-        """What is answered to a row of which nothing is known [1]."""
+        """The prediction without any input [1]."""
         return self._unit(np.array([self.mean]))
 
     def constant(self, truth: np.ndarray) -> tuple[str, np.ndarray]:

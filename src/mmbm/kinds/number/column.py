@@ -14,15 +14,15 @@ from mmbm.kinds.column import Cell, Description, State, Storage, readable
 from mmbm.kinds.number.spec import NumberSpec, NumberTarget
 
 LARGEST = 1e30
-"""What is smaller stays finite as float32, which answers are, and so do its squares in float64."""
+"""Smaller values stay finite as float32, as answers are, and so do their squares in float64."""
 RESERVOIR = 100_000
-"""Values kept for the quantiles: their error is about 0.2 % of the rows."""
+"""Values sampled for the quantiles: their error is about 0.2 % of the rows."""
 
 PLAIN = Notation()
 
 
 def parse(cell: Cell | Decimal, notation: Notation = PLAIN) -> float | None:
-    """A cell -> a finite number, None if it is absent. Text is read as `notation` says. Raises
+    """A cell -> a finite number, None if it is absent. Text is parsed by `notation`. Raises
     BadCell."""
     if cell is None:
         return None
@@ -52,12 +52,12 @@ def parse(cell: Cell | Decimal, notation: Notation = PLAIN) -> float | None:
 
 
 def _is_mark(value: float, marks: frozenset[str]) -> bool:
-    """`missing: [-999]` means the number too, however a table holds it."""
+    """`missing: [-999]` matches the number too, in any numeric type of a table."""
     return repr(value) in marks or (value.is_integer() and str(int(value)) in marks)
 
 
 class NumberColumn:
-    """A number, or text that is one as the options say, -> a float64; with `log` its signed
+    """A number, or text in the notation of the options, -> a float64; with `log` its signed
     logarithm.
 
     State: `mean` and `std` (1 if constant) and `edges` (at least two, rising: quantiles) of what
@@ -74,7 +74,7 @@ class NumberColumn:
         self._notation = Notation.of(spec)
 
     def fit(self, cells: Iterable[Cell]) -> State:
-        """One pass in bounded memory; the quantiles are of a fixed-seed random sample."""
+        """One pass in bounded memory; the quantiles come from a fixed-seed random sample."""
         rng = np.random.default_rng(0)
         sample = np.empty(0)
         count, mean, squares = 0, 0.0, 0.0

@@ -1,4 +1,4 @@
-"""Number: standardised, plus a piecewise-linear code over quantile bins (Gorishniy et al. 2022)."""
+"""Number: standardized, plus a piecewise-linear code over quantile bins (Gorishniy et al. 2022)."""
 
 from collections.abc import Sequence
 
@@ -11,7 +11,7 @@ from mmbm.layers.batch import Features, Field
 from mmbm.layers.blocks import in_float32
 
 FARTHEST = 100.0
-"""Standard deviations; a value further out counts as this far, so that none overflows float32."""
+"""Standard deviations; values further out are clipped to this, so that none overflows float32."""
 
 
 class NumberFrontend(nn.Module):
@@ -39,8 +39,8 @@ class NumberFrontend(nn.Module):
 
 
 class Numbers(nn.Module):
-    """Many number columns as one tensor, for a graph whose size doesn't grow with them: what their
-    own frontends compute, from copies of their weights. Not for training."""
+    """Many number columns as one tensor, for a graph whose size doesn't grow with them: it computes
+    the same as their own frontends, from copies of their weights. Not for training."""
 
     mean: Tensor  # [N]
     std: Tensor  # [N]

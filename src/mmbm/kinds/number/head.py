@@ -1,4 +1,4 @@
-"""A number in its own unit."""
+"""Regression head: a number in its own unit."""
 
 import torch
 import torch.nn.functional as F

@@ -1,4 +1,4 @@
-"""A column of numbers: how they are written, and whether their logarithm is learned better."""
+"""Infer number columns: their notation, and whether their logarithm is easier to learn."""
 
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -31,7 +31,7 @@ def infer(sample: "Sample") -> ColumnGuess | None:
 
 
 def infer_target(sample: "Sample") -> ColumnGuess | None:
-    """Comment and report say how to have classes instead."""
+    """The comment and the report explain how to choose classes instead."""
     if not sample.is_number:
         return None
     found = _measured(sample)
@@ -86,7 +86,7 @@ def _measured(sample: "Sample") -> ColumnGuess:
 
 
 def _stand_in(numbers: np.ndarray) -> float | None:
-    """A number of nines, in several rows and far from all others: -999 stands for no value."""
+    """A number of nines, in several rows and far from all others, such as -999: a missing value."""
     for value in (float(numbers.min()), float(numbers.max())):
         others = numbers[numbers != value]
         if (
@@ -102,8 +102,8 @@ def _stand_in(numbers: np.ndarray) -> float | None:
 
 
 def long_tail(numbers: np.ndarray) -> str:
-    """How the logarithm (of a number below zero the signed one) straightens a long tail; empty if
-    it doesn't, or if there is none."""
+    """How the logarithm (for negative numbers the signed one) shortens a long tail; empty if it
+    doesn't, or if there is none."""
     if len(numbers) < 20 or np.ptp(numbers) == 0:
         return ""
     logs = np.sign(numbers) * np.log1p(np.abs(numbers))
@@ -127,7 +127,7 @@ def _skewness(numbers: np.ndarray) -> float:
 
 
 def _in_two_heaps(logs: np.ndarray) -> bool:
-    """Zeros apart from the rest, or gains apart from losses: two points have a kurtosis of 1, equal
-    shares of all 1.8."""
+    """Zeros apart from the rest, or gains apart from losses: two points have a kurtosis of 1, a
+    uniform distribution 1.8."""
     middle = logs - logs.mean()
     return bool((middle**4).mean() < 1.8 * (middle**2).mean() ** 2)

@@ -1,4 +1,4 @@
-"""A number asked of a language model."""
+"""Prompt of a number for a language model."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""Options of a number, as input and as target, and of how numbers are written."""
+"""Options of a number, as input and as target, and of the notation of numbers."""
 
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -9,19 +9,19 @@ from mmbm.specs.columns import InputSpec, TargetSpec, Unit
 
 
 class WrittenSpec(Spec):
-    """How the numbers of a column are written, where its cells are text."""
+    """Notation of the numbers of a column whose cells are text."""
 
     decimal: Literal[".", ","] = "."
-    """The mark before the fraction: "," reads 28,7."""
+    """The decimal mark: "," reads 28,7."""
     thousands: Literal[",", ".", " ", "'", "_"] | None = None
-    """The mark between thousands; " " is any blank. Not given: 1,234.5 is read, and 1,234, which
-    may be 1.234, is a bad cell."""
+    """The thousands separator; " " is any blank. Not given: 1,234.5 is read, and 1,234, which may
+    be 1.234, is a bad cell."""
     unit: str | dict[str, float] | None = None
-    """What stands before or after a number: "kg", "$", "%". Several, with what one of each counts:
-    {g: 0.001, kg: 1}. Another unit is a bad cell."""
+    """Unit before or after a number: "kg", "$", "%". For several units, the factor of each: {g:
+    0.001, kg: 1}. Another unit is a bad cell."""
     missing: bool | Marks = True
-    """Cells that mean that there is no number, besides empty ones, NA, nan, null and none:
-    ["?", "-"]. False: an empty cell is a bad cell."""
+    """Cells that mean a missing number, besides empty ones, NA, nan, null and none: ["?", "-"].
+    False: an empty cell is a bad cell."""
 
     @model_validator(mode="after")
     def _one_reading(self):
@@ -47,7 +47,7 @@ class NumberSpec(WrittenSpec, InputSpec):
 
 
 class NumberTarget(TargetSpec, WrittenSpec):
-    """A number, standardised inside, answered in its own unit."""
+    """A number: standardized internally, predicted in its own unit."""
 
     kind: Literal["number"] = "number"
     not_decoding: ClassVar = frozenset({"loss"})

@@ -1,7 +1,7 @@
-"""How a column writes its numbers: texts -> the options that read all alike, or why none do.
+"""Infer the notation of a column's numbers: texts -> options that parse all alike, or a reason.
 
-Every cell is taken apart into sign, unit, digits and marks; the one way of reading that fits nearly
-all cells is chosen for the column. Two ways that fit equally well are said, and never mixed.
+Every cell is split into sign, unit, digits and marks; the one notation that fits nearly all cells
+is chosen for the column. Two notations that fit equally well are reported, and never mixed.
 """
 
 import re
@@ -15,13 +15,13 @@ from mmbm.errors import BadCell
 from mmbm.kinds.column import Cell
 
 NEARLY = 0.98
-"""Part of the cells that a way of reading must fit."""
+"""Fraction of the cells that a notation must fit."""
 LARGELY = 0.8
-"""Part of the cells that are numbers, above which the others are bad cells of a number column."""
+"""Fraction of numeric cells above which the others are bad cells of a number column."""
 MANY = 20
-"""Different numbers, beside which a few words are their units."""
+"""Distinct numbers above which a few words beside them are units."""
 LOOKED_AT = 2000
-"""Cells that decide."""
+"""Number of cells that are examined."""
 
 MARKS = frozenset({
     "?", "??", "-", "--", "---", ".", "..", "...", "…", "*", "/", "–", "—", "∅", "\\n", "n.a.",
@@ -33,7 +33,7 @@ MARKS = frozenset({
     "sin datos", "нет", "н/д", "н.д.", "неизвестно", "无", "無", "未知", "不详", "不詳", "暂无",
     "缺失", "空", "なし", "不明", "없음", "미상",
 })  # fmt: skip
-"""Words that mean, in a column of numbers, that there is none."""
+"""Words that mean a missing value in a column of numbers."""
 
 MAGNITUDES = {
     "k": 1e3, "K": 1e3, "M": 1e6, "Mio": 1e6, "Mio.": 1e6, "mn": 1e6, "B": 1e9, "bn": 1e9,
@@ -71,13 +71,13 @@ _CANDIDATES: tuple[tuple[str, str | None], ...] = (
     (".", None), (".", ","), (",", None), (",", "."), (".", " "), (",", " "), (".", "'"),
     (",", "'"), (".", "_"), (",", "_"),
 )  # fmt: skip
-"""(decimal, thousands), the first of those that fit best is taken: 1,234 has thousands."""
+"""(decimal, thousands); the first of those that fit best is taken: 1,234 has thousands."""
 _GROUPED = re.compile(r"\d{1,3}(,\d{3})+", re.ASCII)
 _POINTED = re.compile(r"[1-9]\d{0,2}(\.\d{3})", re.ASCII)
 
 
 class Written(NamedTuple):
-    """How a column's numbers are written."""
+    """Notation of a column's numbers."""
 
     options: dict[str, Any] = {}  # noqa: RUF012  # of a number column; empty: read by default
     notes: tuple[str, ...] = ()
@@ -96,7 +96,7 @@ class Parts(NamedTuple):
 
 
 def find(cells: Sequence[Cell]) -> Written:
-    """How the texts among these cells write numbers; the default where they don't."""
+    """The notation of the texts among these cells; the default without any."""
     texts = [cell.strip() for cell in cells if isinstance(cell, str)]
     texts = [text for text in texts if text.lower() not in ABSENT]
     if not any(c.isdigit() for text in texts[:200] for c in text[:40]):
@@ -128,7 +128,7 @@ def find(cells: Sequence[Cell]) -> Written:
 
 
 def take_apart(text: str) -> Parts | None:
-    """Sign and brackets gone; None for what is no number with text beside it."""
+    """Remove sign and brackets; None for text other than a number with a unit."""
     text = plain(text)
     text = text[1:-1] if text[:1] == "(" and text[-1:] == ")" else text
     text = re.sub(rf"\((?={_BLANK}*[\d.]).*\)$", lambda m: m[0][1:-1], text)  # $(1,200)
@@ -146,7 +146,7 @@ def _is_mark(text: str) -> bool:
 
 
 def _are_codes(parts: list[Parts]) -> bool:
-    """007, and groups of digits that are all equally long, as of telephone numbers."""
+    """007, and digit groups of equal length, as in telephone numbers."""
     codes = sum(len(p.body) > 1 and p.body[0] == "0" and p.body.isdigit() for p in parts)
     if codes >= (1 - NEARLY) * len(parts):
         return True
@@ -175,7 +175,7 @@ def _unit(parts: list[Parts]) -> tuple[str | dict[str, float] | None, str]:
     ):
         known = all(_spelling(text) in _SPELLED or _CURRENCY.fullmatch(text) for text in units)
         known = known and any(len(text) > 1 or not text.isalpha() for text in units)
-        # Words nobody listed are units where each stands beside many different numbers.
+        # Unlisted words are units if each occurs with many different numbers.
         often = len(parts) >= 5 * len(units) and len({p.body for p in parts}) > MANY
         known = known or (often and all(len(text) > 1 for text in units))
         return None, "several units" if known else "no unit"
@@ -196,7 +196,7 @@ def _differ(parts: list[Parts], units: dict[str, float]) -> bool:
 
 
 def _spelling(unit: str) -> str:
-    """The same for spellings of one unit: kg and KG., € and EUR."""
+    """A key that is equal for spellings of one unit: kg and KG., € and EUR."""
     lower = unit.lower().rstrip(".s")
     return _SYMBOLS.get(lower, lower)
 
@@ -231,7 +231,7 @@ def _reads(notation: Notation, text: str) -> bool:
 def _notes(
     parts: list[Parts], decimal: str, thousands: str | None, missing: Counter[str]
 ) -> tuple[str, ...]:
-    """What was decided that may be otherwise."""
+    """Decisions that may be wrong."""
     notes = []
     bodies = [p.body for p in parts]
     commas = [b for b in bodies if "," in b]
@@ -257,7 +257,7 @@ def _notes(
 
 
 def _brackets(notation: Notation, texts: list[str]) -> tuple[str, ...]:
-    """Negative numbers as accountants write them."""
+    """Negative numbers in accounting notation."""
     first = next((text for text in texts if plain(text)[:1] == "("), None)
     if first is None or not _reads(notation, first):
         return ()
@@ -265,7 +265,7 @@ def _brackets(notation: Notation, texts: list[str]) -> tuple[str, ...]:
 
 
 def _refusal(parts: list[Parts], why: str, unit: Any) -> Written:
-    """Numbers that no one way of reading fits."""
+    """Numbers that no single notation fits."""
     if why == "no unit":
         return Written()  # words with a number before them
     if why == "several units":

@@ -1,4 +1,4 @@
-"""A time series cell -> float32 [T, 1 + 2C]: time, values, and which of them are there."""
+"""A time series cell -> float32 [T, 1 + 2C]: time, values, and a mask of present values."""
 
 from collections.abc import Iterable
 from typing import Any, ClassVar
@@ -16,9 +16,9 @@ TIMES = frozenset({
     "time", "timestamp", "datetime", "date", "t", "ts", "timestep", "second", "seconds", "minute",
     "minutes", "hour", "hours", "day", "days", "ms", "milliseconds", "时间", "日期",
 })  # fmt: skip
-"""Names of a first channel that has the time stamps."""
+"""Names of a first channel that holds the time stamps."""
 LEAST = 1e-9
-"""Of a mean or a unit: a channel that varies less is constant."""
+"""Relative to the mean or a unit: a channel that varies less is constant."""
 
 
 class SeriesColumn:
@@ -115,7 +115,7 @@ class SeriesColumn:
     def _values(
         self, found: Table, time: str | None, channels: list[str] | None, grow: bool = False
     ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-        """Time stamps [T], and the channels' values [T] by name. Raises BadCell of a channel that
+        """Time stamps [T], and the channels' values [T] by name. Raises BadCell for a channel that
         isn't among `channels`, unless the options name those to read."""
         by_name = dict(zip(found.names, found.values))
         if time is None:

@@ -1,5 +1,5 @@
 """Series: standardized values that decay to the mean while none comes, masks and times between them
-(GRU-D, Che et al. 2018), beside statistics of each channel over the whole series."""
+(GRU-D, Che et al. 2018), and statistics of each channel over the whole series."""
 
 import torch
 import torch.nn.functional as F
@@ -11,11 +11,11 @@ from mmbm.layers.batch import Features, Field
 from mmbm.layers.blocks import along_time, in_float32, valid
 
 FARTHEST = 10.0
-"""Standard deviations; a value further out counts as this far."""
+"""Standard deviations; values further out are clipped to this."""
 
 
 class Steps(nn.Module):
-    """float32 [B, T, 1 + 2C] and lengths -> what frontend and representation compute from."""
+    """float32 [B, T, 1 + 2C] and lengths -> the common input of frontend and representation."""
 
     mean: Tensor  # [C]
     std: Tensor  # [C], > 0
@@ -31,7 +31,7 @@ class Steps(nn.Module):
 
     def forward(self, field: Field) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Time since the first step [B, T, 1], standard scores [B, T, C], 0 where there is no
-        value, which values are there [B, T, C] and which steps [B, T]. Padding is zero."""
+        value, masks of present values [B, T, C] and of steps [B, T]. Padding is zero."""
         x, c = field.values, self.channels
         keep = valid(field.lengths, x.shape[1])
         time, values, known = x[..., :1], x[..., 1 : 1 + c], x[..., 1 + c :] > 0.5
@@ -42,8 +42,8 @@ class Steps(nn.Module):
         return time * keep[..., None], torch.where(known, z, 0.0), known, keep
 
     def last(self, known: Tensor) -> Tensor:
-        """For every step and channel the latest step up to it that has a value; -1: none. A scan
-        by doubling (Hillis & Steele 1986), since ONNX has no cumulative maximum. [B, T, C]"""
+        """For every step and channel the latest step up to it that has a value; -1: none. A
+        parallel scan (Hillis & Steele 1986), since ONNX has no cumulative maximum. [B, T, C]"""
         steps = torch.arange(known.shape[1], device=known.device)[None, :, None]
         place = torch.where(known, steps, -1)
         for i in range(self.doublings):
@@ -70,13 +70,13 @@ def statistics(z: Tensor, known: Tensor) -> list[Tensor]:
 
 
 class SeriesFrontend(nn.Module):
-    """Of each channel three features, the value as last seen and decayed towards the mean, whether
-    it is of this step, and how long ago it was; of each step the time since the one before and
-    since the first; of each channel its statistics, the same at every step."""
+    """Three features per channel: the last value, decayed towards the mean, whether it is of this
+    step, and its age; of each step the time since the one before and since the first; of each
+    channel its statistics, the same at every step."""
 
     layout = "tokens"
     SHOWN = (0, 1, 3, 4, 6)
-    """Of `statistics`: count, mean, minimum, maximum, last."""
+    """Indices in `statistics`: count, mean, minimum, maximum, last."""
 
     def __init__(self, spec: SeriesSpec, column: Column):
         super().__init__()

@@ -1,4 +1,4 @@
-"""A column of time series: paths of small tables, tables as text, lists of steps."""
+"""Infer time series columns: paths of small tables, tables as text, lists of steps."""
 
 import re
 from collections import Counter
@@ -22,10 +22,10 @@ OPENED = 48
 """Cells that are read."""
 ENDINGS = (".csv", ".tsv", ".npy", ".parquet")
 MANY_STEPS = 1024
-"""Steps that are kept if not said otherwise."""
+"""Default maximum number of steps."""
 MOST_STEPS = 4096
 LEAST_ROWS = 3000
-"""Train rows from which an encoder learns more if it isn't tiny."""
+"""Train rows from which a larger encoder than tiny learns more."""
 _JSON = re.compile(r"\s*(\[\s*[\[{\d.+-]|\{\s*\"[^\"]*\"\s*:\s*\[)")
 
 
@@ -74,7 +74,7 @@ def _guess(
 
 
 def few_rows(options: Options, rows: int, long: bool) -> Options:
-    """From few rows a small encoder learns as much."""
+    """With few rows a small encoder learns as much."""
     if rows >= LEAST_ROWS or long or "encoder" in options:
         return options
     return {**options, "encoder": {"kind": "rnn", "size": "tiny"}}
@@ -93,7 +93,7 @@ def _may_be(cell: Any) -> bool:
 
 
 def is_table(text: str) -> bool:
-    """Lines that all have as many commas, or the like, at least one."""
+    """Lines that all have equally many commas or other delimiters, at least one."""
     lines = text.strip().split("\n")[:20]
     counts = [Counter(c for c in line if c in ",;\t|") for line in lines]
     return len(lines) > 2 and any(
@@ -108,15 +108,15 @@ def _located(cell: Any, sample: "Sample") -> Any:
 
 
 def _numbers(found: Table) -> Table:
-    """Raises BadCell: only its first channel may be anything else than numbers."""
+    """Raises BadCell: only its first channel may hold other values than numbers."""
     for name, column in list(zip(found.names, found.values))[1:]:
         channel(name, column, np.inf)
     return found
 
 
 def _are_series(read: list[Table], sample: "Sample") -> bool:
-    """Cells of a single step aren't. Plain lists are, if they have fractions and many lengths:
-    others are vectors or labels."""
+    """Cells of a single step aren't series. Plain lists are if they have fractions and many
+    lengths: others are vectors or labels."""
     steps = {len(one.values[0]) for one in read}
     if max(steps) < 2:
         return False

@@ -1,6 +1,6 @@
-"""A cell of a time series -> its channels by name: csv, npy, Parquet, JSON, lists and arrays.
+"""Parse a time series cell into channels by name: csv, npy, Parquet, JSON, lists and arrays.
 
-What a cell claims is bounded before it is parsed: bytes, then steps and channels.
+The claimed size is checked before parsing: bytes, then steps and channels.
 """
 
 import csv
@@ -19,20 +19,19 @@ from mmbm.cells.values import as_array, describe, is_array
 from mmbm.errors import BadCell
 
 MAX_STEPS, MAX_CHANNELS, MAX_VALUES = 100_000, 1024, 4_000_000
-"""Of one cell."""
+"""Maximum per cell."""
 DELIMITERS = ",;\t|"
 NPY, PARQUET = b"\x93NUMPY", b"PAR1"
 
 
 class Table(NamedTuple):
-    """The steps of a cell as they are written: numbers, NaN where there is none; text where
-    they are dates."""
+    """The steps of a cell as written: numbers, NaN for a missing value; text for dates."""
 
     names: list[str]
     values: list[Any]  # of each channel, [T] float64 or a list of texts
 
     def columns(self) -> dict[str, list[Any]]:
-        """As JSON has it, None where there is no value."""
+        """In JSON form, None for a missing value."""
         return {
             name: [None if x != x else x for x in column]
             for name, column in zip(self.names, self.values)
@@ -89,7 +88,7 @@ def of_json(text: str) -> Table:
 
 
 def of_csv(text: str) -> Table:
-    """The first line has the channels' names, unless all of it are numbers."""
+    """The first line has the channels' names, unless all of it is numbers."""
     lines = text.count("\n") + 1
     first = text.lstrip("\r\n").split("\n", 1)[0]
     delimiter = max(DELIMITERS, key=first.count)
@@ -109,7 +108,7 @@ def of_csv(text: str) -> Table:
 
 
 def of_npy(data: bytes) -> np.ndarray:
-    """What the header claims is checked before anything is allocated."""
+    """The header's size is checked before anything is allocated."""
     file = io.BytesIO(data)
     try:
         version = np.lib.format.read_magic(file)
@@ -231,7 +230,7 @@ def _is_value(text: str) -> bool:
 
 
 def channel(name: str, column: Any, largest: float) -> np.ndarray:
-    """float64 [T], NaN where there is no value. Raises BadCell."""
+    """float64 [T], NaN for a missing value. Raises BadCell."""
     try:  # numbers alone, the usual case
         values = np.array([math.nan if x is None or x == "" else x for x in column], np.float64)
         if values.ndim != 1:
@@ -257,7 +256,7 @@ def _value(name: str, step: int, x: Any) -> float:
 
 
 def times(name: str, column: Any) -> np.ndarray:
-    """float64 [T] of the channel with the time stamps: numbers as they are, dates as seconds."""
+    """float64 [T] of the time stamp channel: numbers unchanged, dates as seconds."""
     stamps = np.array([_stamp(name, step, x) for step, x in enumerate(column, 1)])
     wrong = np.flatnonzero(~np.isfinite(stamps))
     if len(wrong):

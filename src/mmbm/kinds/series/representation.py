@@ -10,10 +10,10 @@ from mmbm.layers.batch import Field
 from mmbm.layers.representation import Representation
 
 GRID = 2.0**12
-"""Statistics are rounded to one part of it: their last digits differ from one machine to the next,
-and a tree's threshold must not lie among them."""
+"""Statistics are rounded to multiples of it: their last digits differ between machines, and a
+tree's threshold must not depend on them."""
 MOST = 100
-"""Channels up to which trees read all statistics, and of more their principal components."""
+"""Up to this many channels trees read all statistics, above it their principal components."""
 
 
 class SeriesRepresentation(Representation):

@@ -15,7 +15,7 @@ class SeriesAugment(Spec):
     """Random changes of a series, in training only."""
 
     value_dropout: Fraction = 0.0
-    """The chance that a value is hidden, as if it had not been measured."""
+    """The probability that a value is hidden, as if it had not been measured."""
 
 
 class SeriesSpec(MediaSpec):
@@ -25,18 +25,18 @@ class SeriesSpec(MediaSpec):
     kind: Literal["series"] = "series"
     not_decoding: ClassVar = frozenset({"statistics"})
     time: str | None = None
-    """Name of the channel that has the time stamps, numbers or dates. Not given: the first one, if
-    it is called time, date, timestamp, hours or the like; else steps are one apart."""
+    """Name of the channel of time stamps, numbers or dates. Not given: the first one, if it is
+    called time, date, timestamp, hours or the like; else steps are one apart."""
     channels: Annotated[list[str], Field(min_length=1)] | None = None
-    """The channels that are read, by name; others are passed over. Not given: all that the train
-    rows have, and another one is a bad cell."""
+    """The channels to read, by name; others are ignored. Not given: all channels of the train rows,
+    and another one is a bad cell."""
     steps: PositiveInt = 1024
-    """Steps that are kept of a longer series."""
+    """Maximum number of steps; a longer series is cropped."""
     crop: Literal["start", "end"] = "end"
     """Which steps of a longer series are kept."""
     statistics: bool = True
-    """Show the encoder, at every step, the mean, minimum, maximum, last value and count of each
-    channel over the whole series."""
+    """Add the mean, minimum, maximum, last value and count of each channel over the whole series to
+    the encoder's input at every step."""
     max_bytes: PositiveInt = 10_000_000
     """A larger cell is refused before it is parsed."""
     augment: SeriesAugment = SeriesAugment()

@@ -1,4 +1,4 @@
-"""A text that was written."""
+"""Generated text: decoding and metrics."""
 
 from difflib import SequenceMatcher
 from typing import Any, ClassVar
@@ -13,7 +13,7 @@ from mmbm.kinds.text.spec import TextTarget
 
 
 class TextAnswer:
-    """Output [N, T, 2]: tokens and their probabilities up to the end token, zeros behind it."""
+    """Output [N, T, 2]: tokens and their probabilities up to the end token, followed by zeros."""
 
     main = Metric("exact_match", True)
     metrics = (
@@ -30,7 +30,7 @@ class TextAnswer:
         self.column = column
 
     def rows(self, output: np.ndarray) -> list[dict[str, Any]]:
-        """`confidence` is the probability of just this text."""
+        """`confidence` is the probability of this exact text."""
         return [
             {"value": self.text(row), "confidence": float(np.prod(row[row[:, 1] > 0, 1]))}
             for row in output
@@ -42,7 +42,7 @@ class TextAnswer:
     # ── measuring ────────────────────────────────────────────────────────────────────────────
 
     def read(self, output: np.ndarray) -> np.ndarray:
-        """The texts [N]: all that is measured."""
+        """The texts [N]: the input of the metrics."""
         return np.array([self.text(row) for row in output], object)
 
     def decided(self, output: np.ndarray) -> np.ndarray:
@@ -54,13 +54,13 @@ class TextAnswer:
         return np.array(texts, object), target.present
 
     def main_score(self, output: np.ndarray, truth: np.ndarray) -> float:
-        """The part of rows whose text is the right one, letter by letter."""
+        """Exact match: the fraction of rows whose text equals the reference."""
         return float(np.mean(output == truth))
 
     def score(self, output: np.ndarray, truth: np.ndarray) -> dict[str, Any]:
-        """`token_accuracy` is the part of the right texts' tokens, their ends among them, that
-        stand at their place; BLEU (Papineni et al. 2002; its words as sacrebleu finds them, of
-        Chinese the characters) and chrF (Popović 2015) are over all rows, from 0 to 1."""
+        """`token_accuracy` is the fraction of the reference's tokens, end tokens included, that are
+        predicted at their position; BLEU (Papineni et al. 2002; its words as sacrebleu finds them,
+        of Chinese the characters) and chrF (Popović 2015) are over all rows, from 0 to 1."""
         try:
             from sacrebleu.metrics.bleu import BLEU
             from sacrebleu.metrics.chrf import CHRF
@@ -83,20 +83,20 @@ class TextAnswer:
         return right / max(total, 1)
 
     def attribution(self, output: np.ndarray, of: np.ndarray) -> np.ndarray:
-        """How alike the tokens of the two texts are [N] (Ratcliff & Obershelp 1988): from 0 to 1,
-        1 if they are the same."""
+        """Similarity of the tokens of the two texts [N] (Ratcliff & Obershelp 1988), from 0 to 1, 1
+        if they are equal."""
         pairs = zip(output, of)
         return np.array([SequenceMatcher(None, tokens(a), tokens(b)).ratio() for a, b in pairs])
 
 
 class Pieces:
-    """A text while it is written: what each token adds to it."""
+    """Incremental decoding of a text: what each token adds to it."""
 
     def __init__(self, column: TextColumn):
         self.column, self.ids, self.said = column, [], ""
 
     def add(self, token: int) -> str:
-        """Empty while a character isn't whole."""
+        """Empty while a character is incomplete."""
         if token == END_ID:
             return self._rest(self.column.text(self.ids))
         self.ids.append(token)

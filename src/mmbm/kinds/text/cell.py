@@ -18,7 +18,7 @@ def as_text(cell: Cell) -> str | None:
 
 
 def check_characters(text: str) -> None:
-    """Raises BadCell of what isn't Unicode."""
+    """Raises BadCell if it isn't valid Unicode."""
     try:
         text.encode("utf-8")
     except UnicodeEncodeError as error:

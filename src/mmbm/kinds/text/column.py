@@ -29,18 +29,18 @@ if TYPE_CHECKING:
 
 PAD, START, RARE = "<pad>", "<start>", "<rare>"
 END_ID, START_ID = 0, 1
-"""A text that is written ends with what pads it."""
+"""A target's text ends with the token that also pads it."""
 OURS = 2
-"""The ids of a pretrained decoder's tokenizer come behind these two."""
+"""The ids of a pretrained decoder's tokenizer follow these two."""
 CHARACTERS_PER_TOKEN = 32
-"""A text is cut to this many characters for each token it may have, before it is tokenised: a cell
-of a megabyte costs no more than its beginning. English has about 4, Chinese 1 to 2."""
+"""A text is cut to this many characters per token it may have, before it is tokenized: a cell of a
+megabyte costs no more than its beginning. English has about 4, Chinese 1 to 2."""
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
 
 def plain_text(cell: Cell) -> str | None:
-    """The same for two spellings of one text, and whatever its spaces are; None if absent."""
+    """A key that is equal for all Unicode forms and spaces of one text; None if absent."""
     if isinstance(cell, bytes):
         text: str | None = cell.decode("utf-8", "replace")
     else:
@@ -54,7 +54,7 @@ def plain_text(cell: Cell) -> str | None:
 class TextColumn:
     """A text -> int32 [T], T at least 1 (the start token) and at most `max_tokens`.
 
-    Of a target, which is to be written, all of it, with an end token; a longer one is a bad cell.
+    A target keeps the whole text, with an end token; a longer one is a bad cell.
 
     State: `tokenizer`, the text of a tokenizer.json, or with `tokenizer: ngram` the known `terms`;
     `vocab_size`, one more than its largest id; with a pretrained encoder its `config` under
@@ -71,8 +71,8 @@ class TextColumn:
         self._learn(state or {})
 
     def fit(self, cells: Iterable[Cell]) -> State:
-        """Train byte-level BPE (Sennrich et al. 2016), or take the tokenizer the spec names, or
-        that of a pretrained encoder."""
+        """Train byte-level BPE (Sennrich et al. 2016), or load the tokenizer that the spec names,
+        or that of a pretrained encoder."""
         spec, named, learned = self.spec, getattr(self.spec, "tokenizer_file", None), None
         model = spec.decoder if isinstance(spec, TextTarget) else spec.encoder
         if isinstance(spec, TextSpec) and isinstance(model, PretrainedSpec):
@@ -121,7 +121,7 @@ class TextColumn:
         return np.array(ids or [0], np.int32)  # [0]: a foreign tokenizer without a start token
 
     def text(self, ids: Iterable[int]) -> str:
-        """What these tokens say."""
+        """Decode these tokens to text."""
         return self._opened.decode([i - self._shift for i in ids if i >= self._shift])
 
     def tokens(self, text: str) -> list[int]:
@@ -155,7 +155,7 @@ class TextColumn:
         return Description(schema, None, "text")
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_tokenizer": None}  # a worker opens its own
+        return {**self.__dict__, "_tokenizer": None}  # every worker process opens its own
 
     def _text(self, cell: Cell) -> str | None:
         limit = self.spec.max_tokens * CHARACTERS_PER_TOKEN
@@ -182,7 +182,7 @@ class TextColumn:
         else:
             tokenizer.enable_truncation(self.spec.max_tokens)
         if isinstance(self.spec, TextTarget) or self.spec.tokenizer in TRAINED:
-            tokenizer.encode_special_tokens = True  # "<start>" in somebody's text is only text
+            tokenizer.encode_special_tokens = True  # "<start>" in a user's text is ordinary text
         return tokenizer
 
 
@@ -191,7 +191,7 @@ def _train(texts: Iterator[str], spec: TextSpec | TextTarget) -> "Tokenizer":
     from tokenizers.processors import TemplateProcessing
 
     tokenizer, trainer = _words(spec) if spec.tokenizer == "word" else _bpe(spec)
-    # NFC joins the spellings of one character and changes nothing else. NFKC would also turn x²
+    # NFC unifies the spellings of one character and changes nothing else. NFKC would also turn x²
     # into x2, ① into 1 and the full-width punctuation of Chinese into ASCII.
     steps = [normalizers.NFC(), *([normalizers.Lowercase()] if spec.lowercase else [])]
     tokenizer.normalizer = normalizers.Sequence([*steps, *tokenizer.normalizer])
@@ -201,12 +201,12 @@ def _train(texts: Iterator[str], spec: TextSpec | TextTarget) -> "Tokenizer":
 
 
 def _bpe(spec: TextSpec | TextTarget) -> tuple["Tokenizer", Any]:
-    """Pieces of words; any text has tokens."""
+    """Pieces of words (byte-level BPE); any text has tokens."""
     from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
     tokenizer = Tokenizer(models.BPE())
     tokenizer.normalizer = normalizers.Sequence([])
-    # The space before a word is part of it; the first word gets one, to be the same as elsewhere.
+    # The space before a word is part of it; the first word gets one, to have the same token.
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
     tokenizer.decoder = decoders.Sequence([decoders.ByteLevel(), decoders.Strip(" ", 1, 0)])
     trainer = trainers.BpeTrainer(
@@ -253,6 +253,6 @@ def _load(path: Path) -> "Tokenizer":
     try:
         return Tokenizer.from_str(text)
     except Exception as error:
-        if type(error) is not Exception:  # the bare class is all that tokenizers raises
+        if type(error) is not Exception:  # tokenizers raises only the bare Exception class
             raise
         raise ConfigError(f"tokenizer: {file} is no tokenizer.json: {error}.") from error

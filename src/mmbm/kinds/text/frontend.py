@@ -13,7 +13,7 @@ WIDTH = {"tiny": 64, "small": 128, "base": 256}
 
 
 class Ids(nn.Module):
-    """Token ids as they are, for a pretrained encoder, which has vectors of its own."""
+    """Token ids unchanged, for a pretrained encoder, which has its own embeddings."""
 
     layout = "ids"
 
@@ -48,12 +48,12 @@ class TextFrontend(nn.Module):
         return Features(self.embed(field.values.long()) * shown[..., None], keep)
 
     def summed(self, ids: Tensor, shown: Tensor) -> Features:
-        """One token: the vectors' sum over the root of their number, as large for a long text as
-        for a short one (`sqrtn` of TensorFlow's `embedding_lookup_sparse`). x [B, 1, D]."""
+        """One token: the vectors' sum over the square root of their number, which keeps its scale
+        at any length (`sqrtn` of TensorFlow's `embedding_lookup_sparse`). x [B, 1, D]."""
         weight = shown.to(self.embed.weight.dtype)
         if torch.compiler.is_exporting():  # to plain operations
             total = (self.embed(ids) * weight[..., None]).sum(1)
-        else:  # without the vectors of all n-grams side by side
+        else:  # without the vectors of all n-grams in memory
             total = F.embedding_bag(ids, self.embed.weight, mode="sum", per_sample_weights=weight)
         x = total / weight.sum(1, keepdim=True).clamp(min=1).sqrt()
         return Features(x[:, None], torch.ones_like(x[:, :1], dtype=torch.bool))

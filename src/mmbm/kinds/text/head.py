@@ -1,4 +1,4 @@
-"""A text, written token by token."""
+"""Text generation head, token by token."""
 
 import torch
 import torch.nn.functional as F
@@ -15,8 +15,8 @@ from mmbm.registry import DECODERS, find
 class TextHead(nn.Module):
     """Fused tokens [B, T, D] -> the prefix of a decoder, which `mmbm.inference.generation` runs.
 
-    It is a whole target: the fused vector and all fused tokens are what the decoder reads first,
-    each marked with its modality and its place in it.
+    It is a complete target: the decoder's prefix is the fused vector and all fused tokens, each
+    marked with its modality and its position.
     """
 
     def __init__(self, spec: TextTarget, column: Column, parts: Parts):
@@ -56,12 +56,12 @@ class TextHead(nn.Module):
         return self.weight * rows.sum() / target.present.sum().clamp(min=1)
 
     def loss_mask(self, target: Field, batch: dict[str, Field]) -> Tensor:
-        """Which rows the loss is a mean of [B]."""
+        """The rows that the loss averages [B]."""
         return target.present
 
     def step(
         self, token: Tensor, place: Tensor, cache: Tensor, keep: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """One more token [B], each at its place [B] -> logits of the next [B, V], grown cache."""
+        """A token [B] per row at its position [B] -> logits of the next [B, V], extended cache."""
         logits, cache = self.decoder.write(cache, keep, token[:, None], place[:, None])
         return logits[:, 0].float(), cache

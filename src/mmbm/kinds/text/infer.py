@@ -1,4 +1,4 @@
-"""A column of texts: how long they are, and how they are read from few rows."""
+"""Infer text columns: their length, and the tokenizer for few rows."""
 
 from collections import Counter
 from typing import TYPE_CHECKING
@@ -13,17 +13,17 @@ if TYPE_CHECKING:
     from mmbm.kinds.sample import Sample
 
 NGRAM_ROWS = 3000
-"""Train rows below which they are read by n-grams too."""
+"""Train rows below which n-grams are used too."""
 TERMS = 16
-"""Of a token, its n-grams among them."""
+"""Per token, including its n-grams."""
 LATIN, AFTER_LATIN = 0.95, "\u0250"
-"""Part of a column's letters that are Latin, for an encoder of English; the first that isn't."""
+"""Fraction of Latin letters in a column, for an English encoder; the first one that isn't."""
 MOST_TOKENS = 128
-"""Of a text: a longer one would be cut, and takes too long to encode."""
+"""Maximum length for it: a longer text would be cut, and takes too long to encode."""
 
 
 def infer(sample: "Sample") -> ColumnGuess | None:
-    """Whatever else it may be: it is asked last."""
+    """Any other kind has priority: text is tried last."""
     counts = Counter(sample.values)
     missing = words.missing(sample.name, counts)
     options = {"missing": missing.marks} if missing.marks else {}
@@ -32,7 +32,7 @@ def infer(sample: "Sample") -> ColumnGuess | None:
 
 
 def infer_target(sample: "Sample") -> ColumnGuess:
-    """A text has at most as many tokens as bytes: none of the table's is too long. Raises
+    """A text has at most as many tokens as bytes, so that no text of the table is too long. Raises
     TableError."""
     if not sample.values:
         raise TableError(f"{sample.source}: target {sample.name!r} has no text to learn to write.")
@@ -55,7 +55,7 @@ def texts(values: list[str], more: Options, notes: tuple[str, ...] = ()) -> Colu
 
 
 def few_rows(options: Options, rows: int, long: bool) -> Options:
-    """From few rows, whole words are learned better than their pieces, and without their order."""
+    """With few rows, whole words without their order are learned better than word pieces."""
     read = {**options, "tokenizer": "word", "lowercase": True, "encoder": "bag"}
     if rows < NGRAM_ROWS:
         terms = TERMS * options["max_tokens"]
@@ -65,7 +65,7 @@ def few_rows(options: Options, rows: int, long: bool) -> Options:
 
 
 def frozen(guess: ColumnGuess, sample: "Sample") -> Options | None:
-    """Only short texts in Latin letters."""
+    """Only for short texts in Latin letters."""
     letters = [c for value in sample.values for c in value if c.isalpha()]
     if sum(c < AFTER_LATIN for c in letters) < LATIN * max(1, len(letters)):
         return None

@@ -1,7 +1,7 @@
 """Words, pairs of words and n-grams of characters as the terms of a text.
 
-As fastText reads texts (Bojanowski et al. 2017): a word that training never saw shares most of its
-n-grams with words that it did. Every Chinese character is a word.
+As in fastText (Bojanowski et al. 2017): an unseen word shares most of its n-grams with words of the
+train split. Every Chinese character is a word.
 """
 
 import re
@@ -12,9 +12,9 @@ from collections.abc import Iterable, Iterator
 SIZES = (2, 3, 4, 5)
 """Characters of an n-gram, inside a word with a space at each end."""
 CHARACTERS = 24
-"""A longer word's n-grams end there."""
+"""Length after which no n-grams of a word are taken."""
 OFTEN = 2
-"""Texts that a term must be in to be kept; all are where there are fewer texts than `FEW`."""
+"""Texts that must contain a term for it to be kept; with fewer texts than `FEW` all are kept."""
 FEW = 50
 
 _WORD = re.compile(
@@ -41,7 +41,7 @@ def terms(text: str, lowercase: bool) -> Iterator[str]:
 
 
 def learn(texts: Iterable[str], lowercase: bool, most: int) -> list[str]:
-    """The terms that most texts have, at most so many."""
+    """The terms that occur in most texts, at most so many."""
     found: Counter[str] = Counter()
     count = 0
     for text in texts:

@@ -1,7 +1,7 @@
-"""A text asked of a language model."""
+"""Prompt of a text for a language model."""
 
 from mmbm.kinds.prompt import Prompt
 
 
 class TextPrompt(Prompt):
-    """All that it says."""
+    """The whole reply."""

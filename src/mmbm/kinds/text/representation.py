@@ -17,9 +17,9 @@ from mmbm.layers.representation import Representation
 PAIRS = 1 << 17
 """Buckets that pairs of neighboring tokens are hashed into (Weinberger et al. 2009)."""
 MOST = 20_000
-"""Terms that are kept, those in most texts first."""
+"""Maximum number of terms, those in most texts first."""
 SPECIAL, WORDS = 2, 3
-"""Ids below this are no terms: padding and start; of words, rare ones too."""
+"""Smaller ids are no terms: padding and start; for words, rare ones too."""
 
 
 class TextRepresentation(Representation):
@@ -43,8 +43,8 @@ class TextRepresentation(Representation):
         return bool(self.term.numel())
 
     def terms(self, field: Field) -> tuple[Tensor, Tensor]:
-        """Ids of single tokens and, where they have an order, of pairs [B, 2T], and which of them
-        are there."""
+        """Ids of single tokens and, where order matters, of pairs [B, 2T], and a mask of those
+        present."""
         ids = field.values.long()
         keep = valid(field.lengths, ids.shape[1]) & (ids >= self.special)
         if not self.ordered:

@@ -1,4 +1,4 @@
-"""Options of a text input, and of a text target: what writes it."""
+"""Options of a text input, and of a text target and its decoder."""
 
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
@@ -10,34 +10,34 @@ from mmbm.specs.columns import MediaSpec, TargetSpec, Unit
 from mmbm.specs.encoders import RNNSpec
 
 TRAINED = ("bpe", "word", "ngram")
-"""Tokenizers of texts that are trained on the train split; any other is the path of one."""
+"""Tokenizers that are trained on the train split; any other value is the path of one."""
 
 
 class TextAugment(Spec):
     """Random changes of a text, in training only."""
 
     token_dropout: Fraction = 0.1
-    """The chance that a token is hidden, so that no single word is relied on (Dai & Le 2015)."""
+    """Token dropout: the probability that a token is hidden (Dai & Le 2015)."""
 
 
 class TextSpec(MediaSpec):
     kind: Literal["text"] = "text"
     alike: ClassVar = "text"
     vocab_size: Annotated[int, Field(ge=300)] = 4000
-    """Largest number of byte-level BPE tokens, trained on the train split."""
+    """Vocabulary size of byte-level BPE, trained on the train split."""
     max_tokens: PositiveInt = 128
     """A longer text is cut."""
     tokenizer: Annotated[str, Field(min_length=1)] | None = "bpe"
     """bpe: byte-level BPE, trained on the train split. word: whole words (of Chinese, characters),
-    unseen ones as one rare word: often better from few rows, since the pieces of an unseen word say
-    nothing that was learned. ngram: words, pairs of words, and n-grams of 2 to 5 characters without
-    their order, for the encoder bag (fastText, Bojanowski et al. 2017): the best from some hundreds
-    of rows. Anything else: the path of a `tokenizer.json`, or of a folder that holds one. In a
-    bundle, which holds that file, empty."""
+    unseen ones as one rare word: often better with few rows, since the pieces of an unseen word
+    carry nothing that was learned. ngram: words, pairs of words, and n-grams of 2 to 5 characters
+    without their order, for the encoder bag (fastText, Bojanowski et al. 2017): the best with some
+    hundreds of rows. Anything else: the path of a `tokenizer.json`, or of a folder that holds one.
+    Empty in a bundle, which contains that file."""
     lowercase: bool = False
-    """Read capitals as small letters: fewer different words to learn from few rows."""
+    """Lowercase the text: fewer distinct words to learn from few rows."""
     missing: Marks = ()
-    """Cells that mean that there is no text, besides empty ones: [nan, "NULL"]."""
+    """Cells that mean a missing text, besides empty ones: [nan, "NULL"]."""
     augment: TextAugment = TextAugment()
     encoder: EncoderSpec = RNNSpec()
 
@@ -48,7 +48,7 @@ class TextSpec(MediaSpec):
 
     @property
     def longest(self) -> int:
-        """Tokens that are kept at most."""
+        """Maximum number of tokens."""
         return self.max_tokens
 
     @model_validator(mode="after")
@@ -75,7 +75,7 @@ class TextSpec(MediaSpec):
 
 
 class ScratchDecoderSpec(Spec):
-    """A causal transformer, trained from nothing."""
+    """A causal transformer, trained from scratch."""
 
     kind: Literal["scratch"] = "scratch"
     size: Size = "small"
@@ -87,25 +87,25 @@ class ScratchDecoderSpec(Spec):
 
 class LoraSpec(Spec):
     rank: PositiveInt = 16
-    """How many directions each addition has."""
+    """Rank of each LoRA addition."""
 
 
 class PretrainedDecoderSpec(Spec):
-    """A causal language model that others trained, with its own tokenizer and chat template."""
+    """A pretrained causal language model, with its own tokenizer and chat template."""
 
     kind: Literal["pretrained"] = "pretrained"
     model: str | None
     """Folder that `save_pretrained` wrote, weights as safetensors, or `hf/OWNER/NAME@REVISION` of
-    the Hugging Face Hub, as of encoders. No code of the folder is run. In a bundle, which holds all
-    of it, empty."""
+    the Hugging Face Hub, as for encoders. No code of the folder is run. Empty in a bundle, which
+    contains all of it."""
     frozen: bool = True
-    """Keep its weights as they are and train what stands before it. False: train all of them."""
+    """Freeze its weights and train the layers before it. False: train all of them."""
     lora: LoraSpec | None = None
-    """Train small additions to the linear layers of a frozen one (Hu et al. 2022), which become
-    part of the weights when training ends."""
+    """LoRA: train low-rank additions to the linear layers of a frozen model (Hu et al. 2022),
+    merged into the weights when training ends."""
     lr: Positive | None = None
     """Highest learning rate of its weights or additions; `train.lr` if not given."""
-    # what encoders of this kind say too, see PretrainedSpec:
+    # constants shared with encoders of this kind, see PretrainedSpec:
     layer_decay: ClassVar[float] = 1.0
     gradual_unfreezing: ClassVar[None] = None
     last: ClassVar[int] = 0
@@ -138,32 +138,32 @@ else:
 
 
 class TextTarget(TargetSpec):
-    """A text, written token by token: a decoder that reads the fused tokens as a prefix, as
-    language models read pictures (LLaVA, Liu et al. 2023)."""
+    """Text generation, token by token: a decoder with the fused tokens as a prefix, as in
+    vision-language models (LLaVA, Liu et al. 2023)."""
 
     kind: Literal["text"] = "text"
     not_decoding: ClassVar = frozenset({"decoder", "beam_size", "temperature", "top_p", "seed"})
     shown_as: ClassVar[str] = "Textbox"
     vocab_size: Annotated[int, Field(ge=300)] = 1000
-    """Largest number of byte-level BPE tokens, trained on the train split. A pretrained decoder has
-    its own."""
+    """Vocabulary size of byte-level BPE, trained on the train split. A pretrained decoder has its
+    own."""
     max_tokens: PositiveInt = 64
-    """The longest text that is learned or written; a longer one in the table is a bad cell."""
+    """Maximum length of a learned or generated text; a longer one in the table is a bad cell."""
     decoder: DecoderSpec = ScratchDecoderSpec()
     beam_size: PositiveInt = 1
-    """Texts that are written side by side, the likeliest per token kept. 1: the most probable token
-    at every place (greedy)."""
+    """Beam size: hypotheses that are kept, by log-probability per token. 1: the most probable token
+    at every position (greedy)."""
     temperature: Annotated[float, Field(ge=0)] = 0.0
-    """Above 0 tokens are drawn: from the probabilities at 1, more boldly above it."""
+    """Sampling temperature. 0: no sampling; 1: from the probabilities; above: more random."""
     top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
-    """Draw among the likeliest tokens that have this probability together (nucleus sampling,
-    Holtzman et al. 2020)."""
+    """Sample among the likeliest tokens whose probabilities sum to this (nucleus sampling, Holtzman
+    et al. 2020)."""
     seed: int = 7
-    """Of the draws: the same row gets the same text, in whatever batch."""
+    """Seed of the sampling: the same row gets the same text, in any batch."""
     tokenizer: ClassVar[str] = "bpe"
     lowercase: ClassVar[bool] = False
     missing: Marks = ()
-    """Cells that mean that there is no text, besides empty ones: [nan, "NULL"]."""
+    """Cells that mean a missing text, besides empty ones: [nan, "NULL"]."""
 
     @model_validator(mode="after")
     def _searches_or_draws(self):

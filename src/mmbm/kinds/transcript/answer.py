@@ -1,4 +1,4 @@
-"""What is said in a sound."""
+"""Transcripts: CTC decoding, word times and metrics."""
 
 import re
 from collections.abc import Mapping
@@ -17,31 +17,31 @@ from mmbm.kinds.transcript.ngram import NGram
 from mmbm.kinds.transcript.spec import TranscriptTarget
 
 UNHEARD = "\ue000"
-"""Stands in a right answer for a character that training has never seen: no answer has it, so it is
-an error whatever is answered."""
+"""Replaces in a reference each character that training has never seen: no answer has it, so it
+counts as an error."""
 
 TOGETHER = 2000
-"""Places, of some 20 to 80 s, whose tokens are placed together."""
+"""Positions, of some 20 to 80 s, whose tokens are aligned together."""
 
 _WORD = re.compile(r"[\u3400-\u9fff\uf900-\ufaff]|[^\s\u3400-\u9fff\uf900-\ufaff]+")
 
 
 class TranscriptAnswer:
-    """Output [N, T, V]: probabilities of tokens along time, zeros behind a row's last one.
+    """Output [N, T, V]: probabilities of tokens along time, zeros after a row's last position.
 
-    A word is what stands between spaces; a Han character is one by itself.
+    Words are separated by spaces; a Han character is a word by itself.
     """
 
     main = Metric("wer", False)
     metrics = (main, Metric("cer", False), Metric("accuracy", True))
 
     seconds: float | None = None
-    """Of one token; None: not known, then answers have no times."""
+    """Seconds per token; None: unknown, then answers have no times."""
 
     def __init__(
         self, spec: TranscriptTarget, column: Column, inputs: Mapping[str, Any], quick: bool = False
     ):
-        """quick: a greedy search, whatever it asks for."""
+        """quick: greedy search, whatever the config."""
         if quick:
             spec = spec.model_copy(update={"beam_size": 1, "ngram_order": 0})
         self.spec = spec
@@ -53,8 +53,8 @@ class TranscriptAnswer:
         self.model = NGram(column.state["ngrams"], order, len(self.values)) if order else None
 
     def rows(self, output: np.ndarray) -> list[dict[str, Any]]:
-        """`value` is None where there is no sound. `confidence` is the probability of just this
-        text; `times` says from when to when each word is said, in seconds."""
+        """`value` is None without audio. `confidence` is the probability of this exact text;
+        `times` are the start and end of each word, in seconds."""
         return [self._row(trimmed(p)) for p in output]
 
     def _row(self, p: np.ndarray) -> dict[str, Any]:
@@ -63,7 +63,7 @@ class TranscriptAnswer:
         return hearing.finish()
 
     def hearing(self) -> "StreamingDecoder":
-        """A sound that comes in parts."""
+        """Streaming decoder for audio that arrives in parts."""
         return StreamingDecoder(self)
 
     def search(self) -> Search:
@@ -97,7 +97,7 @@ class TranscriptAnswer:
     # ── measuring ────────────────────────────────────────────────────────────────────────────
 
     def read(self, output: np.ndarray) -> np.ndarray:
-        """What is said of each row, as texts [N]: all that is measured."""
+        """The transcripts of the rows, as texts [N]: the input of the metrics."""
         said = [self.text(self._search(p)) if len(p := trimmed(row)) else "" for row in output]
         return np.array(said, object)
 
@@ -119,7 +119,7 @@ class TranscriptAnswer:
         return rate(output, truth, letters=True)
 
     def score(self, output: np.ndarray, truth: np.ndarray) -> dict[str, Any]:
-        """`accuracy` is the part of rows without an error; a rate may be above 1."""
+        """`accuracy` is the fraction of rows without an error; a rate may be above 1."""
         unknown = sum(text.count(UNHEARD) for text in truth)
         return {
             "wer": self.main_score(output, truth),
@@ -141,21 +141,21 @@ class TranscriptAnswer:
 
 
 class StreamingDecoder:
-    """One sound in parts: what is said so far, and at the end when.
+    """Streaming decoder of one recording: the transcript so far, and word times at the end.
 
-    Words are placed `TOGETHER` places at a time, so that an hour costs sixty times a minute, and
-    at the same places however the sound is parted.
+    Words are aligned `TOGETHER` positions at a time, so that an hour costs sixty times a minute,
+    and at the same positions however the audio is divided.
     """
 
     def __init__(self, answer: TranscriptAnswer):
         self.answer, self.search = answer, answer.search()
-        self.parts: list[np.ndarray] = []  # places whose tokens aren't placed yet
-        self.waiting, self.due = 0, TOGETHER  # how many they are, and when to look at them
-        self.spans: list[np.ndarray] = []  # [2] of each token that is placed
+        self.parts: list[np.ndarray] = []  # positions whose tokens aren't aligned yet
+        self.waiting, self.due = 0, TOGETHER  # their number, and when to align them
+        self.spans: list[np.ndarray] = []  # [2] of each aligned token
         self.log_p, self.place = 0.0, 0  # of those, and where they end
 
     def feed(self, p: np.ndarray) -> None:
-        """More places [T, V], without padding."""
+        """Add positions [T, V], without padding."""
         while len(p):
             part, p = p[: self.due - self.waiting], p[self.due - self.waiting :]
             self.search.feed(part)
@@ -165,15 +165,15 @@ class StreamingDecoder:
                 self._place()
 
     def text(self) -> str:
-        """What is said, if it ends here."""
+        """The transcript, if it ends here."""
         return self.answer.text(self.search.best())
 
     def sure(self) -> str:
-        """The beginning of it, that nothing which follows can change."""
+        """Its beginning that later audio can't change."""
         return self.answer.text(self.search.sure())
 
     def after(self, p: np.ndarray) -> str:
-        """What is said, if these places [T, V] follow; they aren't kept."""
+        """The transcript if these positions [T, V] follow; they aren't kept."""
         search = self.search.copy()
         search.feed(p)
         return self.answer.text(search.best())
@@ -193,7 +193,7 @@ class StreamingDecoder:
         return {"value": answer.text(ids), "confidence": float(np.exp(log_p)), **times}
 
     def _place(self) -> None:
-        """Place the sure tokens that end in the first half of what waits; let its places go."""
+        """Align the final tokens in the first half of the pending positions; drop these."""
         p = np.concatenate(self.parts)
         before, half = len(self.spans), len(p) // 2
         ids, sure = self.search.best()[before:], len(self.search.sure()) - before
@@ -212,7 +212,7 @@ class StreamingDecoder:
 
 
 def trimmed(p: np.ndarray) -> np.ndarray:
-    """The places [T, V] of one row without its padding."""
+    """The positions [T, V] of one row without its padding."""
     return p[p.sum(-1) > 0.5]
 
 
@@ -221,14 +221,14 @@ def words(text: str) -> list[str]:
 
 
 def rate(said: np.ndarray, right: np.ndarray, letters: bool) -> float:
-    """Errors of all rows by all words, or letters, that were to be said."""
+    """Error rate: errors of all rows divided by all reference words, or characters."""
     counted = np.array([errors(a, b, letters) for a, b in zip(said, right)])
     return float(counted[:, 0].sum() / max(counted[:, 1].sum(), 1))
 
 
 @lru_cache(maxsize=1_000_000)
 def errors(said: str, right: str, letters: bool) -> tuple[int, int]:
-    """Substitutions, deletions and insertions, and how much there was to say."""
+    """Substitutions, deletions and insertions, and the length of the reference."""
     try:
         import jiwer
     except ModuleNotFoundError as error:

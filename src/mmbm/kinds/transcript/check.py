@@ -20,10 +20,10 @@ def check(
     stores: Mapping[str, Any],
     train: np.ndarray,
 ) -> Iterator[str]:
-    """Sentences on train rows that teach little of a transcript. Raises TableError if all have too
-    short a sound."""
+    """Messages on train rows too short for a transcript. Raises TableError if all audio is too
+    short."""
     yield from unknown(name, stores, train)
-    # CTC needs a token of the sound for each of the text, and a blank between two that are alike
+    # CTC needs an audio token for each text token, and a blank between two equal ones
     text, sound = stores[name], stores[spec.input]
     rows = train[text.present[train] & sound.present[train]]
     there = tokens(inputs[spec.input], sound.lengths[rows])
@@ -51,8 +51,8 @@ def check(
 
 
 def unknown(name: str, stores: Mapping[str, Any], train: np.ndarray) -> Iterator[str]:
-    """Train rows with characters that a column doesn't know, since it was learned for the bundle
-    that training goes on from."""
+    """Train rows with characters outside the vocabulary, which was learned for the bundle that
+    training continues from."""
     parts = (stores[name].gather(rows).values for rows in pieces(train))
     count = sum(int((values == UNKNOWN).any(1).sum()) for values in parts)
     if count:

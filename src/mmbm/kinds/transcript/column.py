@@ -1,4 +1,4 @@
-"""A cell of what is said -> the int32 ids of its tokens [L]."""
+"""A transcript cell -> the int32 ids of its tokens [L]."""
 
 import re
 import unicodedata
@@ -18,18 +18,18 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
 BLANK, UNKNOWN = 0, 1
-"""Ids: the token of CTC that says nothing, and a character that the train split doesn't have."""
-REPLACEMENT = "\ufffd"  # how Unicode writes an unknown character
+"""Ids: CTC's blank, and a character that the train split doesn't have."""
+REPLACEMENT = "\ufffd"  # Unicode's replacement character
 MAX_CHARACTERS = 10_000
-"""A longer text is refused: nobody says it in one clip."""
+"""A longer text is refused: no clip has so much speech."""
 MAX_TOKENS = 20_000
-"""Han characters in use are fewer; more are not what is said."""
+"""Fewer Han characters are in use; a larger vocabulary is no speech."""
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
 
 class TranscriptColumn:
-    """What is said -> int32 [L], L at least 1. Spaces at the ends or in a row count as one.
+    """A transcript -> int32 [L], L at least 1. Outer spaces are removed, repeated ones merged.
 
     State: `values`, the text of each token (the blank's is empty, a space is a token); `counts`,
     how often each occurs in the train split; `ngrams`, {context: {token: count}} for the language
@@ -73,7 +73,7 @@ class TranscriptColumn:
         return Description({"type": "string", "description": "What is said."}, None, "text")
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_tokenizer": None}  # a worker opens its own
+        return {**self.__dict__, "_tokenizer": None}  # every worker process opens its own
 
     def _learn(self, state: State) -> None:
         self.state: State = state
@@ -94,7 +94,7 @@ class TranscriptColumn:
         return filter(None, readable(cells, self._text))
 
     def _counted(self, texts: Iterable[str], counts: Counter[int]) -> Iterator[list[int]]:
-        """The ids of each text, counted on their way."""
+        """The ids of each text, counted in passing."""
         for text in texts:
             ids = self._encode(text)
             counts.update(ids)
@@ -107,13 +107,13 @@ class TranscriptColumn:
             from tokenizers import Tokenizer
 
             self._tokenizer = Tokenizer.from_str(self.state["tokenizer"])
-            self._tokenizer.encode_special_tokens = True  # "<blank>" in a text is only text
+            self._tokenizer.encode_special_tokens = True  # "<blank>" in a text is ordinary text
         return self._tokenizer.encode(text).ids
 
 
 class Texts:
-    """Many texts to go through several times, as bytes in one buffer: they have a fraction of the
-    size of Python's strings."""
+    """Texts for several passes, as bytes in one buffer, which takes a fraction of the memory of
+    Python's strings."""
 
     def __init__(self, texts: Iterable[str]):
         self._bytes, self._ends = bytearray(), array("q")

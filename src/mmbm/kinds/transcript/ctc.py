@@ -1,4 +1,4 @@
-"""From probabilities of tokens along time to what is said, how sure that is, and when."""
+"""CTC decoding: token probabilities along time -> transcript, confidence and alignment."""
 
 import math
 from typing import NamedTuple
@@ -9,7 +9,7 @@ from mmbm.kinds.transcript.column import BLANK
 from mmbm.kinds.transcript.ngram import NGram
 
 CERTAIN = 0.999
-"""A blank so probable ends no prefix and begins none: the search only weighs what it has."""
+"""Above this probability of the blank no prefix ends or begins: the search only rescores."""
 UNLIKELY = 1e-4
 """Tokens below this probability begin no prefix."""
 TINY = 1e-30
@@ -27,7 +27,7 @@ class Beam(NamedTuple):
 
 
 def added(a: float, b: float) -> float:
-    """log(exp(a) + exp(b)): of two numbers, far sooner than numpy's."""
+    """log(exp(a) + exp(b)): for two numbers far faster than numpy's."""
     if a < b:
         a, b = b, a
     return a if b == -math.inf else a + math.log1p(math.exp(b - a))
@@ -37,14 +37,14 @@ NOTHING = Beam(-math.inf, -math.inf)
 
 
 class Greedy:
-    """The most probable token at every place, repetitions and blanks left out; place by place."""
+    """Greedy decoding, incremental: the likeliest tokens, without repetitions and blanks."""
 
     def __init__(self) -> None:
         self.ids: list[int] = []
         self.last = BLANK
 
     def feed(self, p: np.ndarray) -> None:
-        """More places p [T, V], behind those that were fed before."""
+        """Add positions p [T, V], after those added before."""
         best = p.argmax(-1)
         changes = np.append(self.last, best)[:-1] != best
         self.ids += best[changes & (best != BLANK)].tolist()
@@ -54,7 +54,7 @@ class Greedy:
         return self.ids
 
     def sure(self) -> list[int]:
-        """What no further place can change: of a greedy search, all."""
+        """The part that no later position can change: for greedy decoding, all."""
         return self.ids
 
     def copy(self) -> "Greedy":
@@ -64,12 +64,12 @@ class Greedy:
 
 
 class PrefixBeam:
-    """A prefix beam search (Hannun et al. 2014), place by place.
+    """Prefix beam search (Hannun et al. 2014), incremental.
 
     A prefix's score is its log-probability, `lm_weight` times the language model's, and
-    `token_insertion_bonus` for every token; without a model, its log-probability alone. Of two that
-    end alike only the better one is kept. What all kept prefixes begin with can't change any more:
-    it is set apart, so that a search costs the same however long it goes on.
+    `token_insertion_bonus` for every token; without a model, its log-probability alone. Of two with
+    the same ending only the better one is kept. The common beginning of all kept prefixes is final:
+    it is stored apart, so that the cost per position is constant.
     """
 
     def __init__(
@@ -86,13 +86,13 @@ class PrefixBeam:
             token_insertion_bonus,
         )
         self.context = max(1, model.order - 1 if model else 1)
-        """Tokens before the next one that its score depends on."""
+        """Previous tokens that a token's score depends on."""
         self.apart: list[int] = []  # before all that `beams` hold
         self.beams: dict[tuple[int, ...], Beam] = {(): Beam(0.0, -math.inf)}
         self.said: dict[tuple[int, ...], float] = {(): 0.0}  # the language model's part of a score
 
     def feed(self, p: np.ndarray) -> None:
-        """More places p [T, V], behind those that were fed before."""
+        """Add positions p [T, V], after those added before."""
         for frame in p:
             self._step(frame)
         common = self._common()
@@ -111,7 +111,7 @@ class PrefixBeam:
         return [*self.apart, *max(self.beams, key=final)]
 
     def sure(self) -> list[int]:
-        """What all kept prefixes begin with: no further place can change it."""
+        """The common beginning of all kept prefixes: no later position can change it."""
         return [*self.apart, *self._common()]
 
     def copy(self) -> "PrefixBeam":
@@ -131,7 +131,7 @@ class PrefixBeam:
         return self.said[prefix]
 
     def _step(self, frame: np.ndarray) -> None:
-        """One place, frame [V]."""
+        """One position, frame [V]."""
         log_p = np.log(np.maximum(frame, TINY)).tolist()
         tokens = [] if frame[BLANK] > CERTAIN else self._likely(frame)
         following: dict[tuple[int, ...], Beam] = {}
@@ -144,7 +144,7 @@ class PrefixBeam:
             last, total = prefix[-1] if prefix else BLANK, beam.total
             add(prefix, total + log_p[BLANK], beam.token + log_p[last] if prefix else -math.inf)
             for token in tokens:
-                before = beam.blank if token == last else total  # a blank parts repetitions
+                before = beam.blank if token == last else total  # a blank separates repetitions
                 if before > -math.inf:
                     add((*prefix, token), -math.inf, before + log_p[token])
         score = self.score
@@ -156,7 +156,7 @@ class PrefixBeam:
             alike = better.setdefault(prefix[-self.context :], [])
             beaten = any(blank + said <= b and token + said <= t for b, t in alike)
             if beaten and not any(prefix[:i] in following for i in range(len(prefix))):
-                continue  # whatever follows, follows both, and no beginning of it adds to it
+                continue  # any continuation follows both, and the worse one can't catch up
             alike.append((blank + said, token + said))
             self.beams[prefix] = following[prefix]
             if len(self.beams) == self.width:
@@ -171,7 +171,7 @@ class PrefixBeam:
         return tokens.tolist()
 
     def _common(self) -> tuple[int, ...]:
-        """What all kept prefixes begin with: what the first and the last in order share."""
+        """The common beginning of all kept prefixes: that of the first and the last in order."""
         first, last = min(self.beams), max(self.beams)
         alike = next((i for i, (a, b) in enumerate(zip(first, last)) if a != b), len(first))
         return first[:alike]
@@ -201,13 +201,13 @@ def prefix_beam(
 
 
 def align(p: np.ndarray, ids: list[int]) -> tuple[float, np.ndarray]:
-    """The log-probability that p [T, V] gives to just this text, over all its paths (the forward
+    """The log-probability of this exact text under p [T, V], over all its paths (the forward
     algorithm, Graves et al. 2006), and on the best of them (Viterbi) where each token begins and
     ends: int [L, 2], the end not included. -inf and zeros where the text doesn't fit."""
     states = np.zeros(2 * len(ids) + 1, np.int64)  # blank, first, blank, second, … blank
     states[1::2] = ids
     log_p = np.log(np.maximum(p, TINY))[:, states]  # [T, 2L + 1]
-    skips = np.zeros(len(states), bool)  # a blank may be passed over between different tokens
+    skips = np.zeros(len(states), bool)  # a blank may be skipped between different tokens
     skips[3::2] = states[3::2] != states[1:-2:2]
     total = np.full(len(states), -np.inf)
     total[:2] = log_p[0, :2]

@@ -1,4 +1,4 @@
-"""What is said in a sound."""
+"""CTC head for speech recognition."""
 
 import torch
 import torch.nn.functional as F
@@ -12,10 +12,10 @@ from mmbm.layers.target import Parts
 
 
 class TranscriptHead(nn.Module):
-    """Tokens of one sound [B, T, D] -> probabilities [B, T, V]; CTC (Graves et al. 2006).
+    """Audio tokens [B, T, D] -> probabilities [B, T, V]; CTC (Graves et al. 2006).
 
-    It is a whole target: it reads what its modality's encoder says, and needs neither fusion nor a
-    mix. Where a row has no token its probabilities are zero, so padding tells itself.
+    It is a complete target: it reads the output of its modality's encoder, without fusion or
+    ensemble. Where a row has no token its probabilities are zero, which marks the padding.
     """
 
     def __init__(self, spec: TranscriptTarget, column: Column, parts: Parts):
@@ -24,14 +24,14 @@ class TranscriptHead(nn.Module):
         self.output = nn.Linear(parts.width, len(column.state["values"]))
 
     def heard(self, context: Context) -> Tokens:
-        """Its sound's tokens; none where there is no sound."""
+        """The tokens of its audio input; none where the audio is absent."""
         x, keep = context.inputs[self.input]
         return Tokens(x, keep & context.present[self.input][:, None])
 
     def loss(self, context: Context, target: Field, unimodal_loss_weight: float) -> Tensor:
-        """Mean over the rows that have sound and text, of the loss per token of the text. Scalar.
+        """Mean over the rows that have audio and text, of the loss per token of the text. Scalar.
 
-        A text that doesn't fit into its sound's tokens teaches nothing; `prepare` tells of those.
+        A text longer than its audio's tokens allow has no loss; `prepare` reports those rows.
         """
         x, keep = self.heard(context)
         has = target.present & context.present[self.input]  # [B]
@@ -45,7 +45,7 @@ class TranscriptHead(nn.Module):
         return self.weight * loss.sum() / has.sum().clamp(min=1)
 
     def loss_mask(self, target: Field, batch: dict[str, Field]) -> Tensor:
-        """Which rows the loss is a mean of [B]."""
+        """The rows that the loss averages [B]."""
         return target.present & batch[self.input].present
 
     def forward(self, context: Context) -> Tensor:

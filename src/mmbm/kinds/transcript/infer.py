@@ -1,4 +1,4 @@
-"""A target of many texts: what is said in a sound, if there is one."""
+"""Infer transcript targets: many texts, beside an audio input."""
 
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -17,7 +17,7 @@ def infer_target(sample: "Sample") -> ColumnGuess:
 
 
 def hear(given: ColumnGuess) -> ColumnGuess | None:
-    """A sound, whole: a longer one is refused rather than half understood."""
+    """An audio input that is read whole: longer clips are refused instead of cropped."""
     if given.traits.media != "audio/*":
         return None
     seconds = float(np.ceil(1.5 * given.options["seconds"]))

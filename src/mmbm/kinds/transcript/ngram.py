@@ -1,4 +1,4 @@
-"""An n-gram language model over tokens, interpolated as Witten & Bell (1991) do."""
+"""An n-gram language model over tokens with Witten-Bell interpolation (Witten & Bell 1991)."""
 
 import math
 from functools import lru_cache
@@ -8,9 +8,9 @@ from mmbm.kinds.transcript.column import BLANK
 
 class NGram:
     """P(w | h) = (c(h w) + t(h) P(w | h')) / (c(h) + t(h)), where h' is h without its oldest token
-    and t(h) is how many different tokens followed h; below the unigrams all tokens are alike.
+    and t(h) counts the distinct tokens after h; below the unigrams it is uniform.
 
-    counts: as `columns.transcript.ngrams` made them.
+    counts: from `columns.transcript.ngrams`.
     """
 
     def __init__(self, counts: dict[str, dict[str, int]], order: int, vocab_size: int):

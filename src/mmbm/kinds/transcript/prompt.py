@@ -1,10 +1,10 @@
-"""A transcript asked of a language model."""
+"""Prompt of a transcript for a language model."""
 
 from mmbm.kinds.prompt import Prompt
 
 
 class TranscriptPrompt(Prompt):
-    """All that it says."""
+    """The whole reply."""
 
     def usual(self, target: str) -> str:
         return "What is said?"

@@ -8,7 +8,8 @@ from mmbm.specs.columns import Counted, TargetSpec
 
 
 class TranscriptTarget(TargetSpec):
-    """What is said in a sound: connectionist temporal classification (CTC, Graves et al. 2006)."""
+    """Automatic speech recognition (ASR): connectionist temporal classification (Graves et al.
+    2006)."""
 
     kind: Literal["transcript"] = "transcript"
     windowed: ClassVar[bool] = True
@@ -17,26 +18,25 @@ class TranscriptTarget(TargetSpec):
     )
     shown_as: ClassVar[str] = "Textbox"
     transcribes: ClassVar[bool] = True
-    # before it the blank, and what stands for unknown characters
+    # preceded by the blank and the id of unknown characters
     counted: ClassVar = Counted("tokens", "occurrences in the train rows", first=2)
     input: str
-    """The audio input that it listens to, alone."""
+    """The audio input that it transcribes, alone."""
     tokenizer: Literal["char", "bpe"] = "char"
-    """What each token of the sound may say: a character, or a piece of a word, which needs fewer
-    tokens."""
+    """Output tokens: characters, or pieces of words, which need fewer tokens."""
     vocab_size: Annotated[int, Field(ge=10)] = 500
-    """Largest number of pieces (`tokenizer: bpe`), trained on the train split."""
+    """Maximum number of pieces (`tokenizer: bpe`), trained on the train split."""
     lowercase: bool = False
-    """Learn, answer and measure in small letters."""
+    """Lowercase the text in training, answers and metrics."""
     beam_size: PositiveInt = 1
-    """Prefixes that the search keeps. 1: the most probable token at every place (greedy)."""
+    """Beam size: prefixes that are kept. 1: the most probable token at every position (greedy)."""
     ngram_order: Annotated[int, Field(ge=0, le=6)] = 0
-    """Tokens of an n-gram of the language model, counted in the train split's texts, that the beam
-    search listens to as well. 0: none."""
+    """Order of the n-gram language model, counted in the train split's texts, that the beam search
+    uses as well. 0: none."""
     lm_weight: Annotated[float, Field(ge=0)] = 0.5
     """Weight of the language model's log-probability."""
     token_insertion_bonus: float = 1.0
-    """Added to the log-score for every token, since a language model likes short texts."""
+    """Added to the log-score for every token, since a language model favors short texts."""
     fuses: ClassVar[bool] = False
 
     @model_validator(mode="after")

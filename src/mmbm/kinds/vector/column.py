@@ -12,16 +12,16 @@ from mmbm.kinds.number.column import LARGEST
 from mmbm.kinds.vector.spec import LONGEST, VectorSpec
 
 LENGTHS = 16
-"""Different lengths of a column's vectors; more are no vectors."""
+"""Distinct lengths of a column's vectors; with more it holds no vectors."""
 LEAST = 1e-6
-"""Of the mean spread of all places: a place that varies less is as good as constant."""
+"""Relative to the mean spread of all dimensions: below it a dimension counts as constant."""
 
 
 class VectorColumn:
     """N numbers in a list, an array, or text such as "[0.5, -1.2]" -> float32 [N].
 
-    State: `length` N, `count` of vectors in train, and `mean` and `std` of each place (1 if it is
-    constant).
+    State: `length` N, `count` of vectors in train, and `mean` and `std` of each dimension (1 if it
+    is constant).
     """
 
     version = 1
@@ -32,7 +32,7 @@ class VectorColumn:
         self._learn(state or {})
 
     def fit(self, cells: Iterable[Cell]) -> State:
-        """Mean and spread of each place. Raises ConfigError: the vectors have many lengths."""
+        """Mean and spread of each dimension. Raises ConfigError: the vectors have many lengths."""
         known: dict[int, Places] = {}
         for vector in readable(cells, self._read):
             if self.spec.length in (None, len(vector)):
@@ -92,7 +92,7 @@ class VectorColumn:
 
 
 class Places:
-    """Mean and spread of each place of vectors of one length, in one pass (Welford 1962)."""
+    """Mean and spread of each dimension of vectors of one length, in one pass (Welford 1962)."""
 
     def __init__(self, length: int):
         self.count, self.mean, self.squares = 0, np.zeros(length), np.zeros(length)

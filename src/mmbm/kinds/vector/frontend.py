@@ -1,4 +1,4 @@
-"""Vector: standardized place by place, then one linear layer."""
+"""Vector: standardized per dimension, then one linear layer."""
 
 import torch
 from torch import Tensor, nn
@@ -9,7 +9,7 @@ from mmbm.layers.batch import Features, Field
 from mmbm.layers.blocks import in_float32
 
 FARTHEST = 10.0
-"""Standard deviations; a number further out counts as this far."""
+"""Standard deviations; numbers further out are clipped to this."""
 
 
 class Standardized(nn.Module):

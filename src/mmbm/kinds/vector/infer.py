@@ -1,4 +1,4 @@
-"""A column of lists of numbers that all have one length."""
+"""Infer vector columns: lists of numbers that all have one length."""
 
 from collections import Counter
 from typing import TYPE_CHECKING, Any
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from mmbm.kinds.sample import Sample
 
 NEARLY = 0.95
-"""Part of the cells that must have the same length."""
+"""Fraction of the cells that must have the same length."""
 
 
 def infer(sample: "Sample") -> ColumnGuess | None:
@@ -50,7 +50,7 @@ def _numbers(cell: Any) -> np.ndarray | None:
 
 
 def _are_measures(vectors: list[np.ndarray]) -> bool:
-    """Not labels that are whole numbers: fractions, zeros and ones by place, or many numbers."""
+    """Not labels that are whole numbers: fractions, zeros and ones, or many distinct numbers."""
     values, length = np.unique(np.concatenate(vectors)), len(vectors[0])
     if length < 2 or len(values) == 1:
         return False

@@ -7,18 +7,18 @@ from pydantic import Field
 from mmbm.specs.columns import InputSpec
 
 LONGEST = 16_384
-"""Numbers of a vector."""
+"""Maximum dimension of a vector."""
 
 
 class VectorSpec(InputSpec):
-    """A vector that another model made, an embedding: standardized, then one linear layer."""
+    """A vector from another model, an embedding: standardized, then one linear layer."""
 
     kind: Literal["vector"] = "vector"
     not_decoding: ClassVar = frozenset({"width"})
     drift: ClassVar = "distance"
     encoding: ClassVar = "dense"
     length: Annotated[int, Field(ge=1, le=LONGEST)] | None = None
-    """How many numbers a vector has; another length is a bad cell. Not given: as many as most of
-    the train rows have."""
+    """Dimension of the vectors; another length is a bad cell. Not given: that of most of the train
+    rows."""
     width: Annotated[int, Field(ge=1, le=1024)] = 64
-    """Numbers after the linear layer."""
+    """Output size of the linear layer."""

@@ -1,1 +1,1 @@
-"""What writes a text after a prefix, one file per kind."""
+"""Text decoders, conditioned on a prefix, one file per kind."""

@@ -1,5 +1,5 @@
-"""A causal language model that others trained: of any architecture that transformers has, if it
-computes here what it computes there."""
+"""A pretrained causal language model: any architecture of transformers whose logits are reproduced
+here."""
 
 import inspect
 from typing import Any
@@ -15,20 +15,20 @@ from mmbm.layers.batch import Prefix, Tokens
 from mmbm.nn.pretrained import Pretrained, opened
 
 NEVER = -1e9
-"""The logit of an id that is never written: the one that starts a text, and the end of a text under
-the model's own id for it."""
+"""The logit of an id that is never generated: the start token, and the end of a text under the
+model's own id for it."""
 NEEDED = {"inputs_embeds", "attention_mask", "position_ids", "cache"}
-"""What a model must take."""
+"""Arguments that a model must accept."""
 LIMITS = ("max_position_embeddings", "sliding_window")
-"""Of a model's config: beyond these many tokens it has no places, or sees only the last ones."""
+"""Keys of a model's config: the number of tokens it has positions for, or attends to."""
 CLOSE = 1e-3
-"""How far a logit may be from the model's own, as part of how much its logits differ."""
+"""Maximum difference of a logit from the model's own, relative to the spread of its logits."""
 
 
 class PretrainedDecoder(Pretrained):
-    """`read` a prefix, then `write` behind it, each token seeing what is before it. The prefix is
-    in the place of what a user says in the model's chat template (LLaVA, Liu et al. 2023), and its
-    tokens are made as large as the model's own embeddings are.
+    """`read` a prefix, then `write` after it with causal attention. The prefix takes the place of
+    the user's message in the model's chat template (LLaVA, Liu et al. 2023), and its tokens are
+    scaled to the norm of the model's own embeddings.
 
     Ids are those of a text column: 0 ends a text, 1 starts it, and the model's own follow.
     """
@@ -62,7 +62,7 @@ class PretrainedDecoder(Pretrained):
         self.shape = self.check()  # of its cache: layers, 2, heads, D/h
 
     def read(self, prefix: Tokens) -> Prefix:
-        """A prefix [B, P, D] -> its cache, with what the chat template has around it."""
+        """A prefix [B, P, D] -> its cache, with the chat template around it."""
         embed, real = self.body.get_input_embeddings(), prefix.keep[:, :1]  # its first one is
         around = [embed(ids).expand(real.shape[0], -1, -1) for ids in (self.opening, self.closing)]
         kept = [real.expand(-1, len(ids)) for ids in (self.opening, self.closing)]
@@ -75,8 +75,8 @@ class PretrainedDecoder(Pretrained):
     def write(
         self, cache: Tensor, keep: Tensor, ids: Tensor, places: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Tokens ids [B, T], at places of the text [T] or [B, T], behind a cache whose positions
-        `keep` [B, S] are real -> logits of each next token [B, T, V], and the cache with them."""
+        """Token ids [B, T], at positions [T] or [B, T], after a cache with valid positions `keep`
+        [B, S] -> logits of each next token [B, T, V], and the extended cache."""
         x = self.body.get_input_embeddings()(self.codes[ids])
         behind = keep.sum(1, keepdim=True) + places - places[..., :1]
         keep = torch.cat([keep, torch.ones_like(ids, dtype=torch.bool)], 1)
@@ -86,8 +86,8 @@ class PretrainedDecoder(Pretrained):
     def run(
         self, part: Any, x: Tensor, keep: Tensor, places: Tensor, cache: Tensor | None = None
     ) -> tuple[Any, Tensor]:
-        """Embeddings x [B, T, D] at places [B, T], the last of the positions that `keep` [B, S+T]
-        says are real -> what the part of the model gives, and the cache with them."""
+        """Embeddings x [B, T, D] at positions [B, T], the last of the positions whose mask is
+        `keep` [B, S+T] -> the output of the model's body, and the extended cache."""
         from transformers import DynamicCache
 
         length, size = x.shape[1], keep.shape[1]
@@ -106,14 +106,14 @@ class PretrainedDecoder(Pretrained):
         return out, torch.stack(grown, 1)
 
     def linear(self) -> list[str]:
-        from transformers.pytorch_utils import Conv1D  # a linear layer, as GPT-2 has them
+        from transformers.pytorch_utils import Conv1D  # a linear layer, as in GPT-2
 
         head = self.body.get_output_embeddings()
         parts = self.body.named_modules()
         return [n for n, m in parts if isinstance(m, nn.Linear | Conv1D) and m is not head]
 
     def check_length(self, size: int) -> None:
-        """Raises ConfigError where there is no place for so many tokens."""
+        """Raises ConfigError if there are not enough positions for so many tokens."""
         if self.limit and not torch.compiler.is_exporting() and size > self.limit:
             raise ConfigError(
                 f"The decoder's model has {self.limit} places, and a row has {size} tokens with "
@@ -123,8 +123,8 @@ class PretrainedDecoder(Pretrained):
 
     @torch.no_grad()
     def check(self) -> tuple[int, ...]:
-        """The shape of its cache without rows and length. Raises ConfigError where tokens between
-        others that are not real, or a text in two parts, get other logits than the model's own."""
+        """The shape of its cache without rows and length. Raises ConfigError if padding between
+        tokens, or a text in two parts, changes the logits compared with the model's own."""
         training = self.training
         self.eval()
         embed = self.body.get_input_embeddings()

@@ -1,4 +1,4 @@
-"""A causal transformer that is trained from nothing."""
+"""A causal transformer, trained from scratch."""
 
 from typing import Any
 
@@ -15,10 +15,9 @@ PRESETS = {"tiny": (64, 2, 2), "small": (128, 3, 4), "base": (384, 6, 6)}  # wid
 
 
 class ScratchDecoder(nn.Module):
-    """`read` a prefix, whose tokens see one another, then `write` behind it, each token seeing what
-    is before it (prefix language model, Raffel et al. 2020). What was read or written is kept as
-    keys and values, the cache [B, L, 2, h, S, D/h]. Weights of input and output are tied (Press &
-    Wolf 2017).
+    """`read` a prefix with full attention, then `write` after it with causal attention (prefix
+    language model, Raffel et al. 2020). The keys and values of all tokens are the cache [B, L, 2,
+    h, S, D/h]. Weights of input and output are tied (Press & Wolf 2017).
     """
 
     def __init__(self, spec: ScratchDecoderSpec, learned: State):
@@ -48,8 +47,8 @@ class ScratchDecoder(nn.Module):
     def write(
         self, cache: Tensor, keep: Tensor, ids: Tensor, places: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Tokens ids [B, T] at places [T] or [B, T] behind a cache whose positions `keep` [B, S]
-        are real -> logits of each next token [B, T, V], and the cache with them."""
+        """Token ids [B, T] at positions [T] or [B, T] after a cache whose valid positions are
+        `keep` [B, S] -> logits of each next token [B, T, V], and the extended cache."""
         batch, length = ids.shape
         scale = self.width**0.5  # embeddings are small, since they are the output's weights too
         x = self.drop(self.embed(ids) * scale + self.places.at(places))

@@ -1,4 +1,4 @@
-"""A text as the set of its words: no order, so hardly anything to learn by heart from few rows.
+"""Bag of words: a text as the set of its words, without order, which overfits little with few rows.
 
 Pooling their vectors afterwards is fastText (Joulin et al. 2017), the dense layers of the fusion on
 top of it a deep averaging network (Iyyer et al. 2015).

@@ -1,4 +1,4 @@
-"""Residual convolutions (He et al. 2016) over a picture, or spectrogram frames as one."""
+"""Residual convolutional network (He et al. 2016) over an image, or over spectrogram frames."""
 
 import torch
 from torch import Tensor, nn
@@ -13,7 +13,7 @@ PRESETS = {"tiny": (16, 1, 3), "small": (32, 1, 3), "base": (64, 2, 4)}
 
 
 class CNN(nn.Module):
-    """A picture becomes one token per cell of the last map; frames become tokens along time.
+    """An image becomes one token per cell of the last map; frames become tokens along time.
 
     Frames: padding is set to zero after every layer, as it is beyond a clip's end.
     """
@@ -27,7 +27,7 @@ class CNN(nn.Module):
             )
         first, blocks, stages = PRESETS[spec.size]
         first, blocks = spec.width or first, spec.layers or blocks
-        if layout == "picture":  # two small convolutions see detail at full size (He et al. 2019)
+        if layout == "picture":  # two small convolutions keep detail at full size (He et al. 2019)
             half = max(1, first // 2)
             self.steps = nn.ModuleList([Step(features, half), Step(half, first, stride=2)])
         else:
@@ -60,7 +60,7 @@ class CNN(nn.Module):
 
 
 class Step(nn.Module):
-    """Convolution and normalising; a kept output is centred on a kept input."""
+    """Convolution and normalization; a kept output is centred on a kept input."""
 
     def __init__(self, before: int, after: int, kernel: int = 3, stride: int = 1, act: bool = True):
         super().__init__()

@@ -1,4 +1,4 @@
-"""Conformer (Gulati et al. 2020): attention for what is far, convolution for what is near."""
+"""Conformer (Gulati et al. 2020): attention for long range, convolution for short range."""
 
 import torch
 import torch.nn.functional as F
@@ -17,7 +17,7 @@ class Conformer(nn.Module):
     """Frames are halved first, as often as `stride` says; tokens of a text keep their length.
 
     Two things differ from the paper. Positions are rotary (Su et al. 2021), relative as the paper's
-    and without tables of them. And the convolution is normalised over each token's channels (Ba et
+    and without tables of them. And the convolution is normalized over each token's channels (Ba et
     al. 2016) instead of over the batch, whose padding and neighbours would change an answer.
     """
 
@@ -85,7 +85,7 @@ class FeedForward(nn.Sequential):
 
 
 class RotaryAttention(nn.Module):
-    """Self-attention whose scores depend on how far two tokens are from each other."""
+    """Self-attention whose scores depend on the distance of two tokens."""
 
     def __init__(self, width: int, heads: int, dropout: float):
         super().__init__()
@@ -105,7 +105,7 @@ class RotaryAttention(nn.Module):
 
 
 class Convolution(nn.Module):
-    """Gated, then each channel over a few tokens; what is padding counts as silence."""
+    """Gated convolution per channel over a few tokens; padding counts as silence."""
 
     def __init__(self, width: int, kernel: int, dropout: float):
         super().__init__()
@@ -123,7 +123,7 @@ class Convolution(nn.Module):
 
 
 class Rotary(nn.Module):
-    """Cosines and sines that turn pairs of channels by an angle that grows with the position."""
+    """Rotary positions: cosines and sines that rotate pairs of channels by the position."""
 
     rates: Tensor
 

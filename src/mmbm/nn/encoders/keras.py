@@ -16,19 +16,19 @@ from mmbm.registry import find
 from mmbm.specs.encoders import KerasSpec
 
 SHORT, LONG = 24, 40
-"""Places of a row, without and with padding, that are compared."""
+"""Positions of a row, without and with padding, that are compared."""
 
 
 class Keras(nn.Module):
-    """Pictures go in with channels last, and come out as one token or one per cell of a map; frames
-    and embedded tokens come out as as many tokens, and may not depend on padding behind them."""
+    """Images are passed channels last, and become one token or one per cell of a map; frames and
+    embedded tokens keep their number of tokens, which must not depend on padding after them."""
 
     def __init__(self, spec: KerasSpec, layout: Layout, features: int):
         super().__init__()
         with drawn_by_torch():
             model = build(spec, layout, features)
-        # Keras names weights after how many layers a process has made: here they have numbers.
-        self.models = (model,)  # a tuple is no part of a module
+        # Keras names weights by the number of layers a process has created: here they have numbers.
+        self.models = (model,)  # a tuple isn't registered as a submodule
         for i, variable in enumerate(model.variables):
             self.register_parameter(str(i), variable.value)
         shape = model.output_shape
@@ -57,8 +57,8 @@ class Keras(nn.Module):
 
     @torch.no_grad()
     def check_padding(self, spec: KerasSpec, features: int) -> None:
-        """A sequence alone, and with zeros behind it, read with other weights than the first, whose
-        zeros may hide a dependence. Raises ConfigError where they differ."""
+        """Compares a sequence alone and with zeros after it, with random weights, since initial
+        zeros may hide a dependence. Raises ConfigError if they differ."""
         weights = [w for w in self.parameters() if w.is_floating_point()]
         before = [w.clone() for w in weights]
         for weight in weights:
@@ -83,7 +83,7 @@ class Keras(nn.Module):
 
 @contextlib.contextmanager
 def drawn_by_torch() -> Iterator[None]:
-    """Keras takes its seeds from Python's `random`; in here they follow from torch's."""
+    """Keras takes its seeds from Python's `random`; inside this they follow from torch's."""
     before = random.getstate()
     random.seed(int(torch.randint(2**31, ())))
     try:
@@ -97,8 +97,8 @@ def named(spec: KerasSpec) -> str:
 
 
 def build(spec: KerasSpec, layout: Layout, features: int) -> Any:
-    """The model of a function, of a file with its weights, or of what a bundle says of it. Raises
-    ConfigError where there is none, MissingExtra without Keras."""
+    """The model of a function, of a file with its weights, or of a bundle's definition. Raises
+    ConfigError if there is none, MissingExtra without Keras."""
     keras = opened()
     if spec.architecture:
         return keras.models.model_from_json(spec.architecture)
@@ -115,7 +115,7 @@ def build(spec: KerasSpec, layout: Layout, features: int) -> Any:
 
 
 def opened() -> Any:
-    """Keras with torch behind it. Raises ConfigError if it runs on something else already."""
+    """Keras with the torch backend. Raises ConfigError if it already uses another one."""
     if "keras" not in sys.modules:
         os.environ.setdefault("KERAS_BACKEND", "torch")
     try:

@@ -11,8 +11,8 @@ PRESETS = {"tiny": (48, 1), "small": (96, 1), "base": (256, 2)}  # units per dir
 
 
 class RNN(nn.Module):
-    """Tokens keep their length; frames are halved first, as often as `stride` says, since a
-    neighbour says nearly the same."""
+    """Tokens keep their length; frames are first halved, repeatedly up to `stride`, since neighbors
+    are nearly equal."""
 
     def __init__(self, spec: RNNSpec, layout: Layout, features: int):
         super().__init__()

@@ -1,4 +1,4 @@
-"""The table columns of one group -> one token."""
+"""Table encoder: the columns of one group -> one token."""
 
 import torch
 from torch import Tensor, nn
@@ -34,8 +34,7 @@ class Table(nn.Module):
         return self.tokens(x, torch.cat(known, -1))
 
     def tokens(self, x: Tensor, known: Tensor) -> Tokens:
-        """Of all columns' vectors side by side, and which of their numbers are known [B, sum of
-        F]."""
+        """All columns' vectors concatenated, and which of their numbers are known [B, sum of F]."""
         x = self.enter(torch.where(known, x, self.absent))  # [B, D]
         for block in self.blocks:
             x = x + block(x)

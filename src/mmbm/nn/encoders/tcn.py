@@ -11,10 +11,10 @@ PRESETS = {"tiny": (48, 4), "small": (96, 5), "base": (192, 7)}  # channels, blo
 
 
 class TCN(nn.Module):
-    """Each block doubles the distance of its convolutions' taps, so that a few see a long series.
+    """Each block doubles the dilation of its convolutions, so that a few cover a long series.
 
-    Two things differ from the paper: a step is read with those after it too, since all of them are
-    there, and blocks are normalized over each step's channels instead of weight by weight.
+    Two things differ from the paper: convolutions are not causal, since all steps are available,
+    and blocks are normalized over each step's channels instead of weight by weight.
     """
 
     def __init__(self, spec: TCNSpec, layout: Layout, features: int):
@@ -42,7 +42,7 @@ class TCN(nn.Module):
 
 
 class TemporalBlock(nn.Module):
-    """Two dilated convolutions beside a shortcut; beyond a row's end there is silence."""
+    """Two dilated convolutions with a shortcut; zeros beyond a row's end."""
 
     def __init__(self, width: int, kernel: int, dilation: int, dropout: float):
         super().__init__()

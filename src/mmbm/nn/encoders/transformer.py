@@ -1,4 +1,4 @@
-"""Pre-norm transformer over patches of a picture, text tokens or spectrogram frames."""
+"""Pre-norm transformer over image patches, text tokens or spectrogram frames."""
 
 import torch
 import torch.nn.functional as F
@@ -13,7 +13,7 @@ PRESETS = {"tiny": (64, 2, 2), "small": (128, 4, 4), "base": (256, 6, 8)}  # wid
 
 
 class Transformer(nn.Module):
-    """Positions are sinusoids computed in the graph: any picture size, any length."""
+    """Positions are sinusoids computed in the graph: any image size, any length."""
 
     def __init__(self, spec: TransformerSpec, layout: Layout, features: int):
         super().__init__()
@@ -44,7 +44,7 @@ class Transformer(nn.Module):
 
 
 class Patches(nn.Module):
-    """Picture -> one token per patch; sides are filled with zeros to a multiple of the patch."""
+    """Image -> one token per patch; sides are zero-padded to a multiple of the patch."""
 
     def __init__(self, features: int, width: int, patch: int):
         super().__init__()
@@ -64,7 +64,7 @@ class Patches(nn.Module):
 
 
 class Stretches(nn.Module):
-    """Frames -> one token per stretch of frames; it is kept if its first frame is."""
+    """Frames -> one token per patch of frames; it is kept if its first frame is."""
 
     def __init__(self, features: int, width: int, patch: int):
         super().__init__()
@@ -81,7 +81,7 @@ class Stretches(nn.Module):
 
 
 class Sequence(nn.Module):
-    """Tokens as they are, at the encoder's width."""
+    """Tokens unchanged, projected to the encoder's width."""
 
     def __init__(self, features: int, width: int):
         super().__init__()

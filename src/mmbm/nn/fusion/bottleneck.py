@@ -1,5 +1,5 @@
-"""Modalities exchange only through a few tokens (Nagrani et al. 2021, "Attention Bottlenecks for
-Multimodal Fusion")."""
+"""Attention bottlenecks: modalities exchange only through a few tokens (Nagrani et al. 2021,
+"Attention Bottlenecks for Multimodal Fusion")."""
 
 import torch
 from torch import nn

@@ -1,4 +1,4 @@
-"""Pool each modality, concatenate, two dense layers: the textbook fusion, hard to beat."""
+"""Pool each modality, concatenate, two dense layers: the textbook fusion, a strong baseline."""
 
 import torch
 from torch import nn

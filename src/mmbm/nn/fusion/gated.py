@@ -9,7 +9,7 @@ from mmbm.specs.fusion import GatedSpec
 
 
 class Gated(nn.Module):
-    """Each unit of the answer is a sum over modalities, weighed by a gate that sees all of them."""
+    """Each output unit is a sum over modalities, weighted by a gate that reads all of them."""
 
     def __init__(self, spec: GatedSpec, modalities: list[str]):
         super().__init__()

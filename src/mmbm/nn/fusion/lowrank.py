@@ -15,7 +15,7 @@ class LowRank(nn.Module):
     """Sum over rank of the product over modalities of 1 + factor.
 
     The paper appends a 1 to every modality, so that the product holds each of them alone as well as
-    their interactions. Here that 1 is kept apart and the rest is normalised to variance 1/M: the
+    their interactions. Here that 1 is kept separate and the rest is normalized to variance 1/M: the
     product of M modalities then has variance (1 + 1/M)^M - 1 < e - 1, however many there are.
     """
 

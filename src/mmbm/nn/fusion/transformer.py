@@ -1,7 +1,7 @@
 """Self-attention over the tokens of all modalities, read at one learned token (ViLT, Kim 2021).
 
-A token says of which modality it is and, by sines and cosines, where in it: the places of a
-picture have no other order.
+A token carries an embedding of its modality and, by sines and cosines, of its position in it: the
+positions of an image have no other order.
 """
 
 import torch
@@ -36,7 +36,7 @@ class TransformerFusion(nn.Module):
 
 
 def mark(tokens: Tokens, kind: torch.Tensor) -> Tokens:
-    """Tell tokens which modality they are of, kind [D], and where they are in it [T, D]."""
+    """Add to tokens an embedding of their modality, kind [D], and of their position [T, D]."""
     return Tokens(tokens.x + kind, tokens.keep)
 
 

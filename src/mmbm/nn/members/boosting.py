@@ -11,26 +11,26 @@ from mmbm.nn.members.trees import Trees
 DEPTH = 4
 OPTIONS = {"max_depth": DEPTH, "subsample": 0.7, "min_samples_leaf": 5, "random_state": 0}
 TREES, LEAST, MOST = 450, 45, 150
-"""Of all classes together about so many trees, in this many rounds at least and at most."""
+"""Number of trees of all classes together, and minimum and maximum rounds."""
 PACE = 9.0
 """Learning rate times rounds."""
 FEATURES = 40
-"""That a split is chosen among, at most; else a third of all."""
+"""Features considered per split, at most; else a third of all."""
 CLASSES = 20
-"""More are not boosted: there is a tree for each, in every round."""
+"""With more classes there is no boosting: each has a tree in every round."""
 
 TEMPERATURES = np.geomspace(0.5, 8, 33)
-"""That the raw outputs of a category are divided by (Guo et al. 2017)."""
+"""Temperatures for the raw outputs of a category (Guo et al. 2017)."""
 LARGEST = 40.0
 """A raw output beyond it is a sign of divergence: a probability of 1 to e^40."""
 
 STUMP = SimpleNamespace(children_left=[-1])
-"""A tree of a leaf alone."""
+"""A tree with a single leaf."""
 
 
 class Boosting(Trees):
     def tempered(self, raw: np.ndarray, problem: Problem) -> np.ndarray:
-        """Of categories by the rows that were not fitted: boosting is too sure."""
+        """Temperature of categories, by the held-out rows: boosting is overconfident."""
         if problem.task == "regression":
             return raw
         losses = [problem.loss(raw / t).mean() for t in TEMPERATURES]
@@ -39,7 +39,7 @@ class Boosting(Trees):
         return raw / t
 
     def learn(self, x: np.ndarray, problem: Problem) -> Any:
-        """None where there is one class alone."""
+        """None if there is only one class."""
         from sklearn.ensemble import GradientBoostingClassifier, GradientBoostingRegressor
 
         rounds = int(np.clip(TREES // max(problem.size - 1, 1), LEAST, MOST))
@@ -54,7 +54,7 @@ class Boosting(Trees):
         return steady(GradientBoostingClassifier(**options).fit(x, problem.y), x)
 
     def outputs(self, model: Any, x: np.ndarray, problem: Problem) -> np.ndarray:
-        """A class that was not among the fitted rows has a low one."""
+        """A class that is absent from the fitted rows has a low one."""
         if problem.task == "regression":
             return model.predict(x)[:, None]
         raw = np.full((len(x), problem.size), -10.0)
@@ -65,7 +65,7 @@ class Boosting(Trees):
         return raw
 
     def adopt(self, model: Any, x: np.ndarray, problem: Problem, width: np.ndarray) -> None:
-        if model is None:  # every row has the one class: no tree tells anything
+        if model is None:  # every row has the same class: no tree has a split
             self.grow([(STUMP, np.zeros((1, problem.size)))], 1, width)
             self.fill(bias=np.zeros(problem.size))
             return
@@ -87,8 +87,8 @@ class Boosting(Trees):
 
 
 def steady(model: Any, x: np.ndarray) -> Any:
-    """Without the rounds from where it diverges on: a Newton step isn't bounded where a class is
-    given hardly any probability in a row that has it."""
+    """Without the rounds after which it diverges: a Newton step isn't bounded if a class has hardly
+    any probability in a row that has it."""
     for i, raw in enumerate(model.staged_decision_function(x)):
         if not np.abs(raw).max() < LARGEST:
             model.estimators_ = model.estimators_[: max(i, 1)]
@@ -97,7 +97,7 @@ def steady(model: Any, x: np.ndarray) -> Any:
 
 
 def trees(model: Any, problem: Problem) -> list[tuple[Any, np.ndarray]]:
-    """Each with its nodes' part of the raw output [nodes, C]."""
+    """Each tree with its nodes' part of the raw output [nodes, C]."""
     found = []
     for stage in model.estimators_:
         for k, estimator in enumerate(stage):

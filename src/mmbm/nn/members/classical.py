@@ -1,4 +1,4 @@
-"""The classical members of one target: fitted together, since trees read what linear ones give."""
+"""The classical members of one target: fitted together, as trees read the linear ones' output."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -58,7 +58,7 @@ class Classical(nn.Module):
         return torch.stack([present[one[n]] if n in one else some for n in self.names])
 
     def forward(self, features: dict[str, Tensor], used: Sequence[bool]) -> list[Tensor | None]:
-        """Raw outputs [B, C]; None of those that aren't used."""
+        """Raw outputs [B, C]; None for unused members."""
         raws: list[Tensor | None] = []
         needed = any(use and isinstance(p, Trees) for use, p in zip(used, self.parts))
         linear = {
@@ -83,9 +83,9 @@ class Classical(nn.Module):
         folds: Folds,
         end: float = math.inf,
     ) -> Iterator[tuple[str, np.ndarray]]:
-        """Fit every member to all rows; of each the raw outputs for rows that it was not fitted on
-        [N, C]. Those that are not done at `end`, on the monotonic clock, are not fitted; trees read
-        the linear ones and go with them. The first one has all the time that it needs."""
+        """Fit every member to all rows; returns for each the raw outputs for held-out rows [N, C].
+        Those that are not done at `end`, on the monotonic clock, are not fitted; trees read the
+        linear ones and are dropped with them. The first one has unlimited time."""
         scores: list[np.ndarray] = []
         late: list[str] = []
         for name, part in zip(self.names, self.parts):
@@ -119,8 +119,8 @@ class Classical(nn.Module):
 
 
 def contrasts(raw: Tensor) -> Tensor:
-    """What trees read of a linear member: of two classes one difference, of more each less their
-    mean [B, C]."""
+    """The features of trees from a linear member: of two classes one difference, of more each minus
+    their mean [B, C]."""
     if raw.shape[1] == 2:
         return raw[:, 1:] - raw[:, :1]
     return raw - raw.mean(1, keepdim=True) if raw.shape[1] > 2 else raw

@@ -15,11 +15,11 @@ OPTIONS: dict[str, Any] = {
 }  # fmt: skip
 FEATURES = {"regression": 0.5, "multiclass": "sqrt", "multilabel": "sqrt"}
 LEAST = 1e-3
-"""A probability is no less than this."""
+"""Minimum probability."""
 
 
 class Forest(Trees):
-    """The mean of its trees: of classes and labels their probabilities, given as logits."""
+    """The mean of its trees: for classes and labels their probabilities, returned as logits."""
 
     def __init__(self, names: list[str], exact: list[str], task: str):
         super().__init__(names, exact)

@@ -13,19 +13,19 @@ from mmbm.layers.fitted import Fitted
 from mmbm.nn.members import Folds, Matrix, Pace, Problem, dense
 
 DUAL = {"multiclass": 1200, "multilabel": 1200, "regression": 2500}
-"""Rows up to which the products of rows stand for more features than rows: beyond, that takes
-longer than reading sparse features does."""
+"""Rows up to which the Gram matrix replaces features that outnumber the rows: above it, that is
+slower than reading sparse features."""
 FEW = 1200
-"""Rows up to which all folds choose the strength."""
+"""Rows up to which all folds choose the regularization."""
 LEAST = 1e-10
-"""Of the largest eigenvalue of the products; what is below it is rounding."""
+"""Relative to the largest eigenvalue of the Gram matrix; smaller ones are rounding errors."""
 STRENGTHS = (0.1, 1.0, 10.0, 100.0, 1000.0)
-"""Inverse strengths of L2 regularization (scikit-learn's C) that are tried, until one is worse."""
+"""Inverse regularization strengths (scikit-learn's C, L2) that are tried, until one is worse."""
 WORSE = 1.02
 """A loss this many times the least ends the trials: weaker ones take longest, and are no better."""
 OPTIONS: dict[str, Any] = {"max_iter": 200, "tol": 1e-5, "warm_start": True}
 Models = dict[int, Any]
-"""Scikit-learn's models by the label that each tells; of a category one."""
+"""Scikit-learn's models by the label that each predicts; for a category one."""
 
 
 class Linear(Fitted):
@@ -52,9 +52,9 @@ class Linear(Fitted):
         folds: Folds,
         end: float = math.inf,
     ) -> np.ndarray:
-        """Choose the strength by the loss on rows that were not fitted, of many rows those of one
-        fold; fit all rows with it, and give the raw outputs for rows that were not fitted [N, C].
-        Raises OutOfTime."""
+        """Choose the regularization by the loss on held-out rows, with many rows those of one
+        fold; fit all rows with it, and return the raw outputs for held-out rows [N, C]. Raises
+        OutOfTime."""
         few = len(problem.y) <= FEW
         judges = folds if few else folds[:1]
         judged = np.concatenate([rows for _, rows in judges])
@@ -80,7 +80,7 @@ class Linear(Fitted):
 
 
 def stacked(blocks: list[Matrix]) -> tuple[Matrix, np.ndarray]:
-    """Side by side, each block's rows of about unit length, and what features were multiplied by.
+    """Concatenated, each block's rows scaled to about unit length, and the scale of each feature.
 
     A strength then means the same for few and for many features.
     """
@@ -97,15 +97,15 @@ def stacked(blocks: list[Matrix]) -> tuple[Matrix, np.ndarray]:
 
 
 def reduced(x: Matrix, most: int) -> tuple[Matrix, Callable[[np.ndarray], np.ndarray]]:
-    """Of fewer rows than features, coordinates [N, R] that have the rows' products, and what takes
-    weights of those [R, C] back to the features [F, C]: with an L2 penalty the solutions are the
-    same (the representer theorem), and quicker to find."""
+    """With fewer rows than features: coordinates [N, R] with the rows' Gram matrix, and the map of
+    their weights [R, C] back to the features [F, C]: with an L2 penalty the solutions are the same
+    (the representer theorem), and faster to find."""
     rows, features = x.shape
     if rows > min(features, most):
         return x, lambda weight: weight
     values, axes = np.linalg.eigh(dense(x @ x.T).astype(np.float64))
     known = values >= max(LEAST * values[-1], np.finfo(float).tiny)
-    known[-1] = True  # one at least, of features that are all zero too
+    known[-1] = True  # at least one, for features that are all zero too
     values = np.maximum(values[known], np.finfo(float).tiny)
     z = axes[:, known] * np.sqrt(values)
     return z, lambda weight: x.T @ ((z / values) @ weight)
@@ -125,8 +125,8 @@ def out_of_fold(
 def solve(
     x: Matrix, problem: Problem, strength: float, models: Models | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Weights [F, C] and bias [C]. models: what the same rows gave with another strength, where
-    fitting begins."""
+    """Weights [F, C] and bias [C]. models: those of the same rows with another strength, as a warm
+    start."""
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression, Ridge
 

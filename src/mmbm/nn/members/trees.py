@@ -15,12 +15,12 @@ COMPONENTS = 30
 """Principal components of a representation that isn't a table's own values (MulTaBench, arXiv
 2605.10616)."""
 LEAST = 1e-3
-"""Spread of a component, as a part of that of the first one, below which it is left out."""
+"""Spread of a component, relative to the first one, below which it is left out."""
 SCORES = 30
-"""Outputs above which a linear member's are not read too."""
+"""Outputs above which those of a linear member are not read too."""
 WIDTH = {True: 1e-5, False: 0.02}
-"""Of a split, in standard deviations: inside it a row goes both ways in part, so that rounding,
-which differs between machines, can't move an answer. Cells' own values have none."""
+"""Width of a split, in standard deviations: inside it a row takes both branches in part, so that
+rounding, which differs between machines, can't change an answer. Cells' own values have none."""
 
 
 NO_SPLIT = 1e9
@@ -30,9 +30,9 @@ NO_SPLIT = 1e9
 class Trees(Fitted):
     """Features -> sum of the trees' values [B, C].
 
-    It reads a table's own features, the first principal components of the others, and what the
-    linear member of each modality gives. A tree is complete: [T, 2^D - 1] splits, level by level,
-    and [T, 2^D] leaves.
+    It reads a table's own features, the first principal components of the others, and the output of
+    the linear member of each modality. A tree is complete: [T, 2^D - 1] splits, level by level, and
+    [T, 2^D] leaves.
     """
 
     feature: Tensor  # [T, 2^D - 1]
@@ -70,7 +70,7 @@ class Trees(Fitted):
         return share.flatten(1) @ self.value.flatten(0, 1) + self.bias
 
     def nodes(self) -> int:
-        """Splits and leaves of all trees as they were fitted."""
+        """Splits and leaves of all trees as fitted."""
         splits = int((self.threshold < NO_SPLIT).sum())
         return 2 * splits + len(self.threshold)
 
@@ -97,7 +97,7 @@ class Trees(Fitted):
         folds: Folds,
         end: float = math.inf,
     ) -> np.ndarray:
-        """Fit all rows; the raw outputs for rows that were not fitted [N, C]. Raises OutOfTime."""
+        """Fit all rows; returns the raw outputs for held-out rows [N, C]. Raises OutOfTime."""
         pace = Pace(len(folds) + 1.2, end)  # the last part has all rows
         x, width = self.fit_inputs(features, scores)
         raw = np.zeros((len(x), problem.size))
@@ -110,8 +110,7 @@ class Trees(Fitted):
         return self.tempered(raw, problem)
 
     def tempered(self, raw: np.ndarray, problem: Problem) -> np.ndarray:
-        """Raw outputs for rows that were not fitted, made as sure as they are right; and the trees
-        with them."""
+        """Raw outputs for held-out rows, calibrated; and the trees with them."""
         return raw
 
     def learn(self, x: np.ndarray, problem: Problem) -> Any:
@@ -169,7 +168,7 @@ class Components(Fitted):
         axes = np.asarray(model.components_).T  # [F, k]
         z = (x - mean if isinstance(x, np.ndarray) else x) @ axes
         spread = z.std(0)
-        known = spread > LEAST * spread.max(initial=1e-6)  # beyond the rank is nothing but rounding
+        known = spread > LEAST * spread.max(initial=1e-6)  # beyond the rank there is only rounding
         spread = np.where(known, spread, np.inf)
         project = axes / spread
         self.fill(project=project, shift=-(mean @ project))

@@ -3,7 +3,7 @@
 Classical members (`mmbm.nn.members`) read them. Images: downsampled colors, color and gradient
 histograms. Audio: statistics of log-mel and MFCC. Text: TF-IDF of words and word pairs. Table:
 standardized numbers, indicators of absence, one-hot categories, and for linear members bins of the
-numbers. An input with a frozen pretrained encoder has its pooled embedding too.
+numbers. An input with a frozen pretrained encoder also has its pooled embedding.
 
 A representation is fitted on the labelled rows without their targets, is part of the `encode`
 graph, and is zero where the modality is absent.

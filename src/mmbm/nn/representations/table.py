@@ -33,8 +33,8 @@ class Standard(nn.Module):
 class TableRepresentation(Representation):
     """Fields of all table columns of one group -> [B, F].
 
-    A number that is absent is zero, its mean, beside an indicator that it is. A kind with a
-    representation of its own gives what that gives.
+    An absent number is zero, its mean, with an indicator of absence. A kind with a representation
+    of its own uses that.
     """
 
     def __init__(self, names: list[str], config: Config, columns: Columns):

@@ -1,8 +1,8 @@
-"""The interface of OpenAI: chat completions, transcriptions, embeddings, models.
+"""OpenAI-compatible API: chat completions, transcriptions, embeddings, models.
 
     POST /v1/chat/completions       the last user message's parts fill a row; its answer is the
                                     assistant's message: text, or JSON. An agent reads them all
-    POST /v1/audio/transcriptions   a file -> what is said, with the times of words
+    POST /v1/audio/transcriptions   a file -> its transcript, with the times of words
     POST /v1/embeddings             texts -> their places in the space of a contrastive target
     GET  /v1/models                 what is served
 
@@ -75,7 +75,7 @@ def routes(
 
 
 def model_object(model: ModelServer | Agent) -> dict[str, Any]:
-    """As OpenAI lists a model, and what it takes and answers besides."""
+    """A model in OpenAI's format, with its inputs and outputs."""
     about = {"model": model.name} if isinstance(model, Agent) else model.describe()
     return {
         "id": about.pop("model"), "object": "model", "created": model.since, "owned_by": "mmbm",

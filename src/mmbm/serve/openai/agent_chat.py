@@ -1,4 +1,4 @@
-"""Chat completions of an agent: all messages are its talk, what it says is the answer."""
+"""Chat completions of an agent: it reads all messages, its output is the answer."""
 
 import time
 from collections.abc import AsyncIterator
@@ -16,7 +16,7 @@ from mmbm.serve.openai.responses import events
 
 
 class Said(BaseModel):
-    """A message of the assistant's own, or of the system."""
+    """A message of the assistant or of the system."""
 
     content: Annotated[list[Text], BeforeValidator(lambda x: parted(x) or [])] = []
     model_config = ConfigDict(extra="allow")
@@ -37,7 +37,7 @@ async def talk(agent: Agent, asked: Chat, note: dict[str, Any]) -> Response:
 
 
 async def spoken(agent: Agent, talk: list[Turn]) -> AsyncIterator[str]:
-    """What it says, in pieces. Raises a RequestError where a model has no answer for it."""
+    """Its output, in pieces. Raises a RequestError if a model can't answer."""
     try:
         async for piece in agent.say(talk):
             yield piece
@@ -46,7 +46,7 @@ async def spoken(agent: Agent, talk: list[Turn]) -> AsyncIterator[str]:
 
 
 def turns(asked: Chat) -> list[Turn]:
-    """The messages, in order. Raises a RequestError of a part that can't be read."""
+    """The messages, in order. Raises a RequestError for an unreadable part."""
     if asked.messages[-1].role != "user":
         raise no("messages", "the last one is the user's")
     found = []

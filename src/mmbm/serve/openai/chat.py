@@ -51,7 +51,7 @@ async def complete(
 
 
 def completion(head: dict[str, Any], text: str, logprobs: Any = None) -> dict[str, Any]:
-    """The assistant's message, whole."""
+    """The assistant's message, complete."""
     choice = {
         "index": 0, "finish_reason": "stop", "logprobs": logprobs,
         "message": {"role": "assistant", "content": text, "refusal": None},
@@ -69,7 +69,7 @@ async def chunks(
     usage: Callable[[str], dict[str, int]] | None,
     likely: Any = None,
 ) -> AsyncIterator[dict[str, Any]]:
-    """The assistant's message, in the pieces it comes in."""
+    """The assistant's message, streamed in pieces."""
 
     def chunk(delta: dict[str, Any], logprobs: Any = None, finish: str | None = None) -> dict:
         choice = {"index": 0, "delta": delta, "logprobs": logprobs, "finish_reason": finish}
@@ -121,7 +121,7 @@ def cell_of(part: Text | Picture | Audio) -> str:
 
 
 def spent(replica: ModelServer, answers: dict[str, Any]) -> int:
-    """Tokens of the answers: a class, a number or labels come at once, as one."""
+    """Tokens of the answers: a class, a number or labels count as one."""
     total = 0
     for name, value in answers.items():
         column = replica.bundle.columns[name]

@@ -1,4 +1,4 @@
-"""Embeddings: texts -> their places in the space of a contrastive target."""
+"""Embeddings: texts -> vectors in the space of a contrastive target."""
 
 import base64
 from typing import Any
@@ -35,7 +35,7 @@ async def embed(
     found = []
     for i, answer in enumerate(answers):
         z = answer.get(f"{target}.embedding.{column}")
-        if z is None:  # an empty cell of a picture or a sound
+        if z is None:  # an empty cell of an image or audio input
             raise no(f"input.{i}", "is empty", "bad_cell")
         if asked.encoding_format == "base64":
             z = base64.b64encode(np.asarray(z, "<f4").tobytes()).decode()

@@ -1,4 +1,4 @@
-"""What is asked: the bodies of requests, checked. Names are OpenAI's; what is ours says so."""
+"""Schemas of request bodies, validated. Names are OpenAI's; our own fields are marked."""
 
 from typing import Annotated, Any, Literal
 
@@ -9,7 +9,7 @@ from mmbm.serve.body import form_cells, read_json
 from mmbm.serve.limits import Limits, RequestError
 
 LONGEST = 2048
-"""Members of a list or an object: messages of a talk, texts to embed, cells of a row."""
+"""Maximum members of a list or an object: messages, texts to embed, cells of a row."""
 
 
 class Body(BaseModel):
@@ -17,8 +17,8 @@ class Body(BaseModel):
 
 
 class Unread(Body):
-    """Options of a writer of texts, that change nothing in one answer out of those there are. Of a
-    model that writes, they must be those of its config."""
+    """Options of text generation, which have no effect on other targets. For a model that generates
+    text, they must equal those of its config."""
 
     temperature: Any = None
     top_p: Any = None
@@ -81,7 +81,7 @@ class Asked(Body):
 
 
 class Message(BaseModel):
-    """Of the others nothing is read."""
+    """The other messages are not read."""
 
     role: Literal["system", "developer", "user", "assistant"]
     content: Any = None
@@ -109,7 +109,7 @@ class Chat(Unread):
     model: str
     messages: Annotated[list[Message], Field(min_length=1)]
     row: dict[str, Any] = {}
-    """Cells by column, beside those that the message's parts fill: ours, not OpenAI's."""
+    """Cells by column, besides those that the message's parts fill: ours, not OpenAI's."""
     response_format: Format | None = None
     stream: bool | None = None
     stream_options: StreamOptions | None = None
@@ -129,8 +129,8 @@ class Embed(Body):
         ),
     ]
     column: str | None = None
-    """What the texts are cells of; the first text column of the contrastive target if
-    not said. Ours."""
+    """The column of the texts; the first text column of the contrastive target if not given.
+    Ours."""
     encoding_format: Literal["float", "base64"] | None = None
     dimensions: int | None = None
     user: Any = None
@@ -140,7 +140,7 @@ class Transcribe(Body):
     model: str
     file: bytes
     target: str | None = None
-    """The transcript, of a model that has several. Ours."""
+    """The transcript, for a model that has several. Ours."""
     response_format: Literal["json", "text", "srt", "verbose_json", "vtt"] = "json"
     granularities: list[Literal["word", "segment"]] = Field([], alias="timestamp_granularities[]")
     stream: Literal["true", "false", "True", "False"] = "false"
@@ -151,7 +151,7 @@ class Transcribe(Body):
 async def json_body(kind: type[BaseModel], request: Request) -> Any:
     body = await read_json(request)
     bounded(body)
-    if isinstance(body, dict):  # null is how clients don't ask for something
+    if isinstance(body, dict):  # clients send null for an unset option
         body = {name: value for name, value in body.items() if value is not None}
     return valid(kind, body)
 
@@ -183,7 +183,7 @@ def bounded(body: Any) -> None:
 
 
 def valid(kind: type[BaseModel], body: Any, where: str = "") -> Any:
-    """The body as `kind`. Raises a RequestError that names the first field that won't do."""
+    """The body as `kind`. Raises a RequestError that names the first invalid field."""
     try:
         return kind.model_validate(body)
     except ValidationError as error:
@@ -196,6 +196,6 @@ def valid(kind: type[BaseModel], body: Any, where: str = "") -> Any:
 
 
 def no(field: str, why: str, reason: str = "parameter", status: int = 422) -> RequestError:
-    """What is wrong with a field; half a surrogate pair of a request is no part of an answer."""
+    """The error of a field; unpaired surrogates of a request are left out of the answer."""
     field, why = (x[:1000].encode(errors="backslashreplace").decode() for x in (field, why))
     return RequestError(status, f"{field}: {why}.", reason=reason, column=field)

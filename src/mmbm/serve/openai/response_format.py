@@ -1,4 +1,4 @@
-"""What the assistant's message is to hold: of which targets, as text or JSON, how likely."""
+"""Response format of the assistant's message: targets, text or JSON, log probabilities."""
 
 import json
 import math
@@ -11,21 +11,21 @@ from mmbm.serve.openai.requests import Chat, Format, no
 from mmbm.serve.openai.schemas import schema_targets, unfit
 
 LEAST = -9999.0
-"""The logarithm of no probability at all, as OpenAI writes it."""
+"""The logarithm of zero probability in OpenAI's format."""
 
 
 class Shape(NamedTuple):
-    """What the assistant's message is to hold."""
+    """Contents of the assistant's message."""
 
     replica: ModelServer
     targets: list[str]
     json: bool
     likely: int | None
-    """Classes beside the chosen one whose probabilities are told; None: of none."""
+    """Number of alternative classes with probabilities; None: no probabilities."""
 
     @classmethod
     def of(cls, replica: ModelServer, asked: Chat) -> "Shape":
-        """Raises a RequestError of what the model can't answer."""
+        """Raises a RequestError for what the model can't answer."""
         specs = replica.bundle.config.targets
         targets = [name for name, spec in specs.items() if spec.has_cells]
         if not targets:
@@ -47,12 +47,12 @@ class Shape(NamedTuple):
 
     @property
     def written(self) -> str:
-        """The text that can be told piece by piece, if that is what is asked for."""
+        """The text to stream, if a single text is requested."""
         texts = self.replica.bundle.config.texts
         return "" if self.json or self.targets[0] not in texts else self.targets[0]
 
     def text(self, answer: dict[str, Any]) -> str:
-        """The content: of one target its value, else an object of them all."""
+        """The content: the value of one target, or an object of all of them."""
         said = {name: "" if answer[name] is None else answer[name] for name in self.targets}
         if self.json:
             return json.dumps(said, ensure_ascii=False)
@@ -76,7 +76,7 @@ class Shape(NamedTuple):
 
 
 def as_configured(asked: Chat, name: str, spec: TextTarget) -> None:
-    """Raises a RequestError where a text is to be written otherwise than its config says."""
+    """Raises a RequestError if generation options differ from the config."""
     drawn = {"top_p": spec.top_p, "seed": spec.seed} if spec.temperature else {}
     own = {"temperature": spec.temperature, "presence_penalty": 0, "frequency_penalty": 0, **drawn}
     for field, value in own.items():

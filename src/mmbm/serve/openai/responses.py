@@ -1,4 +1,4 @@
-"""What answers have in common: the row they are of, the tokens they count, the stream of them."""
+"""Common parts of responses: their row, token counts, and streaming."""
 
 import json
 from collections.abc import AsyncIterator
@@ -20,15 +20,15 @@ async def decoded(replica: ModelServer, row: Row) -> Decoded:
 
 
 def text_tokens(replica: ModelServer, row: Decoded) -> int:
-    """What is read of a row's texts, by the tokenizers of their columns."""
+    """Tokens of a row's texts, by the tokenizers of their columns."""
     inputs = replica.bundle.config.inputs.items()
     cells = (row.cells[name] for name, spec in inputs if spec.traits.message == "text")
     return sum(len(cell) for cell in cells if cell is not None)
 
 
 def events(messages: AsyncIterator[dict[str, Any]], end: bool) -> Response:
-    """Server-sent events (html.spec.whatwg.org). A RequestError in the middle is the last of them,
-    which OpenAI's clients raise."""
+    """Server-sent events (html.spec.whatwg.org). A RequestError in the middle is sent as the last
+    event, which OpenAI's clients raise."""
 
     async def lines() -> AsyncIterator[bytes]:
         try:

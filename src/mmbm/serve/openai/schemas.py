@@ -1,4 +1,4 @@
-"""JSON schemas: the targets that one asks for, and if every answer there may be is valid by it."""
+"""JSON schemas: which targets one requests, and whether every possible answer is valid."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,15 +9,15 @@ from mmbm.serve.limits import RequestError
 from mmbm.serve.openai.requests import no
 
 TYPES = {"multiclass": "string", "regression": "number", "multilabel": "array"}
-"""How a target of each task is answered in JSON; any other as a string."""
+"""JSON type of a target of each task; any other is a string."""
 OF_CLASSES = {bool: "boolean", int: "integer", float: "number", str: "string"}
-"""A category is answered in the type that its cells had."""
+"""A category is answered in the type of its cells."""
 NOTES = {"title", "description", "default", "examples"}
-"""Words that promise nothing."""
+"""Annotations without constraints."""
 
 
 def schema_targets(bundle: Predictor, targets: list[str], schema: dict[str, Any]) -> list[str]:
-    """The targets that a schema asks for, all if it names none. Raises a RequestError if some
+    """The targets that a schema requests, all if it names none. Raises a RequestError if some
     answer of the model would not be valid by it."""
     words = {"type", "properties", "required", "additionalProperties", "$defs"}
     known(schema, words, "object", "the schema")
@@ -45,8 +45,8 @@ def schema_targets(bundle: Predictor, targets: list[str], schema: dict[str, Any]
 def promise(
     name: str, part: Any, kind: str, classes: Sequence[Any] | None, defs: dict, item: str = "string"
 ) -> None:
-    """Raises a RequestError if not every answer is valid by a property; `classes` are all there
-    are, and those of a list are each an `item`."""
+    """Raises a RequestError if not every answer is valid by a property; `classes` are all possible
+    ones, and those of a list are each an `item`."""
     if isinstance(part, dict) and "$ref" in part:  # pydantic writes enums so
         named = str(part["$ref"])
         part = defs.get(named.removeprefix("#/$defs/"))
@@ -75,7 +75,7 @@ def known(part: Any, words: set[str], kind: str, where: str) -> None:
 
 
 def same(one: Any, other: Any) -> bool:
-    """As JSON has it, where true is not 1."""
+    """JSON equality, where true is not 1."""
     return one == other and isinstance(one, bool) == isinstance(other, bool)
 
 

@@ -1,4 +1,4 @@
-"""Transcriptions: what is said in a file, with the times of words, as text, JSON or subtitles."""
+"""Transcriptions of a file, with the times of words, as text, JSON or subtitles."""
 
 from collections.abc import AsyncIterator
 from typing import Any, NamedTuple
@@ -11,11 +11,11 @@ from mmbm.serve.openai.requests import Transcribe, no
 from mmbm.serve.openai.responses import decoded, events
 
 PAUSE, LONGEST, LETTERS = 0.8, 6.0, 80
-"""A subtitle ends at a pause of so many seconds, and holds at most so many seconds and letters."""
+"""A subtitle ends at a pause of so many seconds, and has at most so many seconds and letters."""
 
 
 class Cue(NamedTuple):
-    """Some words that are said in one go: a segment, or a subtitle."""
+    """Consecutive words without a pause: a segment, or a subtitle."""
 
     start: float
     end: float
@@ -76,7 +76,7 @@ async def told(text: str) -> AsyncIterator[dict[str, Any]]:
 
 
 def cues(text: str, times: list[dict[str, Any]]) -> list[Cue]:
-    """The text in parts, as it is written: Han characters have no spaces between them."""
+    """The text in parts, as written: Han characters have no spaces between them."""
     found: list[Cue] = []
     place = begin = 0
     for word in times:

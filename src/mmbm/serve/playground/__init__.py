@@ -1,12 +1,12 @@
-"""Pages to try the models: a form for each, its answer with bars, search, and talk with agents.
+"""Playground: web pages with a form for each model, its answer with bars, search, and agent chat.
 
     __init__.py   the ASGI app, which imports Gradio at the first visit, in a thread
     gate.py       what of a request reaches Gradio, and which files it may name
     panel.py      a model's form and its answer        examples.py  rows of the valid split
     search.py     an index                             chat.py      an agent
-    words.py      what the pages say, in English and Chinese
+    words.py      the texts of the pages, in English and Chinese
 
-Its own files are all that a page loads: no font, script or count of visits from elsewhere.
+A page loads the server's own files only: no external font, script or analytics.
 """
 
 import asyncio
@@ -32,17 +32,17 @@ STYLE = "[id^=talk-] .message img { display: inline; min-width: 0; width: 8em }"
 STARTING = """<!doctype html><meta charset="utf-8"><meta http-equiv="refresh" content="1">
 <title>mmbm</title><p>The playground starts: a few seconds. 正在启动，请稍候几秒。</p>
 """
-"""What a browser shows until Gradio is imported."""
+"""The page that a browser shows until Gradio is imported."""
 KEPT = 3600
 """Seconds after which an uploaded file is deleted."""
 WAITING = 64
-"""Events that wait for their turn; one more is told that the server is busy."""
+"""Maximum events in the queue; for one more the server reports that it is busy."""
 
 
 class Playground:
     """An ASGI app that becomes Gradio's, behind a gate, at its first request: Gradio takes seconds
-    to import and 90 MB, which a server without visitors does without. A browser is told to come
-    back.
+    to import and 90 MB, which a server without visitors saves. Until then a browser is asked to
+    retry.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class Playground:
     ):
         self.replicas, self.agents, self.limits, self.root = replicas, agents, limits, root
         self.folder = gate.Folder(limits)
-        self.pages = 0  # requests under way: a page that is open holds some of them
+        self.pages = 0  # requests in progress: an open page holds some of them
         self._opening: asyncio.Task | None = None
         self._life: asyncio.Task | None = None
 
@@ -88,7 +88,7 @@ class Playground:
         if not self._opening.done() and route in ("", "/") and is_browser(scope):
             await HTMLResponse(STARTING, 503, {"Retry-After": "1"})(scope, receive, send)
             return
-        app = await asyncio.shield(self._opening)  # of others too: not cancelled with this request
+        app = await asyncio.shield(self._opening)  # shared: not cancelled with this request
         # Gradio is mounted at the same place: it finds its path itself.
         scope = {**scope, "root_path": scope.get("app_root_path", "")}
         await gate.passed(app, self.folder, route, scope, receive, send)
@@ -120,7 +120,7 @@ def is_browser(scope: Scope) -> bool:
 
 
 class Nothing:
-    """Instead of the playground: why there is none."""
+    """The page that explains why there is no playground."""
 
     def __init__(self, why: str):
         self.why = why
@@ -176,5 +176,5 @@ def build(playground: Playground, folder: gate.Folder) -> Any:
         root_path=root,
     )  # fmt: skip
     folder.events.update({number: len(fn.inputs) for number, fn in blocks.fns.items()})
-    blocks.has_launched = True  # without it Gradio takes no look at which files an event names
+    blocks.has_launched = True  # without it Gradio doesn't check which files an event names
     return app

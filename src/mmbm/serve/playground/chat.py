@@ -1,4 +1,4 @@
-"""The playground's page of talk: write, speak or show a picture, and read what the agent says."""
+"""The playground's chat page: write, speak or show an image, and read the agent's answer."""
 
 from collections.abc import AsyncIterator, Iterable
 from io import BytesIO
@@ -42,7 +42,7 @@ def conversation(gradio: Any, words: Any, agent: Agent, folder: Folder) -> None:
 
 
 def earlier(message: dict[str, Any], folder: Folder) -> Turn:
-    """A message as Gradio keeps it."""
+    """A message in Gradio's format."""
     parts = message["content"]
     texts = [part["text"] for part in parts if part["type"] == "text"]
     files = [part["file"]["path"] for part in parts if part["type"] == "file"]
@@ -58,11 +58,11 @@ def turn(role: str, texts: Iterable[str], files: Iterable[str], folder: Folder) 
 
 
 def is_picture(file: bytes) -> bool:
-    """By what it holds: browsers name what a microphone recorded as they like."""
+    """By its content: browsers choose the file names of microphone recordings."""
     try:
         Image.open(BytesIO(file), formats=FORMATS).close()
     except UnidentifiedImageError:
         return False
     except DAMAGE:
-        pass  # the column that reads it says what is wrong
+        pass  # the column that reads it reports the error
     return True

@@ -1,7 +1,7 @@
 """Rows from the valid split, as a table with images and players: a click fills the form with one.
 
 The cells are those of the bundle's golden rows. Their media come from routes of this server, which
-know them by model, row and column, and from nothing that a browser could name otherwise.
+identify them by model, row and column, never by a name that a browser sends.
 """
 
 import html
@@ -52,11 +52,11 @@ TYPES = {
     "an MP4 or QuickTime file": "video/mp4",
     "a Matroska or WebM file": "video/webm",
 }
-"""Of files that browsers show or play, by what their first bytes say; others are only offered."""
+"""Types of files that browsers show or play, by their first bytes; others are downloads."""
 
 
 def examples(replica: ModelServer) -> list[dict[str, Any]]:
-    """The golden rows: plain cells as they are, media as files of the bundle."""
+    """The golden rows: plain cells unchanged, media as files of the bundle."""
     bundle = replica.bundle
 
     def cell_of(cell: Any) -> Any:
@@ -104,7 +104,7 @@ def media_type(file: Path) -> str:
 
 
 def media(replicas: Mapping[str, ModelServer], route: str) -> Response:
-    """The file of MODEL/ROW/COLUMN. Raises HTTPException of what there isn't."""
+    """The file of MODEL/ROW/COLUMN. Raises HTTPException if it doesn't exist."""
     model, _, rest = route.removeprefix(ROUTE).partition("/")
     row, _, column = rest.partition("/")
     rows = examples(replicas[model]) if model in replicas else []

@@ -1,9 +1,9 @@
-"""What of a request reaches Gradio, and which files it may name.
+"""Filter of requests to Gradio, and of the files that they may name.
 
 Gradio is a framework for pages whose author trusts whoever opens them: an event may name any file
 of the machine, a URL to fetch, and there are routes that a page of forms never needs. So a request
-comes through only if the pages use its route, and a file that it names only if this server put it
-into the playground's own folder: an upload, a microphone's recording, a result that was shown.
+passes only if the pages use its route, and a file that it names only if this server put it into the
+playground's own folder: an upload, a microphone's recording, a result that was shown.
 """
 
 import asyncio
@@ -39,15 +39,15 @@ QUEUE = f"{API}/queue/data"
 EVENTS = (EVENT, f"{API}/run/predict")
 POSTS = {EVENT, f"{API}/run/predict", UPLOAD, f"{API}/reset", f"{API}/cancel"}
 MOST_EVENT = 1 << 20
-"""Bytes of an event: texts and the names of files, whose bytes come by an upload."""
+"""Maximum bytes of an event: texts and the names of files, whose bytes are sent by an upload."""
 MOST_UPLOADS = 32
-"""Times as large as a request may be is what the folder holds; older files go after an hour."""
+"""Maximum size of the folder, as a multiple of the largest request; files expire after an hour."""
 
 
 MOST_FILES = 10_000
 """Of the folder at once."""
 GONE = "mmbm-gone.png"
-"""Stands for a file of the folder that a clean-up has taken away, on its way to `Folder.read`."""
+"""Placeholder of a file of the folder that a clean-up has removed, for `Folder.read`."""
 PIXEL = bytes.fromhex(
     "89504e470d0a1a0a0000000d49484452000000010000000108000000003a7e9b550000000a49444154789c63600000"
     "00020001e221bc330000000049454e44ae426082"
@@ -55,17 +55,17 @@ PIXEL = bytes.fromhex(
 
 
 class GoneFile(MmbmError):
-    """A file of the playground's folder that isn't there any more."""
+    """A file of the playground's folder that no longer exists."""
 
 
 class Folder:
-    """The playground's own folder. It is made again if a system's clean-up has taken it away."""
+    """The playground's own folder. It is created again if a system's clean-up has removed it."""
 
     def __init__(self, limits: Limits):
         self.path = Path(os.path.realpath(tempfile.mkdtemp(prefix="mmbm-playground-")))
         self.most = int(MOST_UPLOADS * limits.megabytes * 1e6)
         self.events: dict[int, int] = {}
-        """How many values each function of the pages takes, by its number."""
+        """Number of inputs of each function of the pages, by its id."""
 
     def make(self) -> None:
         self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -83,7 +83,7 @@ class Folder:
             return False
 
     def held(self, name: Any) -> bool:
-        """Whether it names a file of the folder, be it there or not."""
+        """Whether it names a file of the folder, existing or not."""
         plain = isinstance(name, str) and "\0" not in name and ".." not in name.split(os.sep)
         return plain and name.startswith(f"{self.path}{os.sep}") and not os.path.lexists(name)
 
@@ -101,7 +101,7 @@ class Folder:
         return str(path)
 
     def full(self) -> bool:
-        """Whether it holds as many files, or as many bytes, as it may."""
+        """Whether it holds the maximum number of files or bytes."""
         files = (Path(root) / name for root, _, names in os.walk(self.path) for name in names)
         total = 0
         for count, file in enumerate(files):
@@ -122,8 +122,8 @@ class Folder:
 async def passed(
     app: ASGIApp, folder: Folder, route: str, scope: Scope, receive: Receive, send: Send
 ) -> None:
-    """Hand a request for `route`, its path below the playground's, to Gradio if it may. Raises a
-    RequestError of a file that it may not name."""
+    """Pass a request for `route`, its path below the playground's, to Gradio if it is allowed.
+    Raises a RequestError for a file that it may not name."""
     method = scope["method"]
     if method in ("GET", "HEAD"):
         if not (PAGES.fullmatch(route) or named_file(folder, route)):
@@ -142,7 +142,7 @@ async def passed(
     try:
         await app(scope, receive, send)
     except RuntimeError as error:
-        # Gradio tells the page of a session it doesn't know within the stream, and then raises.
+        # Gradio reports an unknown session to the page within the stream, and then raises.
         if route.rstrip("/") != QUEUE or not isinstance(error.__cause__, HTTPException):
             raise
         await send({"type": "http.response.body", "body": b"", "more_body": False})
@@ -158,7 +158,7 @@ async def nothing(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 async def checked(folder: Folder, scope: Scope, receive: Receive) -> tuple[Receive, Scope]:
-    """The event, read whole, without URLs and with no file but the folder's."""
+    """The event, fully read, without URLs and with no file but the folder's."""
     body = bytearray()
     while True:
         message = await receive()
@@ -190,7 +190,7 @@ async def checked(folder: Folder, scope: Scope, receive: Receive) -> tuple[Recei
 
 
 def is_event(event: Any, known: dict[int, int]) -> bool:
-    """Whether it is for a function of the pages, with as many values as that takes."""
+    """Whether it is for a function of the pages, with the right number of inputs."""
     if not isinstance(event, dict) or not isinstance(event.get("data"), list):
         return False
     function, session = event.get("fn_index"), event.get("session_hash")
@@ -200,7 +200,7 @@ def is_event(event: Any, known: dict[int, int]) -> bool:
 
 
 def own_files(value: Any, folder: Folder) -> Any:
-    """The same JSON, but files without their URL. Raises a RequestError of a file of elsewhere."""
+    """The same JSON, but files without their URL. Raises a RequestError for an external file."""
     if isinstance(value, list):
         return [own_files(one, folder) for one in value]
     if not isinstance(value, dict):

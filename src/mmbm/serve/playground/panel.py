@@ -17,8 +17,8 @@ from mmbm.serve.playground.gate import Folder
 from mmbm.serve.playground.words import WORDS, problem
 
 TOP = 6
-"""Classes that are shown."""
-"""gradio's parts by kind of target; for others a Label."""
+"""Maximum number of classes shown."""
+"""Gradio's components by kind of target; for others a Label."""
 
 
 def panel(
@@ -95,7 +95,7 @@ def field(gradio: Any, name: str, described: Any) -> Any:
     listed = schema.get("items", schema)
     choices = listed.get("enum") or listed.get("examples") or []
     match described.widget:
-        case "image":  # kept as it is: no other mode, no loss
+        case "image":  # kept unchanged: no other mode, no loss
             return gradio.Image(
                 label=name, type="filepath", format="png", image_mode=None,
                 sources=["upload", "webcam", "clipboard"], height=240,
@@ -117,7 +117,7 @@ def field(gradio: Any, name: str, described: Any) -> Any:
 
 
 def cell_of(value: Any, media: str | None, folder: Folder) -> Any:
-    """What a field holds -> a cell; an empty field is absent. Raises GoneFile."""
+    """A field's value -> a cell; an empty field is absent. Raises GoneFile."""
     if value in ("", None, []):
         return None
     return folder.read(value) if media else value
@@ -143,8 +143,8 @@ def as_field(cell: Any, column: Any, folder: Folder, model: str) -> Any:
 
 
 def shown_answer(said: dict[str, Any], target: str, task: str) -> Any:
-    """For Label the most probable classes; labels as one text; a number, a transcript, a text, how
-    alike a row's cells are, as it is."""
+    """For Label the most probable classes; labels as one text; a number, a transcript, a text or a
+    similarity unchanged."""
     if task == "multilabel":
         return "; ".join(map(text, said[target]))
     if task != "multiclass":
@@ -155,7 +155,7 @@ def shown_answer(said: dict[str, Any], target: str, task: str) -> Any:
 
 
 def contributions(said: dict[str, Any], targets: list[str]) -> str:
-    """Bars to the right for what speaks for an answer, to the left for what speaks against it."""
+    """Bars to the right for positive attributions, to the left for negative ones."""
     lines = []
     for target in targets:
         start = f"{target}.attribution."

@@ -1,4 +1,4 @@
-"""The playground's page of search: a cell to search by, the pictures and rows that are nearest."""
+"""The playground's search page: a query cell, and the nearest images and rows."""
 
 from io import BytesIO
 from pathlib import Path
@@ -17,10 +17,10 @@ from mmbm.serve.playground.panel import cell_of, field
 from mmbm.serve.playground.words import problem
 
 SHOWN = 12
-"""Rows that are found if nothing else is said."""
+"""Default number of results."""
 MOST = 100
 SIDE = 256
-"""Pixels of a picture on the page."""
+"""Pixels of an image on the page."""
 CAPTION = 40
 """Letters."""
 
@@ -28,7 +28,7 @@ CAPTION = 40
 def page(
     gradio: Any, words: Any, replicas: dict[str, ModelServer], model: str, folder: Folder
 ) -> None:
-    """Fields of the contrastive target's columns to the left, what is found to the right."""
+    """Fields of the contrastive target's columns to the left, the results to the right."""
     index = replicas[model].index
     assert index is not None
     columns, names = replicas[model].bundle.columns, index.about.columns
@@ -70,15 +70,15 @@ def page(
 
 
 def picture_of(index: Index) -> str | None:
-    """The column whose pictures are shown."""
+    """The column whose images are shown."""
     inputs = index.config.inputs
     named = (n for n in index.about.indexed if inputs[n].traits.media == "image/*")
     return next(named, None)
 
 
 def gallery(found: list[Found], index: Index) -> list[tuple[Image.Image, str]]:
-    """The pictures of what is found, with their number, similarity and first text. A file that is
-    gone by now is left out; the table below still has its row."""
+    """The images of the results, with their number, similarity and first text. A file that no
+    longer exists is left out; the table below still has its row."""
     column, shown = picture_of(index), []
     if column is None:
         return []
@@ -96,7 +96,7 @@ def gallery(found: list[Found], index: Index) -> list[tuple[Image.Image, str]]:
 
 
 def small(path: Path, max_bytes: int) -> Image.Image:
-    """A picture as the page shows it. Raises BadCell, or what Pillow raises of damage."""
+    """An image in the page's size. Raises BadCell, or Pillow's exceptions for damage."""
     with Image.open(BytesIO(read(path, max_bytes)), formats=FORMATS) as picture:
         picture.thumbnail((SIDE, SIDE))
         return picture.convert("RGBA")

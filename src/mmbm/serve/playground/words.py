@@ -1,4 +1,4 @@
-"""What the pages say, in the languages that there are."""
+"""Texts of the pages, in the available languages."""
 
 import html
 from typing import Any
@@ -32,13 +32,13 @@ WORDS = {
 
 
 def language(request: Any) -> str:
-    """Of a request's page: what its browser asks for first."""
+    """Language of a page: the browser's first preference."""
     asked = (request.headers.get("accept-language") or "") if request else ""
     return "zh-CN" if asked.strip().lower().startswith("zh") else "en"
 
 
 def problem(gradio: Any, error: Exception, request: Any) -> Exception:
-    """What went wrong, as the page shows it: in the page's language, and as text, not as HTML."""
+    """An error as the page shows it: in the page's language, and as text, not as HTML."""
     words = WORDS[language(request)]
     text = words["gone"] if isinstance(error, GoneFile) else words["wrong"].format(error)
     return gradio.Error(html.escape(text), title="", print_exception=False)

@@ -1,4 +1,4 @@
-"""Models that others trained, as encoders. Each reads its input as its own preprocessing has it.
+"""Pretrained encoders. Each reads its input with its own preprocessing.
 
 A class for each `model_type`, named in `READERS`; all share how a model is opened, kept and tuned.
 """
@@ -19,5 +19,5 @@ READERS = (
 
 
 def build(spec: PretrainedSpec, learned: State) -> Pretrained:
-    """learned: what `columns.pretrained.read_folder` kept of the model's folder."""
+    """learned: the result of `columns.pretrained.read_folder` for the model's folder."""
     return READERS[learned["config"]["model_type"]](spec, learned)

@@ -1,5 +1,5 @@
-"""EfficientNet-Lite0 (Tan & Le 2019; Liu 2020): EfficientNet-B0 without what small devices lack,
-squeeze-and-excitation and swish.
+"""EfficientNet-Lite0 (Tan & Le 2019; Liu 2020): EfficientNet-B0 without squeeze-and-excitation and
+swish, which small devices lack.
 
 Its maps are padded as TensorFlow pads them (`SAME`), since its weights were trained there. The
 reference is `efficientnet_lite_pytorch`, whose outputs a test compares.
@@ -59,7 +59,7 @@ class Block(nn.Module):
 
 
 class Step(nn.Module):
-    """Convolution, normalising, and ReLU6."""
+    """Convolution, normalization, and ReLU6."""
 
     def __init__(self, before, after, kernel, stride=1, groups=1, act=True):
         super().__init__()
@@ -73,7 +73,7 @@ class Step(nn.Module):
 
 
 def same(x: Tensor, kernel: int, stride: int) -> Tensor:
-    """Zeros around a map so that ceil(side / stride) places come out: the odd one at its end."""
+    """Zero padding to ceil(side / stride) output positions: the odd one at the end."""
     if kernel == 1:
         return x
     height, width = (max((-(-n // stride) - 1) * stride + kernel - n, 0) for n in x.shape[2:])
@@ -81,7 +81,7 @@ def same(x: Tensor, kernel: int, stride: int) -> Tensor:
 
 
 def load_weights(model: nn.Module, file: Path) -> tuple[list[str], list[str]]:
-    """The names of what is missing from the file or in no place of the model, and of what has
+    """The names of weights that are missing from the file or from the model, and of those with
     another shape; if there are any, nothing is loaded."""
     ours, theirs = model.state_dict(), load_file(file)
     strange = sorted(set(ours) ^ set(theirs))

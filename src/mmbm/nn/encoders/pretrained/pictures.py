@@ -1,4 +1,4 @@
-"""Models of pictures: Hugging Face's, and EfficientNet-Lite."""
+"""Pretrained image models: Hugging Face's, timm's, and EfficientNet-Lite."""
 
 import inspect
 from pathlib import Path
@@ -22,8 +22,8 @@ LAYERS = ("layer1", "layer2", "layer3", "layer4")
 
 
 class Picture(Pretrained):
-    """Vision transformers (Dosovitskiy et al. 2021), whose first token is of the whole picture, and
-    residual and ConvNeXt networks, a token for each place of whose last map."""
+    """Vision transformers (Dosovitskiy et al. 2021), whose first token is of the whole image, and
+    residual and ConvNeXt networks, with a token for each position of the last map."""
 
     def __init__(self, spec: PretrainedSpec, learned: State):
         body = opened(spec, learned["config"])
@@ -40,7 +40,7 @@ class Picture(Pretrained):
 
 
 class Lite(Pretrained):
-    """EfficientNet-Lite0, as `mmbm import-weights` writes it; a token for each place of its last
+    """EfficientNet-Lite0, as `mmbm import-weights` writes it; a token for each position of its last
     map of 1280 channels."""
 
     def __init__(self, spec: PretrainedSpec, learned: State):
@@ -56,12 +56,12 @@ class Lite(Pretrained):
 
 class Timm(Pretrained):
     """A network of timm (Wightman 2019) without its head; a token for each of its tokens, or for
-    each place of its last map."""
+    each position of its last map."""
 
     def __init__(self, spec: PretrainedSpec, learned: State):
         body = opened_timm(spec, learned["config"])
         there = dict(body.named_children())
-        last = [name for name in LAYERS if name in there][-1:]  # a residual network's
+        last = [name for name in LAYERS if name in there][-1:]  # of a residual network
         if not (named := [name for name in (*BLOCKS_OF_TIMM, *last) if name in there]):
             raise ConfigError(
                 f"{spec.model}: {learned['config']['architecture']} has no list of blocks named "
@@ -103,7 +103,7 @@ def opened_timm(spec: PretrainedSpec, config: dict[str, Any]) -> Any:
         ) from error
     if spec.model is not None:
         theirs, ours = load_file(Path(spec.model) / WEIGHTS), body.state_dict()
-        there = {n: theirs[n] for n in ours.keys() & theirs.keys()}  # its head is not among ours
+        there = {n: theirs[n] for n in ours.keys() & theirs.keys()}  # its head is not used
         other = sorted(n for n, tensor in there.items() if tensor.shape != ours[n].shape)
         check_fit(Path(spec.model), sorted(ours.keys() - theirs.keys()), other)
         body.load_state_dict(there)

@@ -1,5 +1,5 @@
-"""Hugging Face models of sounds: wav2vec 2.0 and Whisper. Each reads a sound as its own feature
-extractor would have it."""
+"""Pretrained audio models of Hugging Face: wav2vec 2.0 and Whisper, each with the preprocessing of
+its own feature extractor."""
 
 import math
 from typing import Any
@@ -18,10 +18,10 @@ from mmbm.specs.encoders import PretrainedSpec
 
 
 class Wav2Vec2(Pretrained):
-    """wav2vec 2.0 (Baevski et al. 2020), of a sound at its own rate; a token is 20 ms.
+    """wav2vec 2.0 (Baevski et al. 2020), on audio at its own rate; a token is 20 ms.
 
-    A clip's scaling and the first layer's normalising are over that clip's own samples: padding,
-    which some of these models hear when they are used as they come, changes nothing.
+    A clip's scaling and the first layer's normalization use that clip's own samples: padding, which
+    affects some of these models in their original code, changes nothing.
     """
 
     def __init__(self, spec: PretrainedSpec, learned: State):
@@ -48,7 +48,7 @@ class Wav2Vec2(Pretrained):
         return Tokens(x * keep[..., None], keep)
 
     def contextual(self, x: Tensor, keep: Tensor) -> Tensor:  # [B, T', D], [B, T']
-        """The model's own `encoder`, which would write into x in place."""
+        """The model's own `encoder`, without its in-place changes of x."""
         body: Any = self.body
         encoder, stable = body.encoder, body.config.do_stable_layer_norm
         x = x + encoder.pos_conv_embed(x)
@@ -73,9 +73,9 @@ class Wav2Vec2(Pretrained):
 
 
 class Whisper(Pretrained):
-    """The encoder of Whisper (Radford et al. 2022): every clip is filled with silence to the length
-    that the model was trained with, commonly 30 s, or to `pad_to_seconds`, which then has the
-    first of its positions (as `audio_ctx` of whisper.cpp); tokens of 20 ms behind the clip are
+    """The encoder of Whisper (Radford et al. 2022): every clip is padded with silence to the length
+    that the model was trained with, commonly 30 s, or to `pad_to_seconds`, which then uses the
+    first of its positions (as `audio_ctx` of whisper.cpp); tokens of 20 ms after the clip are
     dropped."""
 
     basis: Tensor
@@ -150,14 +150,14 @@ def check_stride(spec: PretrainedSpec, samples: int, learned: State) -> None:
 
 
 def scaled(x: Tensor, keep: Tensor) -> Tensor:
-    """Zero mean and unit variance over a clip's own samples; what is behind it is zero. [B, T]"""
+    """Zero mean and unit variance over a clip's own samples; padding is zero. [B, T]"""
     count = keep.sum(1, keepdim=True)
     x = (x - (x * keep).sum(1, keepdim=True) / count) * keep
     return x * torch.rsqrt(x.square().sum(1, keepdim=True) / count + 1e-7)
 
 
 def over_time(x: Tensor, keep: Tensor, norm: nn.GroupNorm) -> Tensor:
-    """Each channel normalised over its valid places. [B, C, T], [B, 1, T]"""
+    """Each channel normalized over its valid positions. [B, C, T], [B, 1, T]"""
     count = keep.sum(2, keepdim=True)
     centred = (x - (x * keep).sum(2, keepdim=True) / count) * keep
     x = centred * torch.rsqrt(centred.square().sum(2, keepdim=True) / count + norm.eps)

@@ -1,4 +1,4 @@
-"""Hugging Face models of texts, of BERT's family. They read the ids of their own tokenizer."""
+"""Pretrained text models of Hugging Face, of BERT's family, with their own tokenizer's ids."""
 
 from typing import Any
 
@@ -11,13 +11,13 @@ BLOCKS = {"distilbert": "transformer.layer"}
 
 
 class Text(Pretrained):
-    """BERT (Devlin et al. 2019) and models that are called as it is; all their tokens are kept,
-    those that begin and end a text too."""
+    """BERT (Devlin et al. 2019) and models with the same interface; all their tokens are kept,
+    including those that begin and end a text."""
 
     def __init__(self, spec: PretrainedSpec, learned: State):
         body = opened(spec, learned["config"])
         if hasattr(body, "pooler"):
-            body.pooler = None  # one vector for the whole text, which nothing here reads
+            body.pooler = None  # a vector of the whole text, which is not used here
         kind = learned["config"]["model_type"]
         super().__init__(spec, body, BLOCKS.get(kind, "encoder.layer"))
         config: Any = body.config
@@ -26,6 +26,6 @@ class Text(Pretrained):
     def forward(self, features: Features) -> Tokens:
         ids, keep = features  # [B, T], [B, T]
         assert keep is not None
-        ids = ids.masked_fill(~keep, self.padding)  # some count their positions by it
+        ids = ids.masked_fill(~keep, self.padding)  # some derive positions from it
         x = self.body(input_ids=ids, attention_mask=keep).last_hidden_state  # [B, T, D]
         return Tokens(x * keep[..., None], keep)
