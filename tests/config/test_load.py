@@ -34,7 +34,7 @@ def test_a_string_stands_for_its_kind():
             {"inputs": {"p": {"kind": "image", "encoder": {"kind": "cnn", "widht": 3}}}},
             "unknown key 'inputs.p.encoder.widht'. Did you mean 'width'?",
         ),
-        ({"inputs": {"p": "imgae"}}, "has no kind 'imgae'; it knows audio, category, image"),
+        ({"inputs": {"p": "imgae"}}, "has no kind 'imgae'; it knows audio, category, date, image"),
         ({"fusion": "concatenate"}, "Did you mean 'concat'?"),
         ({"inputs": {"p": {"size": 3}}}, "'inputs.p' needs a kind"),
         ({"inputs": {"p": {"kind": "image", "size": "big"}}}, "inputs.p.size"),

@@ -26,6 +26,8 @@ MANY_STEPS = 1024
 MOST_STEPS = 4096
 LEAST_ROWS = 3000
 """Train rows from which a larger encoder than tiny learns more."""
+ALIKE = 0.95
+"""Fraction of plain lists with the same length from which they are vectors."""
 _JSON = re.compile(r"\s*(\[\s*[\[{\d.+-]|\{\s*\"[^\"]*\"\s*:\s*\[)")
 
 
@@ -117,7 +119,7 @@ def _numbers(found: Table) -> Table:
 def _are_series(read: list[Table], sample: "Sample") -> bool:
     """Cells of a single step aren't series. Plain lists are if they have fractions and many
     lengths: others are vectors or labels."""
-    steps = {len(one.values[0]) for one in read}
+    steps = Counter(len(one.values[0]) for one in read)
     if max(steps) < 2:
         return False
     if all(one.names == ["0"] for one in read):
@@ -125,5 +127,6 @@ def _are_series(read: list[Table], sample: "Sample") -> bool:
             values = np.concatenate([channel("0", one.values[0], np.inf) for one in read])
         except BadCell:
             return False
-        return len(steps) > 1 and bool((values != np.rint(values)).any())
+        (_, same), *_ = steps.most_common(1)
+        return same < ALIKE * len(read) and bool((values != np.rint(values)).any())
     return True
