@@ -52,12 +52,12 @@ def test_the_whole_column_decides_whether_the_day_comes_first():
     [
         (["02/01/2025", "01/04/2025"], 0, "no row of the column tells its day from its month"),
         (["12/13/2024", "13/12/2024"], 1, "but row 1 says '12/13/2024'"),
-        (["2024-01-01", "soon"], 1, "says 'soon', which is no date"),
+        (["2024-01-01", "soon"], 1, "is 'soon', which is not a supported date"),
         (["2024-01-01", 5], 1, "other rows have dates"),
         (["2024-02-30"], 0, "there is no such day"),
         (["13/13/2024"], 0, "there is no such day"),
         (["2024-01-01", " "], 1, "is empty"),
-        (["Janet 2024"], 0, "is no date"),
+        (["Janet 2024"], 0, "is not a supported date"),
         (["31012024", "2024-01-01x"], 0, "other rows have dates"),
     ],
 )

@@ -190,7 +190,7 @@ def test_the_latest_rows_test_and_those_before_validate(times: list):
 
 def test_text_is_never_sorted_as_if_it_were_time():
     times = ["2024-01-01"] * 9 + ["run_0009"]
-    with pytest.raises(TableError, match="row 10: the time column 'time' says 'run_0009'"):
+    with pytest.raises(TableError, match="row 10: the time column 'time' is 'run_0009'"):
         split_rows(table_of(time=times), SplitSpec(time="time"), {})
 
 

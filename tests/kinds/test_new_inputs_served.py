@@ -94,7 +94,7 @@ def test_json_and_a_form_are_answered_as_in_python(url, bundle):
 @pytest.mark.parametrize(
     ("cell", "reason"),
     [
-        ({"when": "soon"}, "no date that mmbm reads"),
+        ({"when": "soon"}, "not a supported date format"),
         ({"embedding": [1, 2]}, "has 2 numbers, and the others 3"),
         ({"log": [{"time": 0, "y": 1}]}, "has a channel 'y', which no train row had"),
         ({"log": "/etc/passwd"}, "neither base64 nor a data URI"),

@@ -76,8 +76,8 @@ def read(text: str) -> Moment | Parts:
         if (named := _by_name(day)) is not None:
             return Moment(named + seconds, aware)
     except (ValueError, OverflowError) as error:
-        raise BadCell(f"says {text[:40]!r}, and there is no such day ({error})") from error
-    raise BadCell(f"says {text[:40]!r}, which is no date that mmbm reads")
+        raise BadCell(f"is {text[:40]!r}, and there is no such day ({error})") from error
+    raise BadCell(f"is {text[:40]!r}, which is not a supported date format")
 
 
 def of_datetime(moment: datetime) -> Moment:
@@ -132,7 +132,7 @@ def _clock(text: str) -> tuple[str, float, bool]:
             raise ValueError(f"the hour is {hour} {found[5]}")
         hour = hour % 12 + (12 if found[5][0] in "pP" else 0)
     if hour > 23 or minute > 59 or second > 60:
-        raise ValueError(f"the clock says {found[0].strip()}")
+        raise ValueError(f"the time of day is {found[0].strip()}")
     seconds = 3600 * hour + 60 * minute + second + float(found[4] or 0)
     return text[: found.start()].strip(), seconds - _offset(found[6]), found[6] is not None
 

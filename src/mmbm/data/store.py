@@ -27,9 +27,7 @@ from mmbm.console import say, stage, track
 from mmbm.data.index import item_size, opened_index, reasons_of, view
 from mmbm.data.table import Table
 from mmbm.errors import BadCell
-from mmbm.kinds.category.column import CategoryColumn
-from mmbm.kinds.column import Arrays, Cell, Column, Storage
-from mmbm.kinds.labels.column import LabelsColumn
+from mmbm.kinds.column import Arrays, Cell, Column, HasVocabulary, Storage
 from mmbm.kinds.text.column import TextColumn, plain_text
 from mmbm.specs.columns import ColumnSpec
 
@@ -329,7 +327,7 @@ def told_apart(column: Column, cell: Cell) -> bytes:
     """Distinguishes cells that decode to the same array: a value or a label that training never
     saw, and a text with words that are only kept as rare."""
     try:
-        if isinstance(column, CategoryColumn | LabelsColumn):
+        if isinstance(column, HasVocabulary):
             return "\x1f".join(column.unseen(cell)).encode()
         if isinstance(column, TextColumn):
             return (plain_text(cell) or "").encode(errors="surrogatepass")

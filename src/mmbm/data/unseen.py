@@ -15,8 +15,7 @@ from mmbm.data.store import ColumnStore
 from mmbm.data.table import Table
 from mmbm.errors import BadCell
 from mmbm.kinds.category.column import CategoryColumn
-from mmbm.kinds.column import Cell, Column, Columns
-from mmbm.kinds.labels.column import LabelsColumn
+from mmbm.kinds.column import Cell, Column, Columns, HasVocabulary
 
 NAMED = 5
 """Values that a message names."""
@@ -32,7 +31,7 @@ class Found(NamedTuple):
 
 def unseen(column: Column, cell: Cell) -> list[str]:
     """The values of a cell that training never saw; none of a column of another kind."""
-    if not isinstance(column, CategoryColumn | LabelsColumn):
+    if not isinstance(column, HasVocabulary):
         return []
     try:
         return column.unseen(cell)
@@ -44,8 +43,10 @@ class Tally:
     """Counts unseen values of rows that arrive one by one."""
 
     def __init__(self, columns: Columns, names: Iterable[str]):
-        kinds = CategoryColumn | LabelsColumn
-        self.columns = {name: columns[name] for name in names if isinstance(columns[name], kinds)}
+        found = {name: columns[name] for name in names}
+        self.columns = {
+            n: column for n, column in found.items() if isinstance(column, HasVocabulary)
+        }
         self.rows = 0
         self.cells: Counter[str] = Counter()
         self.first: dict[str, tuple[int, str]] = {}
@@ -98,7 +99,7 @@ def notes(
     said = []
     for name in [*config.inputs, *config.targets]:
         column = columns.get(name)
-        if not isinstance(column, CategoryColumn | LabelsColumn):
+        if not isinstance(column, HasVocabulary):
             continue
         for split, some in rows.items():
             present = some[stores[name].present[some]]
@@ -132,7 +133,7 @@ def target_sentence(config: Config, name: str, found: Found, total: int, split: 
 
 def look(
     name: str,
-    column: CategoryColumn | LabelsColumn,
+    column: HasVocabulary,
     table: Table,
     store: ColumnStore,
     rows: np.ndarray,
@@ -151,7 +152,7 @@ def look(
 
 
 def _strange(
-    name: str, column: CategoryColumn | LabelsColumn, table: Table, rows: np.ndarray
+    name: str, column: HasVocabulary, table: Table, rows: np.ndarray
 ) -> Iterator[tuple[int, list[str]]]:
     for row, cell in zip(rows.tolist(), table.cells(name, rows)):
         if strange := unseen(column, cell):

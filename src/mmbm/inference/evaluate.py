@@ -15,8 +15,7 @@ from mmbm.inference.compare import beats_prior, prior_report, subset_report
 from mmbm.inference.runners import Named, Runner, flatten, joined
 from mmbm.inference.zero_shot import zero_shot
 from mmbm.kinds import answer as kinds
-from mmbm.kinds.answer import Answer
-from mmbm.kinds.category.answer import CategoryAnswer
+from mmbm.kinds.answer import Answer, HasWeakest
 from mmbm.kinds.column import Columns
 from mmbm.kinds.contrastive.answer import ContrastiveAnswer
 
@@ -168,7 +167,7 @@ def compared(
     without each (`alone`, `without`); see `mmbm.inference.compare`."""
     whole = outputs[tuple(modalities)]
     report: Report = {"prior": prior_report(answer, whole, truth)}
-    if isinstance(answer, CategoryAnswer) and (weak := answer.weakest(whole, truth)):
+    if isinstance(answer, HasWeakest) and (weak := answer.weakest(whole, truth)):
         report["weakest"] = weak
     if len(modalities) > 1:
         for key, subsets in (

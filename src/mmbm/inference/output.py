@@ -11,9 +11,8 @@ from typing import IO, Any
 from mmbm.errors import MmbmError
 from mmbm.files import written
 from mmbm.inference.predictor import Predictor
-from mmbm.kinds.answer import NOT_SURE
+from mmbm.kinds.answer import NOT_SURE, Joins
 from mmbm.kinds.category.column import text
-from mmbm.kinds.labels.answer import LabelsAnswer
 
 Row = dict[str, Any]
 CHUNK = 4096
@@ -118,7 +117,7 @@ def write_rows(
 def label_separators(bundle: Predictor) -> dict[str, str | None]:
     """For each labels target its separator in a csv; None: a JSON list."""
     answers = bundle.answers.items()
-    return {name: answer.joined_by for name, answer in answers if isinstance(answer, LabelsAnswer)}
+    return {name: answer.joined_by for name, answer in answers if isinstance(answer, Joins)}
 
 
 def _jsonl(rows: Iterable[Row], file: IO[str]) -> None:

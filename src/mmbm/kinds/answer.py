@@ -1,7 +1,7 @@
 """Decode a target's graph output into names, probabilities and metrics. No torch."""
 
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -65,6 +65,25 @@ class Answer(Protocol):
     def attribution(self, output: np.ndarray, of: np.ndarray) -> np.ndarray:
         """The quantity that attributions divide [N]: the support of `output` for the answer of
         `of`."""
+        ...
+
+
+@runtime_checkable
+class HasWeakest(Protocol):
+    """An answer of classes."""
+
+    def weakest(self, output: np.ndarray, truth: np.ndarray) -> dict[str, Any] | None:
+        """The class with the lowest recall, if it is below the overall recall beyond chance."""
+        ...
+
+
+@runtime_checkable
+class Joins(Protocol):
+    """An answer whose value is a list."""
+
+    @property
+    def joined_by(self) -> str | None:
+        """The separator in a csv; None: a JSON list."""
         ...
 
 

@@ -7,7 +7,7 @@ decodes one cell into one array (`decode`). `storage` defines their layout on di
 import contextlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple, Protocol, TypeVar
+from typing import Any, ClassVar, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 
@@ -67,6 +67,15 @@ class Column(Protocol):
 
 
 Columns = dict[str, Column]
+
+
+@runtime_checkable
+class HasVocabulary(Column, Protocol):
+    """A column of the values that training saw, such as categories and labels."""
+
+    def unseen(self, cell: Cell) -> list[str]:
+        """The values of a cell that training never saw. Raises BadCell."""
+        ...
 
 
 def build(spec: ColumnSpec, state: State | None = None) -> Column:

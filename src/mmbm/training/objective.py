@@ -81,10 +81,10 @@ def backward(
     """Add the gradient of a batch's loss to the parameters'; returns the loss, both over the rows
     of all processes. `parts`: micro-batches that the rows are computed in."""
     model: Model = unwrap(objective).model
-    weights = Weights(model, inputs, targets)
-    if parts == 1:
+    weights = Weights(model, inputs, targets) if parts > 1 or world_size() > 1 else None
+    if parts == 1 or weights is None:
         with precision.autocast():
-            loss = objective(inputs, targets, weights.scale())
+            loss = objective(inputs, targets, weights.scale() if weights else None)
         precision.backward(loss)
         return mean(loss.detach())
     rows = len(next(iter(inputs.values())).present)
@@ -121,11 +121,9 @@ class Weights:
         counts = all_reduce(counts).clamp(min=1)
         self.counts = dict(zip(self.masks, counts))
 
-    def scale(self, rows: slice | None = None) -> Scale:
+    def scale(self, rows: slice | None = None) -> dict[str, Tensor]:
         """Weight of each target's loss for these rows, or for all of this process: gradients are
-        averaged over processes, not added. None if it is 1 throughout."""
-        if rows is None and world_size() == 1:
-            return None
+        averaged over processes, not added."""
         some = rows or slice(None)
         return {
             name: torch.ones((), device=mask.device)

@@ -67,7 +67,7 @@ def test_python_dates_and_texts_are_one_and_a_bad_one_is_named(model):
     rows = [{"opened": datetime(2024, 6, 8, 12)}, {"opened": "8.6.2024 12:00"}, {"opened": "soon"}]
     first, second, bad = model.predict(rows, probabilities=True)
     assert first["busy.p.yes"] == second["busy.p.yes"]
-    assert bad["error"].startswith("opened: says 'soon', which is no date")
+    assert bad["error"].startswith("opened: is 'soon', which is not a supported date")
 
 
 def test_the_bundle_replays_its_golden_rows(model):
@@ -112,7 +112,7 @@ def test_classical_features_are_zero_where_the_date_is_absent_and_alike_on_any_m
 @pytest.mark.parametrize(
     ("cells", "kind", "why"),
     [
-        (lambda i: f"0{1 + i % 9}/0{1 + i % 7}/2024", None, "tells its day from its month"),
+        (lambda i: f"0{1 + i % 9}/0{1 + i % 7}/2024", None, "shows which number is the day"),
         (lambda i: f"{1 + i % 28}/1/2024", "date", "dates, such as 1/1/2024"),
         (lambda i: f"2024-01-{1 + i % 28:02d}" if i % 9 else "unknown", "date", ""),
         (lambda i: f"2024-01-{1 + i % 28:02d}" if i % 30 else "soon", "date", ""),

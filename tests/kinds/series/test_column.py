@@ -146,7 +146,7 @@ def test_an_empty_cell_is_absent(cell):
         ("hours,HR\n0,1,2\n", "has 3 values in step 1, and 2 channels"),
         ("hours,HR\n0,fast\n", "has 'fast' in step 1 of channel 'HR', where a number belongs"),
         ("hours,HR\n0,1\n,2\n", "has no time in step 2, channel 'hours'"),
-        ("hours,HR\nsoon,1\n", "no date that mmbm reads, in step 1 of channel 'hours'"),
+        ("hours,HR\nsoon,1\n", "not a supported date format, in step 1 of channel 'hours'"),
         ("hours,HR\n03/04/2024,1\n", "whose day and month can't be told apart"),
         ("hours,HR\n0,inf\n", "has inf in step 1 of channel 'HR'"),
         ("hours,HR\n0,1e39\n", "has 1e+39 in step 1 of channel 'HR'"),

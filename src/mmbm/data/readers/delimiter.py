@@ -35,7 +35,7 @@ NONE = Fit(False, 0, 0)
 
 
 def find(path: Path, lines: list[str], said: str | None) -> Delimiter:
-    """`said` is the delimiter that a first line `sep=;` names. Raises TableError: it seems wrong,
+    """`said` is the delimiter of a first line `sep=;`. Raises TableError: it seems wrong,
     or the delimiter is ambiguous and must be named."""
     if path.suffix.lower() == ".tsv" and said is None:
         return Delimiter("\t")

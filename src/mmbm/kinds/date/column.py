@@ -123,14 +123,14 @@ class DateColumn:
             return of_datetime(datetime.strptime(text, self.spec.format))
         except (ValueError, OverflowError) as error:
             raise BadCell(
-                f"says {text[:40]!r}, which is not written as format {self.spec.format!r} has it"
+                f"is {text[:40]!r}, which does not match the format {self.spec.format!r}"
             ) from error
 
-    def _counted(self, number: float, said: str) -> Moment:
+    def _counted(self, number: float, shown: str) -> Moment:
         if self.spec.epoch is None:
-            raise BadCell(f"is the number {said[:40]}, and nothing says what it counts; say: epoch")
+            raise BadCell(f"is the number {shown[:40]} without a unit; set epoch: s, ms, us or ns")
         if not math.isfinite(number):
-            raise BadCell(f"says {said[:40]}, which is no moment")
+            raise BadCell(f"is {shown[:40]}, which is not a finite number")
         return Moment(number / PER_SECOND[self.spec.epoch], True)
 
     def _days(self, found: Moment | Parts, day_first: bool) -> float:
@@ -194,8 +194,8 @@ class Order:
             )
         if self.open and not (self.day or self.month):
             raise ConfigError(
-                f"{self.open} may be of two months, and no train row tells its day from its month. "
-                "Write day_first: true, or day_first: false."
+                f"{self.open} may be of two months, and no train row shows which number is the day."
+                " Write day_first: true, or day_first: false."
             )
         return bool(self.day) if self.day or self.month else None
 
